@@ -1,0 +1,88 @@
+/**
+ * Every error code and close code of protocol v1. A code is never reused for another meaning.
+ *
+ * Error codes are strings: generic clients look at `retryable` only. Close codes are numbers whose
+ * range says what a client does: 4000–4499 come back and resume, 4500–4999 do not come back.
+ */
+
+export type ErrorType =
+  | 'protocol'
+  | 'authentication'
+  | 'authorization'
+  | 'rate_limit'
+  | 'quota'
+  | 'validation'
+  | 'not_found'
+  | 'conflict'
+  | 'unavailable'
+  | 'internal';
+
+interface CodeRow {
+  readonly type: ErrorType;
+  readonly retryable: boolean;
+  /** What happened, in one sentence; the default message. */
+  readonly message: string;
+}
+
+export const ERROR_CODES = {
+  INVALID_FRAME: { type: 'protocol', retryable: false, message: 'The bytes are not a frame of this protocol.' },
+  UNKNOWN_METHOD: { type: 'protocol', retryable: false, message: 'No such method.' },
+  INVALID_PARAMS: { type: 'validation', retryable: false, message: 'The parameters do not fit the method; details name every fault.' },
+  TOO_LARGE: { type: 'validation', retryable: false, message: 'A value is larger than its limit.' },
+  UNAUTHENTICATED: { type: 'authentication', retryable: false, message: 'The credential is missing, unknown, expired or revoked.' },
+  UNAUTHORIZED: { type: 'authorization', retryable: false, message: 'The credential does not allow this.' },
+  NOT_FOUND: { type: 'not_found', retryable: false, message: 'No such entity.' },
+  TASK_NOT_FOUND: { type: 'not_found', retryable: false, message: 'No such task.' },
+  AGENT_NOT_FOUND: { type: 'not_found', retryable: false, message: 'No such agent.' },
+  ALREADY_EXISTS: { type: 'conflict', retryable: false, message: 'An entity of this name exists.' },
+  INVALID_TRANSITION: { type: 'conflict', retryable: false, message: 'The entity is in a status that does not allow this.' },
+  STALE_TOKEN: { type: 'conflict', retryable: false, message: 'The token is not that of the current assignment.' },
+  IDEMPOTENCY_MISMATCH: { type: 'conflict', retryable: false, message: 'This id or key was used before with another body.' },
+  OUTCOME_UNKNOWN: { type: 'conflict', retryable: false, message: 'The request is older than what is remembered; it was not executed now.' },
+  CANCELLED: { type: 'conflict', retryable: false, message: 'The request was cancelled.' },
+  SESSION_EXPIRED: { type: 'conflict', retryable: false, message: 'The session has ended.' },
+  LIMIT_EXCEEDED: { type: 'quota', retryable: false, message: 'A bounded collection is full.' },
+  RATE_LIMIT_EXCEEDED: { type: 'rate_limit', retryable: true, message: 'Too many requests.' },
+  QUOTA_EXCEEDED: { type: 'quota', retryable: false, message: 'The quota is used up.' },
+  UNAVAILABLE: { type: 'unavailable', retryable: true, message: 'The server cannot take this now.' },
+  INTERNAL: { type: 'internal', retryable: false, message: 'The server failed; the request had no effect.' },
+} as const satisfies Record<string, CodeRow>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** A refused command: a value, never thrown. */
+export interface Rejection {
+  readonly code: ErrorCode;
+  readonly message?: string;
+  readonly details?: import('./types.ts').Value;
+  readonly retryAfterMs?: number;
+}
+
+interface CloseRow {
+  readonly code: number;
+  readonly reason: string;
+  readonly message: string;
+}
+
+export const CLOSE = {
+  SHUTDOWN: { code: 4001, reason: 'shutdown', message: 'The server stops or is replaced; resume.' },
+  SLOW: { code: 4008, reason: 'slow', message: 'The client reads too slowly; resume.' },
+  NO_PONG: { code: 4012, reason: 'no_pong', message: 'No frame arrived in time; resume.' },
+  OVERLOADED: { code: 4013, reason: 'overloaded', message: 'The server cannot take the session now; resume later.' },
+  UNAVAILABLE: { code: 4014, reason: 'unavailable', message: 'The tenant is not served now; resume later.' },
+  BAD_AUTH: { code: 4500, reason: 'bad_auth', message: 'The credential is missing, unknown, expired or revoked.' },
+  PROTOCOL_ERROR: { code: 4501, reason: 'protocol_error', message: 'The bytes are not a message of this protocol.' },
+  HELLO_TIMEOUT: { code: 4502, reason: 'hello_timeout', message: 'HELLO did not arrive in time.' },
+  HELLO_EXPECTED: { code: 4503, reason: 'hello_expected', message: 'The first frame must be HELLO, and there is one.' },
+  REPLACED: { code: 4507, reason: 'replaced', message: 'A newer connection of this session or agent instance took over.' },
+  FORBIDDEN: { code: 4508, reason: 'forbidden', message: 'The session belongs to another principal, or the role does not allow it.' },
+  VERSION: { code: 4510, reason: 'version', message: 'No common protocol version.' },
+  ENDED: { code: 4511, reason: 'ended', message: 'The session was ended, by BYE or by an administrator.' },
+} as const satisfies Record<string, CloseRow>;
+
+export type CloseName = keyof typeof CLOSE;
+
+/** True if a client that saw this close code comes back and resumes. Codes that we did not send, and none at all, count as such. */
+export function mayResume(closeCode: number): boolean {
+  return closeCode < 4500 || closeCode > 4999;
+}

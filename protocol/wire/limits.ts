@@ -1,0 +1,124 @@
+/**
+ * Every bound and default of protocol v1, in one place. Durations end in `Ms`, sizes in `Bytes`,
+ * counts in `Max`. What happens at the bound is said beside it.
+ */
+export const LIMITS = {
+  /** One frame; larger: close PROTOCOL_ERROR. */
+  frameBytes: 256 * 1024,
+  /** One WebSocket message; larger: close 1009 or PROTOCOL_ERROR. */
+  messageBytes: 1024 * 1024,
+  /** Frames in one message; more: close PROTOCOL_ERROR. */
+  framesPerMessage: 64,
+  /** The message that carries HELLO; larger: close PROTOCOL_ERROR. */
+  helloBytes: 16 * 1024,
+  helloMs: 10_000,
+  /** Nesting of arrays and maps in a frame; deeper: close PROTOCOL_ERROR. */
+  depthMax: 32,
+  /** Values in a frame (each key, element and container counts one); more: close PROTOCOL_ERROR. */
+  itemsMax: 10_000,
+  /** One map key; longer: close PROTOCOL_ERROR. */
+  keyBytes: 128,
+
+  /** Unanswered requests of a session; more: ERROR RATE_LIMIT_EXCEEDED, not executed. */
+  inFlight: 256,
+  /** Outcomes remembered per session; older ids: ERROR OUTCOME_UNKNOWN. */
+  remembered: 1_024,
+  /** How long an idempotency key holds. */
+  idempotencyMs: 24 * 3_600_000,
+  idempotencyKeyBytes: 64,
+  idempotencyKeysMax: 1_000_000,
+  /** Faulty but framed requests (unknown odd op, bad body) before the connection is closed PROTOCOL_ERROR. */
+  protocolErrorsMax: 10,
+
+  pingIntervalMs: 10_000,
+  /** A connection without a frame for so long is dead: close NO_PONG. */
+  pingTimeoutMs: 15_000,
+  leaseMs: 15_000,
+  recoveryGraceMs: 45_000,
+  acceptMs: 10_000,
+  acceptMsMin: 100,
+  acceptMsMax: 600_000,
+  /** How long a holder that was told to stop keeps its slot without acknowledging. */
+  stopMs: 10_000,
+  resumeWindowMs: 600_000,
+  /** The largest step that live time makes between two entries. */
+  liveGapMs: 5_000,
+
+  subsMax: 128,
+  subsHelloMax: 32,
+  topicBytes: 255,
+  topicTokensMax: 16,
+
+  /** Items in a snapshot of a session; the rest by `session.snapshot {cursor}`. */
+  snapshotItems: 200,
+  pageDefault: 50,
+  pageMax: 200,
+  batchMax: 1_000,
+
+  nameBytes: 128,
+  typeBytes: 128,
+  capabilitiesMax: 64,
+  requirementsMax: 32,
+  labelsMax: 32,
+  labelBytes: 256,
+  metadataBytes: 16 * 1024,
+  reasonBytes: 1_024,
+  errorMessageBytes: 8 * 1024,
+  capacityMax: 10_000,
+  weightMax: 1_000_000,
+  costMax: 1_000_000_000_000,
+  /** Parameters or output that travel in a frame; larger: TOO_LARGE. */
+  payloadBytes: 64 * 1024,
+  delayMsMax: 366 * 24 * 3_600_000,
+  timeoutMsMin: 100,
+  /** The shortest interval at which progress of one task enters the log. */
+  progressMs: 1_000,
+  runningMax: 10_000,
+
+  retry: { maxAttempts: 5, initialDelayMs: 1_000, maxDelayMs: 60_000, factor: 2 },
+  attemptsMax: 1_000,
+  retryDelayMsMax: 24 * 3_600_000,
+  retryFactorMax: 100,
+  /** Infrastructure losses of one task; at the bound it goes to the dead letters. */
+  lossesMax: 100,
+  /** Agents that one task excludes because they rejected it or did not confirm; the oldest is forgotten. */
+  excludedMax: 64,
+
+  /** Per tenant. At the bound: LIMIT_EXCEEDED (deadLetters: the oldest leaves memory for the archive). */
+  sessionsMax: 100_000,
+  agentsMax: 100_000,
+  tasksMax: 1_000_000,
+  tasksBytesMax: 2 * 1024 * 1024 * 1024,
+  deadLettersMax: 10_000,
+  apiKeysMax: 10_000,
+  tenantsMax: 1_000,
+  latestMax: 10_000,
+
+  /** Internal commands in one entry; the rest waits in the state for `continue`. */
+  followUpsMax: 256,
+  /** Commands of clients in one log entry. */
+  entryCommandsMax: 64,
+  /** Commands waiting for the log in one node; more: UNAVAILABLE. */
+  pendingCommandsMax: 20_000,
+
+  ringPushesMax: 100_000,
+  ringBytes: 64 * 1024 * 1024,
+  historyMs: 3_600_000,
+  historyBytes: 512 * 1024 * 1024,
+
+  /** Outbound per connection. Grants and reliable: then caught up from the ring; latest and ephemeral: oldest dropped. */
+  outboundBytes: 1024 * 1024,
+  outboundFrames: 1_024,
+  /** Bytes handed to the socket and not yet taken by it, above which nothing more is handed over. */
+  socketBytes: 256 * 1024,
+  /** A socket that takes nothing for so long while bytes wait: close SLOW. */
+  slowMs: 30_000,
+
+  reconnectInitialMs: 500,
+  reconnectFactor: 2,
+  reconnectMaxMs: 15_000,
+
+  /** Below either, new work is refused with UNAVAILABLE; ends of work still pass. */
+  diskFreeBytes: 512 * 1024 * 1024,
+  diskFreePercent: 5,
+} as const;

@@ -1,0 +1,78 @@
+/**
+ * The operation table: one row per method. Authorisation, dispatch, documentation and tests read it;
+ * a method without a row does not compile, nor does a row without params, result and schema.
+ */
+import type { Method, Role } from './types.ts';
+
+/**
+ * session: the caller's own session. work: creates or moves tasks. hold: a holder's call on its task.
+ * control: an operator of work. query: reads. admin: keys, tenants.
+ */
+export type OperationClass = 'session' | 'work' | 'hold' | 'control' | 'query' | 'admin';
+
+export interface Operation {
+  /** Roles that may call it. `operator` is listed only where the system tenant's log is meant. */
+  readonly roles: readonly Role[];
+  readonly class: OperationClass;
+  /** A write goes through the log and its outcome is remembered; a read is answered from state or store. */
+  readonly access: 'read' | 'write';
+  /** Ends work or frees something: still taken when the disk is nearly full. */
+  readonly ends?: true;
+}
+
+const EVERYONE = ['admin', 'member', 'agent', 'viewer'] as const;
+const WORKERS = ['admin', 'agent'] as const;
+const WRITERS = ['admin', 'member', 'agent'] as const;
+const OWNERS = ['admin', 'member'] as const;
+
+export const OPERATIONS: { readonly [M in Method]: Operation } = {
+  'session.snapshot': { roles: EVERYONE, class: 'session', access: 'read' },
+  'agent.register': { roles: WORKERS, class: 'session', access: 'write' },
+  'agent.get': { roles: EVERYONE, class: 'query', access: 'read' },
+  'agent.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'agent.heartbeat': { roles: WORKERS, class: 'session', access: 'read' },
+  'agent.deregister': { roles: WORKERS, class: 'session', access: 'write', ends: true },
+  'task.create': { roles: WRITERS, class: 'work', access: 'write' },
+  'task.createBatch': { roles: WRITERS, class: 'work', access: 'write' },
+  'task.get': { roles: EVERYONE, class: 'query', access: 'read' },
+  'task.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'task.accept': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
+  'task.reject': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
+  'task.start': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
+  'task.progress': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
+  'task.complete': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
+  'task.fail': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
+  'task.release': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
+  'task.cancel': { roles: WRITERS, class: 'control', access: 'write', ends: true },
+  'task.acknowledge': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
+  'task.retry': { roles: OWNERS, class: 'work', access: 'write' },
+  'deadLetter.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'topic.subscribe': { roles: EVERYONE, class: 'session', access: 'write', ends: true },
+  'topic.unsubscribe': { roles: EVERYONE, class: 'session', access: 'write', ends: true },
+  'topic.publish': { roles: WRITERS, class: 'work', access: 'write' },
+  'apiKey.create': { roles: ['admin'], class: 'admin', access: 'write' },
+  'apiKey.list': { roles: ['admin'], class: 'admin', access: 'read' },
+  'apiKey.revoke': { roles: ['admin'], class: 'admin', access: 'write', ends: true },
+  'tenant.create': { roles: ['operator'], class: 'admin', access: 'write' },
+  'tenant.list': { roles: ['operator'], class: 'admin', access: 'read' },
+};
+
+export type WriteMethod = Exclude<Method, ReadMethod>;
+export type ReadMethod =
+  | 'session.snapshot'
+  | 'agent.get'
+  | 'agent.list'
+  | 'agent.heartbeat'
+  | 'task.get'
+  | 'task.list'
+  | 'deadLetter.list'
+  | 'apiKey.list'
+  | 'tenant.list';
+
+export function isMethod(name: string): name is Method {
+  return Object.hasOwn(OPERATIONS, name);
+}
+
+export function isRead(method: Method): method is ReadMethod {
+  return OPERATIONS[method].access === 'read';
+}

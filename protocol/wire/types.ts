@@ -1,0 +1,377 @@
+/**
+ * The shapes of protocol v1 that server, SDK and engine share.
+ *
+ * Owns: frames, public entity shapes, params and results of every method.
+ * Does not own: checking (protocol/schema), encoding (codec.ts), prose (PROTOCOL.md).
+ */
+
+/** Any value that a frame may carry. Maps are plain objects with string keys. */
+export type Value =
+  | null
+  | boolean
+  | number
+  | string
+  | Uint8Array
+  | readonly Value[]
+  | { readonly [key: string]: Value };
+
+export type ValueMap = { readonly [key: string]: Value };
+
+/** Operation numbers of frames. Odd: must be understood; even: may be ignored. */
+export const Op = {
+  HELLO: 1,
+  NOTICE: 2,
+  WELCOME: 3,
+  REQUEST: 5,
+  RESULT: 7,
+  ERROR: 9,
+  PUSH: 11,
+  GOAWAY: 13,
+  PING: 15,
+  PONG: 17,
+  REAUTH: 19,
+  BYE: 21,
+} as const;
+export type Op = (typeof Op)[keyof typeof Op];
+
+export interface Meta {
+  /** Idempotency key, at most 64 bytes of UTF-8; holds for the principal for 24 h. */
+  readonly k?: string;
+  /** W3C traceparent. */
+  readonly tp?: string;
+  /** Remaining milliseconds that the caller will wait. */
+  readonly dl?: number;
+  /** Answers to all requests up to this id were received: their outcomes may be forgotten. */
+  readonly ack?: number;
+}
+
+/** `[op, id, body]` or `[op, id, body, meta]` after decoding. */
+export interface Frame {
+  readonly op: number;
+  readonly id: number;
+  readonly body: ValueMap;
+  readonly meta?: Meta;
+}
+
+export const TASK_STATUSES = [
+  'scheduled',
+  'pending',
+  'offered',
+  'assigned',
+  'accepted',
+  'in_progress',
+  'paused',
+  'completed',
+  'failed',
+  'cancelled',
+  'timed_out',
+] as const;
+export type TaskStatus = (typeof TASK_STATUSES)[number];
+
+export const PRIORITIES = ['low', 'normal', 'high', 'critical'] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
+export const ROLES = ['operator', 'admin', 'member', 'agent', 'viewer'] as const;
+export type Role = (typeof ROLES)[number];
+
+export const AGENT_STATUSES = [
+  'offline',
+  'starting',
+  'active',
+  'draining',
+  'inactive',
+  'maintenance',
+  'error',
+  'stopping',
+] as const;
+export type AgentStatus = (typeof AGENT_STATUSES)[number];
+
+export type OnLost = 'requeue' | 'hold' | 'fail';
+export type DeliveryMode = 'assign' | 'offer';
+export type Strategy = 'least_loaded' | 'capability_match';
+export type PublishKind = 'reliable' | 'latest' | 'ephemeral';
+
+export type Capability = string | { readonly name: string; readonly weight: number };
+
+/** HELLO `agent` and the params of `agent.register`. */
+export interface AgentShape {
+  readonly name: string;
+  readonly type?: string;
+  readonly capabilities: readonly Capability[];
+  /** Slots; default 1. */
+  readonly capacity?: number;
+  /** Micro-units per task. */
+  readonly cost?: number;
+  readonly labels?: { readonly [key: string]: string };
+  readonly metadata?: ValueMap;
+  readonly endpoint?: string;
+  /** Tells several copies of one agent apart; default "". `agent.id` is per (name, instance). */
+  readonly instance?: string;
+  readonly onLost?: OnLost;
+  readonly acceptMs?: number;
+  /** What a fresh session of a known instance still runs; the rest is requeued at once. */
+  readonly running?: readonly { readonly id: string; readonly token: string }[];
+}
+
+export interface AgentView {
+  readonly id: string;
+  readonly name: string;
+  readonly instance: string;
+  readonly type?: string;
+  readonly status: AgentStatus;
+  readonly capabilities: readonly { readonly name: string; readonly weight: number }[];
+  readonly capacity: number;
+  /** Slots in use, by current and by stopping assignments. */
+  readonly active: number;
+  readonly cost?: number;
+  readonly labels?: { readonly [key: string]: string };
+  readonly metadata?: ValueMap;
+  readonly endpoint?: string;
+  readonly onLost: OnLost;
+  readonly acceptMs: number;
+  readonly createdAt: number;
+  readonly lastSeenAt: number;
+  readonly rev: number;
+}
+
+export interface RetryPolicy {
+  readonly maxAttempts: number;
+  readonly initialDelayMs: number;
+  readonly maxDelayMs: number;
+  /** Growth per attempt, an integer ≥ 1. */
+  readonly factor: number;
+}
+
+export interface TaskError {
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface TaskView {
+  readonly id: string;
+  readonly type: string;
+  readonly status: TaskStatus;
+  readonly priority: Priority;
+  readonly parameters: Value;
+  readonly requirements: readonly string[];
+  readonly labels?: { readonly [key: string]: string };
+  readonly strategy?: Strategy;
+  readonly mode: DeliveryMode;
+  readonly agentId?: string;
+  /** Counts from 1 with the first assignment; a failure adds one, an infrastructure loss does not. 0 before. */
+  readonly attempt: number;
+  /** Assignments that ended because an agent was lost or did not confirm. */
+  readonly losses: number;
+  readonly retry: RetryPolicy;
+  readonly timeoutMs?: number;
+  readonly progressTimeoutMs?: number;
+  readonly deadlineAt?: number;
+  /** When a scheduled task becomes pending. */
+  readonly runAt?: number;
+  readonly progress?: { readonly percentComplete: number; readonly status?: string };
+  readonly result?: Value;
+  readonly error?: TaskError;
+  /** True when retries are used up and the task stands among the dead letters. */
+  readonly dead?: boolean;
+  readonly workspaceId?: string;
+  readonly parentId?: string;
+  readonly retryOf?: string;
+  readonly createdBy: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly startedAt?: number;
+  readonly finishedAt?: number;
+  readonly rev: number;
+}
+
+export interface TaskCreate {
+  readonly type: string;
+  readonly priority?: Priority;
+  readonly parameters?: Value;
+  readonly requirements?: readonly string[];
+  readonly labels?: { readonly [key: string]: string };
+  readonly strategy?: Strategy;
+  readonly workspaceId?: string;
+  readonly parentId?: string;
+  readonly timeoutMs?: number;
+  readonly progressTimeoutMs?: number;
+  readonly deadlineMs?: number;
+  readonly delayMs?: number;
+  readonly retry?: Partial<RetryPolicy>;
+  readonly mode?: DeliveryMode;
+  /** The creating session gets the task's events without a subscription; default true. */
+  readonly watch?: boolean;
+}
+
+export interface ApiKeyView {
+  readonly id: string;
+  readonly role: Role;
+  readonly agent?: string;
+  readonly scopes?: readonly string[];
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly expiresAt?: number;
+  readonly revokedAt?: number;
+}
+
+export interface TenantView {
+  readonly id: string;
+  readonly createdAt: number;
+}
+
+/** What a session that could not be resumed is told that it still holds, taken at WELCOME.rev. */
+export interface SessionSnapshot {
+  readonly tasks: readonly { readonly task: TaskView; readonly attempt: number; readonly token: string; readonly leaseMs: number }[];
+  readonly locks: readonly Value[];
+  readonly waits: readonly { readonly requestId: string; readonly path: string }[];
+  readonly subs: readonly string[];
+  /** Cursor for `session.snapshot` when there was more than fits. */
+  readonly more?: string;
+}
+
+type Held = { readonly id: string; readonly token: string };
+
+/** Params by method. */
+export interface Params {
+  'session.snapshot': { readonly cursor?: string };
+  'agent.register': AgentShape;
+  'agent.get': { readonly id: string };
+  'agent.list': { readonly status?: AgentStatus; readonly capability?: string; readonly name?: string; readonly limit?: number; readonly cursor?: string };
+  'agent.heartbeat': Record<string, never>;
+  'agent.deregister': { readonly id?: string };
+  'task.create': TaskCreate;
+  'task.createBatch': { readonly tasks: readonly TaskCreate[] };
+  'task.get': { readonly id: string };
+  'task.list': { readonly status?: TaskStatus; readonly type?: string; readonly agentId?: string; readonly workspaceId?: string; readonly limit?: number; readonly cursor?: string };
+  'task.accept': Held;
+  'task.reject': Held & { readonly reason: string };
+  'task.start': Held;
+  'task.progress': Held & { readonly percentComplete: number; readonly status?: string };
+  'task.complete': Held & { readonly output?: Value };
+  'task.fail': Held & { readonly error: TaskError; readonly retryable?: boolean };
+  'task.release': Held & { readonly delayMs?: number };
+  'task.cancel': { readonly id: string; readonly reason?: string };
+  'task.acknowledge': Held & { readonly control: 'cancel' | 'leaseLost' };
+  'task.retry': { readonly id: string; readonly parameters?: Value };
+  'deadLetter.list': { readonly type?: string; readonly limit?: number; readonly cursor?: string };
+  'topic.subscribe': { readonly topic: string; readonly since?: number };
+  'topic.unsubscribe': { readonly topic: string };
+  'topic.publish': { readonly topic: string; readonly data: Value; readonly kind?: PublishKind; readonly key?: string };
+  'apiKey.create': { readonly role: Exclude<Role, 'operator'>; readonly agent?: string; readonly expiresAt?: number; readonly scopes?: readonly string[] };
+  'apiKey.list': { readonly limit?: number; readonly cursor?: string };
+  'apiKey.revoke': { readonly id: string };
+  'tenant.create': { readonly id: string };
+  'tenant.list': { readonly limit?: number; readonly cursor?: string };
+}
+
+type TaskResult = { readonly task: TaskView };
+type Page<K extends string, V> = { readonly [key in K]: readonly V[] } & { readonly cursor?: string };
+
+/** Results by method (`RESULT.r`). */
+export interface Results {
+  'session.snapshot': { readonly snapshot: SessionSnapshot; readonly rev: number };
+  'agent.register': { readonly agent: AgentView };
+  'agent.get': { readonly agent: AgentView };
+  'agent.list': Page<'agents', AgentView>;
+  'agent.heartbeat': { readonly now: number };
+  'agent.deregister': { readonly id: string };
+  'task.create': TaskResult;
+  'task.createBatch': { readonly tasks: readonly TaskView[] };
+  'task.get': TaskResult;
+  'task.list': Page<'tasks', TaskView>;
+  'task.accept': TaskResult;
+  'task.reject': TaskResult;
+  'task.start': TaskResult;
+  'task.progress': TaskResult;
+  'task.complete': TaskResult;
+  'task.fail': TaskResult;
+  'task.release': TaskResult;
+  'task.cancel': TaskResult;
+  'task.acknowledge': { readonly id: string };
+  'task.retry': TaskResult;
+  'deadLetter.list': Page<'tasks', TaskView>;
+  'topic.subscribe': { readonly rev: number; readonly latest?: readonly { readonly key: string; readonly data: Value }[]; readonly gap?: boolean };
+  'topic.unsubscribe': { readonly rev: number };
+  'topic.publish': { readonly rev: number };
+  'apiKey.create': { readonly id: string; readonly key?: string };
+  'apiKey.list': Page<'keys', ApiKeyView>;
+  'apiKey.revoke': { readonly id: string };
+  'tenant.create': { readonly tenant: TenantView; readonly id?: string; readonly key?: string };
+  'tenant.list': Page<'tenants', TenantView>;
+}
+
+export type Method = keyof Params;
+
+/** Data of pushes by event name. An order to a holder has no topic; an event for watchers has one. */
+export interface PushData {
+  'task.assigned': { readonly task: TaskView; readonly attempt: number; readonly token: string; readonly leaseMs: number };
+  'task.offered': { readonly task: TaskView; readonly attempt: number; readonly token: string; readonly leaseMs: number };
+  'task.cancelled': { readonly id: string; readonly attempt: number; readonly token: string; readonly reason?: string };
+  'task.leaseLost': { readonly id: string; readonly attempt: number; readonly token: string; readonly reason: LeaseLostReason };
+}
+
+export type LeaseLostReason = 'timeout' | 'progressTimeout' | 'deadline' | 'acceptTimeout' | 'lost' | 'replaced' | 'deregistered';
+
+/** Data of an event for watchers (`task.<status>` names): never parameters or outputs. */
+export interface TaskEventData {
+  readonly id: string;
+  readonly status: TaskStatus;
+  readonly attempt: number;
+  readonly agentId?: string;
+  readonly progress?: { readonly percentComplete: number; readonly status?: string };
+  readonly error?: TaskError;
+  readonly reason?: string;
+}
+
+export interface HelloBody {
+  readonly v: readonly [major: number, minorMin: number, minorMax: number];
+  readonly client: { readonly name: string; readonly version: string };
+  readonly auth: { readonly token: string };
+  readonly agent?: AgentShape;
+  readonly subs?: readonly string[];
+  readonly resume?: { readonly session: string; readonly secret: string; readonly rev: number };
+  readonly features?: readonly string[];
+}
+
+export interface WelcomeLimits {
+  readonly frameBytes: number;
+  readonly messageBytes: number;
+  readonly framesPerMessage: number;
+  readonly inFlight: number;
+  readonly remembered: number;
+  readonly subs: number;
+  readonly resumeWindowMs: number;
+  readonly leaseMs: number;
+}
+
+export interface WelcomeBody {
+  readonly v: readonly [major: number, minor: number];
+  readonly session: string;
+  readonly secret: string;
+  readonly rev: number;
+  readonly resumed: boolean;
+  readonly reason?: 'expired' | 'gap' | 'epoch' | 'auth';
+  readonly snapshot?: SessionSnapshot;
+  readonly agent?: { readonly id: string };
+  readonly principal: { readonly id: string; readonly tenant: string; readonly role: Role };
+  readonly now: number;
+  readonly ping: { readonly intervalMs: number; readonly timeoutMs: number };
+  readonly limits: WelcomeLimits;
+  readonly features: readonly string[];
+  readonly server: { readonly version: string; readonly node: string };
+}
+
+export interface ErrorBody {
+  readonly code: string;
+  readonly type: string;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly retryAfterMs?: number;
+  readonly details?: Value;
+}
+
+export interface GoawayBody {
+  readonly reason: string;
+  readonly action: 'resume' | 'fresh' | 'stop';
+  readonly delayMs: readonly [min: number, max: number];
+}
