@@ -47,12 +47,11 @@ export type LogFaultName = 'GAP' | 'FORK' | 'CORRUPT' | 'TRUNCATED' | 'WRONG_LOG
 /** A damaged or unusable log. Serving must stop; an operator decides. */
 export class LogFault extends Error {
   override readonly name = 'LogFault';
-  constructor(
-    readonly fault: LogFaultName,
-    message: string,
-    options?: { cause?: unknown },
-  ) {
+  readonly fault: LogFaultName;
+
+  constructor(fault: LogFaultName, message: string, options?: { cause?: unknown }) {
     super(`${fault}: ${message}`, options);
+    this.fault = fault;
   }
 }
 
