@@ -1,0 +1,39 @@
+import { configDefaults, defineConfig } from 'vitest/config';
+
+/**
+ * Two projects: the tests, and after them, alone on the machine, those that run real server and agent processes
+ * against the clock.
+ */
+const alone = ['test/chaos/**/*.test.ts', 'test/bench/**/*.test.ts'];
+
+export default defineConfig({
+  test: {
+    globalSetup: ['test/setup/built.ts'],
+    maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'tests',
+          include: ['test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...alone],
+          setupFiles: ['test/setup/leaks.ts'],
+          testTimeout: 20_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'processes',
+          include: alone,
+          maxWorkers: 1,
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
