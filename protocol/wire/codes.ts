@@ -66,6 +66,7 @@ interface CloseRow {
 
 export const CLOSE = {
   SHUTDOWN: { code: 4001, reason: 'shutdown', message: 'The server stops or is replaced; resume.' },
+  AUTH_EXPIRED: { code: 4005, reason: 'auth_expired', message: 'The credential expired; resume with a fresh one.' },
   SLOW: { code: 4008, reason: 'slow', message: 'The client reads too slowly; resume.' },
   NO_PONG: { code: 4012, reason: 'no_pong', message: 'No frame arrived in time; resume.' },
   OVERLOADED: { code: 4013, reason: 'overloaded', message: 'The server cannot take the session now; resume later.' },

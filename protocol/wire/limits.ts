@@ -114,6 +114,25 @@ export const LIMITS = {
   /** A socket that takes nothing for so long while bytes wait: close SLOW. */
   slowMs: 30_000,
 
+  /** Connections of one node; more: close OVERLOADED. */
+  connectionsMax: 50_000,
+  /** Bytes of answers that wait for a client which does not read; above it requests get RATE_LIMIT_EXCEEDED. */
+  answerBytes: 4 * 1024 * 1024,
+  /** Frames of class control that wait for a client which does not read; more: close SLOW. */
+  controlFrames: 2_048,
+  /** Wrong credentials from one address within the window that are answered at once; then the answer waits, doubling. */
+  authFailuresFree: 5,
+  authWindowMs: 60_000,
+  authDelayMs: 100,
+  authDelayMsMax: 2_000,
+  /** Addresses whose failures are counted; the oldest is forgotten. */
+  authAddressesMax: 10_000,
+  /** Warning before a credential expires: this share of its remaining life, but at least `authWarnMsMin`. */
+  authWarnPercent: 20,
+  authWarnMsMin: 30_000,
+  /** An orderly stop: clients leave within this time, then the rest is closed. */
+  drainMs: 5_000,
+
   reconnectInitialMs: 500,
   reconnectFactor: 2,
   reconnectMaxMs: 15_000,

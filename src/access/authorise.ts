@@ -1,0 +1,67 @@
+/**
+ * What a principal may call: a pure function of the operation table, the role, the scopes and the params.
+ *
+ * Owns: the decision. Does not own: ownership of entities (a holder's token, an agent's tasks), which the engine
+ * decides.
+ *
+ * A1 A method is allowed only if its row names the role; the operator's methods also to a principal that is
+ *    operator beside its role.
+ * A2 Scopes only take away: a principal that has some calls nothing outside of them.
+ * A3 Role `agent` speaks for the one agent that its credential names.
+ */
+import type { Rejection } from '../../protocol/wire/codes.ts';
+import { OPERATIONS, isMethod, type Operation } from '../../protocol/wire/operations.ts';
+import { ROLES, type Method, type Role, type Value } from '../../protocol/wire/types.ts';
+import type { Principal } from '../node/port.ts';
+
+/** Undefined: allowed. `params` have passed the method's schema. */
+export function authorise(principal: Principal, method: Method, params: Value): Rejection | undefined {
+  const row: Operation = OPERATIONS[method];
+  if (!roleAllows(row, principal)) {
+    return { code: 'UNAUTHORIZED', message: `The role ${principal.role} may not call ${method}.` };
+  }
+  if (!scopesAllow(principal.scopes, method, row)) {
+    return { code: 'UNAUTHORIZED', message: `The scopes of the credential do not include ${method}.` };
+  }
+  if (method === 'agent.register') return authoriseAgent(principal, nameIn(params));
+  return undefined;
+}
+
+/** Whether the principal may register the agent of this name, by HELLO or by `agent.register`. */
+export function authoriseAgent(principal: Principal, name: string | undefined): Rejection | undefined {
+  if (principal.role === 'admin') return undefined;
+  if (principal.role !== 'agent') {
+    return { code: 'UNAUTHORIZED', message: `The role ${principal.role} may not register an agent.` };
+  }
+  if (principal.agent === undefined || principal.agent !== name) {
+    return { code: 'UNAUTHORIZED', message: 'The credential names another agent.' };
+  }
+  return undefined;
+}
+
+export interface AccessRow {
+  readonly method: Method;
+  readonly role: Role;
+  readonly allowed: boolean;
+}
+
+/** Every role × every method, decided by the table alone: for tests and documentation. */
+export function accessMatrix(): readonly AccessRow[] {
+  const methods = Object.keys(OPERATIONS).filter(isMethod);
+  return methods.flatMap((method) =>
+    ROLES.map((role) => ({ method, role, allowed: OPERATIONS[method].roles.includes(role) })),
+  );
+}
+
+function roleAllows(row: Operation, principal: Principal): boolean {
+  return row.roles.includes(principal.role) || (principal.operator === true && row.roles.includes('operator'));
+}
+
+function scopesAllow(scopes: readonly string[] | undefined, method: Method, row: Operation): boolean {
+  return scopes === undefined || scopes.includes(method) || scopes.includes(row.class);
+}
+
+function nameIn(params: Value): string | undefined {
+  if (params === null || typeof params !== 'object' || !('name' in params)) return undefined;
+  return typeof params.name === 'string' ? params.name : undefined;
+}
