@@ -15,6 +15,9 @@ export type Value =
   | readonly Value[]
   | { readonly [key: string]: Value };
 
+/** What may be written: a value, or a plain object of a named shape that holds only values. */
+export type Data = Value | object;
+
 export type ValueMap = { readonly [key: string]: Value };
 
 /** Operation numbers of frames. Odd: must be understood; even: may be ignored. */

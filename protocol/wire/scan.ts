@@ -1,0 +1,408 @@
+/**
+ * The strict look at a WebSocket message before anything is decoded.
+ *
+ * Owns: the MessagePack profile (which bytes are allowed) and where the frames of a message lie.
+ * Does not own: what a body means (protocol/schema), turning bytes into values (decode.ts).
+ *
+ * S1 One pass, no recursion; work and memory are bounded by the length of the message, never by a length declared in it.
+ * S2 What passes decodes without a fault: lengths fit, UTF-8 is valid, keys are distinct strings and harmless as
+ *    property names, numbers are exact.
+ * S3 A fault names the first offending byte and a reason; nothing of a faulty message is used.
+ */
+import { err, ok, type Result } from '../../src/base/result.ts';
+import { LIMITS } from './limits.ts';
+import { FIRST_LONG_TEXT, invalidUtf8 } from './utf8.ts';
+
+export const SCAN_REASONS = [
+  'empty',
+  'message_too_large',
+  'too_many_frames',
+  'frame_too_large',
+  'truncated',
+  'too_deep',
+  'too_many_items',
+  'key_too_long',
+  'key_not_string',
+  'key_duplicate',
+  'key_denied',
+  'invalid_utf8',
+  'extension',
+  'reserved_byte',
+  'float32',
+  'int_out_of_range',
+  'not_finite',
+  'frame_shape',
+  'bad_op',
+  'bad_id',
+  'bad_body',
+  'bad_meta',
+] as const;
+export type ScanReason = (typeof SCAN_REASONS)[number];
+
+export interface ScanFault {
+  readonly code: 'INVALID_FRAME';
+  /** Of the first offending byte in the message. */
+  readonly offset: number;
+  readonly reason: ScanReason;
+}
+
+/** Where a frame lies in its message; meta, if there is one, lies in bodyEnd..end. */
+export interface FrameSpan {
+  readonly start: number;
+  readonly end: number;
+  readonly op: number;
+  readonly id: number;
+  readonly bodyStart: number;
+  readonly bodyEnd: number;
+}
+
+export interface ScanLimits {
+  readonly messageBytes: number;
+  readonly framesPerMessage: number;
+  readonly frameBytes: number;
+  /** The frame's own array is level 1. */
+  readonly depthMax: number;
+  /** The frame, and in it every key, element and container. */
+  readonly itemsMax: number;
+  readonly keyBytes: number;
+}
+
+/** What a server takes from a client. */
+export const CLIENT_FRAME_LIMITS: ScanLimits = {
+  messageBytes: LIMITS.messageBytes,
+  framesPerMessage: LIMITS.framesPerMessage,
+  frameBytes: LIMITS.frameBytes,
+  depthMax: LIMITS.depthMax,
+  itemsMax: LIMITS.itemsMax,
+  keyBytes: LIMITS.keyBytes,
+};
+
+/** What a client takes from a server: a value that just fitted a client's frame comes back inside a larger one. */
+export const SERVER_FRAME_LIMITS: ScanLimits = { ...CLIENT_FRAME_LIMITS, depthMax: LIMITS.depthMax + 8, itemsMax: LIMITS.frameBytes };
+
+/** Finds the frames of a message, or the first fault in it. */
+export function scanMessage(bytes: Uint8Array, limits: ScanLimits = CLIENT_FRAME_LIMITS): Result<readonly FrameSpan[], ScanFault> {
+  return scanner.message(bytes, limits);
+}
+
+const LEVELS = 64;
+/** Maps of up to so many keys are searched for duplicates one by one; above, a Set does it. */
+const LINEAR_KEYS = 16;
+const OP_MAX = 127;
+/** Keys that would reach into the prototypes of a JavaScript object. */
+export const DENIED_KEYS: readonly string[] = ['__proto__', 'constructor', 'prototype'];
+const NO_BYTES = new Uint8Array(0);
+
+class Scanner {
+  #bytes: Uint8Array = NO_BYTES;
+  #limits: ScanLimits = CLIENT_FRAME_LIMITS;
+  #position = 0;
+  /** Of the message. */
+  #end = 0;
+  /** Of what the frame at hand may fill: its own limit or the end of the message. */
+  #stop = 0;
+  #items = 0;
+  #fault: ScanFault | undefined;
+  /** Per level: values still to come, keys included (0 = leave); whether it is a map; where its keys begin. */
+  readonly #left = new Int32Array(LEVELS);
+  readonly #map = new Uint8Array(LEVELS);
+  readonly #keyBase = new Int32Array(LEVELS);
+  readonly #keySets: (Set<string> | undefined)[] = new Array<Set<string> | undefined>(LEVELS).fill(undefined);
+  /** Start, length and three bytes of the keys of all open maps. */
+  readonly #keys = new Int32Array(LEVELS * LINEAR_KEYS * 3);
+  #keyTop = 0;
+
+  message(bytes: Uint8Array, limits: ScanLimits): Result<readonly FrameSpan[], ScanFault> {
+    if (bytes.length === 0) return err({ code: 'INVALID_FRAME', offset: 0, reason: 'empty' });
+    if (bytes.length > limits.messageBytes) return err({ code: 'INVALID_FRAME', offset: limits.messageBytes, reason: 'message_too_large' });
+    this.#bytes = bytes;
+    this.#limits = limits;
+    this.#end = bytes.length;
+    this.#position = 0;
+    this.#fault = undefined;
+    const spans: FrameSpan[] = [];
+    while (this.#position < this.#end) {
+      if (spans.length === limits.framesPerMessage) {
+        this.#refuse('too_many_frames', this.#position);
+        break;
+      }
+      const span = this.#frame();
+      if (span === undefined) break;
+      spans.push(span);
+    }
+    this.#bytes = NO_BYTES;
+    return this.#fault === undefined ? ok(spans) : err(this.#fault);
+  }
+
+  #refuse(reason: ScanReason, offset: number): false {
+    this.#fault ??= { code: 'INVALID_FRAME', offset, reason };
+    return false;
+  }
+
+  #frame(): FrameSpan | undefined {
+    const start = this.#position;
+    this.#stop = Math.min(this.#end, start + this.#limits.frameBytes);
+    const size = this.#frameSize();
+    if (size === 0) return undefined;
+    this.#items = 1 + size;
+    const opAt = this.#position;
+    const op = this.#wholeNumber(OP_MAX, 'bad_op');
+    if (op < 0) return undefined;
+    if (op === 0) {
+      this.#refuse('bad_op', opAt);
+      return undefined;
+    }
+    const id = this.#wholeNumber(0xffffffff, 'bad_id');
+    if (id < 0) return undefined;
+    const bodyStart = this.#position;
+    if (!this.#isMap('bad_body') || !this.#value()) return undefined;
+    const bodyEnd = this.#position;
+    if (size === 4 && (!this.#isMap('bad_meta') || !this.#value())) return undefined;
+    return { start, end: this.#position, op, id, bodyStart, bodyEnd };
+  }
+
+  /** Elements of the frame's array; 0 after a fault. */
+  #frameSize(): number {
+    const start = this.#position;
+    const head = this.#bytes[start] ?? 0;
+    let size = head & 0x0f;
+    if (head === 0xdc || head === 0xdd) {
+      const width = head === 0xdc ? 2 : 4;
+      if (!this.#room(1 + width)) return 0;
+      size = this.#unsigned(start + 1, width);
+      this.#position += 1 + width;
+    } else if ((head & 0xf0) === 0x90) this.#position += 1;
+    else size = 0;
+    if (size === 3 || size === 4) return size;
+    this.#refuse('frame_shape', start);
+    return 0;
+  }
+
+  #isMap(reason: ScanReason): boolean {
+    if (!this.#room(1)) return false;
+    const head = this.#bytes[this.#position] ?? 0;
+    return (head & 0xf0) === 0x80 || head === 0xde || head === 0xdf || this.#refuse(reason, this.#position);
+  }
+
+  /** An integer in 0..max in any format, also an integral float64; -1 after a fault. */
+  #wholeNumber(max: number, reason: ScanReason): number {
+    const at = this.#position;
+    if (!this.#room(1)) return -1;
+    const head = this.#bytes[at] ?? 0;
+    let value = head;
+    if (head <= 0x7f) this.#position += 1;
+    else if ((head >= 0xcb && head <= 0xd3) || head >= 0xe0) {
+      if (!this.#scalar(head)) return -1;
+      value = readNumber(this.#bytes, at);
+    } else value = -1;
+    if (Number.isInteger(value) && value >= 0 && value <= max) return value;
+    this.#refuse(reason, at);
+    return -1;
+  }
+
+  /** One value with everything in it. */
+  #value(): boolean {
+    let level = 0;
+    this.#keyTop = 0;
+    for (;;) {
+      const isKey = level > 0 && this.#map[level] === 1 && ((this.#left[level] ?? 0) & 1) === 0;
+      if (isKey) {
+        if (!this.#key(level)) return false;
+      } else {
+        if (!this.#room(1)) return false;
+        const head = this.#bytes[this.#position] ?? 0;
+        if (isContainer(head)) {
+          if (!this.#open(head, level + 1)) return false;
+          level += 1;
+          this.#left[level] = (this.#left[level] ?? 0) + 1;
+        } else if (!(head >= 0xa0 && head <= 0xbf ? this.#text(head & 0x1f, 1) : this.#scalar(head))) return false;
+      }
+      if (level > 0) this.#left[level] = (this.#left[level] ?? 0) - 1;
+      while (level > 0 && this.#left[level] === 0) {
+        if (this.#map[level] === 1) this.#close(level);
+        level -= 1;
+        if (level > 0) this.#left[level] = (this.#left[level] ?? 0) - 1;
+      }
+      if (level === 0) return true;
+    }
+  }
+
+  /** Reads the head of an array or map; its declared count must fit the bytes that are left and the limits. */
+  #open(head: number, level: number): boolean {
+    const at = this.#position;
+    const isMap = head < 0x90 || head >= 0xde;
+    let count = head & 0x0f;
+    let size = 1;
+    if (head >= 0xdc) {
+      size = head === 0xdc || head === 0xde ? 3 : 5;
+      if (!this.#room(size)) return false;
+      count = this.#unsigned(at + 1, size - 1);
+    }
+    if (level + 1 > this.#limits.depthMax || level >= LEVELS) return this.#refuse('too_deep', at);
+    const values = isMap ? count * 2 : count;
+    this.#items += values;
+    if (this.#items > this.#limits.itemsMax) return this.#refuse('too_many_items', at);
+    this.#position += size;
+    if (this.#position + values > this.#stop) return this.#short(at, this.#position + values);
+    this.#left[level] = values;
+    this.#map[level] = isMap ? 1 : 0;
+    this.#keyBase[level] = this.#keyTop;
+    if (count > LINEAR_KEYS && isMap) this.#keySets[level] = new Set();
+    return true;
+  }
+
+  #close(level: number): void {
+    this.#keyTop = this.#keyBase[level] ?? 0;
+    if (this.#keySets[level] !== undefined) this.#keySets[level] = undefined;
+  }
+
+  #key(level: number): boolean {
+    const at = this.#position;
+    if (!this.#room(1)) return false;
+    const head = this.#bytes[at] ?? 0;
+    let size = 1;
+    let length = head & 0x1f;
+    if (head >= 0xd9 && head <= 0xdb) {
+      size = head === 0xd9 ? 2 : head === 0xda ? 3 : 5;
+      if (!this.#room(size)) return false;
+      length = this.#unsigned(at + 1, size - 1);
+    } else if (head < 0xa0 || head > 0xbf) return this.#refuse('key_not_string', at);
+    if (length > this.#limits.keyBytes) return this.#refuse('key_too_long', at);
+    if (!this.#text(length, size)) return false;
+    const start = at + size;
+    if ((length === 9 || length === 11) && isDenied(this.#bytes, start, length)) return this.#refuse('key_denied', at);
+    const set = this.#keySets[level];
+    if (set === undefined) return this.#isNew(level, start, length) || this.#refuse('key_duplicate', at);
+    const before = set.size;
+    set.add(latin1(this.#bytes, start, length));
+    return set.size > before || this.#refuse('key_duplicate', at);
+  }
+
+  /** Notes a key of a small map. */
+  #isNew(level: number, start: number, length: number): boolean {
+    const bytes = this.#bytes;
+    const keys = this.#keys;
+    const hash = ((bytes[start] ?? 0) << 16) | ((bytes[start + (length >> 1)] ?? 0) << 8) | (bytes[start + length - 1] ?? 0);
+    for (let i = this.#keyBase[level] ?? 0; i < this.#keyTop; i += 3) {
+      if (keys[i + 2] === hash && keys[i + 1] === length && sameBytes(bytes, keys[i] ?? 0, { start, length })) return false;
+    }
+    keys[this.#keyTop] = start;
+    keys[this.#keyTop + 1] = length;
+    keys[this.#keyTop + 2] = hash;
+    this.#keyTop += 3;
+    return true;
+  }
+
+  /** Anything but arrays, maps and short strings. */
+  #scalar(head: number): boolean {
+    const at = this.#position;
+    if (head <= 0x7f || head >= 0xe0 || head === 0xc0 || head === 0xc2 || head === 0xc3) {
+      this.#position += 1;
+      return true;
+    }
+    if (head >= 0xd9 && head <= 0xdb) {
+      const size = head === 0xd9 ? 1 : head === 0xda ? 2 : 4;
+      return this.#room(1 + size) && this.#text(this.#unsigned(at + 1, size), 1 + size);
+    }
+    if (head >= 0xc4 && head <= 0xc6) {
+      const size = head === 0xc4 ? 1 : head === 0xc5 ? 2 : 4;
+      return this.#room(1 + size) && this.#room(1 + size + this.#unsigned(at + 1, size)) && this.#skip(1 + size + this.#unsigned(at + 1, size));
+    }
+    if (head === 0xcb) return this.#room(9) && (finite(this.#bytes, at) || this.#refuse('not_finite', at)) && this.#skip(9);
+    if (head >= 0xcc && head <= 0xce) return this.#room(1 + (1 << (head - 0xcc))) && this.#skip(1 + (1 << (head - 0xcc)));
+    if (head >= 0xd0 && head <= 0xd2) return this.#room(1 + (1 << (head - 0xd0))) && this.#skip(1 + (1 << (head - 0xd0)));
+    if (head === 0xcf || head === 0xd3) return this.#room(9) && (exact(this.#bytes, at) || this.#refuse('int_out_of_range', at)) && this.#skip(9);
+    return this.#refuse(head === 0xca ? 'float32' : head === 0xc1 ? 'reserved_byte' : 'extension', at);
+  }
+
+  #skip(size: number): true {
+    this.#position += size;
+    return true;
+  }
+
+  /** A string whose head takes `head` bytes. */
+  #text(length: number, head: number): boolean {
+    if (!this.#room(head + length)) return false;
+    const start = this.#position + head;
+    const end = start + length;
+    const bytes = this.#bytes;
+    this.#position = end;
+    if (length < FIRST_LONG_TEXT) {
+      let i = start;
+      while (i < end && (bytes[i] ?? 0) < 0x80) i += 1;
+      if (i === end) return true;
+    }
+    const fault = invalidUtf8(bytes, start, end);
+    return fault === -1 || this.#refuse('invalid_utf8', fault);
+  }
+
+  /** True if the next `size` bytes are there and belong to this frame. */
+  #room(size: number): boolean {
+    return this.#position + size <= this.#stop || this.#short(this.#position, this.#position + size);
+  }
+
+  #short(at: number, needed: number): false {
+    return needed > this.#end ? this.#refuse('truncated', at) : this.#refuse('frame_too_large', at);
+  }
+
+  #unsigned(at: number, width: number): number {
+    const bytes = this.#bytes;
+    let value = 0;
+    for (let i = at; i < at + width; i += 1) value = value * 256 + (bytes[i] ?? 0);
+    return value;
+  }
+}
+
+function isContainer(head: number): boolean {
+  return (head >= 0x80 && head <= 0x9f) || (head >= 0xdc && head <= 0xdf);
+}
+
+/** The number whose head stands at `at`; only for heads 00..7f, cb..d3, e0..ff that were checked. */
+function readNumber(bytes: Uint8Array, at: number): number {
+  const head = bytes[at] ?? 0;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at);
+  if (head === 0xcb) return view.getFloat64(1);
+  if (head === 0xcc) return view.getUint8(1);
+  if (head === 0xcd) return view.getUint16(1);
+  if (head === 0xce) return view.getUint32(1);
+  if (head === 0xcf) return view.getUint32(1) * 0x1_0000_0000 + view.getUint32(5);
+  if (head === 0xd0) return view.getInt8(1);
+  if (head === 0xd1) return view.getInt16(1);
+  if (head === 0xd2) return view.getInt32(1);
+  if (head === 0xd3) return view.getInt32(1) * 0x1_0000_0000 + view.getUint32(5);
+  return view.getInt8(0);
+}
+
+/** False for NaN and the infinities: all bits of the exponent are set. */
+function finite(bytes: Uint8Array, at: number): boolean {
+  return ((bytes[at + 1] ?? 0) & 0x7f) !== 0x7f || ((bytes[at + 2] ?? 0) & 0xf0) !== 0xf0;
+}
+
+/** True if the 64-bit integer at `at` lies within ±2^53, judged on its halves since their sum may round. */
+function exact(bytes: Uint8Array, at: number): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at + 1, 8);
+  const low = view.getUint32(4);
+  const high = bytes[at] === 0xcf ? view.getUint32(0) : view.getInt32(0);
+  if (high >= 0) return high < 0x20_0000 || (high === 0x20_0000 && low === 0);
+  return high >= -0x20_0000;
+}
+
+function latin1(bytes: Uint8Array, start: number, length: number): string {
+  let text = '';
+  for (let i = start; i < start + length; i += 1) text += String.fromCharCode(bytes[i] ?? 0);
+  return text;
+}
+
+function isDenied(bytes: Uint8Array, start: number, length: number): boolean {
+  const first = bytes[start] ?? 0;
+  // Only keys that begin with "_", "c" or "p" are worth a string.
+  return (first === 0x5f || first === 0x63 || first === 0x70) && DENIED_KEYS.includes(latin1(bytes, start, length));
+}
+
+function sameBytes(bytes: Uint8Array, at: number, key: { readonly start: number; readonly length: number }): boolean {
+  for (let i = 0; i < key.length; i += 1) if (bytes[at + i] !== bytes[key.start + i]) return false;
+  return true;
+}
+
+/** Scratch only: `message` sets every field that it reads, and nothing is called back while it runs. */
+const scanner = new Scanner();
