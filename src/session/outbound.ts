@@ -1,0 +1,323 @@
+/**
+ * What waits to be written on one connection.
+ *
+ * Owns: the classes of frames, their order and bounds, how many go into one message, and how far the client's
+ * position can be vouched for. Does not own: when it is flushed (flusher.ts), timers, closing (session.ts).
+ *
+ *   control    WELCOME, NOTICE, GOAWAY, PING, PONG     ┐ bounded by the session, which closes
+ *   answers    RESULT, ERROR                           ┘ or refuses before they pile up
+ *   ordered    grants and reliable pushes, by rev      refused at the bound, caught up from the ring
+ *   latest     the newest push per key                 oldest key dropped
+ *   ephemeral                                          oldest dropped
+ *
+ * O1 Classes leave in the order above; inside a class, in the order of arrival.
+ * O2 Ordered pushes leave in strictly rising rev, and after one was refused none is taken until `room()` said so:
+ *    nothing is ever skipped.
+ * O3 Nothing is handed to a socket that holds `LIMITS.socketBytes` or more.
+ * O4 A message carries at most `LIMITS.framesPerMessage` frames, and more than `LIMITS.socketBytes` only if a
+ *    single frame does.
+ * O5 `position` never exceeds what was handed to the socket.
+ */
+import { assert, must } from '../base/assert.ts';
+import { concatFrames } from '../../protocol/wire/codec.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import type { OutPush } from '../node/port.ts';
+import type { Connection } from './port.ts';
+
+/** Frames of one class, first in first out. */
+class Queue<T> {
+  bytes = 0;
+  #items: T[] = [];
+  #head = 0;
+
+  get length(): number {
+    return this.#items.length - this.#head;
+  }
+
+  push(item: T, size: number): void {
+    this.#items.push(item);
+    this.bytes += size;
+  }
+
+  first(): T | undefined {
+    return this.#items[this.#head];
+  }
+
+  /** Removes the first, which had `size`. */
+  shift(size: number): void {
+    assert(this.length > 0, 'shift of an empty queue');
+    this.#head += 1;
+    this.bytes -= size;
+    if (this.#head === this.#items.length) {
+      this.#items = [];
+      this.#head = 0;
+    } else if (this.#head >= 1_024 && this.#head * 2 >= this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  replaceAll(change: (item: T) => T): void {
+    for (let i = this.#head; i < this.#items.length; i += 1) {
+      const item = this.#items[i];
+      if (item !== undefined) this.#items[i] = change(item);
+    }
+  }
+
+  clear(): void {
+    this.#items = [];
+    this.#head = 0;
+    this.bytes = 0;
+  }
+}
+
+export class Outbound {
+  /** Pushes that never left because newer ones took their place. */
+  dropped = 0;
+  /** Frames and bytes handed to the socket. */
+  frames = 0;
+  writtenBytes = 0;
+
+  readonly #connection: Connection;
+  readonly #control = new Queue<Uint8Array>();
+  readonly #answers = new Queue<Uint8Array>();
+  readonly #ordered = new Queue<OutPush>();
+  readonly #latest = new Map<string, OutPush>();
+  #latestBytes = 0;
+  readonly #ephemeral = new Queue<Uint8Array>();
+  readonly #batch: Uint8Array[] = [];
+  #batchBytes = 0;
+
+  /** Of the two kinds in the ordered queue. */
+  #grants = 0;
+  #grantBytes = 0;
+  #refused = false;
+  #queuedRev = 0;
+  #sentRev = 0;
+  #bookmark = 0;
+  /** Waiting frames up to here have memory of their own. */
+  #owned = false;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Control and answers that wait. */
+  get controlFrames(): number {
+    return this.#control.length + this.#answers.length;
+  }
+
+  /** RESULT and ERROR that wait. */
+  get answers(): number {
+    return this.#answers.length;
+  }
+
+  get answerBytes(): number {
+    return this.#answers.bytes;
+  }
+
+  get empty(): boolean {
+    return this.controlFrames + this.#ordered.length + this.#latest.size + this.#ephemeral.length === 0;
+  }
+
+  get queuedBytes(): number {
+    return this.#control.bytes + this.#answers.bytes + this.#ordered.bytes + this.#latestBytes + this.#ephemeral.bytes;
+  }
+
+  /** True from the first refused push until `room()`. */
+  get refused(): boolean {
+    return this.#refused;
+  }
+
+  /** WELCOME named this position; what follows has larger ones. */
+  begin(rev: number): void {
+    this.#queuedRev = rev;
+    this.#sentRev = rev;
+    this.#bookmark = rev;
+  }
+
+  control(frame: Uint8Array): void {
+    this.#control.push(frame, frame.length);
+    this.#owned = false;
+  }
+
+  answer(frame: Uint8Array): void {
+    this.#answers.push(frame, frame.length);
+    this.#owned = false;
+  }
+
+  /** False: not taken, and none will be before `room()`. */
+  push(push: OutPush): boolean {
+    switch (push.class) {
+      case 'grant':
+      case 'reliable':
+        return this.#pushOrdered(push);
+      case 'latest':
+        this.#pushLatest(push);
+        return true;
+      case 'ephemeral':
+        this.#pushEphemeral(push.frame.msgpack());
+        return true;
+    }
+  }
+
+  /** Everything of this session up to `rev` was handed over to `push`, and taken. */
+  bookmark(rev: number): void {
+    if (rev > this.#bookmark && !this.#refused) this.#bookmark = rev;
+  }
+
+  /** The largest rev up to which everything of this session was handed to the socket. */
+  position(): number {
+    const next = this.#ordered.first()?.rev;
+    if (next !== undefined && next <= this.#bookmark) return this.#sentRev;
+    return Math.max(this.#bookmark, this.#sentRev);
+  }
+
+  /** Hands over what the socket takes. Returns true if something is left. */
+  flush(): boolean {
+    while (!this.empty && this.#connection.buffered() < LIMITS.socketBytes) this.#write();
+    if (this.empty) return false;
+    if (!this.#owned) this.#own();
+    return true;
+  }
+
+  /** True, once after a refusal, when so much has left that pushes are taken again. */
+  room(): boolean {
+    if (!this.#refused) return false;
+    if (this.#ordered.length > LIMITS.outboundFrames / 2 || this.#ordered.bytes > LIMITS.outboundBytes / 2) return false;
+    this.#refused = false;
+    return true;
+  }
+
+  clear(): void {
+    this.#control.clear();
+    this.#answers.clear();
+    this.#ordered.clear();
+    this.#latest.clear();
+    this.#latestBytes = 0;
+    this.#ephemeral.clear();
+    this.#grants = 0;
+    this.#grantBytes = 0;
+  }
+
+  /** Grants have bounds of their own in the one queue, so that events cannot keep them out. */
+  #pushOrdered(push: OutPush): boolean {
+    const rev = must(push.rev, 'a grant or reliable push has a rev');
+    if (this.#refused) return false;
+    assert(rev > this.#queuedRev, `push ${rev} after ${this.#queuedRev}`);
+    const size = push.frame.msgpack().length;
+    const isGrant = push.class === 'grant';
+    const frames = isGrant ? this.#grants : this.#ordered.length - this.#grants;
+    const bytes = isGrant ? this.#grantBytes : this.#ordered.bytes - this.#grantBytes;
+    if (frames >= LIMITS.outboundFrames || (frames > 0 && bytes + size > LIMITS.outboundBytes)) {
+      this.#refused = true;
+      return false;
+    }
+    this.#queuedRev = rev;
+    this.#ordered.push(push, size);
+    if (isGrant) {
+      this.#grants += 1;
+      this.#grantBytes += size;
+    }
+    return true;
+  }
+
+  #pushLatest(push: OutPush): void {
+    const key = must(push.key, 'a latest push has a key');
+    const before = this.#latest.get(key);
+    if (before !== undefined) this.#latestBytes -= before.frame.msgpack().length;
+    this.#latest.set(key, push);
+    this.#latestBytes += push.frame.msgpack().length;
+    for (const [oldest, old] of this.#latest) {
+      if (this.#latest.size === 1) break;
+      if (this.#latest.size <= LIMITS.outboundFrames && this.#latestBytes <= LIMITS.outboundBytes) break;
+      this.#latest.delete(oldest);
+      this.#latestBytes -= old.frame.msgpack().length;
+      this.dropped += 1;
+    }
+  }
+
+  #pushEphemeral(frame: Uint8Array): void {
+    const queue = this.#ephemeral;
+    queue.push(frame, frame.length);
+    while (queue.length > 1 && (queue.length > LIMITS.outboundFrames || queue.bytes > LIMITS.outboundBytes)) {
+      queue.shift(must(queue.first(), 'a queue with a length has a first').length);
+      this.dropped += 1;
+    }
+  }
+
+  /** Writes one message. */
+  #write(): void {
+    this.#takeFrom(this.#control);
+    this.#takeFrom(this.#answers);
+    this.#takeOrdered();
+    this.#takeLatest();
+    this.#takeFrom(this.#ephemeral);
+    assert(this.#batch.length > 0, 'a message without frames');
+    const message = concatFrames(this.#batch);
+    this.frames += this.#batch.length;
+    this.writtenBytes += message.length;
+    this.#batch.length = 0;
+    this.#batchBytes = 0;
+    this.#connection.write(message);
+  }
+
+  #fits(size: number): boolean {
+    if (this.#batch.length === 0) return true;
+    return this.#batch.length < LIMITS.framesPerMessage && this.#batchBytes + size <= LIMITS.socketBytes;
+  }
+
+  #take(frame: Uint8Array): void {
+    this.#batch.push(frame);
+    this.#batchBytes += frame.length;
+  }
+
+  #takeFrom(queue: Queue<Uint8Array>): void {
+    for (let frame = queue.first(); frame !== undefined && this.#fits(frame.length); frame = queue.first()) {
+      this.#take(frame);
+      queue.shift(frame.length);
+    }
+  }
+
+  #takeOrdered(): void {
+    // What stands before it in its own class order must have gone first: O1.
+    if (this.controlFrames > 0) return;
+    const queue = this.#ordered;
+    for (let push = queue.first(); push !== undefined; push = queue.first()) {
+      const frame = push.frame.msgpack();
+      if (!this.#fits(frame.length)) return;
+      this.#take(frame);
+      queue.shift(frame.length);
+      if (push.class === 'grant') {
+        this.#grants -= 1;
+        this.#grantBytes -= frame.length;
+      }
+      this.#sentRev = must(push.rev, 'a queued push has a rev');
+    }
+  }
+
+  #takeLatest(): void {
+    if (this.controlFrames + this.#ordered.length > 0) return;
+    for (const [key, push] of this.#latest) {
+      const frame = push.frame.msgpack();
+      if (!this.#fits(frame.length)) return;
+      this.#take(frame);
+      this.#latest.delete(key);
+      this.#latestBytes -= frame.length;
+    }
+  }
+
+  /**
+   * Encoded frames are views into blocks that they share with others, so a few that wait for a slow reader would
+   * keep much memory alive. Pushes keep theirs: they are shared by all their recipients anyway.
+   */
+  #own(): void {
+    this.#control.replaceAll(copyOf);
+    this.#answers.replaceAll(copyOf);
+    this.#owned = true;
+  }
+}
+
+function copyOf(frame: Uint8Array): Uint8Array {
+  return frame.slice();
+}
