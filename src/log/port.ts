@@ -69,7 +69,7 @@ export interface TenantLog {
   readonly tenant: string;
   readonly logId: string;
   readonly epoch: number;
-  /** Adds payloads as consecutive entries, all or none. */
+  /** Adds payloads as consecutive entries, all or none. The caller leaves them unchanged from here on. */
   append(payloads: readonly Uint8Array[], done: (outcome: AppendOutcome) => void): void;
   /** Begins delivery of everything after `seq`, whose chain is `chain` (undefined only for seq 0). Once. */
   tail(from: { readonly seq: number; readonly chain?: Uint8Array }, sink: TailSink): void;
@@ -90,9 +90,12 @@ export interface SnapshotMeta {
   readonly createdAt: number;
 }
 
+/** The largest chunk of a snapshot. */
+export const snapshotChunkBytes = 256 * 1024;
+
 /** Writes one snapshot; it counts only when `commit` has called back without a fault. */
 export interface SnapshotWriter {
-  /** At most 256 KiB each; `done` says that the next may come. */
+  /** At most `snapshotChunkBytes` each; `done` says that the next may come. */
   chunk(bytes: Uint8Array, done: (fault?: LogFault) => void): void;
   commit(done: (fault?: LogFault) => void): void;
   abort(): void;
