@@ -1,0 +1,223 @@
+/**
+ * What each folder may import: the arrows of docs/ARCHITECTURE.md as an allow list. A new arrow is a change of
+ * architecture: it needs a line here, one there, and a decision note.
+ */
+import { posix } from 'node:path';
+import { importsOf, type Problem, type Source } from './source.ts';
+
+interface Unit {
+  /** Path prefixes; the unit with the longest one that fits owns a file. */
+  readonly at: readonly string[];
+  /** Modules of the project that it may import besides its own; a prefix ends in a slash. */
+  readonly modules: readonly string[];
+  /** npm packages and `node:` modules. */
+  readonly packages: readonly string[];
+}
+
+const BASE = [
+  'src/base/assert.ts',
+  'src/base/result.ts',
+  'src/base/scheduler.ts',
+  'src/base/order.ts',
+  'src/base/sorted-set.ts',
+];
+const WIRE = ['protocol/wire/'];
+const NODE_PORT = ['src/node/port.ts'];
+const TELEMETRY = ['src/telemetry/port.ts'];
+
+export const UNITS: { readonly [name: string]: Unit } = {
+  'protocol/wire': {
+    at: ['protocol/wire/'],
+    modules: ['src/base/assert.ts', 'src/base/result.ts'],
+    packages: ['msgpackr'],
+  },
+  'protocol/schema': {
+    at: ['protocol/schema/'],
+    modules: [...WIRE, 'src/base/assert.ts', 'src/base/result.ts'],
+    packages: ['zod'],
+  },
+  base: { at: ['src/base/'], modules: [], packages: [] },
+  'base, on Node': {
+    at: ['src/base/worker-url.ts', 'src/base/system.ts'],
+    modules: ['src/base/'],
+    packages: ['node:'],
+  },
+  engine: {
+    at: ['src/engine/'],
+    modules: [...WIRE, ...BASE.filter((module) => module !== 'src/base/scheduler.ts')],
+    packages: [],
+  },
+  log: {
+    at: ['src/log/'],
+    modules: [...WIRE, 'src/base/'],
+    packages: ['better-sqlite3', 'node:crypto', 'node:fs', 'node:path', 'node:url', 'node:worker_threads', 'node:zlib'],
+  },
+  store: {
+    at: ['src/store/'],
+    modules: [...WIRE, 'src/base/', 'src/log/port.ts', 'src/log/index.ts'],
+    packages: ['better-sqlite3', 'node:crypto', 'node:fs', 'node:path', 'node:url', 'node:worker_threads'],
+  },
+  node: {
+    at: ['src/node/'],
+    modules: [
+      ...WIRE,
+      ...BASE,
+      ...TELEMETRY,
+      'src/engine/port.ts',
+      'src/engine/index.ts',
+      'src/log/port.ts',
+      'src/store/port.ts',
+      'src/jobs/port.ts',
+      'src/access/port.ts',
+      'src/access/index.ts',
+    ],
+    packages: ['node:crypto'],
+  },
+  session: {
+    at: ['src/session/'],
+    modules: [
+      ...WIRE,
+      'protocol/schema/',
+      ...BASE,
+      ...NODE_PORT,
+      ...TELEMETRY,
+      'src/access/port.ts',
+      'src/access/index.ts',
+    ],
+    packages: [],
+  },
+  access: {
+    at: ['src/access/'],
+    modules: [...WIRE, 'protocol/schema/', ...BASE, ...NODE_PORT, ...TELEMETRY],
+    packages: ['node:crypto'],
+  },
+  transport: {
+    at: ['src/transport/'],
+    modules: [...WIRE, ...BASE, ...TELEMETRY, 'src/session/port.ts'],
+    packages: ['ws', 'node:http', 'node:net', 'node:stream', 'node:events'],
+  },
+  jobs: { at: ['src/jobs/'], modules: [...WIRE, ...BASE, ...NODE_PORT, ...TELEMETRY], packages: [] },
+  http: {
+    at: ['src/http/'],
+    modules: [...WIRE, ...BASE, ...NODE_PORT, ...TELEMETRY],
+    packages: ['node:http', 'node:net', 'node:stream'],
+  },
+  telemetry: {
+    at: ['src/telemetry/'],
+    modules: [...WIRE, ...BASE],
+    packages: ['pino', 'prom-client', 'node:perf_hooks', 'node:stream'],
+  },
+  'client core': { at: ['src/client/'], modules: [...WIRE, ...BASE], packages: [] },
+  'client on Node': {
+    at: ['src/client/node.ts', 'src/client/node/'],
+    modules: [...WIRE, ...BASE, 'src/client/', 'src/base/system.ts'],
+    packages: ['ws', 'node:'],
+  },
+  cli: {
+    at: ['src/cli/'],
+    modules: [...WIRE, 'protocol/schema/', 'src/base/', 'src/client/', 'src/main.ts', 'src/config.ts'],
+    packages: ['commander', 'cli-table3', 'node:'],
+  },
+  main: { at: ['src/main.ts', 'src/config.ts'], modules: ['src/', 'protocol/'], packages: ['zod', 'node:'] },
+  bench: {
+    at: ['bench/'],
+    modules: [
+      ...WIRE,
+      'protocol/schema/',
+      'src/base/',
+      'src/client/',
+      'src/engine/',
+      'src/log/',
+      'src/store/',
+      'src/cli/muster.ts',
+      'test/support/',
+    ],
+    packages: ['better-sqlite3', 'bullmq', 'ioredis', 'msgpackr', 'ws', 'zod', 'node:'],
+  },
+  simulation: {
+    at: ['test/simulation/'],
+    modules: ['src/', 'protocol/', 'test/support/'],
+    packages: ['vitest', 'fast-check', 'node:'],
+  },
+  checker: {
+    at: ['test/simulation/checker/'],
+    modules: ['protocol/wire/types.ts', 'protocol/wire/codes.ts', 'protocol/wire/limits.ts', 'src/base/assert.ts'],
+    packages: ['vitest'],
+  },
+  test: {
+    at: ['test/'],
+    modules: ['src/', 'protocol/', 'scripts/', 'bench/'],
+    packages: ['better-sqlite3', 'fast-check', 'ioredis', 'msgpackr', 'pino', 'vitest', 'ws', 'zod', 'node:'],
+  },
+  scripts: { at: ['scripts/', 'vitest.config.ts'], modules: [], packages: ['vitest', 'node:'] },
+};
+
+/** Files of a folder that others may import, besides those that the table names. */
+const FACES = /^(?:port|index)\.ts$/;
+/** Folders whose files are all public. */
+const OPEN = ['src/base/', 'protocol/wire/', 'protocol/schema/', 'test/support/'];
+/** Units that look inside: the composition root, and tests of the inside. */
+const INSIDERS = new Set(['main', 'test', 'simulation', 'bench']);
+
+export function unitOf(path: string): string | undefined {
+  let owner: string | undefined;
+  let longest = -1;
+  for (const [name, unit] of Object.entries(UNITS)) {
+    for (const prefix of unit.at) {
+      const fits = prefix.endsWith('/') ? path.startsWith(prefix) : path === prefix;
+      if (fits && prefix.length > longest) {
+        owner = name;
+        longest = prefix.length;
+      }
+    }
+  }
+  return owner;
+}
+
+const fits = (allowed: readonly string[], name: string): boolean =>
+  allowed.some((entry) => entry === name || (/[/:]$/.test(entry) && name.startsWith(entry)));
+
+function packageOf(specifier: string): string {
+  if (specifier.startsWith('node:')) return specifier;
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+}
+
+function wrong(source: Source, name: string, unit: Unit, specifier: string): string | undefined {
+  if (!specifier.startsWith('.')) {
+    if (specifier.endsWith('/') || fits(unit.packages, packageOf(specifier))) return undefined;
+    return `${name} may not import the package ${specifier}; it may: ${unit.packages.join(', ') || 'none'}.`;
+  }
+  const target = posix.join(posix.dirname(source.path), specifier);
+  const owner = unitOf(target);
+  if (owner === undefined) return `${target} belongs to no unit of test/tidy/imports.ts: add it there.`;
+  if (!/\.(?:ts|js|json)$/.test(specifier)) return `Name the file with its extension: ${specifier}.`;
+  if (owner === name) return undefined;
+  if (!fits(unit.modules, target))
+    return `${name} may not import ${target}; it may: ${unit.modules.join(', ') || 'only itself'}.`;
+  const folder = target.slice(0, target.lastIndexOf('/') + 1);
+  const face = FACES.test(target.slice(folder.length)) || unit.modules.includes(target);
+  if (face || INSIDERS.has(name) || fits(OPEN, target)) return undefined;
+  return `${target} is private to ${folder}: use its port.ts or index.ts.`;
+}
+
+export function checkImports(sources: readonly Source[]): Problem[] {
+  const problems: Problem[] = [];
+  for (const source of sources) {
+    const name = unitOf(source.path);
+    const unit = name === undefined ? undefined : UNITS[name];
+    if (name === undefined || unit === undefined) {
+      const cure =
+        'This file belongs to no unit of test/tidy/imports.ts: put it into a folder that has one, or add one.';
+      problems.push({ rule: 'imports', path: source.path, line: 1, cure });
+      continue;
+    }
+    for (const { specifier, line } of importsOf(source)) {
+      const cure = wrong(source, name, unit, specifier);
+      if (cure !== undefined) problems.push({ rule: 'imports', path: source.path, line, cure });
+    }
+  }
+  return problems;
+}

@@ -1,0 +1,118 @@
+/** Sizes, names, heads of files, and state that no constructor owns. */
+import { functionsOf, lineAt, topLevel, type Problem, type Source } from './source.ts';
+
+export const FILE_LINES = 600;
+export const TEST_FILE_LINES = 1_000;
+export const FUNCTION_LINES = 70;
+/** Casts per thousand lines of src and protocol. */
+export const CASTS_PER_THOUSAND = 2;
+
+/**
+ * What is over a limit today, with its size now: `path` for a file, `path function-header` for a function. An entry
+ * may only shrink, and leaves when its subject fits; a new one needs a reason in the commit that adds it.
+ */
+export const RATCHET: { readonly [subject: string]: number } = {};
+
+const inProduct = (source: Source) => /^(?:src|protocol)\//.test(source.path);
+
+/** Holds `lines` against the limit and the ratchet. */
+function judge(subject: string, lines: number, limit: number, ratchet: typeof RATCHET): string | undefined {
+  const allowed = ratchet[subject];
+  if (lines <= limit) return allowed === undefined ? undefined : `fits now: take "${subject}" out of the ratchet list.`;
+  if (allowed === undefined) return `has ${lines} lines, the limit is ${limit}: split it by what changes together.`;
+  if (lines > allowed) return `has grown from ${allowed} to ${lines} lines; it may only shrink.`;
+  return lines < allowed ? `has shrunk: lower its entry in the ratchet list from ${allowed} to ${lines}.` : undefined;
+}
+
+export function checkSizes(sources: readonly Source[], ratchet = RATCHET): Problem[] {
+  const problems: Problem[] = [];
+  const seen = new Set<string>();
+  const hold = (subject: string, at: { path: string; line: number }, size: { lines: number; limit: number }) => {
+    seen.add(subject);
+    const cure = judge(subject, size.lines, size.limit, ratchet);
+    if (cure !== undefined) problems.push({ rule: 'sizes', ...at, cure: `${subject} ${cure}` });
+  };
+  for (const source of sources) {
+    const lines = source.text.split('\n').length - 1;
+    const limit = source.path.startsWith('test/') ? TEST_FILE_LINES : FILE_LINES;
+    hold(source.path, { path: source.path, line: 1 }, { lines, limit });
+    if (!inProduct(source)) continue;
+    for (const block of functionsOf(source)) {
+      const at = { path: source.path, line: block.line };
+      hold(`${source.path} ${block.header}`, at, { lines: block.lines, limit: FUNCTION_LINES });
+    }
+  }
+  for (const subject of Object.keys(ratchet)) {
+    if (seen.has(subject)) continue;
+    problems.push({ rule: 'sizes', path: subject, line: 1, cure: 'is gone: take it out of the ratchet list.' });
+  }
+  return problems;
+}
+
+const NAME = /^(?:[a-z0-9]+(?:-[a-z0-9]+)*)(?:\.(?:test|config))*\.(?:ts|js)$/;
+
+export function checkNames(sources: readonly Source[]): Problem[] {
+  return sources
+    .filter((source) => !NAME.test(source.path.slice(source.path.lastIndexOf('/') + 1)))
+    .map((source) => ({ rule: 'names', path: source.path, line: 1, cure: 'Name files in kebab-case, one noun each.' }));
+}
+
+/** A module says what it owns before it says anything else. */
+export function checkHeads(sources: readonly Source[]): Problem[] {
+  return sources
+    .filter((source) => inProduct(source) && !/^(?:#!.*\n)?\s*\/\*\*/.test(source.text))
+    .map((source) => ({
+      rule: 'heads',
+      path: source.path,
+      line: 1,
+      cure: 'Begin with a doc comment: what the module owns, what it does not, its numbered invariants.',
+    }));
+}
+
+const STATE: readonly (readonly [RegExp, string])[] = [
+  [/^\s*(?:export\s+)?(?:let|var)\s+[\w$]+/gm, 'is state of the module'],
+  [
+    /^\s*(?:export\s+)?const\s+[\w$]+(?:\s*:(?!\s*Readonly)[^=]+?)?\s*=\s*new\s+(?:Map|Set|WeakMap|WeakSet|Array|Uint8Array|Float64Array|BigUint64Array|DataView)\b/gm,
+    'can change: annotate it ReadonlyMap or ReadonlySet, or let an object own it',
+  ],
+  [/^\s*(?:export\s+)?const\s+[\w$]+[^=;]*=\s*(?:\[\s*\]|\{\s*\})\s*;/gm, 'is empty, so it is there to be filled'],
+];
+
+/** Nothing lives outside what main.ts constructs. */
+export function checkState(sources: readonly Source[]): Problem[] {
+  const problems: Problem[] = [];
+  for (const source of sources.filter(inProduct)) {
+    const top = topLevel(source);
+    for (const [form, what] of STATE) {
+      for (const match of top.matchAll(form)) {
+        // No bytes at all: nothing there can change.
+        if (/^\(0?\)/.test(source.code.slice(match.index + match[0].length))) continue;
+        const line = lineAt(source, match.index + match[0].search(/\S/) + 1);
+        const cure = `${match[0].trim().replace(/\s+/g, ' ').slice(0, 60)} ${what}: construct it in main.ts and hand it on.`;
+        problems.push({ rule: 'module state', path: source.path, line, cure });
+      }
+    }
+  }
+  return problems;
+}
+
+export function castsOf(sources: readonly Source[]): { readonly casts: number; readonly lines: number } {
+  let casts = 0;
+  let lines = 0;
+  for (const source of sources.filter(inProduct)) {
+    lines += source.text.split('\n').length - 1;
+    const body = source.code
+      .replace(/^\s*(?:import|export)\b[^;]*?\bfrom\b[^;]*;/gm, '')
+      .replace(/\bexport\s*(?:type\s*)?\{[^}]*\}/g, '');
+    casts += [...body.matchAll(/[\w)\]}'"`]\s+as\s+(?!const\b)/g)].length;
+  }
+  return { casts, lines };
+}
+
+export function checkCasts(sources: readonly Source[]): Problem[] {
+  const { casts, lines } = castsOf(sources);
+  const most = Math.max(1, Math.floor((lines * CASTS_PER_THOUSAND) / 1_000));
+  if (casts <= most) return [];
+  const cure = `${casts} casts in ${lines} lines, ${most} are the most: decode at the edge, narrow by a guard, use must().`;
+  return [{ rule: 'casts', path: 'src', line: 1, cure }];
+}

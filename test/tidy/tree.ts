@@ -1,0 +1,26 @@
+/** Reads the project's own files. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse, type Source } from './source.ts';
+
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+const FOLDERS = ['src', 'protocol', 'test', 'bench', 'scripts'];
+
+/** All TypeScript and JavaScript files, with `/` in their paths, in a fixed order. */
+export function readSources(): Source[] {
+  const paths = FOLDERS.flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map(
+      (name) => `${folder}/${name.replaceAll('\\', '/')}`,
+    ),
+  );
+  return paths
+    .filter((path) => /\.(?:ts|js)$/.test(path))
+    .sort()
+    .map((path) => parse(path, readFileSync(join(ROOT, path), 'utf8')));
+}
+
+export function readPage(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8');
+}
