@@ -8,7 +8,7 @@
  * N4 After `close` of a Delivery was called, or `detach` was, nothing more is handed over.
  */
 import type { Rejection, CloseName } from '../../protocol/wire/codes.ts';
-import type { HelloBody, Method, Role, SessionSnapshot, Value, ValueMap } from '../../protocol/wire/types.ts';
+import type { HelloBody, Method, Role, SessionSnapshot, Value, ValueMap, Data } from '../../protocol/wire/types.ts';
 
 export interface Principal {
   /** `key:<id>`, `agent:<name>` or a token's subject. */
@@ -27,7 +27,7 @@ export interface Principal {
 }
 
 export type Reply =
-  | { readonly ok: true; readonly rev: number; readonly result: Value }
+  | { readonly ok: true; readonly rev: number; readonly result: Data }
   | { readonly ok: false; readonly rejection: Rejection };
 
 /** A frame that goes to one or many connections; each codec encodes it once. */

@@ -1,0 +1,187 @@
+/**
+ * Groups: for each distinct set of requirements, the agents that meet it and have a free slot, in the order of
+ * each strategy that is asked for, and the tasks that wait for one.
+ *
+ * A task is placed by reading the head of an ordered set, so 10,000 agents are not scanned. Derived from tables
+ * `agents` and `tasks`, which tell of every change (rollback included); not part of the snapshot.
+ *
+ * A1 `available` holds exactly the attached, active agents that meet the requirements and have a free slot.
+ * A2 `waiting` and `picky` together hold exactly the pending tasks of the group; `picky` those that exclude agents.
+ */
+import { must } from '../../base/assert.ts';
+import { byCodeUnits } from '../../base/order.ts';
+import { SortedSet } from '../../base/sorted-set.ts';
+import type { Strategy } from '../../../protocol/wire/types.ts';
+import type { State } from '../kernel/state.ts';
+import type { AgentRecord, TaskRecord } from '../records.ts';
+import { STRATEGIES, type Fit } from './strategies.ts';
+
+/** Higher priority first, then the older task. */
+export function byUrgency(a: TaskRecord, b: TaskRecord): number {
+  return b.priority - a.priority || a.createdAt - b.createdAt || byCodeUnits(a.id, b.id);
+}
+
+export class Group {
+  readonly requirements: readonly string[];
+  readonly members = new Map<string, Fit>();
+  readonly waiting = new SortedSet<TaskRecord>(byUrgency);
+  readonly picky = new SortedSet<TaskRecord>(byUrgency);
+  readonly #orders = new Map<Strategy, SortedSet<AgentRecord>>();
+
+  constructor(requirements: readonly string[]) {
+    this.requirements = requirements;
+  }
+
+  fit(agent: AgentRecord): Fit | undefined {
+    let weight = 0;
+    for (const name of this.requirements) {
+      const held = agent.capabilities.find((capability) => capability.name === name);
+      if (held === undefined) return undefined;
+      weight += held.weight;
+    }
+    return { weight, capabilities: agent.capabilities.length };
+  }
+
+  available(strategy: Strategy, agents: Iterable<AgentRecord>): SortedSet<AgentRecord> {
+    let order = this.#orders.get(strategy);
+    if (order === undefined) {
+      const compare = STRATEGIES[strategy].compare;
+      const fitOf = (agent: AgentRecord): Fit => must(this.members.get(agent.id), 'an ordered agent is a member');
+      order = new SortedSet<AgentRecord>((a, b) => compare(a, b, fitOf));
+      this.#orders.set(strategy, order);
+      for (const agent of agents) if (this.members.has(agent.id) && hasFreeSlot(agent)) order.add(agent);
+    }
+    return order;
+  }
+
+  leave(agent: AgentRecord): void {
+    for (const order of this.#orders.values()) order.delete(agent);
+  }
+
+  enter(agent: AgentRecord): void {
+    for (const order of this.#orders.values()) order.add(agent);
+  }
+
+  get tasks(): number {
+    return this.waiting.size + this.picky.size;
+  }
+}
+
+export function hasFreeSlot(agent: AgentRecord): boolean {
+  return agent.attached && agent.status === 'active' && agent.active < agent.capacity;
+}
+
+/** Groups without tasks are dropped beyond this number. */
+const GROUPS_MAX = 10_000;
+
+export class Groups {
+  readonly #state: State;
+  readonly #groups = new Map<string, Group>();
+  readonly #groupsOf = new Map<string, Group[]>();
+
+  constructor(state: State) {
+    this.#state = state;
+    state.agents.watch((before, after) => this.#agentChanged(before, after));
+    state.tasks.watch((before, after) => this.#taskChanged(before, after));
+  }
+
+  /** The best agent for the task now, by its strategy. */
+  pick(task: TaskRecord): AgentRecord | undefined {
+    const group = this.#group(task.group, task.requirements);
+    const order = group.available(task.strategy, this.#state.agentsById.set);
+    if (task.excluded.length === 0) return order.first();
+    for (const agent of order) if (!task.excluded.includes(agent.id)) return agent;
+    return undefined;
+  }
+
+  /** The most urgent pending task that the agent can take. */
+  pickTask(agent: AgentRecord): TaskRecord | undefined {
+    let best: TaskRecord | undefined;
+    for (const group of this.#groupsOf.get(agent.id) ?? []) {
+      if (group.tasks === 0) continue;
+      const plain = group.waiting.first();
+      if (plain !== undefined && (best === undefined || byUrgency(plain, best) < 0)) best = plain;
+      for (const task of group.picky) {
+        if (best !== undefined && byUrgency(task, best) > 0) break;
+        if (!task.excluded.includes(agent.id)) {
+          best = task;
+          break;
+        }
+      }
+    }
+    return best;
+  }
+
+  /** For inspection: groups with waiting tasks, in key order. */
+  waiting(): { readonly requirements: readonly string[]; readonly tasks: number; readonly members: number }[] {
+    return [...this.#groups]
+      .filter(([, group]) => group.tasks > 0)
+      .toSorted(([a], [b]) => byCodeUnits(a, b))
+      .map(([, group]) => ({ requirements: group.requirements, tasks: group.tasks, members: group.members.size }));
+  }
+
+  #group(key: string, requirements: readonly string[]): Group {
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      if (this.#groups.size >= GROUPS_MAX) this.#dropIdle();
+      group = new Group(requirements);
+      this.#groups.set(key, group);
+      for (const agent of this.#state.agentsById.set) this.#join(group, agent);
+    }
+    return group;
+  }
+
+  #join(group: Group, agent: AgentRecord): boolean {
+    const fit = group.fit(agent);
+    if (fit === undefined) return false;
+    group.members.set(agent.id, fit);
+    const groups = this.#groupsOf.get(agent.id);
+    if (groups === undefined) this.#groupsOf.set(agent.id, [group]);
+    else groups.push(group);
+    return true;
+  }
+
+  #agentChanged(before: AgentRecord | undefined, after: AgentRecord | undefined): void {
+    const id = (before ?? after)?.id ?? '';
+    const wasFree = before !== undefined && hasFreeSlot(before);
+    const isFree = after !== undefined && hasFreeSlot(after);
+    const groups = this.#groupsOf.get(id);
+    if (before !== undefined && after !== undefined && before.capabilities === after.capabilities) {
+      if (groups === undefined) return;
+      for (const group of groups) {
+        if (wasFree) group.leave(before);
+        if (isFree) group.enter(after);
+      }
+      return;
+    }
+    for (const group of groups ?? []) {
+      if (wasFree) group.leave(before);
+      group.members.delete(id);
+    }
+    this.#groupsOf.delete(id);
+    if (after === undefined) return;
+    for (const group of this.#groups.values()) if (this.#join(group, after) && isFree) group.enter(after);
+  }
+
+  #taskChanged(before: TaskRecord | undefined, after: TaskRecord | undefined): void {
+    if (before?.status === 'pending') {
+      const group = this.#groups.get(before.group);
+      (before.excluded.length === 0 ? group?.waiting : group?.picky)?.delete(before);
+    }
+    if (after?.status === 'pending') {
+      const group = this.#group(after.group, after.requirements);
+      (after.excluded.length === 0 ? group.waiting : group.picky).add(after);
+    }
+  }
+
+  #dropIdle(): void {
+    for (const [key, group] of this.#groups) {
+      if (group.tasks > 0) continue;
+      this.#groups.delete(key);
+      for (const id of group.members.keys()) {
+        const left = (this.#groupsOf.get(id) ?? []).filter((other) => other !== group);
+        this.#groupsOf.set(id, left);
+      }
+    }
+  }
+}

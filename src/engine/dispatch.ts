@@ -1,0 +1,95 @@
+/** Which decision runs for which system command, timer and follow-up: exhaustive, so a new kind does not compile without one. */
+import { unreachable } from '../base/assert.ts';
+import { accepted, rejected, type Context } from './kernel/context.ts';
+import type { State } from './kernel/state.ts';
+import type { Timer } from './kernel/timers.ts';
+import { ENGINE_VERSION, type Reply, type SystemCommand } from './port.ts';
+import type { FollowUp } from './records.ts';
+import { graceOver, hello, sessionBye, sessionEnded, sessionExpired, sessionLost, up, type HelloDecision } from './sessions/sessions.ts';
+import {
+  archive,
+  attemptTimedOut,
+  deadlinePassed,
+  fill,
+  loseTask,
+  notConfirmed,
+  place,
+  progressTimedOut,
+  runTask,
+  stopOver,
+} from './tasks/control.ts';
+import { createTenant, installKey } from './tenants/tenants.ts';
+
+const DONE: { readonly reply: Reply } = { reply: accepted(null) };
+
+export function runSystem(s: State, c: Context, command: SystemCommand): HelloDecision {
+  switch (command.kind) {
+    case 'session.hello':
+      return hello(s, c, command);
+    case 'up':
+      up(s, c, command.incarnation);
+      return DONE;
+    case 'tick':
+    case 'continue':
+      return DONE;
+    case 'upgrade':
+      if (command.version !== s.counters.engineVersion + 1 || command.version > ENGINE_VERSION) {
+        return { reply: rejected('INVALID_TRANSITION', `The state is of version ${s.counters.engineVersion}.`) };
+      }
+      c.events.push({ kind: 'upgraded', version: command.version });
+      return DONE;
+    case 'session.lost':
+      sessionLost(s, c, command);
+      return DONE;
+    case 'session.bye':
+      sessionBye(s, c, command);
+      return DONE;
+    case 'key.install':
+      return { reply: installKey(s, c, command) };
+    case 'tenant.create':
+      return { reply: createTenant(s, c, command) };
+    case 'archive':
+      archive(s, c, command.upTo);
+      return DONE;
+  }
+  // An entry of a newer build comes here and halts the tenant: skipping it would part this state from the others'.
+  return unreachable(command);
+}
+
+export function runTimer(s: State, c: Context, timer: Timer): void {
+  switch (timer.kind) {
+    case 'accept':
+      return notConfirmed(s, c, timer.entity);
+    case 'grace':
+      return graceOver(s, c, timer.entity);
+    case 'expire':
+      return sessionExpired(s, c, timer.entity);
+    case 'timeout':
+      return attemptTimedOut(s, c, timer.entity);
+    case 'progress':
+      return progressTimedOut(s, c, timer.entity);
+    case 'stop':
+      return stopOver(s, c, timer.entity);
+    case 'deadline':
+      return deadlinePassed(s, c, timer.entity);
+    case 'run':
+      return runTask(s, c, timer.entity);
+  }
+  unreachable(timer.kind);
+}
+
+export function runFollowUp(s: State, c: Context, work: FollowUp): void {
+  switch (work.kind) {
+    case 'place':
+      return place(s, c, work.task);
+    case 'fill':
+      return fill(s, c, work.agent);
+    case 'lose':
+      return loseTask(s, c, work);
+    case 'end':
+      return sessionEnded(s, c, work.session);
+    case 'archive':
+      return archive(s, c, work.upTo);
+  }
+  unreachable(work);
+}

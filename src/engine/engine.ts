@@ -1,0 +1,246 @@
+/**
+ * The engine of one tenant: a pure, synchronous, deterministic state machine over log entries.
+ *
+ * Owns: the state, the ring of pushes, the order of work inside an entry. Knows no socket, disk, clock, promise.
+ *
+ * K3 An entry first fires the timers that are due at its time, then runs its commands in order, each followed by
+ *    what it caused. At most `followUpsMax` internal commands run in an entry; the rest waits in the state.
+ * K4 Every command and every follow-up leaves a consistent state; an unexpected exception takes the command back
+ *    and halts the engine at this entry for ever.
+ * K5 `rev` advances by one for the entry and for every push with a rev.
+ */
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import { assert } from '../base/assert.ts';
+import { Groups } from './assignment/groups.ts';
+import { runFollowUp, runSystem, runTimer } from './dispatch.ts';
+import { evolve, type Effects, type Event, type PushEvent } from './kernel/events.ts';
+import { EntryRandom } from './kernel/random.ts';
+import { PushRing, type RingOptions } from './kernel/ring.ts';
+import { State } from './kernel/state.ts';
+import { ENGINE_VERSION, ENGINE_VERSION_MIN } from './port.ts';
+import type { Command, CommandOutput, Entry, EntryOutput, Push, Reply, SessionEnd, WelcomeResult } from './port.ts';
+import { runRequest, settle } from './requests.ts';
+import { sessionSnapshot } from './sessions/snapshot.ts';
+import type { FollowUp, TaskRecord } from './records.ts';
+
+/** The engine met what must not happen. Serving this tenant stops; the position says where. */
+export class EngineHalted extends Error {
+  override readonly name = 'EngineHalted';
+  readonly seq: number;
+
+  constructor(seq: number, cause: unknown) {
+    super(`halted at entry ${seq}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.seq = seq;
+  }
+}
+
+interface Output {
+  pushes: Push[];
+  finished: string[];
+  ended: { session: string; attach: number; why: SessionEnd }[];
+}
+
+export interface EngineOptions {
+  readonly ring?: RingOptions;
+  readonly followUpsMax?: number;
+}
+
+export class Engine implements Effects {
+  readonly state = new State();
+  readonly groups = new Groups(this.state);
+  readonly #options: EngineOptions;
+  #ring: PushRing;
+  #halted: EngineHalted | undefined;
+  #output: Output = { pushes: [], finished: [], ended: [] };
+  #follow: FollowUp[] = [];
+  #forgotten: string[] = [];
+  #budget = 0;
+  readonly #heard = (audience: string): boolean =>
+    !audience.startsWith('t:') || this.state.subsByTopic.count(audience.slice(2)) > 0;
+
+  constructor(options: EngineOptions = {}) {
+    this.#options = options;
+    this.#ring = new PushRing(0, options.ring);
+  }
+
+  get ring(): PushRing {
+    return this.#ring;
+  }
+
+  get halted(): EngineHalted | undefined {
+    return this.#halted;
+  }
+
+  /** Call when a snapshot was loaded: older pushes are in the history only. */
+  loaded(): void {
+    this.#ring = new PushRing(this.state.rev, this.#options.ring);
+  }
+
+  apply(entry: Entry): EntryOutput {
+    if (this.#halted !== undefined) throw this.#halted;
+    const s = this.state;
+    try {
+      assert(entry.seq === s.counters.seq + 1, `entry ${entry.seq} follows ${s.counters.seq}`);
+      assert(entry.epoch >= s.counters.epoch, 'epochs do not fall');
+      assert(s.counters.engineVersion <= ENGINE_VERSION, 'the state is of a version that this build knows');
+      return this.#run(entry);
+    } catch (error) {
+      s.journal.rollback();
+      this.#halted = new EngineHalted(entry.seq, error);
+      throw this.#halted;
+    }
+  }
+
+  #run(entry: Entry): EntryOutput {
+    const s = this.state;
+    this.#output = { pushes: [], finished: [], ended: [] };
+    this.#budget = this.#options.followUpsMax ?? LIMITS.followUpsMax;
+    this.#advance(entry);
+    const random = new EntryRandom(entry.random, s.counters.now);
+    this.#fire(random);
+    const commands: CommandOutput[] = [];
+    for (const command of entry.commands) commands.push(this.#command(command, random));
+    this.#work(random);
+    s.requests.expireKeys(s.counters.now, LIMITS.followUpsMax);
+    const due = s.timers.due(s.counters.now, s.counters.live) !== undefined;
+    return {
+      seq: entry.seq,
+      rev: s.rev,
+      now: s.counters.now,
+      live: s.counters.live,
+      commands,
+      pushes: this.#output.pushes,
+      finished: this.#output.finished,
+      ended: this.#output.ended,
+      more: s.work.size > 0 || due,
+    };
+  }
+
+  /** Two clocks: the calendar never goes back; live time takes steps of at most 5 s, and none when a node opens. */
+  #advance(entry: Entry): void {
+    const { counters } = this.state;
+    const up = entry.commands.some((command) => command.kind === 'up');
+    const step = counters.seq === 0 || up ? 0 : Math.max(0, entry.ts - counters.lastTs);
+    counters.live += Math.min(step, LIMITS.liveGapMs);
+    counters.lastTs = Math.max(counters.lastTs, entry.ts);
+    counters.now = Math.max(counters.now, entry.ts);
+    counters.seq = entry.seq;
+    counters.epoch = entry.epoch;
+    counters.position += 1;
+  }
+
+  #fire(random: EntryRandom): void {
+    const s = this.state;
+    while (this.#budget > 0) {
+      const timer = s.timers.due(s.counters.now, s.counters.live);
+      if (timer === undefined) return;
+      this.#budget -= 1;
+      this.#unit((events) => {
+        events.push({ kind: 'timerCleared', timer: timer.kind, entity: timer.entity });
+        runTimer(s, this.#context(random, events), timer);
+      });
+      this.#work(random);
+    }
+  }
+
+  #work(random: EntryRandom): void {
+    const s = this.state;
+    while (this.#budget > 0) {
+      const work = s.work.shift();
+      if (work === undefined) return;
+      this.#budget -= 1;
+      this.#unit((events) => runFollowUp(s, this.#context(random, events), work));
+    }
+  }
+
+  /** One decision and its events: all or none. */
+  #unit<T>(decide: (events: Event[]) => T): T {
+    const s = this.state;
+    const events: Event[] = [];
+    const decided = decide(events);
+    for (const event of events) evolve(s, event, this);
+    s.journal.commit();
+    for (const work of this.#follow) s.work.push(work);
+    this.#follow = [];
+    for (const session of this.#forgotten) s.requests.forget(session);
+    this.#forgotten = [];
+    return decided;
+  }
+
+  #command(command: Command, random: EntryRandom): CommandOutput {
+    const s = this.state;
+    if (command.kind === 'request') {
+      const answered = this.#unit((events) => runRequest(s, this.#context(random, events), command));
+      this.#work(random);
+      if (answered.kind === 'again') return { reply: answered.outcome.reply, rev: answered.outcome.rev };
+      settle(s.requests, { command, answered, now: s.counters.now, rev: s.rev });
+      return { reply: answered.reply, rev: s.rev };
+    }
+    const decided = this.#unit((events) => runSystem(s, this.#context(random, events), command));
+    this.#work(random);
+    if (decided.welcome === undefined) return { reply: decided.reply, rev: s.rev };
+    return { reply: decided.reply, rev: s.rev, welcome: this.#welcome(decided.welcome) };
+  }
+
+  #welcome(decided: Omit<WelcomeResult, 'rev' | 'snapshot'> & { readonly resumedRev?: number }): WelcomeResult {
+    const { resumedRev, ...welcome } = decided;
+    if (resumedRev !== undefined) return { ...welcome, rev: resumedRev };
+    const { snapshot } = sessionSnapshot(this.state, { session: decided.session });
+    return { ...welcome, rev: this.state.rev, snapshot };
+  }
+
+  #context(random: EntryRandom, events: Event[]): Parameters<typeof runFollowUp>[1] {
+    const { now, live } = this.state.counters;
+    return { now, live, random, groups: this.groups, events };
+  }
+
+  push(event: PushEvent): void {
+    const { counters } = this.state;
+    const { topic, order, latestKey } = event;
+    if (latestKey === undefined) counters.position += 1;
+    const push: Push = {
+      rev: latestKey === undefined ? this.state.rev : 0,
+      event: event.event,
+      to: event.to,
+      data: event.data,
+      bytes: 200 + weigh(event.data),
+      ...(topic === undefined ? undefined : { topic }),
+      ...(order === undefined ? undefined : { order }),
+      ...(latestKey === undefined ? undefined : { latestKey }),
+    };
+    this.#output.pushes.push(push);
+    if (latestKey === undefined) this.#ring.add(push, this.#heard);
+  }
+
+  follow(work: FollowUp): void {
+    this.#follow.push(work);
+  }
+
+  ended(end: { readonly session: string; readonly attach: number; readonly why: SessionEnd }): void {
+    this.#output.ended.push({ session: end.session, attach: end.attach, why: end.why });
+  }
+
+  finished(task: TaskRecord): void {
+    this.#output.finished.push(task.id);
+  }
+
+  forgotten(session: string): void {
+    this.#forgotten.push(session);
+  }
+}
+
+/** A rough size of data in memory; only messages that clients publish are large. */
+function weigh(data: unknown): number {
+  if (typeof data === 'string') return data.length;
+  if (data instanceof Uint8Array) return data.length;
+  if (typeof data !== 'object' || data === null) return 8;
+  let sum = 0;
+  for (const value of Object.values(data)) sum += 16 + weigh(value);
+  return sum;
+}
+
+export function supports(version: number): boolean {
+  return version >= ENGINE_VERSION_MIN && version <= ENGINE_VERSION;
+}
+
+export type { Reply };

@@ -1,0 +1,129 @@
+/**
+ * What happened: the events that `decide` returns and `evolve` turns into state.
+ *
+ * E1 Events carry absolute facts: whole new records, instants, the chosen agent.
+ * E2 `evolve` cannot refuse and cannot fail for what a client sent.
+ */
+import { must, unreachable } from '../../base/assert.ts';
+import type { Data } from '../../../protocol/wire/types.ts';
+import type { SessionEnd } from '../port.ts';
+import type {
+  AgentRecord,
+  ApiKeyRecord,
+  AssignmentRecord,
+  FollowUp,
+  LatestRecord,
+  SessionRecord,
+  SubscriptionRecord,
+  TaskRecord,
+  TenantRecord,
+} from '../records.ts';
+import { REV_EPOCH, type State } from './state.ts';
+import type { TimerKind } from './timers.ts';
+
+export interface PushEvent {
+  readonly kind: 'pushed';
+  readonly event: string;
+  readonly to: readonly string[];
+  readonly topic?: string;
+  readonly order?: { readonly task: string; readonly token: number };
+  readonly data: Data;
+  readonly latestKey?: string;
+}
+
+export type Event =
+  | { readonly kind: 'taskChanged'; readonly record: TaskRecord }
+  | { readonly kind: 'taskArchived'; readonly id: string }
+  | { readonly kind: 'slotTaken'; readonly record: AssignmentRecord }
+  | { readonly kind: 'slotFreed'; readonly key: string; readonly agent: string }
+  | { readonly kind: 'agentChanged'; readonly record: AgentRecord }
+  | { readonly kind: 'agentRemoved'; readonly id: string }
+  | { readonly kind: 'sessionChanged'; readonly record: SessionRecord }
+  | { readonly kind: 'sessionRemoved'; readonly id: string }
+  | { readonly kind: 'subscribed'; readonly record: SubscriptionRecord }
+  | { readonly kind: 'unsubscribed'; readonly key: string }
+  | { readonly kind: 'latestSet'; readonly record: LatestRecord }
+  | { readonly kind: 'apiKeyChanged'; readonly record: ApiKeyRecord }
+  | { readonly kind: 'tenantCreated'; readonly record: TenantRecord }
+  | { readonly kind: 'timerSet'; readonly timer: TimerKind; readonly entity: string; readonly due: number }
+  | { readonly kind: 'timerCleared'; readonly timer: TimerKind; readonly entity: string }
+  | { readonly kind: 'followed'; readonly work: FollowUp }
+  | { readonly kind: 'connectionEnded'; readonly session: string; readonly attach: number; readonly why: SessionEnd }
+  | { readonly kind: 'incarnated'; readonly incarnation: string }
+  | { readonly kind: 'upgraded'; readonly version: number }
+  | PushEvent;
+
+/** What evolving one event gives to the outside of the state. */
+export interface Effects {
+  push(event: PushEvent): void;
+  follow(work: FollowUp): void;
+  ended(end: { readonly session: string; readonly attach: number; readonly why: SessionEnd }): void;
+  finished(task: TaskRecord): void;
+  forgotten(session: string): void;
+}
+
+export function evolve(s: State, event: Event, effects: Effects): void {
+  switch (event.kind) {
+    case 'taskChanged':
+      s.tasks.put(event.record);
+      if (event.record.finishedAt !== undefined) effects.finished(event.record);
+      return;
+    case 'taskArchived':
+      return s.tasks.drop(event.id);
+    case 'slotTaken':
+      return takeSlot(s, event.record);
+    case 'slotFreed':
+      s.assignments.drop(event.key);
+      return recount(s, event.agent);
+    case 'agentChanged':
+      return s.agents.put(event.record);
+    case 'agentRemoved':
+      return s.agents.drop(event.id);
+    case 'sessionChanged':
+      return s.sessions.put(event.record);
+    case 'sessionRemoved':
+      s.sessions.drop(event.id);
+      return effects.forgotten(event.id);
+    case 'subscribed':
+      return s.subs.put(event.record);
+    case 'unsubscribed':
+      return s.subs.drop(event.key);
+    case 'latestSet':
+      return s.latest.put(event.record);
+    case 'apiKeyChanged':
+      return s.apiKeys.put(event.record);
+    case 'tenantCreated':
+      return s.tenants.put(event.record);
+    case 'timerSet':
+      return s.timers.set(event.timer, event.entity, event.due);
+    case 'timerCleared':
+      return s.timers.clear(event.timer, event.entity);
+    case 'followed':
+      return effects.follow(event.work);
+    case 'connectionEnded':
+      return effects.ended(event);
+    case 'incarnated':
+      s.counters.incarnation = event.incarnation;
+      return;
+    case 'upgraded':
+      s.counters.engineVersion = event.version;
+      return;
+    case 'pushed':
+      return effects.push(event);
+  }
+  unreachable(event);
+}
+
+function takeSlot(s: State, record: AssignmentRecord): void {
+  s.assignments.put(record);
+  const agent = must(s.agents.get(record.agent), 'a slot is taken on a known agent');
+  const lastToken = record.state === 'current' ? record.token : agent.lastToken;
+  if (record.state === 'current') s.counters.tokens = record.token - s.counters.epoch * REV_EPOCH;
+  s.agents.put({ ...agent, active: s.assignmentsByAgent.count(agent.id), lastToken });
+}
+
+/** Load is always the count of the assignments, never a counter of its own. */
+function recount(s: State, agentId: string): void {
+  const agent = s.agents.get(agentId);
+  if (agent !== undefined) s.agents.put({ ...agent, active: s.assignmentsByAgent.count(agentId) });
+}

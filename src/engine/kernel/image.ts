@@ -1,0 +1,116 @@
+/**
+ * The state as records: what a snapshot holds and what the state hash is over.
+ *
+ * I1 Holding an image costs one array of references per table; records are immutable, so serving goes on.
+ * I2 A record's bytes are the same whoever made it: members in code-unit order, none undefined.
+ * I3 The hash is the exclusive or of SHA-256(section ‖ bytes) of all records, so no order of tables matters.
+ */
+import { encodeValue } from '../../../protocol/wire/codec.ts';
+import type { Value, ValueMap } from '../../../protocol/wire/types.ts';
+import { assert, must } from '../../base/assert.ts';
+import { byCodeUnits } from '../../base/order.ts';
+import type { FollowUp } from '../records.ts';
+import type { KeyOutcome, RequestImage } from './requests.ts';
+import type { Counters, State } from './state.ts';
+import type { Table } from './table.ts';
+
+const TABLES = ['tasks', 'assignments', 'agents', 'sessions', 'subs', 'latest', 'apiKeys', 'tenants', 'timers'] as const;
+type TableName = (typeof TABLES)[number];
+
+/** A record of an image: the section that it belongs to and its value. */
+export type ImageRecord = readonly [section: string, value: Value];
+
+export interface Image {
+  readonly count: number;
+  /** Records, made one at a time; stop whenever the time slice is over. */
+  records(): IterableIterator<ImageRecord>;
+}
+
+function tableOf(s: State, name: TableName): Table<object> {
+  const table = name === 'timers' ? s.timers.table : s[name];
+  return table as unknown as Table<object>;
+}
+
+/** Members in code-unit order, without undefined ones. */
+function ordered(record: object): ValueMap {
+  const map: Record<string, Value> = {};
+  const members = record as { readonly [key: string]: Value | undefined };
+  for (const key of Object.keys(record).toSorted(byCodeUnits)) {
+    const value = members[key];
+    if (value !== undefined) map[key] = value;
+  }
+  return map;
+}
+
+function orderedOutcome(outcome: object): ValueMap {
+  const { reply, ...rest } = outcome as { readonly reply: object };
+  return ordered({ ...rest, reply: ordered(reply) });
+}
+
+/** References to everything, taken between two entries. */
+export function holdImage(s: State): Image {
+  const held = TABLES.map((name) => [name, tableOf(s, name).hold()] as const);
+  const counters = ordered({ ...s.counters });
+  const work = s.work.hold();
+  const windows = s.requests.holdWindows();
+  const keys = s.requests.holdKeys();
+  const count = held.reduce((sum, [, records]) => sum + records.length, 2 + windows.length + keys.length);
+  function* records(): IterableIterator<ImageRecord> {
+    yield ['counters', counters];
+    yield ['work', work.map((item) => ordered(item))];
+    for (const [name, rows] of held) for (const row of rows) yield [name, ordered(row)];
+    for (const window of windows) {
+      const outcomes = window.outcomes.map(([id, outcome]): Value => [id, orderedOutcome(outcome)]);
+      yield ['window', ordered({ ...window, outcomes })];
+    }
+    for (const key of keys) yield ['key', orderedOutcome(key)];
+  }
+  return { count, records };
+}
+
+/** Puts one record of an image into an empty state. Keys must come in the order in which they were given. */
+export function loadRecord(s: State, [section, value]: ImageRecord): void {
+  if (section === 'counters') Object.assign(s.counters, value as unknown as Counters);
+  else if (section === 'work') s.work.load(value as unknown as readonly FollowUp[]);
+  else if (section === 'window') s.requests.loadWindow(value as unknown as RequestImage);
+  else if (section === 'key') s.requests.loadKey(value as unknown as KeyOutcome);
+  else {
+    const name = must(
+      TABLES.find((one) => one === section),
+      `section ${section} of a snapshot is known`,
+    );
+    tableOf(s, name).load(value as unknown as object);
+  }
+}
+
+export type Sha256 = (bytes: Uint8Array) => Uint8Array;
+
+/** Collects the state hash over the records of an image. */
+export class StateHasher {
+  readonly #sha256: Sha256;
+  readonly #sum = new Uint8Array(32);
+
+  constructor(sha256: Sha256) {
+    this.#sha256 = sha256;
+  }
+
+  /** `bytes` is the encoded record, section included. */
+  add(bytes: Uint8Array): void {
+    const digest = this.#sha256(bytes);
+    assert(digest.length === 32, 'a SHA-256 digest has 32 bytes');
+    for (let i = 0; i < 32; i += 1) this.#sum[i] = (this.#sum[i] ?? 0) ^ (digest[i] ?? 0);
+  }
+
+  hex(): string {
+    let text = '';
+    for (const byte of this.#sum) text += byte.toString(16).padStart(2, '0');
+    return text;
+  }
+}
+
+/** Hash of the whole state at once: for tests and audits, not beside serving. */
+export function stateHash(s: State, sha256: Sha256): string {
+  const hasher = new StateHasher(sha256);
+  for (const record of holdImage(s).records()) hasher.add(encodeValue(record));
+  return hasher.hex();
+}

@@ -1,0 +1,153 @@
+/**
+ * What was answered: outcomes by (session, request id) and by (principal, idempotency key).
+ *
+ * Q1 Within a session ids strictly rise. An id above all before it is new; one that is remembered gives the
+ *    first outcome again, or IDEMPOTENCY_MISMATCH for another body; any other is OUTCOME_UNKNOWN, never executed.
+ * Q2 At most `remembered` outcomes per session are kept; the client's acknowledgement frees earlier ones.
+ * Q3 A key holds for its principal for 24 h; keys leave in the order of their time.
+ *
+ * Written only after a command was committed, so it needs no rollback. (The scheme is RIFL's, SOSP 2015.)
+ */
+import { LIMITS } from '../../../protocol/wire/limits.ts';
+import type { Reply } from '../port.ts';
+
+export interface Outcome {
+  readonly hash: number;
+  readonly rev: number;
+  readonly reply: Reply;
+}
+
+interface Window {
+  readonly outcomes: Map<number, Outcome>;
+  /** The ids of the outcomes, ascending; those before `head` are forgotten. */
+  ids: number[];
+  head: number;
+  high: number;
+}
+
+/** Takes what was consumed off the front of an array now and then, so that each removal costs next to nothing. */
+function compacted<T>(items: T[], head: number): T[] | undefined {
+  return head > 256 && head * 2 > items.length ? items.slice(head) : undefined;
+}
+
+function forgetFirst(window: Window): void {
+  window.outcomes.delete(window.ids[window.head] ?? 0);
+  window.head += 1;
+  const rest = compacted(window.ids, window.head);
+  if (rest !== undefined) {
+    window.ids = rest;
+    window.head = 0;
+  }
+}
+
+export interface KeyOutcome extends Outcome {
+  readonly key: string;
+  readonly at: number;
+}
+
+export type Lookup =
+  | { readonly kind: 'new' }
+  | { readonly kind: 'known'; readonly outcome: Outcome }
+  | { readonly kind: 'mismatch' }
+  | { readonly kind: 'forgotten' };
+
+const NEW: Lookup = { kind: 'new' };
+const MISMATCH: Lookup = { kind: 'mismatch' };
+const FORGOTTEN: Lookup = { kind: 'forgotten' };
+
+export interface RequestImage {
+  readonly session: string;
+  readonly high: number;
+  readonly outcomes: readonly (readonly [number, Outcome])[];
+}
+
+export class Requests {
+  readonly #windows = new Map<string, Window>();
+  readonly #keys = new Map<string, KeyOutcome>();
+  #keyOrder: string[] = [];
+  #keyHead = 0;
+
+  look(session: string, id: number, hash: number): Lookup {
+    const window = this.#windows.get(session);
+    if (window === undefined || id > window.high) return NEW;
+    const outcome = window.outcomes.get(id);
+    if (outcome === undefined) return FORGOTTEN;
+    return outcome.hash === hash ? { kind: 'known', outcome } : MISMATCH;
+  }
+
+  remember(session: string, id: number, outcome: Outcome): void {
+    let window = this.#windows.get(session);
+    if (window === undefined) this.#windows.set(session, (window = { outcomes: new Map(), ids: [], head: 0, high: 0 }));
+    window.outcomes.set(id, outcome);
+    window.ids.push(id);
+    window.high = id;
+    if (window.outcomes.size > LIMITS.remembered) forgetFirst(window);
+  }
+
+  /** The client has the answers to all ids up to `upTo`. */
+  acknowledge(session: string, upTo: number): void {
+    const window = this.#windows.get(session);
+    if (window === undefined) return;
+    while (window.head < window.ids.length && (window.ids[window.head] ?? 0) <= upTo) forgetFirst(window);
+  }
+
+  forget(session: string): void {
+    this.#windows.delete(session);
+  }
+
+  lookKey(key: string, hash: number): Lookup {
+    const outcome = this.#keys.get(key);
+    if (outcome === undefined) return NEW;
+    return outcome.hash === hash ? { kind: 'known', outcome } : MISMATCH;
+  }
+
+  get keyCount(): number {
+    return this.#keys.size;
+  }
+
+  rememberKey(outcome: KeyOutcome): void {
+    this.#keys.set(outcome.key, outcome);
+    this.#keyOrder.push(outcome.key);
+  }
+
+  /** Drops at most `limit` keys that are older than their time. */
+  expireKeys(now: number, limit: number): void {
+    for (let dropped = 0; dropped < limit && this.#keyHead < this.#keyOrder.length; dropped += 1) {
+      const key = this.#keyOrder[this.#keyHead] ?? '';
+      const outcome = this.#keys.get(key);
+      if (outcome === undefined || outcome.at + LIMITS.idempotencyMs > now) return;
+      this.#keys.delete(key);
+      this.#keyHead += 1;
+    }
+    const rest = compacted(this.#keyOrder, this.#keyHead);
+    if (rest !== undefined) {
+      this.#keyOrder = rest;
+      this.#keyHead = 0;
+    }
+  }
+
+  get sessionCount(): number {
+    return this.#windows.size;
+  }
+
+  holdWindows(): RequestImage[] {
+    return [...this.#windows].map(([session, window]) => ({
+      session,
+      high: window.high,
+      outcomes: [...window.outcomes],
+    }));
+  }
+
+  holdKeys(): KeyOutcome[] {
+    return this.#keyOrder.slice(this.#keyHead).flatMap((key) => this.#keys.get(key) ?? []);
+  }
+
+  loadWindow(image: RequestImage): void {
+    const ids = image.outcomes.map(([id]) => id);
+    this.#windows.set(image.session, { high: image.high, outcomes: new Map(image.outcomes), ids, head: 0 });
+  }
+
+  loadKey(outcome: KeyOutcome): void {
+    this.rememberKey(outcome);
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The state of one tenant: tables, counters, clocks. Only the engine changes it, only inside a command.
+ *
+ * D1 Everything here is in the snapshot and in the state hash; what is derived (groups of agents) is not.
+ */
+import { byCodeUnits } from '../../base/order.ts';
+import type {
+  AgentRecord,
+  ApiKeyRecord,
+  AssignmentRecord,
+  LatestRecord,
+  SessionRecord,
+  SubscriptionRecord,
+  TaskRecord,
+  TenantRecord,
+} from '../records.ts';
+import { ENGINE_VERSION } from '../port.ts';
+import { Journal } from './journal.ts';
+import { Requests } from './requests.ts';
+import { GroupIndex, OrderIndex, Table } from './table.ts';
+import { Timers } from './timers.ts';
+import { WorkQueue } from './work-queue.ts';
+
+/** Numbers that change with nearly every entry. */
+export interface Counters {
+  engineVersion: number;
+  epoch: number;
+  /** Counts entries and pushes; `rev` = epoch·2^40 + position. */
+  position: number;
+  /** Of fencing tokens: assignments and, later, lock grants. */
+  tokens: number;
+  now: number;
+  live: number;
+  lastTs: number;
+  seq: number;
+  incarnation: string;
+}
+
+export const REV_EPOCH = 2 ** 40;
+
+const isFinished = (task: TaskRecord): boolean => task.finishedAt !== undefined;
+const byId = (a: { readonly id: string }, b: { readonly id: string }): number => byCodeUnits(a.id, b.id);
+
+export class State {
+  readonly journal = new Journal();
+  readonly timers = new Timers(this.journal);
+  readonly requests = new Requests();
+  readonly counters: Counters = {
+    engineVersion: ENGINE_VERSION,
+    epoch: 0,
+    position: 0,
+    tokens: 0,
+    now: 0,
+    live: 0,
+    lastTs: 0,
+    seq: 0,
+    incarnation: '',
+  };
+  /** Follow-ups that did not fit into the entry that caused them, oldest first. */
+  readonly work = new WorkQueue();
+
+  readonly tasks = new Table<TaskRecord>('tasks', (r) => r.id, this.journal);
+  readonly tasksById = this.tasks.index(new OrderIndex<TaskRecord>(byId));
+  /** Finished ones in the order in which they finished: they leave memory in this order. */
+  readonly finished = this.tasks.index(new OrderIndex<TaskRecord>((a, b) => a.rev - b.rev || byId(a, b), isFinished));
+  readonly taskStatus = new StatusCounts(this.tasks);
+
+  readonly assignments = new Table<AssignmentRecord>('assignments', (r) => r.key, this.journal);
+  readonly assignmentsByAgent = this.assignments.index(
+    new GroupIndex<AssignmentRecord>(
+      (r) => r.agent,
+      (a, b) => a.token - b.token,
+    ),
+  );
+
+  readonly agents = new Table<AgentRecord>('agents', (r) => r.id, this.journal);
+  readonly agentsById = this.agents.index(new OrderIndex<AgentRecord>(byId));
+  readonly agentsByName = this.agents.index(new GroupIndex<AgentRecord>((r) => `${r.name} ${r.instance}`, byId));
+
+  readonly sessions = new Table<SessionRecord>('sessions', (r) => r.id, this.journal);
+  readonly sessionsByKey = this.sessions.index(new GroupIndex<SessionRecord>((r) => r.principal.keyId, byId));
+  readonly attachedSessions = this.sessions.index(new OrderIndex<SessionRecord>(byId, (r) => r.attached));
+
+  readonly subs = new Table<SubscriptionRecord>('subs', (r) => r.key, this.journal);
+  readonly subsBySession = this.subs.index(
+    new GroupIndex<SubscriptionRecord>(
+      (r) => r.session,
+      (a, b) => byCodeUnits(a.topic, b.topic),
+    ),
+  );
+
+  readonly subsByTopic = this.subs.index(
+    new GroupIndex<SubscriptionRecord>(
+      (r) => r.topic,
+      (a, b) => byCodeUnits(a.session, b.session),
+    ),
+  );
+
+  readonly latest = new Table<LatestRecord>('latest', (r) => r.id, this.journal);
+  readonly latestByTopic = this.latest.index(new GroupIndex<LatestRecord>((r) => r.topic, byId));
+
+  readonly apiKeys = new Table<ApiKeyRecord>('apiKeys', (r) => r.id, this.journal);
+  readonly apiKeysById = this.apiKeys.index(new OrderIndex<ApiKeyRecord>(byId));
+
+  readonly tenants = new Table<TenantRecord>('tenants', (r) => r.id, this.journal);
+  readonly tenantsById = this.tenants.index(new OrderIndex<TenantRecord>(byId));
+
+  get rev(): number {
+    return this.counters.epoch * REV_EPOCH + this.counters.position;
+  }
+}
+
+/** How many tasks are in each status, kept as they change. */
+export class StatusCounts {
+  readonly #counts = new Map<string, number>();
+
+  constructor(tasks: Table<TaskRecord>) {
+    tasks.watch((before, after) => {
+      if (before?.status === after?.status) return;
+      if (before !== undefined) this.#counts.set(before.status, (this.#counts.get(before.status) ?? 0) - 1);
+      if (after !== undefined) this.#counts.set(after.status, (this.#counts.get(after.status) ?? 0) + 1);
+    });
+  }
+
+  of(status: string): number {
+    return this.#counts.get(status) ?? 0;
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * The engine's public face: what goes in (entries of commands) and what comes out (replies, pushes, facts for
+ * the node). Everything here is plain data.
+ */
+import type { Rejection } from '../../protocol/wire/codes.ts';
+import type { WriteMethod } from '../../protocol/wire/operations.ts';
+import type { AgentShape, Data, Params, Role, SessionSnapshot, Value } from '../../protocol/wire/types.ts';
+
+/** The behaviour that the state is under; a build takes part only while it supports it. */
+export const ENGINE_VERSION = 1;
+/** The oldest state and log that this build can still run. */
+export const ENGINE_VERSION_MIN = 1;
+
+export type Reply =
+  | { readonly ok: true; readonly result: Data }
+  | { readonly ok: false; readonly rejection: Rejection };
+
+/** Who holds a session, as recorded when it was opened. */
+export interface SessionPrincipal {
+  readonly id: string;
+  readonly role: Role;
+  readonly agent?: string;
+  readonly keyId?: string;
+  readonly expiresAt?: number;
+  readonly scopes?: readonly string[];
+}
+
+/** Params as they stand in the log: what the edge drew or computed is added to what the client sent. */
+export interface Prepared {
+  'apiKey.create': Params['apiKey.create'] & { readonly keyId: string; readonly secretHash: string };
+}
+export type PreparedParams = { readonly [M in WriteMethod]: M extends keyof Prepared ? Prepared[M] : Params[M] };
+
+/** A request of a session. `id` 0: not remembered. */
+export interface RequestCommand {
+  readonly kind: 'request';
+  readonly session: string;
+  readonly id: number;
+  readonly hash: number;
+  readonly ack: number;
+  readonly key?: string;
+  readonly method: WriteMethod;
+  readonly params: Value;
+}
+
+/** HELLO: resumes the session it names if it can, else opens a fresh one. */
+export interface HelloCommand {
+  readonly kind: 'session.hello';
+  readonly principal: SessionPrincipal;
+  /** SHA-256 of the secret that WELCOME will carry, hex. */
+  readonly secretHash: string;
+  readonly resume?: {
+    readonly session: string;
+    readonly secretHash: string;
+    readonly rev: number;
+    /** The node cannot replay from that position. */
+    readonly gap?: 'gap' | 'epoch';
+  };
+  readonly agent?: AgentShape;
+  readonly subs: readonly string[];
+  readonly node: string;
+}
+
+export type SystemCommand =
+  | HelloCommand
+  /** The first entry of an opened tenant: sessions of the incarnation before are lost. */
+  | { readonly kind: 'up'; readonly incarnation: string; readonly node: string; readonly version: number }
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'continue' }
+  | { readonly kind: 'upgrade'; readonly version: number }
+  | { readonly kind: 'session.lost'; readonly session: string; readonly attach: number }
+  | { readonly kind: 'session.bye'; readonly session: string; readonly attach: number; readonly requeue: boolean }
+  | {
+      readonly kind: 'key.install';
+      readonly id: string;
+      readonly secretHash: string;
+      readonly role: Role;
+    }
+  /** Called by the holder of an operator key whose session is in another tenant; `dedupe` names the request. */
+  | {
+      readonly kind: 'tenant.create';
+      readonly id: string;
+      readonly by: string;
+      readonly keyId: string;
+      readonly secretHash: string;
+      /** (tenant, session, request id): the request is remembered under this key. */
+      readonly dedupe: string;
+    }
+  /** Finished tasks up to this rev are durable in the store and leave memory. */
+  | { readonly kind: 'archive'; readonly upTo: number };
+
+export type Command = RequestCommand | SystemCommand;
+
+/** One log entry, decoded from its stored bytes. */
+export interface Entry {
+  readonly seq: number;
+  readonly epoch: number;
+  readonly ts: number;
+  readonly random: Uint8Array;
+  readonly node: string;
+  readonly commands: readonly Command[];
+}
+
+export interface Push {
+  readonly rev: number;
+  readonly event: string;
+  /** Audience keys: `a:<agentId>`, `s:<sessionId>`, `t:<topic>`. */
+  readonly to: readonly string[];
+  readonly topic?: string;
+  /** An order is rendered when it is sent and left out when its token is no longer current. */
+  readonly order?: { readonly task: string; readonly token: number };
+  /** Undefined for orders that hold a reference only. */
+  readonly data: Data;
+  /** Estimate for the bounds of the ring. */
+  readonly bytes: number;
+  /** latest: no rev of its own, not replayed; the newest per key. */
+  readonly latestKey?: string;
+}
+
+export interface WelcomeResult {
+  readonly session: string;
+  readonly attach: number;
+  readonly resumed: boolean;
+  readonly reason?: 'expired' | 'gap' | 'epoch' | 'auth';
+  readonly rev: number;
+  readonly agentId?: string;
+  readonly snapshot?: SessionSnapshot;
+}
+
+export type SessionEnd = 'replaced' | 'bye' | 'expired' | 'revoked';
+
+/** What one command came to. */
+export interface CommandOutput {
+  readonly reply: Reply;
+  /** Position after the command. */
+  readonly rev: number;
+  /** For session.hello. */
+  readonly welcome?: WelcomeResult;
+}
+
+export interface EntryOutput {
+  readonly seq: number;
+  readonly rev: number;
+  readonly now: number;
+  readonly live: number;
+  readonly commands: readonly CommandOutput[];
+  readonly pushes: readonly Push[];
+  /** Ids of tasks that reached a terminal status. */
+  readonly finished: readonly string[];
+  /** Sessions whose connection (attach number) must close. */
+  readonly ended: readonly { readonly session: string; readonly attach: number; readonly why: SessionEnd }[];
+  /** Follow-up work waits in the state: a `continue` is due. */
+  readonly more: boolean;
+}

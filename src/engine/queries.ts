@@ -1,0 +1,89 @@
+/** Reads of the state: pages of what is in memory, newest id first where the store continues the list. */
+import type { AgentView, ApiKeyView, Params, TaskView, TenantView } from '../../protocol/wire/types.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import { agentView } from './agents/agents.ts';
+import type { State } from './kernel/state.ts';
+import type { TaskRecord } from './records.ts';
+import { taskView } from './tasks/view.ts';
+import { apiKeyView, tenantView } from './tenants/tenants.ts';
+
+/** How many records one page may look at before it returns what it has, with a cursor. */
+const SCAN_MAX = 20_000;
+
+export interface Page<V> {
+  readonly items: readonly V[];
+  /** The id after which the next page begins; undefined at the end. */
+  readonly next: string | undefined;
+}
+
+export function getTask(s: State, id: string): TaskView | undefined {
+  const task = s.tasks.get(id);
+  return task === undefined ? undefined : taskView(task);
+}
+
+function matches(task: TaskRecord, filter: Params['task.list'] & { readonly dead?: true }): boolean {
+  return (
+    (filter.status === undefined || task.status === filter.status) &&
+    (filter.type === undefined || task.type === filter.type) &&
+    (filter.agentId === undefined || task.agentId === filter.agentId) &&
+    (filter.workspaceId === undefined || task.workspaceId === filter.workspaceId) &&
+    (filter.dead === undefined || task.dead)
+  );
+}
+
+/** Tasks in memory below the cursor, ids descending. */
+export function listTasks(s: State, filter: Params['task.list'] & { readonly dead?: true }): Page<TaskView> {
+  const limit = filter.limit ?? LIMITS.pageDefault;
+  const items: TaskView[] = [];
+  let looked = 0;
+  for (const task of s.tasksById.set.descending(filter.cursor === undefined ? undefined : ({ id: filter.cursor } as TaskRecord))) {
+    looked += 1;
+    if (matches(task, filter)) items.push(taskView(task));
+    if (items.length === limit || looked === SCAN_MAX) return { items, next: task.id };
+  }
+  return { items, next: undefined };
+}
+
+function page<R extends { readonly id: string }, V>(
+  rows: Iterable<R>,
+  asked: { readonly limit: number | undefined; readonly includes: (row: R) => boolean; readonly view: (row: R) => V },
+): Page<V> {
+  const limit = asked.limit ?? LIMITS.pageDefault;
+  const items: V[] = [];
+  let looked = 0;
+  for (const row of rows) {
+    looked += 1;
+    if (asked.includes(row)) items.push(asked.view(row));
+    if (items.length === limit || looked === SCAN_MAX) return { items, next: row.id };
+  }
+  return { items, next: undefined };
+}
+
+function after<R extends { readonly id: string }>(set: { from(row: R): Iterable<R> } & Iterable<R>, cursor: string | undefined): Iterable<R> {
+  // The smallest id above the cursor is the cursor with one more code unit.
+  return cursor === undefined ? set : set.from({ id: `${cursor}\0` } as R);
+}
+
+export function listAgents(s: State, asked: Params['agent.list']): Page<AgentView> {
+  return page(after(s.agentsById.set, asked.cursor), {
+    limit: asked.limit,
+    includes: (agent) =>
+      (asked.status === undefined || agent.status === asked.status) &&
+      (asked.name === undefined || agent.name === asked.name) &&
+      (asked.capability === undefined || agent.capabilities.some((one) => one.name === asked.capability)),
+    view: agentView,
+  });
+}
+
+export function getAgent(s: State, id: string): AgentView | undefined {
+  const agent = s.agents.get(id);
+  return agent === undefined ? undefined : agentView(agent);
+}
+
+export function listApiKeys(s: State, asked: Params['apiKey.list']): Page<ApiKeyView> {
+  return page(after(s.apiKeysById.set, asked.cursor), { limit: asked.limit, includes: () => true, view: apiKeyView });
+}
+
+export function listTenants(s: State, asked: Params['tenant.list']): Page<TenantView> {
+  return page(after(s.tenantsById.set, asked.cursor), { limit: asked.limit, includes: () => true, view: tenantView });
+}

@@ -1,0 +1,166 @@
+/** The records that the state is made of. Immutable; absolute facts only (instants, chosen agents), never "in 5 s". */
+import type { AgentStatus, DeliveryMode, OnLost, RetryPolicy, Role, Strategy, TaskError, TaskStatus, Value } from '../../protocol/wire/types.ts';
+import type { SessionPrincipal } from './port.ts';
+
+type Labels = { readonly [key: string]: string };
+
+export interface TaskRecord {
+  readonly id: string;
+  readonly type: string;
+  readonly status: TaskStatus;
+  /** 0 low … 3 critical. */
+  readonly priority: number;
+  readonly parameters: Value;
+  /** Sorted, distinct. */
+  readonly requirements: readonly string[];
+  /** Requirements joined; names the group of agents that can take the task. */
+  readonly group: string;
+  readonly labels: Labels | undefined;
+  readonly strategy: Strategy;
+  readonly mode: DeliveryMode;
+  readonly agentId: string | undefined;
+  /** Of the newest assignment; 0 before the first. */
+  readonly token: number;
+  /** Of the newest assignment: failures before it + 1; 0 before the first. */
+  readonly attempt: number;
+  readonly failures: number;
+  readonly losses: number;
+  readonly retry: RetryPolicy;
+  readonly timeoutMs: number | undefined;
+  readonly progressTimeoutMs: number | undefined;
+  readonly deadlineAt: number | undefined;
+  readonly runAt: number | undefined;
+  readonly percent: number | undefined;
+  readonly progressText: string | undefined;
+  readonly result: Value | undefined;
+  readonly error: TaskError | undefined;
+  readonly dead: boolean;
+  /** Agents that rejected it or did not confirm. */
+  readonly excluded: readonly string[];
+  readonly workspaceId: string | undefined;
+  readonly parentId: string | undefined;
+  readonly retryOf: string | undefined;
+  readonly createdBy: string;
+  /** The session that watches it. */
+  readonly watcher: string | undefined;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly startedAt: number | undefined;
+  readonly finishedAt: number | undefined;
+  readonly rev: number;
+}
+
+/** A slot in use: a current assignment, or one whose holder was told to stop and has not said that it did. */
+export interface AssignmentRecord {
+  /** `<task>` for a current one; `<task>#<token>` for a stopping one. */
+  readonly key: string;
+  readonly task: string;
+  readonly agent: string;
+  readonly token: number;
+  readonly attempt: number;
+  readonly state: 'current' | 'stopping';
+  readonly control: 'cancel' | 'leaseLost' | undefined;
+}
+
+export interface WeightedCapability {
+  readonly name: string;
+  readonly weight: number;
+}
+
+export interface AgentRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly instance: string;
+  readonly type: string | undefined;
+  readonly status: AgentStatus;
+  /** Its session is attached: orders reach it now. */
+  readonly attached: boolean;
+  /** Sorted by name, distinct. */
+  readonly capabilities: readonly WeightedCapability[];
+  readonly capacity: number;
+  readonly cost: number | undefined;
+  readonly labels: Labels | undefined;
+  readonly metadata: Value | undefined;
+  readonly endpoint: string | undefined;
+  readonly onLost: OnLost;
+  readonly acceptMs: number;
+  /** The session that speaks for it, attached or in its grace. */
+  readonly session: string | undefined;
+  /** Assignments of it, current and stopping; always the count of its assignment records. */
+  readonly active: number;
+  /** Token of its newest assignment: whoever waits longest is first among equals. */
+  readonly lastToken: number;
+  readonly principal: string;
+  readonly createdAt: number;
+  readonly lastSeenAt: number;
+  readonly rev: number;
+}
+
+export interface SessionRecord {
+  readonly id: string;
+  readonly principal: SessionPrincipal;
+  readonly agentId: string | undefined;
+  /** Of the newest secret that was issued. */
+  readonly issuedHash: string;
+  /** Of the newest secret that a client proved to have. */
+  readonly provenHash: string | undefined;
+  readonly attached: boolean;
+  /** Grows with each attachment; only the connection of the current one speaks. */
+  readonly attach: number;
+  readonly node: string;
+  /** The grace is over: the agent's assignments were given up. */
+  readonly graceOver: boolean;
+  readonly subs: number;
+  readonly openedRev: number;
+  readonly createdAt: number;
+}
+
+export interface SubscriptionRecord {
+  /** `<session> <topic>`. */
+  readonly key: string;
+  readonly session: string;
+  readonly topic: string;
+  /** Pushes after this rev are the subscriber's. */
+  readonly rev: number;
+}
+
+export interface LatestRecord {
+  /** `<topic> <key>`. */
+  readonly id: string;
+  readonly topic: string;
+  readonly key: string;
+  readonly data: Value;
+  readonly rev: number;
+}
+
+export interface ApiKeyRecord {
+  readonly id: string;
+  readonly secretHash: string;
+  readonly role: Role;
+  readonly agent: string | undefined;
+  readonly scopes: readonly string[] | undefined;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly expiresAt: number | undefined;
+  readonly revokedAt: number | undefined;
+}
+
+export interface TenantRecord {
+  readonly id: string;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  /** The first admin key of the tenant, to be installed in its own log. */
+  readonly keyId: string;
+  readonly secretHash: string;
+}
+
+/** lost: the grace ended. released: BYE. replaced: a new process of the instance does not run it any more. */
+export type LossReason = 'lost' | 'released' | 'replaced' | 'deregistered' | 'revoked';
+
+/** A follow-up: an internal command that waits its turn. */
+export type FollowUp =
+  | { readonly kind: 'place'; readonly task: string }
+  | { readonly kind: 'fill'; readonly agent: string }
+  | { readonly kind: 'lose'; readonly task: string; readonly token: number; readonly why: LossReason }
+  | { readonly kind: 'end'; readonly session: string; readonly why: 'revoked' }
+  | { readonly kind: 'archive'; readonly upTo: number };

@@ -1,0 +1,109 @@
+/** Requests of sessions: seen before or not, allowed or not, decided once, remembered. */
+import { OPERATIONS, type WriteMethod } from '../../protocol/wire/operations.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import type { Value } from '../../protocol/wire/types.ts';
+import { deregisterAgent, registerAgent } from './agents/agents.ts';
+import { rejected, type Context } from './kernel/context.ts';
+import type { Outcome, Requests } from './kernel/requests.ts';
+import type { State } from './kernel/state.ts';
+import type { PreparedParams, Reply, RequestCommand } from './port.ts';
+import type { SessionRecord } from './records.ts';
+import { createTask, createTasks, retryTask } from './tasks/create.ts';
+import { cancelTask } from './tasks/control.ts';
+import { acceptTask, acknowledgeTask, completeTask, failTask, progressTask, rejectTask, releaseTask, startTask } from './tasks/hold.ts';
+import { createApiKey, revokeApiKey } from './tenants/tenants.ts';
+import { publish, subscribe, unsubscribe } from './topics/topics.ts';
+
+/** tenant.create is run in the system tenant's log, as a system command. */
+type SessionMethod = Exclude<WriteMethod, 'tenant.create'>;
+
+type Deciders = {
+  readonly [M in SessionMethod]: (s: State, c: Context, call: { readonly session: SessionRecord; readonly params: PreparedParams[M] }) => Reply;
+};
+
+const DECIDERS: Deciders = {
+  'agent.register': registerAgent,
+  'agent.deregister': deregisterAgent,
+  'task.create': createTask,
+  'task.createBatch': createTasks,
+  'task.accept': acceptTask,
+  'task.reject': rejectTask,
+  'task.start': startTask,
+  'task.progress': progressTask,
+  'task.complete': completeTask,
+  'task.fail': failTask,
+  'task.release': releaseTask,
+  'task.cancel': cancelTask,
+  'task.acknowledge': acknowledgeTask,
+  'task.retry': retryTask,
+  'topic.subscribe': subscribe,
+  'topic.unsubscribe': unsubscribe,
+  'topic.publish': publish,
+  'apiKey.create': createApiKey,
+  'apiKey.revoke': revokeApiKey,
+};
+
+type AnyDecider = (s: State, c: Context, call: { readonly session: SessionRecord; readonly params: Value }) => Reply;
+
+function deciderOf(method: WriteMethod): AnyDecider | undefined {
+  if (method === 'tenant.create') return undefined;
+  // Params were checked against the method's schema before they entered the log.
+  return DECIDERS[method] as unknown as AnyDecider | undefined;
+}
+
+export type Answered =
+  | { readonly kind: 'again'; readonly outcome: Outcome }
+  /** `remember`: under the session's id, under the key. */
+  | { readonly kind: 'new'; readonly reply: Reply; readonly byId: boolean; readonly byKey: string | undefined };
+
+export function runRequest(s: State, c: Context, command: RequestCommand): Answered {
+  const session = s.sessions.get(command.session);
+  if (session === undefined) return refused(rejected('SESSION_EXPIRED'));
+  if (command.ack > 0) s.requests.acknowledge(session.id, command.ack);
+  if (command.id > 0) {
+    const seen = s.requests.look(session.id, command.id, command.hash);
+    if (seen.kind === 'known') return { kind: 'again', outcome: seen.outcome };
+    if (seen.kind === 'mismatch') return refused(rejected('IDEMPOTENCY_MISMATCH', 'This id was used for another request.'));
+    if (seen.kind === 'forgotten') return refused(rejected('OUTCOME_UNKNOWN'));
+  }
+  const byKey = command.key === undefined ? undefined : `${session.principal.id} ${command.key}`;
+  if (byKey !== undefined) {
+    const seen = s.requests.lookKey(byKey, command.hash);
+    if (seen.kind === 'known') return { kind: 'new', reply: seen.outcome.reply, byId: command.id > 0, byKey: undefined };
+    if (seen.kind === 'mismatch') {
+      const reply = rejected('IDEMPOTENCY_MISMATCH', 'This key was used for another request.');
+      return { kind: 'new', reply, byId: command.id > 0, byKey: undefined };
+    }
+  }
+  return { kind: 'new', reply: decide(s, c, { session, command }), byId: command.id > 0, byKey };
+}
+
+function refused(reply: Reply): Answered {
+  return { kind: 'new', reply, byId: false, byKey: undefined };
+}
+
+function decide(s: State, c: Context, asked: { readonly session: SessionRecord; readonly command: RequestCommand }): Reply {
+  const { session, command } = asked;
+  const { principal } = session;
+  const key = principal.keyId === undefined ? undefined : s.apiKeys.get(principal.keyId);
+  if (key?.revokedAt !== undefined) return rejected('UNAUTHENTICATED', 'The credential was revoked.');
+  if (principal.expiresAt !== undefined && principal.expiresAt <= c.now) return rejected('UNAUTHENTICATED', 'The credential has expired.');
+  const decider = deciderOf(command.method);
+  if (decider === undefined) return rejected('UNKNOWN_METHOD');
+  if (!OPERATIONS[command.method].roles.includes(principal.role)) return rejected('UNAUTHORIZED');
+  if (command.key !== undefined && s.requests.keyCount >= LIMITS.idempotencyKeysMax) {
+    return rejected('LIMIT_EXCEEDED', `The tenant remembers ${LIMITS.idempotencyKeysMax} idempotency keys, which is its limit.`);
+  }
+  return decider(s, c, { session, params: command.params });
+}
+
+/** Remembers an outcome once its command was committed. */
+export function settle(
+  requests: Requests,
+  done: { readonly command: RequestCommand; readonly answered: Extract<Answered, { kind: 'new' }>; readonly now: number; readonly rev: number },
+): void {
+  const { command, answered } = done;
+  const outcome = { hash: command.hash, rev: done.rev, reply: answered.reply };
+  if (answered.byId) requests.remember(command.session, command.id, outcome);
+  if (answered.byKey !== undefined) requests.rememberKey({ ...outcome, key: answered.byKey, at: done.now });
+}

@@ -1,0 +1,34 @@
+/** How sessions end: taken over, said BYE, revoked, lost for too long. */
+import { LIMITS } from '../../../protocol/wire/limits.ts';
+import type { Context } from '../kernel/context.ts';
+import type { State } from '../kernel/state.ts';
+import type { SessionEnd } from '../port.ts';
+import type { SessionRecord } from '../records.ts';
+
+/** Removes the session and its subscriptions; what its agent holds is the caller's business. */
+export function removeSession(s: State, c: Context, gone: { readonly session: SessionRecord; readonly why: SessionEnd }): void {
+  const { session } = gone;
+  for (const sub of s.subsBySession.of(session.id) ?? []) c.events.push({ kind: 'unsubscribed', key: sub.key });
+  c.events.push(
+    { kind: 'timerCleared', timer: 'grace', entity: session.id },
+    { kind: 'timerCleared', timer: 'expire', entity: session.id },
+    { kind: 'sessionRemoved', id: session.id },
+  );
+  if (session.attached) {
+    c.events.push({ kind: 'connectionEnded', session: session.id, attach: session.attach, why: gone.why });
+  }
+}
+
+/** The connection is gone: the grace begins, in live time. */
+export function loseSession(s: State, c: Context, lost: { readonly session: SessionRecord; readonly graceMs: number }): void {
+  const { session } = lost;
+  c.events.push(
+    { kind: 'sessionChanged', record: { ...session, attached: false, graceOver: false } },
+    { kind: 'timerSet', timer: 'grace', entity: session.id, due: c.live + lost.graceMs },
+    { kind: 'timerSet', timer: 'expire', entity: session.id, due: c.live + LIMITS.resumeWindowMs },
+  );
+  const agent = session.agentId === undefined ? undefined : s.agents.get(session.agentId);
+  if (agent?.session === session.id) {
+    c.events.push({ kind: 'agentChanged', record: { ...agent, attached: false, lastSeenAt: c.now, rev: s.rev } });
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * Sessions: opened by HELLO, resumed by position, lost with their connection, ended for ever.
+ *
+ *   attached ──connection lost──► lost (grace runs) ──grace over──► lost (work given up) ──window over──► gone
+ *      ▲                            │                                  │
+ *      └───────────resume───────────┴──────────────────────────────────┘
+ *
+ * V1 Only the connection of the current attachment speaks for a session; a newer one ends the older.
+ * V2 A resume is proved by the newest secret issued or the newest proved (a lost WELCOME must not lose the session).
+ */
+import { LIMITS } from '../../../protocol/wire/limits.ts';
+import { bindAgent, described, findAgent, giveUp, refuseAgent, resumeTimers, tellAgent } from '../agents/agents.ts';
+import { accepted, rejected, type Context } from '../kernel/context.ts';
+import type { State } from '../kernel/state.ts';
+import type { HelloCommand, Reply, WelcomeResult } from '../port.ts';
+import type { SessionRecord } from '../records.ts';
+import { loseSession, removeSession } from './ending.ts';
+
+export type HelloDecision = {
+  readonly reply: Reply;
+  /** Without rev and snapshot, which the kernel adds when the entry's follow-ups are done. */
+  readonly welcome?: Omit<WelcomeResult, 'rev' | 'snapshot'> & { readonly resumedRev?: number };
+};
+
+type Resumable =
+  | { readonly kind: 'yes'; readonly session: SessionRecord; readonly rev: number }
+  | { readonly kind: 'foreign' }
+  | { readonly kind: 'no'; readonly reason: 'expired' | 'gap' | 'epoch' | 'auth'; readonly proven?: SessionRecord };
+
+function resumable(s: State, hello: HelloCommand & { readonly resume: NonNullable<HelloCommand['resume']> }): Resumable {
+  const { resume, principal } = hello;
+  const session = s.sessions.get(resume.session);
+  if (session === undefined) return { kind: 'no', reason: 'expired' };
+  if (session.principal.id !== principal.id) return { kind: 'foreign' };
+  if (resume.secretHash !== session.issuedHash && resume.secretHash !== session.provenHash) {
+    return { kind: 'no', reason: 'auth' };
+  }
+  if (session.principal.role !== principal.role) return { kind: 'no', reason: 'auth', proven: session };
+  if (resume.gap !== undefined) return { kind: 'no', reason: resume.gap, proven: session };
+  if (resume.rev > s.rev) return { kind: 'no', reason: 'epoch', proven: session };
+  return { kind: 'yes', session, rev: resume.rev };
+}
+
+export function hello(s: State, c: Context, command: HelloCommand): HelloDecision {
+  const { resume } = command;
+  const outcome = resume === undefined ? undefined : resumable(s, { ...command, resume });
+  if (outcome?.kind === 'foreign') {
+    return { reply: rejected('UNAUTHORIZED', 'The session belongs to another principal.') };
+  }
+  if (command.agent !== undefined) {
+    const refused = refuseAgent(s, { session: command, shape: command.agent });
+    if (refused !== undefined) return { reply: refused };
+  }
+  if (outcome?.kind === 'yes') return resumeSession(s, c, { command, session: outcome.session, rev: outcome.rev });
+  return openSession(s, c, { command, ...(outcome?.kind === 'no' ? { refused: outcome } : undefined) });
+}
+
+function resumeSession(
+  s: State,
+  c: Context,
+  back: { readonly command: HelloCommand; readonly session: SessionRecord; readonly rev: number },
+): HelloDecision {
+  const { command } = back;
+  const { agent: shape } = command;
+  const before = back.session;
+  if (before.attached) {
+    c.events.push({ kind: 'connectionEnded', session: before.id, attach: before.attach, why: 'replaced' });
+  }
+  const session: SessionRecord = {
+    ...before,
+    principal: command.principal,
+    attached: true,
+    attach: before.attach + 1,
+    node: command.node,
+    graceOver: false,
+    issuedHash: command.secretHash,
+    provenHash: command.resume?.secretHash,
+  };
+  c.events.push(
+    { kind: 'sessionChanged', record: session },
+    { kind: 'timerCleared', timer: 'grace', entity: session.id },
+    { kind: 'timerCleared', timer: 'expire', entity: session.id },
+  );
+  const agent = before.agentId === undefined ? undefined : s.agents.get(before.agentId);
+  if (agent?.session === before.id) {
+    const same = shape !== undefined && findAgent(s, shape)?.id === agent.id;
+    const record = same ? described(s, c, { shape, session }) : { ...agent, attached: true, status: 'active' as const, lastSeenAt: c.now, rev: s.rev };
+    c.events.push({ kind: 'agentChanged', record });
+    resumeTimers(s, c, record);
+    if (before.graceOver) tellAgent(c, record, 'online');
+    c.events.push({ kind: 'followed', work: { kind: 'fill', agent: agent.id } });
+  }
+  return {
+    reply: accepted(null),
+    welcome: {
+      session: session.id,
+      attach: session.attach,
+      resumed: true,
+      resumedRev: back.rev,
+      ...(session.agentId === undefined ? undefined : { agentId: session.agentId }),
+    },
+  };
+}
+
+function openSession(
+  s: State,
+  c: Context,
+  fresh: { readonly command: HelloCommand; readonly refused?: Extract<Resumable, { kind: 'no' }> },
+): HelloDecision {
+  const { command, refused } = fresh;
+  if (s.sessions.size >= LIMITS.sessionsMax) {
+    return { reply: rejected('LIMIT_EXCEEDED', `The tenant has ${s.sessions.size} sessions, which is its limit.`) };
+  }
+  const opened: SessionRecord = {
+    id: c.random.id('ses'),
+    principal: command.principal,
+    agentId: undefined,
+    issuedHash: command.secretHash,
+    provenHash: undefined,
+    attached: true,
+    attach: 1,
+    node: command.node,
+    graceOver: false,
+    subs: command.subs.length,
+    openedRev: s.rev,
+    createdAt: c.now,
+  };
+  c.events.push({ kind: 'sessionChanged', record: opened });
+  for (const topic of command.subs) {
+    const record = { key: `${opened.id} ${topic}`, session: opened.id, topic, rev: s.rev };
+    c.events.push({ kind: 'subscribed', record });
+  }
+  const agent = command.agent === undefined ? undefined : bindAgent(s, c, { shape: command.agent, session: opened });
+  if (agent !== undefined) c.events.push({ kind: 'sessionChanged', record: { ...opened, agentId: agent.id } });
+  endProven(s, c, { proven: refused?.proven, keptAgent: agent?.id });
+  return {
+    reply: accepted(null),
+    welcome: {
+      session: opened.id,
+      attach: opened.attach,
+      resumed: false,
+      ...(refused === undefined ? undefined : { reason: refused.reason }),
+      ...(agent === undefined ? undefined : { agentId: agent.id }),
+    },
+  };
+}
+
+/** The session that a client proved to have but cannot resume has no use any more. */
+function endProven(
+  s: State,
+  c: Context,
+  end: { readonly proven: SessionRecord | undefined; readonly keptAgent: string | undefined },
+): void {
+  const { proven } = end;
+  if (proven === undefined) return;
+  if (proven.agentId !== undefined && proven.agentId === end.keptAgent) return;
+  removeSession(s, c, { session: proven, why: 'replaced' });
+  partAgent(s, c, { session: proven, why: 'released' });
+}
+
+/** The agent of an ending session goes offline and gives up everything it holds. */
+export function partAgent(s: State, c: Context, parted: { readonly session: SessionRecord; readonly why: 'released' | 'revoked' | 'lost' }): void {
+  const agent = parted.session.agentId === undefined ? undefined : s.agents.get(parted.session.agentId);
+  if (agent === undefined || agent.session !== parted.session.id) return;
+  const record = { ...agent, session: undefined, attached: false, status: 'offline' as const, lastSeenAt: c.now, rev: s.rev };
+  c.events.push({ kind: 'agentChanged', record });
+  giveUp(s, c, { agent, why: parted.why });
+  if (agent.status !== 'offline') tellAgent(c, record, 'offline');
+}
+
+export function sessionLost(s: State, c: Context, lost: { readonly session: string; readonly attach: number }): void {
+  const session = s.sessions.get(lost.session);
+  if (session === undefined || !session.attached || session.attach !== lost.attach) return;
+  loseSession(s, c, { session, graceMs: LIMITS.leaseMs });
+}
+
+export function sessionBye(s: State, c: Context, bye: { readonly session: string; readonly attach: number; readonly requeue: boolean }): void {
+  const session = s.sessions.get(bye.session);
+  if (session === undefined || session.attach !== bye.attach) return;
+  if (!bye.requeue) {
+    if (session.attached) loseSession(s, c, { session, graceMs: LIMITS.leaseMs });
+    return;
+  }
+  removeSession(s, c, { session: { ...session, attached: false }, why: 'bye' });
+  partAgent(s, c, { session, why: 'released' });
+}
+
+export function sessionEnded(s: State, c: Context, id: string): void {
+  const session = s.sessions.get(id);
+  if (session === undefined) return;
+  removeSession(s, c, { session, why: 'revoked' });
+  partAgent(s, c, { session, why: 'revoked' });
+}
+
+/** The grace of a lost session is over: its agent is offline and its tasks go as the agent chose. */
+export function graceOver(s: State, c: Context, id: string): void {
+  const session = s.sessions.get(id);
+  if (session === undefined || session.attached) return;
+  c.events.push({ kind: 'sessionChanged', record: { ...session, graceOver: true } });
+  const agent = session.agentId === undefined ? undefined : s.agents.get(session.agentId);
+  if (agent === undefined || agent.session !== id) return;
+  const record = { ...agent, status: 'offline' as const, rev: s.rev };
+  c.events.push({ kind: 'agentChanged', record });
+  tellAgent(c, record, 'offline');
+  if (agent.onLost === 'hold') return;
+  for (const slot of s.assignmentsByAgent.of(agent.id) ?? []) {
+    if (slot.state === 'stopping') continue;
+    c.events.push({ kind: 'followed', work: { kind: 'lose', task: slot.task, token: slot.token, why: 'lost' } });
+  }
+}
+
+/** A lost session can no longer be resumed. */
+export function sessionExpired(s: State, c: Context, id: string): void {
+  const session = s.sessions.get(id);
+  if (session === undefined || session.attached) return;
+  removeSession(s, c, { session, why: 'expired' });
+  partAgent(s, c, { session, why: 'lost' });
+}
+
+/** A node opens the tenant: connections of the incarnation before are gone. It adds nothing to live time. */
+export function up(s: State, c: Context, incarnation: string): void {
+  c.events.push({ kind: 'incarnated', incarnation });
+  for (const session of s.attachedSessions.set) loseSession(s, c, { session, graceMs: LIMITS.recoveryGraceMs });
+  // Those who were already away get the recovery grace too: they could not come back while nobody served.
+  for (const timer of [...s.timers.pending('grace')]) {
+    const due = c.live + LIMITS.recoveryGraceMs;
+    if (timer.due < due) c.events.push({ kind: 'timerSet', timer: 'grace', entity: timer.entity, due });
+  }
+}

@@ -1,0 +1,30 @@
+/** What a session holds, for a client that could not be resumed: tasks and subscriptions, by pages. */
+import { LIMITS } from '../../../protocol/wire/limits.ts';
+import type { SessionSnapshot } from '../../../protocol/wire/types.ts';
+import type { State } from '../kernel/state.ts';
+import { taskView } from '../tasks/view.ts';
+
+/** The cursor is the token of the last task given: tokens rise. */
+export function sessionSnapshot(
+  s: State,
+  asked: { readonly session: string; readonly cursor?: string },
+): { readonly snapshot: SessionSnapshot } {
+  const session = s.sessions.get(asked.session);
+  const tasks: SessionSnapshot['tasks'][number][] = [];
+  let more: string | undefined;
+  if (session?.agentId !== undefined) {
+    const after = asked.cursor === undefined ? 0 : Number(asked.cursor);
+    for (const slot of s.assignmentsByAgent.of(session.agentId) ?? []) {
+      if (slot.state !== 'current' || slot.token <= after) continue;
+      const task = s.tasks.get(slot.task);
+      if (task === undefined) continue;
+      if (tasks.length === LIMITS.snapshotItems) {
+        more = tasks.at(-1)?.token;
+        break;
+      }
+      tasks.push({ task: taskView(task), attempt: slot.attempt, token: String(slot.token), leaseMs: LIMITS.leaseMs });
+    }
+  }
+  const subs = asked.cursor === undefined ? [...(s.subsBySession.of(asked.session) ?? [])].map((sub) => sub.topic) : [];
+  return { snapshot: { tasks, locks: [], waits: [], subs, ...(more === undefined ? undefined : { more }) } };
+}

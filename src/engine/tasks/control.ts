@@ -1,0 +1,118 @@
+/** What happens to tasks from outside their holder: cancel, timers, placing, loss, archive. */
+import type { LeaseLostReason, Params } from '../../../protocol/wire/types.ts';
+import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
+import type { State } from '../kernel/state.ts';
+import type { FollowUp, TaskRecord } from '../records.ts';
+import { excluding, freeStopping } from './hold.ts';
+import { changed, failAttempt, finish, give, letGo, lose, requeue } from './moves.ts';
+import { isHeld, isTerminal } from './transitions.ts';
+import { taskView } from './view.ts';
+
+export const cancelTask: Decide<Params['task.cancel']> = (s, c, { session, params }) => {
+  const task = s.tasks.get(params.id);
+  if (task === undefined) return rejected('TASK_NOT_FOUND');
+  if (session.principal.role === 'agent' && task.createdBy !== session.principal.id) {
+    return rejected('UNAUTHORIZED', 'An agent cancels only tasks that it created.');
+  }
+  if (isTerminal(task.status)) {
+    return rejected('INVALID_TRANSITION', `The task is ${task.status}.`, { status: task.status });
+  }
+  letGo(s, c, { task, slot: 'stop', stop: { control: 'cancel', reason: params.reason } });
+  const ended = finish(s, c, {
+    task,
+    change: { status: 'cancelled' },
+    ...(params.reason === undefined ? undefined : { reason: params.reason }),
+  });
+  return accepted({ task: taskView(ended) });
+};
+
+/** Gives a pending task to the best agent, if one has a free slot. */
+export function place(s: State, c: Context, id: string): void {
+  const task = s.tasks.get(id);
+  if (task?.status !== 'pending') return;
+  const agent = c.groups.pick(task);
+  if (agent !== undefined) give(s, c, { task, agent });
+}
+
+/** Gives an agent the most urgent task that it can take, one at a time. */
+export function fill(s: State, c: Context, id: string): void {
+  const agent = s.agents.get(id);
+  if (agent === undefined || !agent.attached || agent.status !== 'active' || agent.active >= agent.capacity) return;
+  const task = c.groups.pickTask(agent);
+  if (task === undefined) return;
+  give(s, c, { task, agent });
+  if (agent.active + 1 < agent.capacity) c.events.push({ kind: 'followed', work: { kind: 'fill', agent: id } });
+}
+
+export function loseTask(s: State, c: Context, work: Extract<FollowUp, { kind: 'lose' }>): void {
+  const task = s.tasks.get(work.task);
+  if (task === undefined || task.token !== work.token || !isHeld(task.status)) return;
+  lose(s, c, { task, why: work.why });
+}
+
+function overdue(s: State, c: Context, late: { readonly task: TaskRecord; readonly reason: LeaseLostReason; readonly code: string }): void {
+  if (!isHeld(late.task.status)) return;
+  letGo(s, c, { task: late.task, slot: 'stop', stop: { control: 'leaseLost', reason: late.reason } });
+  const message = late.reason === 'timeout' ? 'The attempt took longer than timeoutMs.' : 'The attempt showed no progress for progressTimeoutMs.';
+  failAttempt(s, c, { task: late.task, error: { code: late.code, message }, end: 'timed_out', retryable: true });
+}
+
+export function attemptTimedOut(s: State, c: Context, id: string): void {
+  const task = s.tasks.get(id);
+  if (task !== undefined) overdue(s, c, { task, reason: 'timeout', code: 'TIMEOUT' });
+}
+
+export function progressTimedOut(s: State, c: Context, id: string): void {
+  const task = s.tasks.get(id);
+  if (task !== undefined) overdue(s, c, { task, reason: 'progressTimeout', code: 'PROGRESS_TIMEOUT' });
+}
+
+export function deadlinePassed(s: State, c: Context, id: string): void {
+  const task = s.tasks.get(id);
+  if (task === undefined || isTerminal(task.status)) return;
+  letGo(s, c, { task, slot: 'stop', stop: { control: 'leaseLost', reason: 'deadline' } });
+  const error = { code: 'DEADLINE', message: 'The task was not finished by its deadline.' };
+  finish(s, c, { task, change: { status: 'timed_out', error, dead: true } });
+}
+
+/** Nobody confirmed the order: to the next agent, unless the holder is away, whose grace then decides. */
+export function notConfirmed(s: State, c: Context, id: string): void {
+  const task = s.tasks.get(id);
+  if (task === undefined || (task.status !== 'assigned' && task.status !== 'offered')) return;
+  const agent = task.agentId === undefined ? undefined : s.agents.get(task.agentId);
+  if (agent?.attached !== true) return;
+  letGo(s, c, { task, slot: 'stop', stop: { control: 'leaseLost', reason: 'acceptTimeout' } });
+  requeue(s, c, { task, change: { losses: task.losses + 1, excluded: excluding(task) }, reason: 'acceptTimeout' });
+}
+
+export function runTask(s: State, c: Context, id: string): void {
+  const task = s.tasks.get(id);
+  if (task?.status !== 'scheduled') return;
+  const due = changed(s, c, task, { status: 'pending', runAt: undefined });
+  c.events.push({ kind: 'taskChanged', record: due }, { kind: 'followed', work: { kind: 'place', task: id } });
+}
+
+/** A holder that was told to stop said nothing in its time. While it is away the slot stays taken. */
+export function stopOver(s: State, c: Context, key: string): void {
+  const stopping = s.assignments.get(key);
+  if (stopping === undefined) return;
+  const agent = s.agents.get(stopping.agent);
+  if (agent !== undefined && !agent.attached && agent.session !== undefined) return;
+  freeStopping(c, stopping);
+}
+
+/** Finished tasks that are durable in the store leave memory, a bounded number in one unit. */
+const ARCHIVE_UNIT = 512;
+
+export function archive(s: State, c: Context, upTo: number): void {
+  let count = 0;
+  for (const task of s.finished.set) {
+    if (task.rev > upTo) return;
+    if (count === ARCHIVE_UNIT) {
+      c.events.push({ kind: 'followed', work: { kind: 'archive', upTo } });
+      return;
+    }
+    c.events.push({ kind: 'taskArchived', id: task.id });
+    count += 1;
+  }
+}

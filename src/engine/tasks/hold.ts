@@ -1,0 +1,150 @@
+/**
+ * What a holder says of its task. Every call carries the token of its assignment; the guards stand in this
+ * order: the task is known, the caller may speak for the holder, the token is the newest, the status allows it.
+ */
+import { LIMITS } from '../../../protocol/wire/limits.ts';
+import type { Params, TaskStatus } from '../../../protocol/wire/types.ts';
+import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
+import type { State } from '../kernel/state.ts';
+import type { Reply } from '../port.ts';
+import type { SessionRecord, TaskRecord } from '../records.ts';
+import { changed, failAttempt, finish, letGo, postpone, requeue, touch } from './moves.ts';
+import { taskView, tell } from './view.ts';
+
+interface Call {
+  readonly session: SessionRecord;
+  readonly params: { readonly id: string; readonly token: string };
+}
+
+type Guarded = { readonly ok: true; readonly task: TaskRecord } | { readonly ok: false; readonly reply: Reply };
+
+function guard(s: State, call: Call, from: readonly TaskStatus[]): Guarded {
+  const task = s.tasks.get(call.params.id);
+  if (task === undefined) return { ok: false, reply: rejected('TASK_NOT_FOUND') };
+  if (!speaksFor(s, call.session, task.agentId)) {
+    return { ok: false, reply: String(task.token) === call.params.token ? rejected('UNAUTHORIZED') : rejected('STALE_TOKEN') };
+  }
+  if (String(task.token) !== call.params.token) return { ok: false, reply: rejected('STALE_TOKEN') };
+  if (!from.includes(task.status)) {
+    return { ok: false, reply: rejected('INVALID_TRANSITION', `The task is ${task.status}.`, { status: task.status }) };
+  }
+  // A task that was given back keeps its last token, which is no assignment any more.
+  if (s.assignments.get(task.id)?.token !== task.token) return { ok: false, reply: rejected('STALE_TOKEN') };
+  return { ok: true, task };
+}
+
+/** The holder's own session, another session of the same agent's credential, or an administrator. */
+function speaksFor(s: State, session: SessionRecord, agentId: string | undefined): boolean {
+  if (session.principal.role === 'admin') return true;
+  if (agentId === undefined) return false;
+  if (session.agentId === agentId) return true;
+  const agent = s.agents.get(agentId);
+  return agent !== undefined && session.principal.agent === agent.name;
+}
+
+const answer = (task: TaskRecord): Reply => accepted({ task: taskView(task) });
+
+function confirmed(c: Context, task: TaskRecord): void {
+  c.events.push({ kind: 'taskChanged', record: task }, { kind: 'timerCleared', timer: 'accept', entity: task.id });
+  touch(c, task);
+}
+
+export const acceptTask: Decide<Params['task.accept']> = (s, c, call) => {
+  const held = guard(s, call, ['offered', 'assigned']);
+  if (!held.ok) return held.reply;
+  const task = changed(s, c, held.task, { status: 'accepted' });
+  confirmed(c, task);
+  tell(c, task, 'accepted');
+  return answer(task);
+};
+
+export const startTask: Decide<Params['task.start']> = (s, c, call) => {
+  const held = guard(s, call, ['assigned', 'accepted']);
+  if (!held.ok) return held.reply;
+  const task = changed(s, c, held.task, { status: 'in_progress', startedAt: held.task.startedAt ?? c.now });
+  confirmed(c, task);
+  tell(c, task, 'started');
+  return answer(task);
+};
+
+export const progressTask: Decide<Params['task.progress']> = (s, c, call) => {
+  const held = guard(s, call, ['assigned', 'accepted', 'in_progress']);
+  if (!held.ok) return held.reply;
+  const { percentComplete, status } = call.params;
+  const task = changed(s, c, held.task, {
+    status: 'in_progress',
+    startedAt: held.task.startedAt ?? c.now,
+    // Reports may overtake each other on the client's side; progress of one attempt does not fall.
+    percent: Math.max(held.task.percent ?? 0, percentComplete),
+    progressText: status,
+  });
+  confirmed(c, task);
+  tell(c, task, 'progress');
+  return answer(task);
+};
+
+export const completeTask: Decide<Params['task.complete']> = (s, c, call) => {
+  const held = guard(s, call, ['assigned', 'accepted', 'in_progress']);
+  if (!held.ok) return held.reply;
+  letGo(s, c, { task: held.task, slot: 'free' });
+  const result = call.params.output ?? null;
+  const task = finish(s, c, {
+    task: held.task,
+    change: { status: 'completed', result, percent: 100, error: undefined, startedAt: held.task.startedAt ?? c.now },
+  });
+  return answer(task);
+};
+
+export const failTask: Decide<Params['task.fail']> = (s, c, call) => {
+  const held = guard(s, call, ['assigned', 'accepted', 'in_progress']);
+  if (!held.ok) return held.reply;
+  letGo(s, c, { task: held.task, slot: 'free' });
+  const retryable = call.params.retryable ?? true;
+  return answer(failAttempt(s, c, { task: held.task, error: call.params.error, end: 'failed', retryable }));
+};
+
+/** The agents that a task is not given to again; the oldest exclusion is forgotten at the bound. */
+export function excluding(task: TaskRecord): readonly string[] {
+  if (task.agentId === undefined || task.excluded.includes(task.agentId)) return task.excluded;
+  return [...task.excluded, task.agentId].slice(-LIMITS.excludedMax);
+}
+
+export const rejectTask: Decide<Params['task.reject']> = (s, c, call) => {
+  const held = guard(s, call, ['offered', 'assigned', 'accepted']);
+  if (!held.ok) return held.reply;
+  letGo(s, c, { task: held.task, slot: 'free' });
+  const change = { excluded: excluding(held.task) };
+  return answer(requeue(s, c, { task: held.task, change, reason: call.params.reason }));
+};
+
+export const releaseTask: Decide<Params['task.release']> = (s, c, call) => {
+  const held = guard(s, call, ['offered', 'assigned', 'accepted', 'in_progress']);
+  if (!held.ok) return held.reply;
+  letGo(s, c, { task: held.task, slot: 'free' });
+  const delayMs = call.params.delayMs ?? 0;
+  if (delayMs === 0) return answer(requeue(s, c, { task: held.task, reason: 'released' }));
+  return answer(postpone(s, c, { task: held.task, runAt: c.now + delayMs, reason: 'released' }));
+};
+
+/** The holder of an assignment that was taken back says that it has stopped. */
+export const acknowledgeTask: Decide<Params['task.acknowledge']> = (s, c, call) => {
+  const { id, token, control } = call.params;
+  const key = `${id}#${token}`;
+  const stopping = s.assignments.get(key);
+  // Said twice, or after the slot was freed by time: nothing is left to do, and that is what was asked for.
+  if (stopping === undefined) return accepted({ id });
+  if (!speaksFor(s, call.session, stopping.agent)) return rejected('UNAUTHORIZED');
+  if (stopping.control !== control) {
+    return rejected('INVALID_TRANSITION', `The holder was told ${stopping.control ?? 'nothing'}.`);
+  }
+  freeStopping(c, stopping);
+  return accepted({ id });
+};
+
+export function freeStopping(c: Context, stopping: { readonly key: string; readonly agent: string }): void {
+  c.events.push(
+    { kind: 'slotFreed', key: stopping.key, agent: stopping.agent },
+    { kind: 'timerCleared', timer: 'stop', entity: stopping.key },
+    { kind: 'followed', work: { kind: 'fill', agent: stopping.agent } },
+  );
+}

@@ -1,0 +1,174 @@
+/**
+ * The moves of a task that more than one command makes: give to an agent, give up a holder, finish, fail an
+ * attempt, lose an agent. Each adds whole events; the status change is asserted against the transition table.
+ *
+ * M1 A task has at most one current assignment; whoever ends it frees the slot or marks it stopping.
+ * M2 Finishing clears every timer of the task.
+ */
+import { LIMITS } from '../../../protocol/wire/limits.ts';
+import type { LeaseLostReason, TaskError, TaskStatus } from '../../../protocol/wire/types.ts';
+import { assert } from '../../base/assert.ts';
+import type { Context } from '../kernel/context.ts';
+import { REV_EPOCH, type State } from '../kernel/state.ts';
+import type { AgentRecord, LossReason, TaskRecord } from '../records.ts';
+import { allows, isHeld, isTerminal } from './transitions.ts';
+import { order, tell, type TaskHappening } from './view.ts';
+
+type Change = Partial<TaskRecord> & { readonly status?: TaskStatus };
+
+/** The task after `change`, stamped; the status change must be in the table. */
+export function changed(s: State, c: Context, task: TaskRecord, change: Change): TaskRecord {
+  if (change.status !== undefined && change.status !== task.status) {
+    assert(allows(task.status, change.status), `task ${task.id}: ${task.status} to ${change.status}`);
+  }
+  return { ...task, ...change, updatedAt: c.now, rev: s.rev };
+}
+
+/** Assigns or offers a pending task to an agent with a free slot. */
+export function give(s: State, c: Context, given: { readonly task: TaskRecord; readonly agent: AgentRecord }): void {
+  const { agent } = given;
+  const token = s.counters.epoch * REV_EPOCH + s.counters.tokens + 1;
+  const task = changed(s, c, given.task, {
+    status: given.task.mode === 'offer' ? 'offered' : 'assigned',
+    agentId: agent.id,
+    token,
+    attempt: given.task.failures + 1,
+    percent: undefined,
+    progressText: undefined,
+  });
+  c.events.push(
+    { kind: 'taskChanged', record: task },
+    {
+      kind: 'slotTaken',
+      record: {
+        key: task.id,
+        task: task.id,
+        agent: agent.id,
+        token,
+        attempt: task.attempt,
+        state: 'current',
+        control: undefined,
+      },
+    },
+    { kind: 'timerSet', timer: 'accept', entity: task.id, due: c.live + agent.acceptMs },
+  );
+  if (task.timeoutMs !== undefined) {
+    c.events.push({ kind: 'timerSet', timer: 'timeout', entity: task.id, due: c.live + task.timeoutMs });
+  }
+  touch(c, task);
+  order(c, task, agent.id);
+  tell(c, task, task.status === 'offered' ? 'offered' : 'assigned');
+}
+
+/** Something was heard of the attempt: the progress timeout begins again. */
+export function touch(c: Context, task: TaskRecord): void {
+  if (task.progressTimeoutMs === undefined) return;
+  c.events.push({ kind: 'timerSet', timer: 'progress', entity: task.id, due: c.live + task.progressTimeoutMs });
+}
+
+export interface LetGo {
+  readonly task: TaskRecord;
+  /** free: the holder has ended it. stop: it is told to stop, its slot stays taken until it says that it did. */
+  readonly slot: 'free' | 'stop';
+  readonly stop?:
+    | { readonly control: 'cancel'; readonly reason: string | undefined }
+    | { readonly control: 'leaseLost'; readonly reason: LeaseLostReason };
+}
+
+/** Ends the current assignment, if there is one, with its timers. */
+export function letGo(s: State, c: Context, what: LetGo): void {
+  const { task } = what;
+  const held = s.assignments.get(task.id);
+  for (const timer of ['accept', 'timeout', 'progress'] as const) c.events.push({ kind: 'timerCleared', timer, entity: task.id });
+  if (held === undefined) return;
+  c.events.push({ kind: 'slotFreed', key: held.key, agent: held.agent });
+  if (what.slot === 'stop' && what.stop !== undefined) {
+    const key = `${task.id}#${held.token}`;
+    c.events.push({ kind: 'slotTaken', record: { ...held, key, state: 'stopping', control: what.stop.control } });
+    if (s.agents.get(held.agent)?.attached === true) {
+      c.events.push({ kind: 'timerSet', timer: 'stop', entity: key, due: c.live + LIMITS.stopMs });
+    }
+    const data = { id: task.id, attempt: held.attempt, token: String(held.token) };
+    const { reason } = what.stop;
+    c.events.push({
+      kind: 'pushed',
+      event: what.stop.control === 'cancel' ? 'task.cancelled' : 'task.leaseLost',
+      to: [`a:${held.agent}`],
+      data: reason === undefined ? data : { ...data, reason },
+    });
+  } else {
+    c.events.push({ kind: 'followed', work: { kind: 'fill', agent: held.agent } });
+  }
+}
+
+/** Brings a task to a terminal status. */
+export function finish(s: State, c: Context, end: { readonly task: TaskRecord; readonly change: Change; readonly reason?: string }): TaskRecord {
+  const task = changed(s, c, end.task, { ...end.change, finishedAt: c.now, runAt: undefined });
+  assert(isTerminal(task.status), 'finishing needs a terminal status');
+  c.events.push(
+    { kind: 'taskChanged', record: task },
+    { kind: 'timerCleared', timer: 'deadline', entity: task.id },
+    { kind: 'timerCleared', timer: 'run', entity: task.id },
+  );
+  tell(c, task, task.status as TaskHappening, end.reason);
+  return task;
+}
+
+/** Back to pending, to be placed in this entry. */
+export function requeue(s: State, c: Context, back: { readonly task: TaskRecord; readonly change?: Change; readonly reason: string }): TaskRecord {
+  const task = changed(s, c, back.task, { ...back.change, status: 'pending', agentId: undefined, runAt: undefined });
+  c.events.push({ kind: 'taskChanged', record: task }, { kind: 'followed', work: { kind: 'place', task: task.id } });
+  tell(c, task, 'requeued', back.reason);
+  return task;
+}
+
+/** To scheduled until `runAt`, then pending. */
+export function postpone(s: State, c: Context, later: { readonly task: TaskRecord; readonly change?: Change; readonly runAt: number; readonly reason: string }): TaskRecord {
+  const task = changed(s, c, later.task, { ...later.change, status: 'scheduled', agentId: undefined, runAt: later.runAt });
+  c.events.push({ kind: 'taskChanged', record: task }, { kind: 'timerSet', timer: 'run', entity: task.id, due: later.runAt });
+  tell(c, task, 'retrying', later.reason);
+  return task;
+}
+
+/** Full jitter: uniform in [0, min(maxDelayMs, initialDelayMs · factor^(n−1))]. (AWS Architecture Blog, 2015.) */
+export function backoff(task: TaskRecord, failures: number, below: (n: number) => number): number {
+  let delay = Math.min(task.retry.initialDelayMs, task.retry.maxDelayMs);
+  for (let i = 1; i < failures && delay < task.retry.maxDelayMs; i += 1) {
+    delay = Math.min(delay * task.retry.factor, task.retry.maxDelayMs);
+  }
+  return below(delay + 1);
+}
+
+/** An attempt failed: another one later while attempts are left, else the end, among the dead letters. */
+export function failAttempt(
+  s: State,
+  c: Context,
+  failed: { readonly task: TaskRecord; readonly error: TaskError; readonly end: 'failed' | 'timed_out'; readonly retryable: boolean },
+): TaskRecord {
+  const failures = failed.task.failures + 1;
+  const change = { failures, error: failed.error };
+  if (failed.retryable && failures < failed.task.retry.maxAttempts) {
+    const runAt = c.now + backoff(failed.task, failures, (n) => c.random.below(n));
+    return postpone(s, c, { task: failed.task, change, runAt, reason: failed.error.code });
+  }
+  return finish(s, c, { task: failed.task, change: { ...change, status: failed.end, dead: true } });
+}
+
+/** The holder is gone, through no fault of the task: the attempt is not charged. */
+export function lose(s: State, c: Context, lost: { readonly task: TaskRecord; readonly why: LossReason }): void {
+  const { task, why } = lost;
+  assert(isHeld(task.status), 'only a held task is lost');
+  const agent = task.agentId === undefined ? undefined : s.agents.get(task.agentId);
+  const comesBack = why === 'lost' && agent?.session !== undefined;
+  letGo(s, c, comesBack ? { task, slot: 'stop', stop: { control: 'leaseLost', reason: 'lost' } } : { task, slot: 'free' });
+  const losses = task.losses + 1;
+  if (agent?.onLost === 'fail' && (why === 'lost' || why === 'replaced')) {
+    const error = { code: 'AGENT_LOST', message: 'The agent was lost and asked that its tasks fail then.' };
+    finish(s, c, { task, change: { status: 'failed', losses, error, dead: true } });
+  } else if (losses >= LIMITS.lossesMax) {
+    const error = { code: 'INFRASTRUCTURE_LOST', message: `The task was lost with its agent ${losses} times.` };
+    finish(s, c, { task, change: { status: 'failed', losses, error, dead: true } });
+  } else {
+    requeue(s, c, { task, change: { losses }, reason: why });
+  }
+}

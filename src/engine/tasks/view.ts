@@ -1,0 +1,94 @@
+/** The public shapes of tasks: views for replies, events for watchers, orders for holders. */
+import { PRIORITIES, type TaskEventData, type TaskView } from '../../../protocol/wire/types.ts';
+import { must } from '../../base/assert.ts';
+import type { Context } from '../kernel/context.ts';
+import type { TaskRecord } from '../records.ts';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+export function taskView(task: TaskRecord): TaskView {
+  const view: Mutable<TaskView> = {
+    id: task.id,
+    type: task.type,
+    status: task.status,
+    priority: must(PRIORITIES[task.priority], 'a task has a priority'),
+    parameters: task.parameters,
+    requirements: task.requirements,
+    mode: task.mode,
+    strategy: task.strategy,
+    attempt: task.attempt,
+    losses: task.losses,
+    retry: task.retry,
+    createdBy: task.createdBy,
+    createdAt: task.createdAt,
+    updatedAt: task.updatedAt,
+    rev: task.rev,
+  };
+  if (task.labels !== undefined) view.labels = task.labels;
+  if (task.agentId !== undefined) view.agentId = task.agentId;
+  if (task.timeoutMs !== undefined) view.timeoutMs = task.timeoutMs;
+  if (task.progressTimeoutMs !== undefined) view.progressTimeoutMs = task.progressTimeoutMs;
+  if (task.deadlineAt !== undefined) view.deadlineAt = task.deadlineAt;
+  if (task.runAt !== undefined) view.runAt = task.runAt;
+  if (task.percent !== undefined) view.progress = progressOf(task);
+  if (task.result !== undefined) view.result = task.result;
+  if (task.error !== undefined) view.error = task.error;
+  if (task.dead) view.dead = true;
+  if (task.workspaceId !== undefined) view.workspaceId = task.workspaceId;
+  if (task.parentId !== undefined) view.parentId = task.parentId;
+  if (task.retryOf !== undefined) view.retryOf = task.retryOf;
+  if (task.startedAt !== undefined) view.startedAt = task.startedAt;
+  if (task.finishedAt !== undefined) view.finishedAt = task.finishedAt;
+  return view;
+}
+
+function progressOf(task: TaskRecord): { percentComplete: number; status?: string } {
+  const percentComplete = task.percent ?? 0;
+  return task.progressText === undefined ? { percentComplete } : { percentComplete, status: task.progressText };
+}
+
+/** What happened to a task, as its watchers are told. */
+export type TaskHappening =
+  | 'offered'
+  | 'assigned'
+  | 'accepted'
+  | 'started'
+  | 'progress'
+  | 'completed'
+  | 'failed'
+  | 'cancelled'
+  | 'timed_out'
+  | 'requeued'
+  | 'retrying';
+
+function eventData(task: TaskRecord, reason: string | undefined): TaskEventData {
+  const data: Mutable<TaskEventData> = { id: task.id, status: task.status, attempt: task.attempt };
+  if (task.agentId !== undefined) data.agentId = task.agentId;
+  if (task.error !== undefined) data.error = task.error;
+  if (reason !== undefined) data.reason = reason;
+  return data;
+}
+
+/** Tells the topic of the task and the session that watches it; never parameters or outputs. */
+export function tell(c: Context, task: TaskRecord, what: TaskHappening, reason?: string): void {
+  const topic = `task.${task.id}`;
+  const to = task.watcher === undefined ? [`t:${topic}`] : [`s:${task.watcher}`, `t:${topic}`];
+  const event = `task.${what}`;
+  if (what === 'progress') {
+    const data = { ...eventData(task, reason), progress: progressOf(task) };
+    c.events.push({ kind: 'pushed', event, to, topic, data, latestKey: `${topic} progress` });
+  } else {
+    c.events.push({ kind: 'pushed', event, to, topic, data: eventData(task, reason) });
+  }
+}
+
+/** Gives the holder its task: a reference, rendered with the task of that moment when it is sent. */
+export function order(c: Context, task: TaskRecord, agent: string): void {
+  c.events.push({
+    kind: 'pushed',
+    event: task.mode === 'offer' ? 'task.offered' : 'task.assigned',
+    to: [`a:${agent}`],
+    order: { task: task.id, token: task.token },
+    data: { id: task.id, attempt: task.attempt, token: String(task.token) },
+  });
+}

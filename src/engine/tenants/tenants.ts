@@ -1,0 +1,89 @@
+/** Api keys of a tenant; in the system tenant, the tenants. Only hashes of secrets are known here. */
+import { LIMITS } from '../../../protocol/wire/limits.ts';
+import type { ApiKeyView, Role, TenantView } from '../../../protocol/wire/types.ts';
+import type { Params } from '../../../protocol/wire/types.ts';
+import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
+import type { State } from '../kernel/state.ts';
+import type { Prepared, Reply, SystemCommand } from '../port.ts';
+import type { ApiKeyRecord, TenantRecord } from '../records.ts';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+export function apiKeyView(key: ApiKeyRecord): ApiKeyView {
+  const view: Mutable<ApiKeyView> = { id: key.id, role: key.role, createdAt: key.createdAt, createdBy: key.createdBy };
+  if (key.agent !== undefined) view.agent = key.agent;
+  if (key.scopes !== undefined) view.scopes = key.scopes;
+  if (key.expiresAt !== undefined) view.expiresAt = key.expiresAt;
+  if (key.revokedAt !== undefined) view.revokedAt = key.revokedAt;
+  return view;
+}
+
+export function tenantView(tenant: TenantRecord): TenantView {
+  return { id: tenant.id, createdAt: tenant.createdAt };
+}
+
+export const createApiKey: Decide<Prepared['apiKey.create']> = (s, c, { session, params }) => {
+  if (s.apiKeys.size >= LIMITS.apiKeysMax) {
+    return rejected('LIMIT_EXCEEDED', `The tenant has ${s.apiKeys.size} api keys, which is its limit.`);
+  }
+  if (s.apiKeys.get(params.keyId) !== undefined) return rejected('ALREADY_EXISTS');
+  const record: ApiKeyRecord = {
+    id: params.keyId,
+    secretHash: params.secretHash,
+    role: params.role,
+    agent: params.agent,
+    scopes: params.scopes,
+    createdAt: c.now,
+    createdBy: session.principal.id,
+    expiresAt: params.expiresAt,
+    revokedAt: undefined,
+  };
+  c.events.push({ kind: 'apiKeyChanged', record });
+  return accepted({ id: record.id });
+};
+
+export const revokeApiKey: Decide<Params['apiKey.revoke']> = (s, c, { params }) => {
+  const key = s.apiKeys.get(params.id);
+  if (key === undefined) return rejected('NOT_FOUND', 'No such api key.');
+  if (key.revokedAt === undefined) {
+    c.events.push({ kind: 'apiKeyChanged', record: { ...key, revokedAt: c.now } });
+    for (const open of s.sessionsByKey.of(key.id) ?? []) {
+      c.events.push({ kind: 'followed', work: { kind: 'end', session: open.id, why: 'revoked' } });
+    }
+  }
+  return accepted({ id: key.id });
+};
+
+/** The node installs a key that it drew: the first one of a data directory or of a tenant. Again changes nothing. */
+export function installKey(s: State, c: Context, key: { readonly id: string; readonly secretHash: string; readonly role: Role }): Reply {
+  if (s.apiKeys.get(key.id) !== undefined) return accepted({ id: key.id });
+  const record: ApiKeyRecord = {
+    id: key.id,
+    secretHash: key.secretHash,
+    role: key.role,
+    agent: undefined,
+    scopes: undefined,
+    createdAt: c.now,
+    createdBy: 'server',
+    expiresAt: undefined,
+    revokedAt: undefined,
+  };
+  c.events.push({ kind: 'apiKeyChanged', record });
+  return accepted({ id: key.id });
+}
+
+export function createTenant(s: State, c: Context, command: Extract<SystemCommand, { kind: 'tenant.create' }>): Reply {
+  if (s.tenants.get(command.id) !== undefined) return rejected('ALREADY_EXISTS', 'A tenant of this id exists.');
+  if (s.tenants.size >= LIMITS.tenantsMax) {
+    return rejected('LIMIT_EXCEEDED', `The server has ${s.tenants.size} tenants, which is its limit.`);
+  }
+  const record: TenantRecord = {
+    id: command.id,
+    createdAt: c.now,
+    createdBy: command.by,
+    keyId: command.keyId,
+    secretHash: command.secretHash,
+  };
+  c.events.push({ kind: 'tenantCreated', record });
+  return accepted({ tenant: tenantView(record) });
+}
