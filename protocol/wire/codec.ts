@@ -51,7 +51,10 @@ export function concatFrames(frames: readonly Uint8Array[]): Uint8Array {
 }
 
 /** Scans a message and decodes all its frames. */
-export function decodeFrames(bytes: Uint8Array, limits: ScanLimits = CLIENT_FRAME_LIMITS): Result<readonly Frame[], ScanFault> {
+export function decodeFrames(
+  bytes: Uint8Array,
+  limits: ScanLimits = CLIENT_FRAME_LIMITS,
+): Result<readonly Frame[], ScanFault> {
   const spans = scanMessage(bytes, limits);
   if (!spans.ok) return spans;
   const frames: Frame[] = [];
@@ -90,7 +93,12 @@ export function isMap(value: Value): value is ValueMap {
 
 /** The known members have their types; what bounds they have is the schema's. */
 function isMeta(meta: ValueMap): meta is ValueMap & Meta {
-  return isAbsentOr('string', meta['k']) && isAbsentOr('string', meta['tp']) && isAbsentOr('number', meta['dl']) && isAbsentOr('number', meta['ack']);
+  return (
+    isAbsentOr('string', meta['k']) &&
+    isAbsentOr('string', meta['tp']) &&
+    isAbsentOr('number', meta['dl']) &&
+    isAbsentOr('number', meta['ack'])
+  );
 }
 
 function isAbsentOr(type: 'string' | 'number', value: Value | undefined): boolean {

@@ -138,7 +138,11 @@ export class Decoder {
       return key;
     }
     const start = at + 1;
-    const some = ((bytes[start] ?? 0) << 20) ^ ((bytes[start + (length >> 1)] ?? 0) << 12) ^ ((bytes[start + length - 1] ?? 0) << 4) ^ length;
+    const some =
+      ((bytes[start] ?? 0) << 20) ^
+      ((bytes[start + (length >> 1)] ?? 0) << 12) ^
+      ((bytes[start + length - 1] ?? 0) << 4) ^
+      length;
     const slot = Math.imul(some, 0x9e37_79b1 | 0) >>> 22;
     const known = this.#keys[slot];
     if (known !== undefined && isText(bytes, start, known, length)) {

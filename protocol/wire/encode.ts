@@ -274,5 +274,6 @@ function textHead(size: number): number {
 
 function checkKey(key: string): void {
   if (DENIED_KEYS.includes(key)) throw new EncodeError(`the key ${key} cannot be sent`);
-  if (key.length * 3 > LIMITS.keyBytes && new TextEncoder().encode(key).length > LIMITS.keyBytes) throw new EncodeError(`a key is longer than ${LIMITS.keyBytes} bytes`);
+  if (key.length * 3 > LIMITS.keyBytes && new TextEncoder().encode(key).length > LIMITS.keyBytes)
+    throw new EncodeError(`a key is longer than ${LIMITS.keyBytes} bytes`);
 }

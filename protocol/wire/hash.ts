@@ -42,7 +42,10 @@ class Lanes {
 
   bytes(bytes: Uint8Array, start: number, end: number): void {
     let i = start;
-    for (; i + 4 <= end; i += 4) this.word((bytes[i] ?? 0) | ((bytes[i + 1] ?? 0) << 8) | ((bytes[i + 2] ?? 0) << 16) | ((bytes[i + 3] ?? 0) << 24));
+    for (; i + 4 <= end; i += 4)
+      this.word(
+        (bytes[i] ?? 0) | ((bytes[i + 1] ?? 0) << 8) | ((bytes[i + 2] ?? 0) << 16) | ((bytes[i + 3] ?? 0) << 24),
+      );
     let rest = 0;
     for (; i < end; i += 1) rest = (rest << 8) | (bytes[i] ?? 0);
     this.word(rest);

@@ -62,6 +62,18 @@ export const LIMITS = {
   labelsMax: 32,
   labelBytes: 256,
   metadataBytes: 16 * 1024,
+  /** Ids of entities and sessions, as clients name them. */
+  idBytes: 128,
+  /** A fencing token: decimal digits. */
+  tokenDigits: 20,
+  cursorBytes: 256,
+  /** An API key or JWT in HELLO and REAUTH. */
+  credentialBytes: 4 * 1024,
+  endpointBytes: 1_024,
+  scopesMax: 64,
+  featuresMax: 32,
+  /** Faults that INVALID_PARAMS names; the rest is left out. */
+  faultsMax: 32,
   reasonBytes: 1_024,
   errorMessageBytes: 8 * 1024,
   capacityMax: 10_000,

@@ -78,10 +78,17 @@ export const CLIENT_FRAME_LIMITS: ScanLimits = {
 };
 
 /** What a client takes from a server: a value that just fitted a client's frame comes back inside a larger one. */
-export const SERVER_FRAME_LIMITS: ScanLimits = { ...CLIENT_FRAME_LIMITS, depthMax: LIMITS.depthMax + 8, itemsMax: LIMITS.frameBytes };
+export const SERVER_FRAME_LIMITS: ScanLimits = {
+  ...CLIENT_FRAME_LIMITS,
+  depthMax: LIMITS.depthMax + 8,
+  itemsMax: LIMITS.frameBytes,
+};
 
 /** Finds the frames of a message, or the first fault in it. */
-export function scanMessage(bytes: Uint8Array, limits: ScanLimits = CLIENT_FRAME_LIMITS): Result<readonly FrameSpan[], ScanFault> {
+export function scanMessage(
+  bytes: Uint8Array,
+  limits: ScanLimits = CLIENT_FRAME_LIMITS,
+): Result<readonly FrameSpan[], ScanFault> {
   return scanner.message(bytes, limits);
 }
 
@@ -114,7 +121,8 @@ class Scanner {
 
   message(bytes: Uint8Array, limits: ScanLimits): Result<readonly FrameSpan[], ScanFault> {
     if (bytes.length === 0) return err({ code: 'INVALID_FRAME', offset: 0, reason: 'empty' });
-    if (bytes.length > limits.messageBytes) return err({ code: 'INVALID_FRAME', offset: limits.messageBytes, reason: 'message_too_large' });
+    if (bytes.length > limits.messageBytes)
+      return err({ code: 'INVALID_FRAME', offset: limits.messageBytes, reason: 'message_too_large' });
     this.#bytes = bytes;
     this.#limits = limits;
     this.#end = bytes.length;
@@ -282,9 +290,11 @@ class Scanner {
   #isNew(level: number, start: number, length: number): boolean {
     const bytes = this.#bytes;
     const keys = this.#keys;
-    const hash = ((bytes[start] ?? 0) << 16) | ((bytes[start + (length >> 1)] ?? 0) << 8) | (bytes[start + length - 1] ?? 0);
+    const hash =
+      ((bytes[start] ?? 0) << 16) | ((bytes[start + (length >> 1)] ?? 0) << 8) | (bytes[start + length - 1] ?? 0);
     for (let i = this.#keyBase[level] ?? 0; i < this.#keyTop; i += 3) {
-      if (keys[i + 2] === hash && keys[i + 1] === length && sameBytes(bytes, keys[i] ?? 0, { start, length })) return false;
+      if (keys[i + 2] === hash && keys[i + 1] === length && sameBytes(bytes, keys[i] ?? 0, { start, length }))
+        return false;
     }
     keys[this.#keyTop] = start;
     keys[this.#keyTop + 1] = length;
@@ -306,12 +316,20 @@ class Scanner {
     }
     if (head >= 0xc4 && head <= 0xc6) {
       const size = head === 0xc4 ? 1 : head === 0xc5 ? 2 : 4;
-      return this.#room(1 + size) && this.#room(1 + size + this.#unsigned(at + 1, size)) && this.#skip(1 + size + this.#unsigned(at + 1, size));
+      return (
+        this.#room(1 + size) &&
+        this.#room(1 + size + this.#unsigned(at + 1, size)) &&
+        this.#skip(1 + size + this.#unsigned(at + 1, size))
+      );
     }
-    if (head === 0xcb) return this.#room(9) && (finite(this.#bytes, at) || this.#refuse('not_finite', at)) && this.#skip(9);
-    if (head >= 0xcc && head <= 0xce) return this.#room(1 + (1 << (head - 0xcc))) && this.#skip(1 + (1 << (head - 0xcc)));
-    if (head >= 0xd0 && head <= 0xd2) return this.#room(1 + (1 << (head - 0xd0))) && this.#skip(1 + (1 << (head - 0xd0)));
-    if (head === 0xcf || head === 0xd3) return this.#room(9) && (exact(this.#bytes, at) || this.#refuse('int_out_of_range', at)) && this.#skip(9);
+    if (head === 0xcb)
+      return this.#room(9) && (finite(this.#bytes, at) || this.#refuse('not_finite', at)) && this.#skip(9);
+    if (head >= 0xcc && head <= 0xce)
+      return this.#room(1 + (1 << (head - 0xcc))) && this.#skip(1 + (1 << (head - 0xcc)));
+    if (head >= 0xd0 && head <= 0xd2)
+      return this.#room(1 + (1 << (head - 0xd0))) && this.#skip(1 + (1 << (head - 0xd0)));
+    if (head === 0xcf || head === 0xd3)
+      return this.#room(9) && (exact(this.#bytes, at) || this.#refuse('int_out_of_range', at)) && this.#skip(9);
     return this.#refuse(head === 0xca ? 'float32' : head === 0xc1 ? 'reserved_byte' : 'extension', at);
   }
 

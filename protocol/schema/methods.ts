@@ -1,0 +1,160 @@
+/**
+ * The schema of the params of every method. A method without one does not compile.
+ *
+ * Unknown keys are dropped, defaults are not filled in: what is absent stays absent.
+ */
+import { z } from 'zod';
+import { LIMITS } from '../wire/limits.ts';
+import {
+  AGENT_STATUSES,
+  PRIORITIES,
+  TASK_STATUSES,
+  type AgentShape,
+  type Method,
+  type Params,
+  type TaskCreate,
+} from '../wire/types.ts';
+import {
+  capability,
+  cursor,
+  distinct,
+  fence,
+  id,
+  instant,
+  int,
+  labels,
+  limit,
+  metadata,
+  name,
+  payload,
+  position,
+  REASON,
+  text,
+  topic,
+} from './fields.ts';
+import { isName, isTenantId } from './text.ts';
+
+export const KEY_ROLES = ['admin', 'member', 'agent', 'viewer'] as const;
+export const STRATEGIES = ['least_loaded', 'capability_match'] as const;
+export const MODES = ['assign', 'offer'] as const;
+export const ON_LOST = ['requeue', 'hold', 'fail'] as const;
+export const PUBLISH_KINDS = ['reliable', 'latest', 'ephemeral'] as const;
+export const CONTROLS = ['cancel', 'leaseLost'] as const;
+
+const held = { id, token: fence };
+const page = { limit: limit.exactOptional(), cursor: cursor.exactOptional() };
+const typeName = name(LIMITS.typeBytes);
+const durationMs = int(LIMITS.timeoutMsMin, LIMITS.delayMsMax);
+
+export const agentShape: z.ZodType<AgentShape> = z.object({
+  name: name(LIMITS.nameBytes),
+  type: typeName.exactOptional(),
+  capabilities: distinct(capability, LIMITS.capabilitiesMax, (one) => (typeof one === 'string' ? one : one.name)),
+  capacity: int(1, LIMITS.capacityMax).exactOptional(),
+  cost: int(0, LIMITS.costMax).exactOptional(),
+  labels: labels.exactOptional(),
+  metadata: metadata.exactOptional(),
+  endpoint: name(LIMITS.endpointBytes).exactOptional(),
+  instance: z
+    .string()
+    .refine((text) => text === '' || isName(text, LIMITS.nameBytes), {
+      error: `must be empty or ${REASON.name(LIMITS.nameBytes).slice(8)}`,
+    })
+    .exactOptional(),
+  onLost: z.enum(ON_LOST).exactOptional(),
+  acceptMs: int(LIMITS.acceptMsMin, LIMITS.acceptMsMax).exactOptional(),
+  running: z.array(z.object(held)).max(LIMITS.runningMax).exactOptional(),
+});
+
+const retryPolicy = z.object({
+  maxAttempts: int(1, LIMITS.attemptsMax).exactOptional(),
+  initialDelayMs: int(0, LIMITS.retryDelayMsMax).exactOptional(),
+  maxDelayMs: int(0, LIMITS.retryDelayMsMax).exactOptional(),
+  factor: int(1, LIMITS.retryFactorMax).exactOptional(),
+});
+
+const taskCreate: z.ZodType<TaskCreate> = z.object({
+  type: typeName,
+  priority: z.enum(PRIORITIES).exactOptional(),
+  parameters: payload.exactOptional(),
+  requirements: distinct(typeName, LIMITS.requirementsMax, (one) => one).exactOptional(),
+  labels: labels.exactOptional(),
+  strategy: z.enum(STRATEGIES).exactOptional(),
+  workspaceId: id.exactOptional(),
+  parentId: id.exactOptional(),
+  timeoutMs: durationMs.exactOptional(),
+  progressTimeoutMs: durationMs.exactOptional(),
+  deadlineMs: durationMs.exactOptional(),
+  delayMs: int(0, LIMITS.delayMsMax).exactOptional(),
+  retry: retryPolicy.exactOptional(),
+  mode: z.enum(MODES).exactOptional(),
+  watch: z.boolean().exactOptional(),
+});
+
+const taskError = z.object({ code: name(LIMITS.nameBytes), message: text(LIMITS.errorMessageBytes) });
+
+const apiKeyCreate = z
+  .object({
+    role: z.enum(KEY_ROLES),
+    agent: name(LIMITS.nameBytes).exactOptional(),
+    expiresAt: instant.exactOptional(),
+    scopes: distinct(name(LIMITS.nameBytes), LIMITS.scopesMax, (one) => one).exactOptional(),
+  })
+  .refine((key) => (key.role === 'agent') === (key.agent !== undefined), {
+    error: 'is required for role agent, and for no other',
+    path: ['agent'],
+  });
+
+export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = {
+  'session.snapshot': z.object({ cursor: cursor.exactOptional() }),
+  'agent.register': agentShape,
+  'agent.get': z.object({ id }),
+  'agent.list': z.object({
+    status: z.enum(AGENT_STATUSES).exactOptional(),
+    capability: typeName.exactOptional(),
+    name: name(LIMITS.nameBytes).exactOptional(),
+    ...page,
+  }),
+  'agent.heartbeat': z.object({}),
+  'agent.deregister': z.object({ id: id.exactOptional() }),
+  'task.create': taskCreate,
+  'task.createBatch': z.object({ tasks: z.array(taskCreate).min(1).max(LIMITS.batchMax) }),
+  'task.get': z.object({ id }),
+  'task.list': z.object({
+    status: z.enum(TASK_STATUSES).exactOptional(),
+    type: typeName.exactOptional(),
+    agentId: id.exactOptional(),
+    workspaceId: id.exactOptional(),
+    ...page,
+  }),
+  'task.accept': z.object(held),
+  'task.reject': z.object({ ...held, reason: text(LIMITS.reasonBytes) }),
+  'task.start': z.object(held),
+  'task.progress': z.object({
+    ...held,
+    percentComplete: z.number().min(0).max(100).transform(Math.floor),
+    status: text(LIMITS.reasonBytes).exactOptional(),
+  }),
+  'task.complete': z.object({ ...held, output: payload.exactOptional() }),
+  'task.fail': z.object({ ...held, error: taskError, retryable: z.boolean().exactOptional() }),
+  'task.release': z.object({ ...held, delayMs: int(0, LIMITS.delayMsMax).exactOptional() }),
+  'task.cancel': z.object({ id, reason: text(LIMITS.reasonBytes).exactOptional() }),
+  'task.acknowledge': z.object({ ...held, control: z.enum(CONTROLS) }),
+  'task.retry': z.object({ id, parameters: payload.exactOptional() }),
+  'deadLetter.list': z.object({ type: typeName.exactOptional(), ...page }),
+  'topic.subscribe': z.object({ topic, since: position.exactOptional() }),
+  'topic.unsubscribe': z.object({ topic }),
+  'topic.publish': z.object({
+    topic,
+    data: payload,
+    kind: z.enum(PUBLISH_KINDS).exactOptional(),
+    key: text(LIMITS.nameBytes).exactOptional(),
+  }),
+  'apiKey.create': apiKeyCreate,
+  'apiKey.list': z.object(page),
+  'apiKey.revoke': z.object({ id }),
+  'tenant.create': z.object({
+    id: z.string().refine(isTenantId, { error: 'must be 1 to 32 characters a–z 0–9 -, not beginning with -' }),
+  }),
+  'tenant.list': z.object(page),
+};
