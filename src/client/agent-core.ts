@@ -1,0 +1,463 @@
+/**
+ * The work of an agent: which tasks it holds, which run, and what the server is told. No I/O, no promises.
+ *
+ * Owns: orders and their doubles, slots, start and stop of handlers, progress, results, reconciling after a loss.
+ * Does not own: the connection (core.ts), how a handler runs (the caller's `StartJob`), storing results (outbox.ts).
+ *
+ *     waiting ──► (accepting) ──► running ──► finished ──► gone
+ *        │            │              │
+ *        └────────────┴──────────► stopping ──► gone       (cancelled, or the lease was lost)
+ *
+ * A1 A holding is (task, token). One whose order arrives twice, or stands in a snapshot too, runs once.
+ * A2 Never more handlers than slots, counting those that were told to stop and have not ended.
+ * A3 Two handlers of one task never run at the same time in this process, whatever their tokens.
+ * A4 Every holding that ran ends with exactly one of result, acknowledgement, release.
+ * A5 What the server does not list as held after a fresh session is stopped; what it lists and is not here is started.
+ */
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import { isMap } from '../../protocol/wire/codec.ts';
+import type { AgentShape, Method, SessionSnapshot, TaskError, Value, WelcomeBody } from '../../protocol/wire/types.ts';
+import type { Scheduler } from '../base/scheduler.ts';
+import type { ClientCore, Reply } from './core.ts';
+import type { MusterError } from './errors.ts';
+import { Holdings, isNewer, type Holding, type HoldingPhase, type Job, type StopReason } from './holdings.ts';
+import { isOrder, readSnapshot, type PushIn } from './incoming.ts';
+import type { Outbox, StoredRequest } from './outbox.ts';
+import { ProgressReports, type Report } from './progress.ts';
+import { cut } from './text.ts';
+
+export type { Job, StopReason } from './holdings.ts';
+
+export type Outcome =
+  | { readonly kind: 'completed'; readonly output?: Value }
+  | { readonly kind: 'failed'; readonly error: TaskError; readonly retryable: boolean }
+  /** Given back: somebody else, or the same agent later, does it. */
+  | { readonly kind: 'released'; readonly delayMs?: number };
+
+export interface JobHandle {
+  /** Once; what comes later does nothing. May be called inside `StartJob`. */
+  finish(outcome: Outcome): void;
+  progress(percentComplete: number, status?: string): void;
+}
+
+/** Starts a handler; the returned function asks it to stop, and it still calls `finish`. */
+export type StartJob = (job: Job, handle: JobHandle) => (reason: StopReason, detail: string) => void;
+
+export type AgentNote =
+  /** The server did not take a result or acknowledgement. */
+  | { readonly kind: 'refused'; readonly task: string; readonly method: string; readonly error: MusterError }
+  /** A holding ended before its handler did. */
+  | { readonly kind: 'lost'; readonly task: string; readonly reason: string }
+  /** No handler for this type: the task was given back. */
+  | { readonly kind: 'unhandled'; readonly task: string; readonly type: string };
+
+export interface AgentOptions {
+  readonly shape: AgentShape;
+  readonly core: ClientCore;
+  readonly outbox: Outbox;
+  readonly scheduler: Scheduler;
+  find(type: string): StartJob | undefined;
+  note(note: AgentNote): void;
+  /** Nothing runs and no result is unanswered. */
+  idle(): void;
+}
+
+/** A handler may be registered a moment after the connection stands; then an order without one is given back. */
+const UNHANDLED_MS = 1_000;
+/** While draining, what arrives is given back for so long, that another agent finds time to take it. */
+const DRAIN_DELAY_MS = 1_000;
+const LOST_CODES = new Set(['STALE_TOKEN', 'TASK_NOT_FOUND', 'NOT_FOUND']);
+/** A result refused for one of these is wrong itself; the task fails with the reason instead. */
+const FAULTY_CODES = new Set(['INVALID_PARAMS', 'TOO_LARGE', 'VALUE_UNSUPPORTED']);
+
+export class AgentCore {
+  readonly #options: AgentOptions;
+  readonly #capacity: number;
+  readonly #holdings = new Holdings();
+  readonly #progress: ProgressReports;
+  /** Run, and the server does not know it yet. */
+  readonly #unconfirmed = new Set<Holding>();
+  #fresh = 0;
+  #draining = false;
+  #pumping = false;
+  #cancelUnhandled: (() => void) | undefined;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#capacity = options.shape.capacity ?? 1;
+    this.#progress = new ProgressReports({
+      scheduler: options.scheduler,
+      wake: () => options.core.wake(),
+      send: (holding, report, done) => this.#sendProgress(holding, report, done),
+    });
+    for (const request of options.outbox.stored) this.#restore(request);
+  }
+
+  /** Handlers that have not ended. */
+  get active(): number {
+    return this.#holdings.active;
+  }
+
+  /** Nothing runs and no result is unanswered. */
+  get isIdle(): boolean {
+    return this.#holdings.size === 0;
+  }
+
+  /** For HELLO: with everything that is still held here, results that only wait for their answer first. */
+  shape(): AgentShape {
+    const finished: { id: string; token: string }[] = [];
+    const others: { id: string; token: string }[] = [];
+    for (const { id, token, phase } of this.#holdings.all()) {
+      if (phase.kind === 'finished') finished.push({ id, token });
+      else if (phase.kind !== 'stopping') others.push({ id, token });
+    }
+    const running = [...finished, ...others].slice(0, LIMITS.runningMax);
+    return running.length === 0 ? this.#options.shape : { ...this.#options.shape, running };
+  }
+
+  /** A session began. */
+  welcome(welcome: WelcomeBody): void {
+    if (welcome.resumed) return;
+    this.#fresh += 1;
+    this.#reconcile(welcome.snapshot, new Set(), this.#fresh);
+  }
+
+  /** True if the push was an order for this agent. */
+  push(push: PushIn): boolean {
+    const { data } = push;
+    if (push.topic !== undefined || !isMap(data)) return false;
+    switch (push.event) {
+      case 'task.assigned':
+      case 'task.offered':
+        if (!isOrder(data)) return false;
+        this.#order(data as unknown as Job, push.event === 'task.offered');
+        return true;
+      case 'task.cancelled':
+      case 'task.leaseLost': {
+        const { id, token, reason } = data;
+        if (typeof id !== 'string' || typeof token !== 'string') return false;
+        const control = push.event === 'task.cancelled' ? 'cancel' : 'leaseLost';
+        this.#stopOrder({ id, token }, control, typeof reason === 'string' ? reason : control);
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  /** A handler was registered. */
+  handlersChanged(): void {
+    this.#pump();
+  }
+
+  /** Before a turn is written: what began and has not ended within the turn is confirmed, progress is reported. */
+  writing(): void {
+    if (this.#unconfirmed.size > 0) {
+      for (const holding of this.#unconfirmed) this.#confirm(holding);
+      this.#unconfirmed.clear();
+    }
+    this.#progress.writing();
+  }
+
+  /** Takes no more work; what runs goes on. */
+  drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    for (const holding of [...this.#holdings.waiting]) this.#giveBack(holding, DRAIN_DELAY_MS);
+    this.#lowerCapacity(this.#holdings.active);
+  }
+
+  /** Takes no more work and asks what runs to stop: what does not complete is given back. */
+  stopAll(detail: string): void {
+    this.drain();
+    for (const holding of this.#holdings.all()) {
+      if (holding.phase.kind !== 'running') continue;
+      holding.closing = true;
+      holding.phase.stop('closing', detail);
+    }
+  }
+
+  /** The client ended: handlers learn that nobody waits for them. */
+  end(detail: string): void {
+    this.#draining = true;
+    this.#progress.end();
+    this.#cancelUnhandled?.();
+    this.#cancelUnhandled = undefined;
+    for (const holding of this.#holdings.all()) {
+      const { phase } = holding;
+      this.#enter(holding, { kind: 'gone' });
+      if (phase.kind === 'running') phase.stop('closing', detail);
+    }
+  }
+
+  // ── orders ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #order(job: Job, offered: boolean): void {
+    const { token } = job;
+    const { id } = job.task;
+    if (this.#holdings.get(token) !== undefined || this.#holdings.hasEnded(token)) return; // A1
+    const other = this.#holdings.newestOf(id);
+    if (other !== undefined) {
+      if (isNewer(other.token, token)) return;
+      this.#lose(other, 'replaced');
+    }
+    this.#holdings.add({ id, token, job, since: this.#fresh }, { kind: 'waiting', offered });
+    this.#pump();
+  }
+
+  /** Starts what waits, in order, as far as there are slots. */
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    for (const holding of this.#holdings.waiting) {
+      if (this.#holdings.active >= this.#capacity) break; // A2
+      const { job, phase } = holding;
+      if (job === undefined || phase.kind !== 'waiting' || this.#holdings.runsUnderOlderToken(holding)) continue; // A3
+      if (this.#draining) this.#giveBack(holding, DRAIN_DELAY_MS);
+      else if (this.#options.find(job.task.type) === undefined) this.#watchUnhandled();
+      else if (phase.offered) this.#accept(holding);
+      else this.#run(holding, job);
+    }
+    this.#pumping = false;
+  }
+
+  #watchUnhandled(): void {
+    this.#cancelUnhandled ??= this.#options.scheduler.after(UNHANDLED_MS, () => {
+      this.#cancelUnhandled = undefined;
+      for (const holding of [...this.#holdings.waiting]) {
+        const type = holding.job?.task.type;
+        if (type === undefined || this.#options.find(type) !== undefined) continue;
+        this.#options.note({ kind: 'unhandled', task: holding.id, type });
+        this.#enter(holding, { kind: 'gone' });
+        this.#tell('task.reject', { id: holding.id, token: holding.token, reason: `no handler for tasks of type ${type}` });
+      }
+    });
+  }
+
+  #accept(holding: Holding): void {
+    this.#enter(holding, { kind: 'accepting' });
+    this.#tell('task.accept', { id: holding.id, token: holding.token }, (reply) => {
+      if (holding.phase.kind !== 'accepting') return;
+      if (reply.ok) this.#runAccepted(holding);
+      else this.#enter(holding, { kind: 'gone' });
+      this.#pump();
+    });
+  }
+
+  #runAccepted(holding: Holding): void {
+    if (this.#draining || holding.job === undefined) this.#giveBack(holding, DRAIN_DELAY_MS);
+    else this.#run(holding, holding.job);
+  }
+
+  #run(holding: Holding, job: Job): void {
+    const start = this.#options.find(job.task.type);
+    if (start === undefined) return this.#giveBack(holding, 0);
+    // The handler may end, and even be stopped, before `start` returns.
+    let early: { readonly reason: StopReason; readonly detail: string } | undefined;
+    this.#enter(holding, {
+      kind: 'running',
+      stop: (reason, detail) => {
+        early = { reason, detail };
+      },
+    });
+    this.#unconfirmed.add(holding);
+    this.#options.core.wake();
+    let over = false;
+    const stop = start(job, {
+      finish: (outcome) => {
+        if (over) return;
+        over = true; // A4
+        this.#finish(holding, outcome);
+      },
+      progress: (percentComplete, status) => this.#progress.report(holding, percentComplete, status),
+    });
+    if (over) return;
+    if (holding.phase.kind === 'running') this.#enter(holding, { kind: 'running', stop });
+    if (early !== undefined) stop(early.reason, early.detail);
+  }
+
+  #confirm(holding: Holding): void {
+    if (holding.phase.kind !== 'running' || holding.confirmed) return;
+    holding.confirmed = true;
+    this.#tell('task.start', { id: holding.id, token: holding.token }, (reply) => this.#loseIfTold(holding, reply));
+  }
+
+  #sendProgress(holding: Holding, report: Report, done: (reply: Reply) => void): void {
+    this.#tell('task.progress', { id: holding.id, token: holding.token, ...report }, (reply) => {
+      done(reply);
+      this.#loseIfTold(holding, reply);
+    });
+  }
+
+  // ── ends ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #finish(holding: Holding, outcome: Outcome): void {
+    const { phase } = holding;
+    if (phase.kind === 'stopping') {
+      this.#enter(holding, { kind: 'gone' });
+      this.#acknowledge(holding, phase.control);
+    } else if (phase.kind === 'running') {
+      // Before the result, which frees the slot: else it would be filled again.
+      if (this.#draining) this.#lowerCapacity(this.#holdings.active - 1);
+      this.#sendOutcome(holding, outcome);
+    }
+    this.#pump();
+  }
+
+  #sendOutcome(holding: Holding, outcome: Outcome): void {
+    const { id, token } = holding;
+    if (outcome.kind === 'released') return this.#giveBack(holding, outcome.delayMs ?? 0);
+    if (outcome.kind === 'failed' && holding.closing) return this.#giveBack(holding, 0);
+    this.#enter(holding, { kind: 'finished' });
+    if (outcome.kind === 'failed') this.#sendResult(holding, 'task.fail', { id, token, error: fitted(outcome.error), retryable: outcome.retryable });
+    else this.#sendResult(holding, 'task.complete', { id, token, ...(outcome.output === undefined ? {} : { output: outcome.output }) });
+  }
+
+  #sendResult(holding: Holding, method: 'task.complete' | 'task.fail', params: Value): void {
+    const refused = this.#options.outbox.send({ method, params, done: (reply) => this.#resultAnswered(holding, method, reply) });
+    if (refused instanceof Error) this.#resultAnswered(holding, method, { ok: false, error: refused, moved: false });
+  }
+
+  #resultAnswered(holding: Holding, method: string, reply: Reply): void {
+    if (holding.phase.kind !== 'finished') return;
+    if (!reply.ok) {
+      this.#options.note({ kind: 'refused', task: holding.id, method, error: reply.error });
+      if (method === 'task.complete' && FAULTY_CODES.has(reply.error.code)) {
+        const error = fitted({ code: 'RESULT_REFUSED', message: `The result was refused: ${reply.error.message}` });
+        this.#sendResult(holding, 'task.fail', { id: holding.id, token: holding.token, error, retryable: false });
+        return;
+      }
+    }
+    this.#enter(holding, { kind: 'gone' });
+    this.#pump();
+  }
+
+  /** A result that an earlier process stored: its holding is kept until the answer comes. */
+  #restore(request: StoredRequest): void {
+    const of = heldBy(request);
+    if (of !== undefined && this.#holdings.get(of.token) === undefined) this.#holdings.add({ ...of, job: undefined, since: 0 }, { kind: 'finished' });
+  }
+
+  /** The answer to a request that an earlier process stored. */
+  restored(request: StoredRequest, reply: Reply): void {
+    const of = heldBy(request);
+    const holding = of === undefined ? undefined : this.#holdings.get(of.token);
+    if (holding !== undefined) this.#resultAnswered(holding, request.method, reply);
+  }
+
+  #giveBack(holding: Holding, delayMs: number): void {
+    this.#enter(holding, { kind: 'gone' });
+    this.#tell('task.release', { id: holding.id, token: holding.token, ...(delayMs > 0 ? { delayMs } : {}) });
+  }
+
+  #acknowledge(of: { readonly id: string; readonly token: string }, control: 'cancel' | 'leaseLost'): void {
+    this.#options.outbox.send({ method: 'task.acknowledge', params: { id: of.id, token: of.token, control }, done: nothing });
+  }
+
+  /** The server says that a holding is over. */
+  #stopOrder(of: { readonly id: string; readonly token: string }, control: 'cancel' | 'leaseLost', reason: string): void {
+    const holding = this.#holdings.get(of.token);
+    switch (holding?.phase.kind) {
+      case 'running':
+        this.#stop(holding, control, reason);
+        return;
+      case 'stopping':
+        return;
+      case 'waiting':
+      case 'accepting':
+        this.#enter(holding, { kind: 'gone' });
+        break;
+      case 'finished':
+      case 'gone':
+      case undefined:
+        break;
+    }
+    // Nothing runs for it here: the slot is free at once.
+    this.#acknowledge(of, control);
+    this.#pump();
+  }
+
+  #loseIfTold(holding: Holding, reply: Reply): void {
+    if (!reply.ok && LOST_CODES.has(reply.error.code)) this.#lose(holding, reply.error.code);
+  }
+
+  /** This side found out that a holding is over. */
+  #lose(holding: Holding, reason: string): void {
+    if (holding.phase.kind === 'running') this.#stop(holding, 'leaseLost', reason);
+    else if (holding.phase.kind === 'waiting' || holding.phase.kind === 'accepting') this.#enter(holding, { kind: 'gone' });
+  }
+
+  #stop(holding: Holding, control: 'cancel' | 'leaseLost', reason: string): void {
+    if (holding.phase.kind !== 'running') return;
+    const { stop } = holding.phase;
+    this.#enter(holding, { kind: 'stopping', control });
+    this.#options.note({ kind: 'lost', task: holding.id, reason });
+    stop(control, reason);
+  }
+
+  // ── a fresh session ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  #reconcile(snapshot: SessionSnapshot | undefined, listed: Set<string>, fresh: number): void {
+    for (const item of snapshot?.tasks ?? []) {
+      listed.add(item.token);
+      this.#listed(item);
+    }
+    if (snapshot?.more !== undefined) {
+      this.#nextPage(snapshot.more, listed, fresh);
+      return;
+    }
+    for (const holding of this.#holdings.all()) {
+      if (holding.since < fresh && !listed.has(holding.token)) this.#lose(holding, 'lost'); // A5
+      holding.since = fresh;
+    }
+    this.#pump();
+  }
+
+  #listed(item: Job): void {
+    const holding = this.#holdings.get(item.token);
+    if (holding === undefined) this.#order(item, item.task.status === 'offered');
+    else if (holding.phase.kind === 'accepting' && item.task.status !== 'offered') this.#runAccepted(holding);
+  }
+
+  #nextPage(cursor: string, listed: Set<string>, fresh: number): void {
+    this.#tell('session.snapshot', { cursor }, (reply) => {
+      if (fresh !== this.#fresh || !reply.ok || !isMap(reply.result)) return;
+      const page = readSnapshot(reply.result['snapshot'] ?? null);
+      if (page !== undefined) this.#reconcile(page, listed, fresh);
+    });
+  }
+
+  // ── bookkeeping ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The server assigns no more than what already runs here; none at all cannot be declared. */
+  #lowerCapacity(active: number): void {
+    if (active <= 0) return;
+    const capacity = Math.min(this.#capacity, active);
+    this.#tell('agent.register', { ...this.#options.shape, capacity } as unknown as Value);
+  }
+
+  /** A call on the way that needs no storing: a fresh session finds out the rest. */
+  #tell(method: Method, params: Value, done: (reply: Reply) => void = nothing): void {
+    this.#options.core.request({ method, params, key: false, urgent: true, done });
+  }
+
+  #enter(holding: Holding, phase: HoldingPhase): void {
+    this.#holdings.enter(holding, phase);
+    if (this.#holdings.size === 0) this.#options.idle();
+  }
+}
+
+function nothing(): void {
+  /* The answer changes nothing. */
+}
+
+function heldBy(request: StoredRequest): { readonly id: string; readonly token: string } | undefined {
+  if ((request.method !== 'task.complete' && request.method !== 'task.fail') || !isMap(request.params)) return undefined;
+  const { id, token } = request.params;
+  return typeof id === 'string' && typeof token === 'string' ? { id, token } : undefined;
+}
+
+/** Within the limits of an error. */
+function fitted(error: TaskError): { code: string; message: string } {
+  return { code: cut(error.code, LIMITS.typeBytes), message: cut(error.message, LIMITS.errorMessageBytes) };
+}

@@ -1,0 +1,149 @@
+/**
+ * The assignments that an agent holds, from the order to the answer that ends each.
+ *
+ * Owns: the phases, the count of slots in use, which tokens are over.
+ * Does not own: what a phase means to the server (agent-core.ts).
+ *
+ * H1 `active` is the number of holdings whose phase takes a slot.
+ * H2 A holding leaves the table when it is gone; its token is remembered for a while, to know a late double.
+ */
+import type { TaskView } from '../../protocol/wire/types.ts';
+import { assert, unreachable } from '../base/assert.ts';
+
+export interface Job {
+  readonly task: TaskView;
+  readonly attempt: number;
+  /** Fencing token: larger than that of every assignment before. */
+  readonly token: string;
+}
+
+export type StopReason = 'cancel' | 'leaseLost' | 'closing';
+
+export type HoldingPhase =
+  | { readonly kind: 'waiting'; readonly offered: boolean }
+  | { readonly kind: 'accepting' }
+  | { readonly kind: 'running'; readonly stop: (reason: StopReason, detail: string) => void }
+  | { readonly kind: 'stopping'; readonly control: 'cancel' | 'leaseLost' }
+  | { readonly kind: 'finished' }
+  | { readonly kind: 'gone' };
+
+export interface Holding {
+  readonly id: string;
+  readonly token: string;
+  /** None for the result of an earlier process. */
+  readonly job: Job | undefined;
+  /** Counts fresh sessions: what was held before the newest must stand in its snapshot. */
+  since: number;
+  phase: HoldingPhase;
+  /** The server was told that work began. */
+  confirmed: boolean;
+  /** The client is about to end: a failure gives the task back. */
+  closing: boolean;
+  /** Held before this one for the same task, and perhaps still running. */
+  readonly older: Holding | undefined;
+}
+
+/** Tokens of ended holdings that are remembered. */
+const ENDED_MAX = 1_024;
+
+export class Holdings {
+  readonly #byToken = new Map<string, Holding>();
+  /** The newest of each task. */
+  readonly #byTask = new Map<string, Holding>();
+  readonly #waiting = new Set<Holding>();
+  readonly #ended = new Set<string>();
+  #active = 0;
+
+  get size(): number {
+    return this.#byToken.size;
+  }
+
+  get active(): number {
+    return this.#active;
+  }
+
+  /** In the order of arrival. */
+  get waiting(): ReadonlySet<Holding> {
+    return this.#waiting;
+  }
+
+  all(): Holding[] {
+    return [...this.#byToken.values()];
+  }
+
+  get(token: string): Holding | undefined {
+    return this.#byToken.get(token);
+  }
+
+  newestOf(task: string): Holding | undefined {
+    return this.#byTask.get(task);
+  }
+
+  hasEnded(token: string): boolean {
+    return this.#ended.has(token);
+  }
+
+  add(of: { readonly id: string; readonly token: string; readonly job: Job | undefined; readonly since: number }, phase: HoldingPhase): Holding {
+    assert(!this.#byToken.has(of.token), 'a token names one holding');
+    const holding: Holding = { ...of, phase, confirmed: false, closing: false, older: this.#byTask.get(of.id) };
+    this.#byToken.set(of.token, holding);
+    this.#byTask.set(of.id, holding);
+    if (phase.kind === 'waiting') this.#waiting.add(holding);
+    if (takesSlot(phase)) this.#active += 1;
+    return holding;
+  }
+
+  enter(holding: Holding, phase: HoldingPhase): void {
+    assert(holding.phase.kind !== 'gone', 'a holding that is gone does not come back');
+    if (takesSlot(holding.phase)) this.#active -= 1;
+    if (takesSlot(phase)) this.#active += 1; // H1
+    if (holding.phase.kind === 'waiting') this.#waiting.delete(holding);
+    holding.phase = phase;
+    if (phase.kind === 'gone') this.#remove(holding);
+  }
+
+  /** A handler of the same task, under an older token, has not ended. */
+  runsUnderOlderToken(holding: Holding): boolean {
+    for (let older = holding.older; older !== undefined; older = older.older) {
+      if (older.phase.kind === 'running' || older.phase.kind === 'stopping') return true;
+    }
+    return false;
+  }
+
+  #remove(holding: Holding): void {
+    this.#byToken.delete(holding.token);
+    if (this.#byTask.get(holding.id) === holding) {
+      let older = holding.older;
+      while (older?.phase.kind === 'gone') older = older.older;
+      if (older === undefined) this.#byTask.delete(holding.id);
+      else this.#byTask.set(holding.id, older);
+    }
+    this.#ended.add(holding.token); // H2
+    if (this.#ended.size > ENDED_MAX) {
+      for (const oldest of this.#ended) {
+        this.#ended.delete(oldest);
+        break;
+      }
+    }
+  }
+}
+
+function takesSlot(phase: HoldingPhase): boolean {
+  switch (phase.kind) {
+    case 'accepting':
+    case 'running':
+    case 'stopping':
+      return true;
+    case 'waiting':
+    case 'finished':
+    case 'gone':
+      return false;
+    default:
+      return unreachable(phase);
+  }
+}
+
+/** Tokens are decimal strings without leading zeros. */
+export function isNewer(a: string, b: string): boolean {
+  return a.length === b.length ? a > b : a.length > b.length;
+}

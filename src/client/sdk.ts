@@ -1,0 +1,167 @@
+/**
+ * The SDK without promises and without I/O: connection, requests, agent, subscriptions and waits, wired together.
+ * A simulator drives this; client.ts puts promises around it.
+ *
+ * Owns: who hears what the connection says, and the order in which a client ends.
+ */
+import type { AgentShape, ValueMap, WelcomeBody } from '../../protocol/wire/types.ts';
+import { AgentCore, type AgentNote, type StartJob } from './agent-core.ts';
+import { ClientCore, type Call, type ConnectionState, type Outage, type Pending } from './core.ts';
+import { clientError, type MusterError } from './errors.ts';
+import type { PushIn } from './incoming.ts';
+import { Outbox, type Journal, type OutboxCall } from './outbox.ts';
+import type { CorePorts } from './ports.ts';
+import { Subscriptions } from './subscriptions.ts';
+import { Waits, type WaitDone } from './waits.ts';
+
+export interface SdkEvents {
+  state(state: ConnectionState, outage?: Outage): void;
+  /** Everything that was pushed but orders to this agent. */
+  push(push: PushIn): void;
+  /** Pushes may be missing: the session could not be resumed, or the server says so. */
+  gap(reason: string): void;
+  welcome(welcome: WelcomeBody): void;
+  notice(kind: string, body: ValueMap): void;
+  note(note: AgentNote): void;
+  closed(error: MusterError | undefined): void;
+}
+
+export interface SdkOptions {
+  readonly ports: CorePorts;
+  readonly client: { readonly name: string; readonly version: string };
+  readonly agent?: AgentShape;
+  readonly subs?: readonly string[];
+  readonly journal?: Journal;
+  /** Unanswered requests; more are refused with OUTBOX_FULL. */
+  readonly callsMax?: number;
+  readonly bytesMax?: number;
+  readonly refusalsMax?: number;
+  /** How a task of this type is begun; undefined: not by this agent. */
+  find?(type: string): StartJob | undefined;
+  readonly events: SdkEvents;
+}
+
+export interface CloseOptions {
+  /** Work that runs goes on to its end first; without it, it is asked to stop. */
+  readonly drain: boolean;
+  /** What is still held is given back at once; else when its lease has run out. */
+  readonly requeue: boolean;
+  /** Handlers that were asked to stop get so long; none: as long as they take. */
+  readonly withinMs?: number;
+}
+
+export class Sdk {
+  readonly core: ClientCore;
+  readonly outbox: Outbox;
+  readonly subscriptions: Subscriptions;
+  readonly waits: Waits;
+  readonly agent: AgentCore | undefined;
+  readonly #options: SdkOptions;
+  #closing: CloseOptions | undefined;
+  #cancelClose: (() => void) | undefined;
+
+  constructor(options: SdkOptions) {
+    this.#options = options;
+    const { ports, events } = options;
+    this.core = new ClientCore({
+      ports,
+      client: options.client,
+      ...(options.callsMax === undefined ? {} : { callsMax: options.callsMax }),
+      ...(options.bytesMax === undefined ? {} : { bytesMax: options.bytesMax }),
+      ...(options.refusalsMax === undefined ? {} : { refusalsMax: options.refusalsMax }),
+      hello: () => ({ ...(this.agent === undefined ? {} : { agent: this.agent.shape() }), subs: this.subscriptions.first() }),
+      events: {
+        state: (state, outage) => events.state(state, outage),
+        welcome: (welcome, lost) => this.#welcome(welcome, lost),
+        push: (push) => this.#push(push),
+        notice: (kind, body) => this.#notice(kind, body),
+        writing: () => this.agent?.writing(),
+        idle: () => this.#settle(),
+        closed: (error) => this.#closed(error),
+      },
+    });
+    this.outbox = new Outbox(this.core, options.journal);
+    this.subscriptions = new Subscriptions(this.core, options.subs ?? []);
+    this.waits = new Waits(this.core, ports.scheduler, this.subscriptions);
+    this.agent =
+      options.agent === undefined
+        ? undefined
+        : new AgentCore({
+            shape: options.agent,
+            core: this.core,
+            outbox: this.outbox,
+            scheduler: ports.scheduler,
+            find: (type) => options.find?.(type),
+            note: (note) => events.note(note),
+            idle: () => this.#settle(),
+          });
+    this.outbox.restore((request, reply) => this.agent?.restored(request, reply));
+  }
+
+  start(): void {
+    this.core.start();
+  }
+
+  request(call: Call): Pending | MusterError {
+    return this.core.request(call);
+  }
+
+  /** As `request`, but stored first: it survives this process. */
+  requestDurably(call: OutboxCall): Pending | MusterError {
+    return this.outbox.send(call);
+  }
+
+  /** The end of a task; `watched`: its creation was answered on the present session. Returns how to give up. */
+  wait(id: string, watched: boolean, done: WaitDone): () => void {
+    return this.waits.add(id, watched, done);
+  }
+
+  /** Ends the client; `events.closed` follows. */
+  close(options: CloseOptions): void {
+    if (this.core.closed) return;
+    this.#closing = options;
+    this.#cancelClose?.();
+    this.#cancelClose = undefined;
+    if (options.drain) this.agent?.drain();
+    else this.agent?.stopAll('the client is being closed');
+    if (options.withinMs !== undefined) this.#cancelClose = this.#options.ports.scheduler.after(options.withinMs, () => this.core.close(options.requeue));
+    this.#settle();
+  }
+
+  /** Closes when what was waited for has come. */
+  #settle(): void {
+    const closing = this.#closing;
+    if (closing === undefined || (this.agent !== undefined && !this.agent.isIdle)) return;
+    if (closing.drain && this.core.unanswered > 0) return;
+    this.core.close(closing.requeue);
+  }
+
+  #welcome(welcome: WelcomeBody, lost: boolean): void {
+    this.subscriptions.welcome(welcome.resumed);
+    this.agent?.welcome(welcome);
+    this.waits.missed(welcome.resumed);
+    this.#options.events.welcome(welcome);
+    if (lost) this.#options.events.gap(welcome.reason ?? 'expired');
+  }
+
+  #push(push: PushIn): void {
+    if (this.agent?.push(push) === true) return;
+    this.waits.push(push);
+    this.#options.events.push(push);
+  }
+
+  #notice(kind: string, body: ValueMap): void {
+    if (kind === 'gap') {
+      this.waits.missed(false);
+      this.#options.events.gap('gap');
+    }
+    this.#options.events.notice(kind, body);
+  }
+
+  #closed(error: MusterError | undefined): void {
+    this.#cancelClose?.();
+    this.agent?.end(error === undefined ? 'the client is closed' : error.message);
+    this.waits.end(clientError('CLIENT_CLOSED', undefined, { cause: error }));
+    this.#options.events.closed(error);
+  }
+}
