@@ -15,7 +15,7 @@ export const REASON = {
 } as const;
 
 export function name(max: number): z.ZodType<string> {
-  return z.string().refine((text) => isName(text, max), { error: REASON.name(max) });
+  return z.string().refine((one) => isName(one, max), { error: REASON.name(max) });
 }
 
 /** Free text, also of several lines. */

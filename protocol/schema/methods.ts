@@ -57,7 +57,7 @@ export const agentShape: z.ZodType<AgentShape> = z.object({
   endpoint: name(LIMITS.endpointBytes).exactOptional(),
   instance: z
     .string()
-    .refine((text) => text === '' || isName(text, LIMITS.nameBytes), {
+    .refine((one) => one === '' || isName(one, LIMITS.nameBytes), {
       error: `must be empty or ${REASON.name(LIMITS.nameBytes).slice(8)}`,
     })
     .exactOptional(),

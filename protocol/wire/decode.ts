@@ -145,7 +145,7 @@ export class Decoder {
       length;
     const slot = Math.imul(some, 0x9e37_79b1 | 0) >>> 22;
     const known = this.#keys[slot];
-    if (known !== undefined && isText(bytes, start, known, length)) {
+    if (known?.length === length && isAt(bytes, start, known)) {
       this.#position = start + length;
       return known;
     }
@@ -177,10 +177,9 @@ export class Decoder {
   }
 }
 
-/** True if `text` is ASCII and equals the `length` bytes at `start`. */
-function isText(bytes: Uint8Array, start: number, text: string, length: number): boolean {
-  if (text.length !== length) return false;
-  for (let i = 0; i < length; i += 1) if (text.charCodeAt(i) !== bytes[start + i]) return false;
+/** True if `text`, taken as ASCII, stands at `start`. */
+function isAt(bytes: Uint8Array, start: number, text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) if (text.charCodeAt(i) !== bytes[start + i]) return false;
   return true;
 }
 

@@ -83,7 +83,9 @@ export class Encoder {
         if (value instanceof Uint8Array) return this.#binary(value);
         if (!isPlain(value)) throw new EncodeError('only plain objects, arrays and Uint8Array can be sent');
         return this.#map(value, depth);
-      default:
+      case 'bigint':
+      case 'function':
+      case 'symbol':
         throw new EncodeError(`a ${typeof value} cannot be sent`);
     }
   }
