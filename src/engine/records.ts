@@ -149,6 +149,8 @@ export interface TenantRecord {
   readonly id: string;
   readonly createdAt: number;
   readonly createdBy: string;
+  /** The request that created it: asked again it gives the same answer. */
+  readonly dedupe: string;
   /** The first admin key of the tenant, to be installed in its own log. */
   readonly keyId: string;
   readonly secretHash: string;

@@ -8,7 +8,7 @@
  * N4 After `close` of a Delivery was called, or `detach` was, nothing more is handed over.
  */
 import type { Rejection, CloseName } from '../../protocol/wire/codes.ts';
-import type { HelloBody, Method, Role, SessionSnapshot, Value, ValueMap, Data } from '../../protocol/wire/types.ts';
+import type { HelloBody, Method, Role, SessionSnapshot, Value, Data } from '../../protocol/wire/types.ts';
 
 export interface Principal {
   /** `key:<id>`, `agent:<name>` or a token's subject. */
@@ -32,7 +32,7 @@ export type Reply =
 
 /** A frame that goes to one or many connections; each codec encodes it once. */
 export interface SharedFrame {
-  readonly body: ValueMap;
+  readonly body: object;
   /** PUSH frame `[11, 0, body]` as MessagePack, made at the first call. */
   msgpack(): Uint8Array;
 }

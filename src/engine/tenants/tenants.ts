@@ -7,6 +7,9 @@ import type { State } from '../kernel/state.ts';
 import type { Prepared, Reply, SystemCommand } from '../port.ts';
 import type { ApiKeyRecord, TenantRecord } from '../records.ts';
 
+/** Tenants that every server has. */
+export const BUILT_IN: readonly string[] = ['system', 'default'];
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export function apiKeyView(key: ApiKeyRecord): ApiKeyView {
@@ -73,7 +76,9 @@ export function installKey(s: State, c: Context, key: { readonly id: string; rea
 }
 
 export function createTenant(s: State, c: Context, command: Extract<SystemCommand, { kind: 'tenant.create' }>): Reply {
-  if (s.tenants.get(command.id) !== undefined) return rejected('ALREADY_EXISTS', 'A tenant of this id exists.');
+  const known = s.tenants.get(command.id);
+  if (known?.dedupe === command.dedupe) return accepted({ tenant: tenantView(known) });
+  if (known !== undefined || BUILT_IN.includes(command.id)) return rejected('ALREADY_EXISTS', 'A tenant of this id exists.');
   if (s.tenants.size >= LIMITS.tenantsMax) {
     return rejected('LIMIT_EXCEEDED', `The server has ${s.tenants.size} tenants, which is its limit.`);
   }
@@ -81,6 +86,7 @@ export function createTenant(s: State, c: Context, command: Extract<SystemComman
     id: command.id,
     createdAt: c.now,
     createdBy: command.by,
+    dedupe: command.dedupe,
     keyId: command.keyId,
     secretHash: command.secretHash,
   };

@@ -1,0 +1,57 @@
+/** A session with its connection on this node, as the connection sees it. */
+import type { Attached, Principal, Reply, RequestIn } from './port.ts';
+import type { Line } from './hub.ts';
+import { unavailable, type Caller } from './requests.ts';
+import type { Serving } from './serving.ts';
+
+export class AttachedSession implements Attached {
+  readonly session: string;
+  readonly tenant: string;
+  readonly principal: Principal;
+  readonly #serving: Serving;
+  readonly #line: Line;
+  readonly #caller: Caller;
+  #over = false;
+
+  constructor(parts: { readonly serving: Serving; readonly line: Line; readonly principal: Principal }) {
+    this.session = parts.line.session;
+    this.tenant = parts.serving.id;
+    this.principal = parts.principal;
+    this.#serving = parts.serving;
+    this.#line = parts.line;
+    this.#caller = { session: this.session, principal: parts.principal, queue: [], preparing: false };
+  }
+
+  request(request: RequestIn, done: (reply: Reply) => void): void {
+    if (this.#over) return done(unavailable('The connection of this session is gone.'));
+    this.#serving.requests.request(this.#caller, request, done);
+  }
+
+  begin(): void {
+    this.#serving.hub.begin(this.#line);
+  }
+
+  drained(): void {
+    this.#serving.hub.drained(this.#line);
+  }
+
+  acknowledged(_rev: number): void {
+    // Orders and task events are kept by position; what is kept until it was read comes with notifications.
+  }
+
+  detach(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#serving.hub.detach(this.#line);
+    const { session, attach } = this.#line;
+    this.#serving.tenant.submit({ kind: 'session.lost', session, attach });
+  }
+
+  bye(requeue: boolean, done: () => void): void {
+    if (this.#over) return done();
+    this.#over = true;
+    this.#serving.hub.detach(this.#line);
+    const { session, attach } = this.#line;
+    this.#serving.tenant.submit({ kind: 'session.bye', session, attach, requeue }, () => done());
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * Checkpoints: finished work leaves memory, the state becomes a snapshot, the log is trimmed.
+ *
+ * C1 A task leaves memory only after the store said that it is durable there.
+ * C2 A snapshot counts only when the history up to it is durable: the ring begins at the snapshot.
+ * C3 The log is trimmed to the older of the two newest snapshots, so a damaged newest one costs time, not data.
+ * C4 Records are encoded from held references in slices of a few ms; serving goes on between them.
+ */
+import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
+import { assert, must } from '../base/assert.ts';
+import type { Scheduler } from '../base/scheduler.ts';
+import type { Engine } from '../engine/engine.ts';
+import { holdImage, loadRecord, StateHasher, type ImageRecord, type Sha256 } from '../engine/kernel/image.ts';
+import type { LogFault, SnapshotMeta, SnapshotStore, SnapshotWriter } from '../log/port.ts';
+import type { TenantStore } from '../store/port.ts';
+import type { Tenant } from './tenant.ts';
+
+export interface CheckpointParts {
+  readonly tenant: Tenant;
+  readonly store: TenantStore;
+  readonly snapshots: SnapshotStore;
+  readonly scheduler: Scheduler;
+  readonly sha256: Sha256;
+}
+
+const CHUNK_BYTES = 192 * 1024;
+const SLICE_MS = 3;
+/** Also a bound by count, for clocks that stand still in a slice. */
+const SLICE_RECORDS = 2_000;
+const KEEP = 2;
+
+export type CheckpointDone = (outcome: { readonly seq: number } | { readonly error: Error } | { readonly skipped: string }) => void;
+
+/** One checkpoint of one tenant, from archive to trim. */
+export function checkpoint(parts: CheckpointParts, done: CheckpointDone): void {
+  const { tenant, store } = parts;
+  if (!tenant.serving) return done({ skipped: 'not serving' });
+  const upTo = tenant.engine.state.rev;
+  store.flush(() => {
+    tenant.submit({ kind: 'archive', upTo }, (output) => {
+      if (!output.reply.ok) return done({ skipped: 'not taken by the log' });
+      // Held at the end of the turn, between two entries.
+      parts.scheduler.defer(() => hold(parts, done));
+    });
+  });
+}
+
+function hold(parts: CheckpointParts, done: CheckpointDone): void {
+  const { tenant } = parts;
+  if (!tenant.serving) return done({ skipped: 'not serving' });
+  const image = holdImage(tenant.engine.state);
+  const { counters } = tenant.engine.state;
+  const head = must(tenant.head, 'a serving tenant has applied an entry');
+  assert(head.seq === counters.seq, 'the state is that of the last entry applied');
+  const hasher = new StateHasher(parts.sha256);
+  const about = { seq: head.seq, chain: head.chain, epoch: counters.epoch, engineVersion: counters.engineVersion };
+  const chunks: Uint8Array[] = [];
+  encodeSlices(parts, { records: image.records(), hasher, chunks }, () => {
+    const meta: SnapshotMeta = { ...about, stateHash: hasher.hex(), createdAt: parts.scheduler.now() };
+    parts.store.flush(() => write(parts, { meta, chunks }, done));
+  });
+}
+
+interface Encoding {
+  readonly records: Iterator<ImageRecord>;
+  readonly hasher: StateHasher;
+  readonly chunks: Uint8Array[];
+}
+
+function encodeSlices(parts: CheckpointParts, work: Encoding, done: () => void): void {
+  let pending: Uint8Array[] = [];
+  let size = 0;
+  const cut = (): void => {
+    if (size > 0) work.chunks.push(joined(pending, size));
+    pending = [];
+    size = 0;
+  };
+  const slice = (): void => {
+    const until = parts.scheduler.mono() + SLICE_MS;
+    for (let i = 0; i < SLICE_RECORDS; i += 1) {
+      const next = work.records.next();
+      if (next.done === true) {
+        cut();
+        return done();
+      }
+      const bytes = encodeValue(next.value);
+      work.hasher.add(bytes);
+      if (size + bytes.length + 4 > CHUNK_BYTES) cut();
+      pending.push(bytes);
+      size += bytes.length + 4;
+      if (i % 16 === 15 && parts.scheduler.mono() >= until) break;
+    }
+    parts.scheduler.after(1, slice);
+  };
+  slice();
+}
+
+/** Records one after the other, each behind its length (u32, big-endian). A record larger than a chunk has one of its own. */
+function joined(records: readonly Uint8Array[], size: number): Uint8Array {
+  const chunk = new Uint8Array(size);
+  const view = new DataView(chunk.buffer);
+  let at = 0;
+  for (const record of records) {
+    view.setUint32(at, record.length);
+    chunk.set(record, at + 4);
+    at += record.length + 4;
+  }
+  return chunk;
+}
+
+function write(parts: CheckpointParts, made: { readonly meta: SnapshotMeta; readonly chunks: Uint8Array[] }, done: CheckpointDone): void {
+  const writer: SnapshotWriter = parts.snapshots.begin(parts.tenant.id, made.meta);
+  const failed = (fault: LogFault): void => {
+    writer.abort();
+    done({ error: fault });
+  };
+  const next = (): void => {
+    const chunk = made.chunks.shift();
+    if (chunk !== undefined) {
+      return writer.chunk(chunk, (fault) => (fault === undefined ? next() : failed(fault)));
+    }
+    writer.commit((fault) => (fault === undefined ? trim(parts, made.meta.seq, done) : failed(fault)));
+  };
+  next();
+}
+
+function trim(parts: CheckpointParts, seq: number, done: CheckpointDone): void {
+  const { tenant, snapshots } = parts;
+  snapshots.prune(tenant.id, KEEP, () => {
+    snapshots.list(tenant.id, (metas) => {
+      const oldest = metas.length >= KEEP ? metas[KEEP - 1] : undefined;
+      if (oldest === undefined) return done({ seq });
+      tenant.log.trim(oldest.seq, () => done({ seq }));
+    });
+  });
+}
+
+export interface Loaded {
+  readonly engine: Engine;
+  readonly seq: number;
+  readonly chain?: Uint8Array;
+}
+
+export interface LoadParts {
+  readonly tenant: string;
+  readonly snapshots: SnapshotStore;
+  readonly sha256: Sha256;
+  /** An empty engine to load into; another one for each try. */
+  readonly fresh: () => Engine;
+  /** A snapshot that could not be used. */
+  readonly damaged: (seq: number, why: string) => void;
+}
+
+/** The newest snapshot whose bytes and state hash are right, or the empty state. */
+export function loadNewest(parts: LoadParts, done: (loaded: Loaded) => void): void {
+  parts.snapshots.list(parts.tenant, (metas) => {
+    const attempt = (i: number): void => {
+      const meta = metas[i];
+      if (meta === undefined) return done({ engine: parts.fresh(), seq: 0 });
+      load(parts, meta, (engine) => {
+        if (engine === undefined) attempt(i + 1);
+        else done({ engine, seq: meta.seq, chain: meta.chain });
+      });
+    };
+    attempt(0);
+  });
+}
+
+function load(parts: LoadParts, meta: SnapshotMeta, done: (engine: Engine | undefined) => void): void {
+  const engine = parts.fresh();
+  const hasher = new StateHasher(parts.sha256);
+  let problem: string | undefined;
+  const onChunk = (chunk: Uint8Array): void => {
+    if (problem !== undefined) return;
+    try {
+      loadChunk(engine, hasher, chunk);
+    } catch (error) {
+      problem = error instanceof Error ? error.message : String(error);
+    }
+  };
+  parts.snapshots.read(parts.tenant, meta.seq, onChunk, (fault) => {
+    problem ??= fault?.message;
+    if (problem === undefined && hasher.hex() !== meta.stateHash) problem = 'the state hash is another';
+    if (problem !== undefined) parts.damaged(meta.seq, problem);
+    done(problem === undefined ? engine : undefined);
+  });
+}
+
+function loadChunk(engine: Engine, hasher: StateHasher, chunk: Uint8Array): void {
+  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  for (let at = 0; at < chunk.length; ) {
+    const length = view.getUint32(at);
+    assert(at + 4 + length <= chunk.length, 'a record ends within its chunk');
+    const bytes = chunk.subarray(at + 4, at + 4 + length);
+    hasher.add(bytes);
+    loadRecord(engine.state, decodeValue(bytes) as unknown as ImageRecord);
+    at += length + 4;
+  }
+}

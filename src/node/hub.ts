@@ -1,0 +1,243 @@
+/**
+ * The connections of a tenant on this node and what is handed to them.
+ *
+ *   waiting ──begin──► behind ──nothing missed──► live ──push refused──► behind ──drained──► …
+ *
+ * H1 A connection's position is the rev of the last push handed to it; while it is live it has everything of its
+ *    audiences up to the head.
+ * H2 A connection that is behind reads from the ring, and before the ring from the history, by position; nothing is
+ *    queued for it here.
+ * H3 A push that was subscribed to by nobody at its rev is not handed over later.
+ */
+import type { CloseName } from '../../protocol/wire/codes.ts';
+import type { Scheduler } from '../base/scheduler.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { EntryOutput, Push, SessionEnd } from '../engine/port.ts';
+import type { StoredPush, TenantStore } from '../store/port.ts';
+import { ephemeral, renderPush } from './frames.ts';
+import type { Delivery, OutPush } from './port.ts';
+
+type Phase = 'waiting' | 'live' | 'behind' | 'reading' | 'gone';
+
+export interface Line {
+  readonly session: string;
+  readonly attach: number;
+  readonly delivery: Delivery;
+  phase: Phase;
+  position: number;
+  /** The push handed over last, to hand one with two audiences over once. */
+  last: Push | undefined;
+}
+
+const CLOSE_FOR: { readonly [W in SessionEnd]: CloseName } = {
+  replaced: 'REPLACED',
+  bye: 'ENDED',
+  expired: 'ENDED',
+  revoked: 'BAD_AUTH',
+};
+
+/** Pushes read for a connection at a time. */
+const PAGE = 256;
+const BOOKMARK_MS = 5_000;
+
+export class Hub {
+  readonly #engine: Engine;
+  readonly #store: TenantStore;
+  readonly #scheduler: Scheduler;
+  readonly #lines = new Map<string, Line>();
+  #marking: (() => void) | undefined;
+  /** Connections that went behind because their queue was full, and positions read from the history; for metrics. */
+  readonly counts = { behind: 0, fromHistory: 0, gaps: 0 };
+
+  constructor(parts: { readonly engine: Engine; readonly store: TenantStore; readonly scheduler: Scheduler }) {
+    this.#engine = parts.engine;
+    this.#store = parts.store;
+    this.#scheduler = parts.scheduler;
+  }
+
+  get size(): number {
+    return this.#lines.size;
+  }
+
+  /** Takes the place of an older connection of the session, which is closed. */
+  attach(line: { readonly session: string; readonly attach: number; readonly delivery: Delivery; readonly rev: number }): Line {
+    this.#end(line.session, 'REPLACED');
+    const made: Line = {
+      session: line.session,
+      attach: line.attach,
+      delivery: line.delivery,
+      phase: 'waiting',
+      position: line.rev,
+      last: undefined,
+    };
+    this.#lines.set(line.session, made);
+    this.#mark();
+    return made;
+  }
+
+  begin(line: Line): void {
+    if (line.phase !== 'waiting') return;
+    line.phase = 'behind';
+    this.#catchUp(line);
+  }
+
+  drained(line: Line): void {
+    if (line.phase === 'behind') this.#catchUp(line);
+  }
+
+  detach(line: Line): void {
+    line.phase = 'gone';
+    if (this.#lines.get(line.session) === line) this.#lines.delete(line.session);
+  }
+
+  /** Hands the pushes of an entry to those of their audiences that are here. */
+  deliver(output: EntryOutput): void {
+    for (const push of output.pushes) this.#deliver(push);
+    for (const end of output.ended) {
+      if (this.#lines.get(end.session)?.attach === end.attach) this.#end(end.session, CLOSE_FOR[end.why]);
+    }
+  }
+
+  /** Hands a message that is not logged to the listeners of the topic that are here. */
+  message(topic: string, data: object): void {
+    const out = ephemeral(topic, data);
+    for (const sub of this.#engine.state.subsByTopic.of(topic) ?? []) {
+      const line = this.#lines.get(sub.session);
+      if (line !== undefined && line.phase !== 'waiting') line.delivery.push(out);
+    }
+  }
+
+  closeAll(name: CloseName, message?: string): void {
+    for (const session of [...this.#lines.keys()]) this.#end(session, name, message);
+    this.#marking?.();
+    this.#marking = undefined;
+  }
+
+  /** Whether every push of the session after `rev` can still be read. */
+  covers(session: string, rev: number, done: (covered: boolean) => void): void {
+    const audiences = this.#audiences(session);
+    if (audiences.every((audience) => this.#engine.ring.floorOf(audience) <= rev)) return done(true);
+    this.#store.floor(audiences, (floor) => {
+      if (floor > rev) this.counts.gaps += 1;
+      done(floor <= rev);
+    });
+  }
+
+  #deliver(push: Push): void {
+    const { state } = this.#engine;
+    let out: OutPush | undefined;
+    const hand = (session: string): void => {
+      const line = this.#lines.get(session);
+      if (line === undefined || line.last === push) return;
+      // The newest value of a key has a queue of its own and waits for nobody.
+      if (line.phase !== 'live' && (push.latestKey === undefined || line.phase === 'waiting')) return;
+      // Handed over already, by a connection that caught up between the entry and this.
+      if (push.rev > 0 && push.rev <= line.position) return;
+      out ??= renderPush(state, push);
+      if (out !== undefined) this.#hand(line, push, out);
+    };
+    for (const audience of push.to) {
+      const id = audience.slice(2);
+      if (audience.startsWith('s:')) hand(id);
+      else if (audience.startsWith('a:')) {
+        const session = state.agents.get(id)?.session;
+        if (session !== undefined) hand(session);
+      } else {
+        for (const sub of state.subsByTopic.of(id) ?? []) if (push.rev === 0 || sub.rev < push.rev) hand(sub.session);
+      }
+    }
+  }
+
+  #hand(line: Line, push: Push, out: OutPush): void {
+    line.last = push;
+    if (line.delivery.push(out)) {
+      if (push.rev > 0) line.position = push.rev;
+    } else if (push.rev > 0) {
+      line.phase = 'behind';
+      this.counts.behind += 1;
+    }
+  }
+
+  #audiences(session: string): string[] {
+    const { state } = this.#engine;
+    const record = state.sessions.get(session);
+    const audiences = [`s:${session}`];
+    if (record?.agentId !== undefined && state.agents.get(record.agentId)?.session === session) {
+      audiences.push(`a:${record.agentId}`);
+    }
+    for (const sub of state.subsBySession.of(session) ?? []) audiences.push(`t:${sub.topic}`);
+    return audiences;
+  }
+
+  /** Hands over what came after the position, until the queue is full or nothing is missed any more. */
+  #catchUp(line: Line): void {
+    const audiences = this.#audiences(line.session);
+    const { ring } = this.#engine;
+    if (audiences.some((audience) => ring.floorOf(audience) > line.position)) return this.#readHistory(line, audiences);
+    while (line.phase === 'behind') {
+      const pushes = ring.read(audiences, line.position, PAGE);
+      for (const push of pushes) if (!this.#handBack(line, push)) return;
+      if (pushes.length < PAGE) line.phase = 'live';
+    }
+  }
+
+  /** False if the queue is full. */
+  #handBack(line: Line, push: Push): boolean {
+    if (this.#heldAt(line.session, push)) {
+      const out = renderPush(this.#engine.state, push);
+      if (out !== undefined && !line.delivery.push(out)) return false;
+    }
+    line.position = push.rev;
+    return true;
+  }
+
+  /** Topics count from the subscription on. */
+  #heldAt(session: string, push: Push): boolean {
+    const { state } = this.#engine;
+    return push.to.some((audience) => {
+      if (!audience.startsWith('t:')) return audience !== `s:${session}` ? audience.startsWith('a:') : true;
+      const sub = state.subs.get(`${session} ${audience.slice(2)}`);
+      return sub !== undefined && sub.rev < push.rev;
+    });
+  }
+
+  #readHistory(line: Line, audiences: readonly string[]): void {
+    line.phase = 'reading';
+    this.counts.fromHistory += 1;
+    const upTo = this.#engine.ring.floor;
+    const query = { after: line.position, upTo, audiences, limit: PAGE };
+    this.#store.readHistory(query, (stored, more) => {
+      if (line.phase !== 'reading') return;
+      line.phase = 'behind';
+      for (const push of stored) if (!this.#handBack(line, asPush(push))) return;
+      if (!more) line.position = Math.max(line.position, upTo);
+      this.#catchUp(line);
+    });
+  }
+
+  #end(session: string, name: CloseName, message?: string): void {
+    const line = this.#lines.get(session);
+    if (line === undefined) return;
+    this.detach(line);
+    line.delivery.close(name, message);
+  }
+
+  /** Now and then every live connection learns up to where it has everything, so that idle ones keep a fresh position. */
+  #mark(): void {
+    if (this.#marking !== undefined) return;
+    this.#marking = this.#scheduler.after(BOOKMARK_MS, () => {
+      this.#marking = undefined;
+      const { rev } = this.#engine.state;
+      for (const line of this.#lines.values()) if (line.phase === 'live') line.delivery.bookmark(rev);
+      if (this.#lines.size > 0) this.#mark();
+    });
+  }
+}
+
+function asPush(stored: StoredPush): Push {
+  const { rev, to, event, topic, data } = stored;
+  const base = { rev, to, event, data, bytes: 0, ...(topic === undefined ? undefined : { topic }) };
+  if (stored.order !== true) return base;
+  const { id, token } = data as { readonly id: string; readonly token: string };
+  return { ...base, order: { task: id, token: Number(token) } };
+}

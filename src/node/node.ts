@@ -1,0 +1,260 @@
+/**
+ * The node: the tenants that it serves, who may come in, the keys that open them.
+ *
+ * Owns: opening tenants from their logs, the system tenant's say over the others, readiness, stopping.
+ * O1 Tenant `system` holds tenants and operators; it is opened first. A tenant that stands there is opened here
+ *    with the key that was drawn for it, again and again until that is so.
+ * O2 One tenant's halt is not another's.
+ */
+import type { Entropy, Scheduler } from '../base/scheduler.ts';
+import { Engine, type EngineOptions } from '../engine/engine.ts';
+import type { Sha256 } from '../engine/kernel/image.ts';
+import { listTenants } from '../engine/queries.ts';
+import { LogFault, type LogDriver } from '../log/port.ts';
+import type { Params } from '../../protocol/wire/types.ts';
+import type { Store } from '../store/port.ts';
+import { loadNewest, type CheckpointDone } from './checkpoint.ts';
+import type { HelloOutcome, NodePort, Principal, Reply } from './port.ts';
+import { withCursor } from './reads.ts';
+import { toReply, unavailable, type Access, type Answer, type MintedKey, type SystemPort } from './requests.ts';
+import { Serving, type Applied } from './serving.ts';
+
+export const SYSTEM = 'system';
+export const DEFAULT_TENANT = 'default';
+
+/** What happens in a node that somebody outside may want to know. */
+export interface NodeEvents {
+  readonly applied?: (applied: Applied) => void;
+  readonly halted?: (tenant: string, error: Error) => void;
+  readonly snapshotDamaged?: (tenant: string, seq: number, why: string) => void;
+  readonly checkpointed?: (tenant: string, outcome: Parameters<CheckpointDone>[0]) => void;
+}
+
+export interface NodeOptions {
+  readonly nodeId: string;
+  readonly version: string;
+  readonly log: LogDriver;
+  readonly store: Store;
+  readonly scheduler: Scheduler;
+  readonly entropy: Entropy;
+  readonly sha256: Sha256;
+  readonly access: Access;
+  /** Who holds a token; asks `findKey` of this node. */
+  readonly authenticate: (token: string) => Principal | undefined;
+  readonly events?: NodeEvents;
+  readonly engine?: EngineOptions;
+}
+
+/** A key as whoever authenticates needs it. */
+export interface KnownKey {
+  readonly hash: string;
+  readonly role: Principal['role'];
+  readonly agent?: string;
+  readonly expiresAt?: number;
+  readonly revokedAt?: number;
+  readonly scopes?: readonly string[];
+}
+
+type Opened = (fault: Error | undefined) => void;
+
+export class Node implements NodePort {
+  readonly nodeId: string;
+  readonly version: string;
+  readonly #options: NodeOptions;
+  readonly #servings = new Map<string, Serving>();
+  readonly #waiting = new Map<string, Opened[]>();
+  #phase: 'starting' | 'ready' | 'stopping' = 'starting';
+
+  constructor(options: NodeOptions) {
+    this.nodeId = options.nodeId;
+    this.version = options.version;
+    this.#options = options;
+  }
+
+  ready(): boolean {
+    return this.#phase === 'ready';
+  }
+
+  authenticate(token: string): Principal | undefined {
+    return this.#options.authenticate(token);
+  }
+
+  findKey(tenant: string, keyId: string): KnownKey | undefined {
+    const key = this.#servings.get(tenant)?.tenant.engine.state.apiKeys.get(keyId);
+    if (key === undefined) return undefined;
+    return {
+      hash: key.secretHash,
+      role: key.role,
+      ...(key.agent === undefined ? undefined : { agent: key.agent }),
+      ...(key.expiresAt === undefined ? undefined : { expiresAt: key.expiresAt }),
+      ...(key.revokedAt === undefined ? undefined : { revokedAt: key.revokedAt }),
+      ...(key.scopes === undefined ? undefined : { scopes: key.scopes }),
+    };
+  }
+
+  get servings(): readonly Serving[] {
+    return [...this.#servings.values()];
+  }
+
+  serving(tenant: string): Serving | undefined {
+    return this.#servings.get(tenant);
+  }
+
+  /** Opens `system`, `default` and every tenant that stands in `system`, then takes HELLO. */
+  start(firstKey: (system: Serving) => MintedKey | undefined, done: Opened): void {
+    this.#open(SYSTEM, (fault) => {
+      const system = this.#servings.get(SYSTEM);
+      if (fault !== undefined || system === undefined) return done(fault ?? new Error('the system tenant is not open'));
+      this.#open(DEFAULT_TENANT, (other) => {
+        if (other !== undefined) return done(other);
+        this.#installFirst(firstKey(system), () => {
+          const rest = [...system.tenant.engine.state.tenantsById.set].map((tenant) => tenant.id);
+          this.#openAll(rest, (last) => {
+            if (last === undefined && this.#phase === 'starting') this.#phase = 'ready';
+            done(last);
+          });
+        });
+      });
+    });
+  }
+
+  hello(hello: Parameters<NodePort['hello']>[0], done: (outcome: HelloOutcome) => void): void {
+    const serving = this.#servings.get(hello.principal.tenant);
+    if (this.#phase !== 'ready' || serving === undefined || !serving.tenant.serving) {
+      const rejection = { code: 'UNAVAILABLE', message: 'The tenant is not served now.', retryAfterMs: 1_000 } as const;
+      return this.#options.scheduler.defer(() => done({ kind: 'refused', close: 'UNAVAILABLE', rejection }));
+    }
+    serving.hello(hello, done);
+  }
+
+  /** Makes a checkpoint of every tenant that has moved enough, one after the other. */
+  checkpoint(wanted: (serving: Serving) => boolean, done: () => void): void {
+    const due = this.servings.filter((serving) => wanted(serving));
+    const next = (): void => {
+      const serving = due.shift();
+      if (serving === undefined) return done();
+      serving.checkpoint((outcome) => {
+        this.#options.events?.checkpointed?.(serving.id, outcome);
+        next();
+      });
+    };
+    next();
+  }
+
+  /** Takes nothing more; `done` when everything taken is durable and told. */
+  stop(done: () => void): void {
+    this.#phase = 'stopping';
+    const rest = this.servings.slice();
+    const next = (): void => {
+      const serving = rest.shift();
+      if (serving === undefined) return done();
+      serving.stop(next);
+    };
+    next();
+  }
+
+  #installFirst(key: MintedKey | undefined, done: () => void): void {
+    if (key === undefined) return done();
+    const install = (tenant: string, role: 'operator' | 'admin', then: () => void): void => {
+      const command = { kind: 'key.install', id: key.keyId, secretHash: key.hash, role } as const;
+      this.#servings.get(tenant)?.tenant.submit(command, () => then());
+    };
+    install(DEFAULT_TENANT, 'admin', () => install(SYSTEM, 'operator', done));
+  }
+
+  #openAll(ids: readonly string[], done: Opened): void {
+    const rest = ids.slice();
+    const next = (): void => {
+      const id = rest.shift();
+      if (id === undefined) return done(undefined);
+      // A tenant that cannot be opened is reported and left; the others are served.
+      this.#openWithKey(id, () => next());
+    };
+    next();
+  }
+
+  #openWithKey(id: string, done: Opened): void {
+    const record = this.#servings.get(SYSTEM)?.tenant.engine.state.tenants.get(id);
+    this.#open(id, (fault) => {
+      const serving = this.#servings.get(id);
+      if (fault !== undefined || serving === undefined || record === undefined) return done(fault);
+      if (serving.tenant.engine.state.apiKeys.get(record.keyId) !== undefined) return done(undefined);
+      const command = { kind: 'key.install', id: record.keyId, secretHash: record.secretHash, role: 'admin' } as const;
+      serving.tenant.submit(command, () => done(undefined));
+    });
+  }
+
+  #open(id: string, done: Opened): void {
+    const { log, store, scheduler, entropy, sha256, access, events, nodeId } = this.#options;
+    log.open(id, (opened) => {
+      if (opened instanceof LogFault) {
+        events?.halted?.(id, opened);
+        return done(opened);
+      }
+      const fresh = (): Engine => new Engine(this.#options.engine);
+      const damaged = (seq: number, why: string): void => events?.snapshotDamaged?.(id, seq, why);
+      loadNewest({ tenant: id, snapshots: log.snapshots, sha256, fresh, damaged }, (loaded) => {
+        const serving = new Serving({
+          id,
+          nodeId,
+          log: opened,
+          driver: log,
+          store: store.tenant(id),
+          scheduler,
+          entropy,
+          sha256,
+          access,
+          system: this.#system,
+          engine: loaded.engine,
+          applied: (applied) => events?.applied?.(applied),
+          halted: (tenant, error) => this.#halted(tenant, error),
+          ready: (tenant) => this.#settle(tenant, undefined),
+        });
+        this.#servings.set(id, serving);
+        this.#waiting.set(id, [done]);
+        serving.tenant.start(loaded.chain === undefined ? { seq: loaded.seq } : { seq: loaded.seq, chain: loaded.chain });
+      });
+    });
+  }
+
+  #settle(tenant: string, fault: Error | undefined): void {
+    const waiting = this.#waiting.get(tenant) ?? [];
+    this.#waiting.delete(tenant);
+    for (const done of waiting) done(fault);
+  }
+
+  #halted(tenant: string, error: Error): void {
+    this.#options.events?.halted?.(tenant, error);
+    this.#settle(tenant, error);
+  }
+
+  readonly #system: SystemPort = {
+    createTenant: (asked, done) => this.#createTenant(asked, done),
+    listTenants: (asked) => this.#listTenants(asked),
+  };
+
+  #listTenants(asked: Params['tenant.list']): Reply {
+    const system = this.#servings.get(SYSTEM);
+    if (system === undefined || !system.tenant.serving) return unavailable('The system tenant is not served now.');
+    const { state } = system.tenant.engine;
+    const page = listTenants(state, asked);
+    return { ok: true, rev: state.rev, result: withCursor({ tenants: page.items }, page.next) };
+  }
+
+  #createTenant(asked: Parameters<SystemPort['createTenant']>[0], done: Answer): void {
+    const system = this.#servings.get(SYSTEM);
+    if (system === undefined) return done(unavailable('The system tenant is not served now.'));
+    const minted = this.#options.access.mintKey(asked.id);
+    const command = { kind: 'tenant.create', ...asked, keyId: minted.keyId, secretHash: minted.hash } as const;
+    system.tenant.submit(command, (output) => {
+      const reply = toReply(output);
+      const record = system.tenant.engine.state.tenants.get(asked.id);
+      if (!reply.ok || record === undefined) return done(reply);
+      this.#openWithKey(asked.id, (fault) => {
+        if (fault !== undefined) return done(unavailable('The tenant was created and cannot be opened now.'));
+        const shown = record.keyId === minted.keyId ? { id: minted.keyId, key: minted.key } : { id: record.keyId };
+        done({ ...reply, result: { ...(reply.result as object), ...shown } });
+      });
+    });
+  }
+}

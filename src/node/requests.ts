@@ -1,0 +1,218 @@
+/**
+ * What an attached session asks: allowed or not, prepared, sent to the log or read from state and store.
+ *
+ * P1 Writes of one session reach the log in the order in which they were asked, also when one has to wait for
+ *    its preparation: those behind it wait too.
+ * P2 Secrets are drawn here; only their hash goes on. The key itself is in the first answer alone.
+ */
+import { decodeValue, valueHash } from '../../protocol/wire/codec.ts';
+import type { Rejection } from '../../protocol/wire/codes.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import { OPERATIONS, isRead, type WriteMethod } from '../../protocol/wire/operations.ts';
+import type { Data, Method, Params, Value } from '../../protocol/wire/types.ts';
+import type { Scheduler } from '../base/scheduler.ts';
+import type { CommandOutput, RequestCommand } from '../engine/port.ts';
+import { isServerTopic } from '../engine/topics/topics.ts';
+import type { TenantStore } from '../store/port.ts';
+import type { Hub } from './hub.ts';
+import type { Principal, Reply, RequestIn } from './port.ts';
+import { Progress } from './progress.ts';
+import { read } from './reads.ts';
+import { missedOn } from './missed.ts';
+import type { Tenant } from './tenant.ts';
+
+export interface MintedKey {
+  readonly keyId: string;
+  readonly key: string;
+  readonly hash: string;
+}
+
+/** What the composition root gives: who may do what, how keys are drawn. */
+export interface Access {
+  authorise(principal: Principal, method: Method, params: Value): Rejection | undefined;
+  mintKey(tenant: string): MintedKey;
+}
+
+export type Answer = (reply: Reply) => void;
+
+/** Runs what belongs to the system tenant's log. */
+export interface SystemPort {
+  createTenant(asked: { readonly id: string; readonly by: string; readonly dedupe: string }, done: Answer): void;
+  listTenants(asked: Params['tenant.list']): Reply;
+}
+
+export interface RequestsParts {
+  readonly tenant: Tenant;
+  readonly hub: Hub;
+  readonly store: TenantStore;
+  readonly scheduler: Scheduler;
+  readonly access: Access;
+  /** Free space, where there is a disk. */
+  readonly disk: () => { readonly freeBytes: number; readonly freePercent: number } | undefined;
+  readonly system: SystemPort;
+}
+
+/** Whose requests these are, and what is waiting. */
+export interface Caller {
+  readonly session: string;
+  readonly principal: Principal;
+  readonly queue: (() => void)[];
+  preparing: boolean;
+}
+
+export class Requests {
+  readonly #parts: RequestsParts;
+  readonly #progress: Progress;
+
+  constructor(parts: RequestsParts) {
+    this.#parts = parts;
+    this.#progress = new Progress(parts.tenant, parts.scheduler);
+  }
+
+  stop(): void {
+    this.#progress.stop();
+  }
+
+  request(caller: Caller, request: RequestIn, done: Answer): void {
+    const { access, tenant, scheduler } = this.#parts;
+    const refused = access.authorise(caller.principal, request.method, request.params);
+    if (refused !== undefined) return scheduler.defer(() => done({ ok: false, rejection: refused }));
+    if (!tenant.serving) return scheduler.defer(() => done(unavailable('The tenant is not served now.')));
+    if (isRead(request.method)) {
+      return request.method === 'tenant.list'
+        ? scheduler.defer(() => done(this.#parts.system.listTenants(request.params as Params['tenant.list'])))
+        : read({ ...this.#parts, caller }, { method: request.method, params: request.params }, done);
+    }
+    if (caller.preparing) caller.queue.push(() => this.#write(caller, request, done));
+    else this.#write(caller, request, done);
+  }
+
+  #write(caller: Caller, request: RequestIn, done: Answer): void {
+    const full = this.#diskFull(request.method);
+    if (full !== undefined) return this.#parts.scheduler.defer(() => done(full));
+    switch (request.method) {
+      case 'apiKey.create':
+        return this.#createKey(caller, request, done);
+      case 'tenant.create':
+        return this.#createTenant(caller, request, done);
+      case 'task.retry':
+        return this.#retry(caller, request, done);
+      case 'topic.publish':
+        if ((request.params as Params['topic.publish']).kind === 'ephemeral') return this.#ephemeral(caller, request, done);
+        break;
+      case 'task.progress': {
+        const early = this.#progress.hold(caller.session, request);
+        if (early !== undefined) return this.#parts.scheduler.defer(() => done(early));
+        break;
+      }
+      case 'topic.subscribe':
+        return this.#subscribe(caller, request, done);
+      default:
+        break;
+    }
+    this.#submit(caller, { request }, (output) => this.#answer(request, output, done));
+  }
+
+  /** `params`: what goes into the log, if more than the client sent; the hash is always of what the client sent. */
+  #submit(caller: Caller, asked: { readonly request: RequestIn; readonly params?: Data }, done: (output: CommandOutput) => void): void {
+    const { method, id, ack, key, params, hash } = asked.request;
+    const command: RequestCommand = {
+      kind: 'request',
+      session: caller.session,
+      id,
+      // A key is good on any session and any encoding, so what it stands for is compared by structure.
+      hash: key === undefined ? hash : valueHash([method, params]),
+      ack: ack ?? 0,
+      method: method as WriteMethod,
+      params: (asked.params ?? params) as Value,
+      ...(key === undefined ? undefined : { key }),
+    };
+    this.#parts.tenant.submit(command, done);
+  }
+
+  /** A task that has left memory is finished, which is what the caller is told. */
+  #answer(request: RequestIn, output: CommandOutput, done: Answer): void {
+    const { reply } = output;
+    if (reply.ok || reply.rejection.code !== 'TASK_NOT_FOUND') return done(toReply(output));
+    const { id } = request.params as { readonly id: string };
+    this.#parts.store.getFinished(id, (found) => {
+      if (found === undefined) return done(toReply(output));
+      const details = { status: found.status };
+      done({ ok: false, rejection: { code: 'INVALID_TRANSITION', message: `The task is ${found.status}.`, details } });
+    });
+  }
+
+  #diskFull(method: Method): Reply | undefined {
+    if (OPERATIONS[method].ends === true) return undefined;
+    const disk = this.#parts.disk();
+    if (disk === undefined) return undefined;
+    if (disk.freeBytes >= LIMITS.diskFreeBytes && disk.freePercent >= LIMITS.diskFreePercent) return undefined;
+    return unavailable('The disk is nearly full: new work is refused, ends of work are taken.');
+  }
+
+  #createKey(caller: Caller, request: RequestIn, done: Answer): void {
+    const { access, tenant } = this.#parts;
+    const minted = access.mintKey(tenant.id);
+    const params = { ...(request.params as Params['apiKey.create']), keyId: minted.keyId, secretHash: minted.hash };
+    this.#submit(caller, { request, params }, (output) => {
+      const reply = toReply(output);
+      const created = reply.ok ? (reply.result as { readonly id: string }).id : undefined;
+      done(reply.ok && created === minted.keyId ? { ...reply, result: { id: created, key: minted.key } } : reply);
+    });
+  }
+
+  #createTenant(caller: Caller, request: RequestIn, done: Answer): void {
+    const { id } = request.params as Params['tenant.create'];
+    const dedupe = `${this.#parts.tenant.id} ${caller.session} ${request.id}`;
+    this.#parts.system.createTenant({ id, by: caller.principal.id, dedupe }, done);
+  }
+
+  #retry(caller: Caller, request: RequestIn, done: Answer): void {
+    const { tenant, store } = this.#parts;
+    const params = request.params as Params['task.retry'];
+    if (tenant.engine.state.tasks.get(params.id) !== undefined) {
+      return this.#submit(caller, { request }, (output) => done(toReply(output)));
+    }
+    caller.preparing = true;
+    store.getFinished(params.id, (found) => {
+      const prepared = found === undefined ? params : { ...params, archived: decodeValue(found.view) };
+      this.#submit(caller, { request, params: prepared }, (output) => done(toReply(output)));
+      caller.preparing = false;
+      while (!caller.preparing && caller.queue.length > 0) caller.queue.shift()?.();
+    });
+  }
+
+  #ephemeral(caller: Caller, request: RequestIn, done: Answer): void {
+    const { topic, data } = request.params as Params['topic.publish'];
+    const { hub, tenant, scheduler } = this.#parts;
+    if (isServerTopic(topic)) {
+      const rejection = { code: 'UNAUTHORIZED', message: 'Only the server publishes on this topic.' } as const;
+      return scheduler.defer(() => done({ ok: false, rejection }));
+    }
+    scheduler.defer(() => {
+      hub.message(topic, { data, from: caller.principal.id });
+      const { rev } = tenant.engine.state;
+      done({ ok: true, rev, result: { rev } });
+    });
+  }
+
+  /** With `since`, what was published between it and the subscription comes with the answer. */
+  #subscribe(caller: Caller, request: RequestIn, done: Answer): void {
+    const { topic, since } = request.params as Params['topic.subscribe'];
+    this.#submit(caller, { request }, (output) => {
+      const reply = toReply(output);
+      if (!reply.ok || since === undefined) return done(reply);
+      const upTo = this.#parts.tenant.engine.state.subs.get(`${caller.session} ${topic}`)?.rev ?? output.rev;
+      missedOn(this.#parts, { topic, since, upTo }, (missed) => done({ ...reply, result: { ...(reply.result as object), ...missed } }));
+    });
+  }
+}
+
+export function toReply(output: CommandOutput): Reply {
+  const { reply, rev } = output;
+  return reply.ok ? { ok: true, rev, result: reply.result } : reply;
+}
+
+export function unavailable(message: string): Reply {
+  return { ok: false, rejection: { code: 'UNAVAILABLE', message, retryAfterMs: 1_000 } };
+}

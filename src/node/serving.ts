@@ -1,0 +1,252 @@
+/**
+ * A tenant that is served here: its log, engine, connections, requests, store and checkpoints together.
+ */
+import { encodeValue } from '../../protocol/wire/codec.ts';
+import type { HelloBody } from '../../protocol/wire/types.ts';
+import type { Entropy, Scheduler } from '../base/scheduler.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { Sha256 } from '../engine/kernel/image.ts';
+import { REV_EPOCH } from '../engine/kernel/state.ts';
+import type { EntryOutput, HelloCommand, Push, SessionPrincipal } from '../engine/port.ts';
+import { taskView } from '../engine/tasks/view.ts';
+import type { LogDriver, LogEntry, TenantLog } from '../log/port.ts';
+import type { FinishedTask, StoredPush, TenantStore } from '../store/port.ts';
+import { AttachedSession } from './attached.ts';
+import { checkpoint, type CheckpointDone } from './checkpoint.ts';
+import { Hub } from './hub.ts';
+import type { Delivery, HelloOutcome, Principal } from './port.ts';
+import { Requests, type Access, type SystemPort } from './requests.ts';
+import { hex, Tenant } from './tenant.ts';
+
+/** What an observer outside is told of an applied entry: metrics, simulator. */
+export interface Applied {
+  readonly tenant: string;
+  readonly entry: LogEntry;
+  readonly output: EntryOutput;
+  readonly engine: Engine;
+  readonly live: boolean;
+}
+
+export interface ServingParts {
+  readonly id: string;
+  readonly nodeId: string;
+  readonly log: TenantLog;
+  readonly driver: LogDriver;
+  readonly store: TenantStore;
+  readonly scheduler: Scheduler;
+  readonly entropy: Entropy;
+  readonly sha256: Sha256;
+  readonly access: Access;
+  readonly system: SystemPort;
+  readonly engine: Engine;
+  readonly applied: (applied: Applied) => void;
+  readonly halted: (tenant: string, error: Error) => void;
+  readonly ready: (tenant: string) => void;
+}
+
+/** A checkpoint is made after so many entries, or so many bytes of log, since the last one. */
+const CHECKPOINT_ENTRIES = 20_000;
+const CHECKPOINT_BYTES = 64 * 1024 * 1024;
+/** Finished tasks in memory beyond which they leave before the next checkpoint. */
+const FINISHED_MAX = 50_000;
+
+export class Serving {
+  readonly id: string;
+  readonly tenant: Tenant;
+  readonly hub: Hub;
+  readonly requests: Requests;
+  readonly #parts: ServingParts;
+  #entries = 0;
+  #bytes = 0;
+  #checkpointing = false;
+  #archiving = false;
+
+  constructor(parts: ServingParts) {
+    this.id = parts.id;
+    this.#parts = parts;
+    const { scheduler, store } = parts;
+    this.tenant = new Tenant({
+      id: parts.id,
+      nodeId: parts.nodeId,
+      log: parts.log,
+      scheduler,
+      entropy: parts.entropy,
+      engine: parts.engine,
+      observer: {
+        applied: (done) => this.#applied(done.entry, done.output, done.live),
+        halted: (error) => this.#halted(error),
+        caughtUp: () => parts.ready(parts.id),
+      },
+    });
+    this.hub = new Hub({ engine: parts.engine, store, scheduler });
+    this.requests = new Requests({
+      tenant: this.tenant,
+      hub: this.hub,
+      store,
+      scheduler,
+      access: parts.access,
+      disk: () => parts.driver.disk(),
+      system: parts.system,
+    });
+  }
+
+  hello(asked: { readonly principal: Principal; readonly body: HelloBody; readonly delivery: Delivery }, done: (outcome: HelloOutcome) => void): void {
+    const { resume } = asked.body;
+    if (resume === undefined) return this.#hello(asked, undefined, done);
+    const { state } = this.tenant.engine;
+    const epoch = Math.floor(resume.rev / REV_EPOCH);
+    if (epoch > state.counters.epoch || resume.rev > state.rev) return this.#hello(asked, 'epoch', done);
+    if (state.sessions.get(resume.session) === undefined) return this.#hello(asked, undefined, done);
+    this.hub.covers(resume.session, resume.rev, (covered) => this.#hello(asked, covered ? undefined : 'gap', done));
+  }
+
+  checkpointDue(): boolean {
+    return this.#entries >= CHECKPOINT_ENTRIES || this.#bytes >= CHECKPOINT_BYTES;
+  }
+
+  /** Entries since the last checkpoint. */
+  get entriesBehind(): number {
+    return this.#entries;
+  }
+
+  checkpoint(done: CheckpointDone): void {
+    if (this.#checkpointing) return done({ skipped: 'one is under way' });
+    this.#checkpointing = true;
+    const { store, driver, scheduler, sha256 } = this.#parts;
+    const [entries, bytes] = [this.#entries, this.#bytes];
+    checkpoint({ tenant: this.tenant, store, snapshots: driver.snapshots, scheduler, sha256 }, (outcome) => {
+      this.#checkpointing = false;
+      if ('seq' in outcome) {
+        this.#entries -= entries;
+        this.#bytes -= bytes;
+      }
+      done(outcome);
+    });
+  }
+
+  stop(done: () => void): void {
+    this.requests.stop();
+    this.hub.closeAll('SHUTDOWN');
+    this.tenant.stop(() => this.#parts.store.flush(done));
+  }
+
+  #hello(
+    asked: { readonly principal: Principal; readonly body: HelloBody; readonly delivery: Delivery },
+    gap: 'gap' | 'epoch' | undefined,
+    done: (outcome: HelloOutcome) => void,
+  ): void {
+    const { body, principal, delivery } = asked;
+    const secret = hex(this.#parts.entropy(20));
+    const command: HelloCommand = {
+      kind: 'session.hello',
+      principal: recorded(principal),
+      secretHash: this.#hash(secret),
+      subs: [...new Set(body.subs)],
+      node: this.#parts.nodeId,
+      ...(body.agent === undefined ? undefined : { agent: body.agent }),
+      ...(body.resume === undefined
+        ? undefined
+        : {
+            resume: {
+              session: body.resume.session,
+              secretHash: this.#hash(body.resume.secret),
+              rev: body.resume.rev,
+              ...(gap === undefined ? undefined : { gap }),
+            },
+          }),
+    };
+    this.tenant.submit(command, (output) => {
+      const { welcome, reply } = output;
+      if (!reply.ok || welcome === undefined) {
+        const rejection = reply.ok ? ({ code: 'INTERNAL' } as const) : reply.rejection;
+        const close = rejection.code === 'UNAUTHORIZED' ? 'FORBIDDEN' : rejection.code === 'UNAVAILABLE' ? 'UNAVAILABLE' : 'OVERLOADED';
+        return done({ kind: 'refused', close, rejection });
+      }
+      const line = this.hub.attach({ session: welcome.session, attach: welcome.attach, delivery, rev: welcome.rev });
+      const attached = new AttachedSession({ serving: this, line, principal });
+      const { attach: _, snapshot, ...told } = welcome;
+      const wanted = !welcome.resumed && (body.agent !== undefined || body.resume !== undefined);
+      done({ kind: 'welcome', attached, secret, ...told, ...(wanted && snapshot !== undefined ? { snapshot } : undefined) });
+    });
+  }
+
+  #hash(text: string): string {
+    return hex(this.#parts.sha256(new TextEncoder().encode(text)));
+  }
+
+  #applied(entry: LogEntry, output: EntryOutput, live: boolean): void {
+    this.#entries += 1;
+    this.#bytes += entry.payload.length;
+    this.#keep(output);
+    this.hub.deliver(output);
+    this.#parts.applied({ tenant: this.id, entry, output, engine: this.tenant.engine, live });
+    if (this.tenant.engine.state.finished.set.size > FINISHED_MAX) this.#archive();
+  }
+
+  /** What leaves memory one day goes to the store now, where it becomes durable in its own time. */
+  #keep(output: EntryOutput): void {
+    const { store } = this.#parts;
+    const { state } = this.tenant.engine;
+    if (output.finished.length > 0) {
+      const rows: FinishedTask[] = [];
+      for (const id of output.finished) {
+        const task = state.tasks.get(id);
+        if (task?.finishedAt === undefined) continue;
+        rows.push({
+          id,
+          rev: task.rev,
+          type: task.type,
+          status: task.status,
+          dead: task.dead,
+          finishedAt: task.finishedAt,
+          view: encodeValue(taskView(task)),
+          ...(task.agentId === undefined ? undefined : { agentId: task.agentId }),
+          ...(task.workspaceId === undefined ? undefined : { workspaceId: task.workspaceId }),
+        });
+      }
+      store.putFinished(rows);
+    }
+    const pushes = output.pushes.filter((push) => push.latestKey === undefined);
+    if (pushes.length > 0) store.putHistory(pushes.map(stored));
+  }
+
+  #archive(): void {
+    if (this.#archiving || !this.tenant.serving) return;
+    this.#archiving = true;
+    const upTo = this.tenant.engine.state.rev;
+    this.#parts.store.flush(() => {
+      this.tenant.submit({ kind: 'archive', upTo }, () => {
+        this.#archiving = false;
+      });
+    });
+  }
+
+  #halted(error: Error): void {
+    this.hub.closeAll('UNAVAILABLE', 'The tenant is halted.');
+    this.#parts.halted(this.id, error);
+  }
+}
+
+function recorded(principal: Principal): SessionPrincipal {
+  const { id, role, agent, keyId, expiresAt, scopes } = principal;
+  return {
+    id,
+    role,
+    ...(agent === undefined ? undefined : { agent }),
+    ...(keyId === undefined ? undefined : { keyId }),
+    ...(expiresAt === undefined ? undefined : { expiresAt }),
+    ...(scopes === undefined ? undefined : { scopes }),
+  };
+}
+
+function stored(push: Push): StoredPush {
+  const { rev, to, event, topic, data } = push;
+  return {
+    rev,
+    to,
+    event,
+    data: data as StoredPush['data'],
+    ...(topic === undefined ? undefined : { topic }),
+    ...(push.order === undefined ? undefined : { order: true as const }),
+  };
+}

@@ -1,0 +1,317 @@
+/**
+ * One tenant on this node: commands in, log, tail, engine, results out.
+ *
+ * Owns: the queue of commands, their way through the log, the clock that makes time pass, halting.
+ * Does not own: connections (hub.ts), what clients may ask (requests.ts), snapshots (checkpoint.ts).
+ *
+ * R1 Only what the tail delivers is applied, also what this node appended itself.
+ * R2 A command's outcome is told when its entry came back by the tail, in log order; never before.
+ * R3 At most one append is under way: what arrives meanwhile shares the next one (group commit).
+ * R4 A halted tenant applies and takes nothing more; the others go on.
+ */
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import { assert } from '../base/assert.ts';
+import type { Entropy, Scheduler } from '../base/scheduler.ts';
+import { decodeEntry, encodeEntry } from '../engine/entry.ts';
+import { EngineHalted, type Engine } from '../engine/engine.ts';
+import type { Command, CommandOutput, Entry, EntryOutput } from '../engine/port.ts';
+import type { AppendOutcome, LogEntry, LogFault, LogHead, TailSink, TenantLog } from '../log/port.ts';
+
+/** Told of every entry that was applied; `live` is false while the log is replayed at the start. */
+export interface TenantObserver {
+  applied(done: { readonly entry: LogEntry; readonly decoded: Entry; readonly output: EntryOutput; readonly live: boolean }): void;
+  halted(error: Error): void;
+  caughtUp(): void;
+}
+
+export type Done = (output: CommandOutput) => void;
+
+interface Waiting {
+  readonly command: Command;
+  readonly done: Done | undefined;
+}
+
+interface Sent {
+  readonly random: Uint8Array;
+  readonly commands: readonly Waiting[];
+  unknown: boolean;
+}
+
+export interface TenantOptions {
+  readonly id: string;
+  readonly nodeId: string;
+  readonly log: TenantLog;
+  readonly scheduler: Scheduler;
+  readonly entropy: Entropy;
+  readonly observer: TenantObserver;
+  /** Empty, or loaded from a snapshot. */
+  readonly engine: Engine;
+}
+
+const UNAVAILABLE: CommandOutput = { reply: { ok: false, rejection: { code: 'UNAVAILABLE', retryAfterMs: 1_000 } }, rev: 0 };
+/** Entries of one append. */
+const APPEND_ENTRIES = 32;
+/** The clock looks again at least so often, so that a jump of the wall clock is met. */
+const CLOCK_MS = 1_000;
+
+export class Tenant implements TailSink {
+  readonly id: string;
+  readonly log: TenantLog;
+  readonly engine: Engine;
+  readonly #options: TenantOptions;
+  #waiting: Waiting[] = [];
+  #sent: Sent[] = [];
+  #appending = false;
+  #flushing = false;
+  #live = false;
+  #stopped: 'no' | 'stopping' | 'stopped' = 'no';
+  #halted: Error | undefined;
+  #lastEntry: { readonly seq: number; readonly chain: Uint8Array } | undefined;
+  #appliedAt = 0;
+  #clock: { readonly at: number; readonly cancel: () => void } | undefined;
+  #continuing = false;
+  #idle: (() => void) | undefined;
+
+  constructor(options: TenantOptions) {
+    this.id = options.id;
+    this.log = options.log;
+    this.#options = options;
+    this.engine = options.engine;
+  }
+
+  get halted(): Error | undefined {
+    return this.#halted;
+  }
+
+  /** True once the log was replayed and the first entry of this incarnation was applied. */
+  get serving(): boolean {
+    return this.#live && this.#halted === undefined && this.#stopped === 'no';
+  }
+
+  get queued(): number {
+    return this.#waiting.length;
+  }
+
+  get head(): { readonly seq: number; readonly chain: Uint8Array } | undefined {
+    return this.#lastEntry;
+  }
+
+  /** Begins to follow the log, after the state of a snapshot was loaded or from the beginning. */
+  start(from: { readonly seq: number; readonly chain?: Uint8Array }): void {
+    this.engine.loaded();
+    if (from.chain !== undefined) this.#lastEntry = { seq: from.seq, chain: from.chain };
+    this.#appliedAt = this.#options.scheduler.mono();
+    this.log.tail(from, this);
+  }
+
+  /** Puts a command into the log; `done` is told its outcome, later. */
+  submit(command: Command, done?: Done): void {
+    if (this.#halted !== undefined || this.#stopped !== 'no' || this.#waiting.length >= LIMITS.pendingCommandsMax) {
+      if (done !== undefined) this.#options.scheduler.defer(() => done(UNAVAILABLE));
+      return;
+    }
+    this.#waiting.push({ command, done });
+    this.#schedule();
+  }
+
+  /** Takes no more commands; `done` when those taken are durable and applied. */
+  stop(done: () => void): void {
+    this.#stopped = 'stopping';
+    this.#clock?.cancel();
+    this.#clock = undefined;
+    this.#idle = done;
+    this.#settleIdle();
+  }
+
+  entries(batch: readonly LogEntry[]): void {
+    for (const entry of batch) {
+      if (this.#halted !== undefined) return;
+      this.#apply(entry);
+    }
+    if (this.#halted !== undefined) return;
+    this.#schedule();
+    this.#arm();
+    this.#settleIdle();
+  }
+
+  caughtUp(_head: LogHead): void {
+    const { nodeId, entropy } = this.#options;
+    const incarnation = hex(entropy(8));
+    const version = this.engine.state.counters.engineVersion;
+    this.submit({ kind: 'up', incarnation, node: nodeId, version }, () => {
+      this.#live = true;
+      this.#options.observer.caughtUp();
+    });
+  }
+
+  fault(fault: LogFault): void {
+    this.#halt(fault);
+  }
+
+  #schedule(): void {
+    if (this.#flushing || this.#appending || this.#waiting.length === 0) return;
+    this.#flushing = true;
+    this.#options.scheduler.defer(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#appending || this.#halted !== undefined || this.#waiting.length === 0) return;
+    const take = Math.min(this.#waiting.length, LIMITS.entryCommandsMax * APPEND_ENTRIES);
+    const taken = take === this.#waiting.length ? this.#waiting : this.#waiting.slice(0, take);
+    this.#waiting = take === this.#waiting.length ? [] : this.#waiting.slice(take);
+    const payloads: Uint8Array[] = [];
+    const sent: Sent[] = [];
+    for (let i = 0; i < taken.length; i += LIMITS.entryCommandsMax) {
+      const commands = taken.slice(i, i + LIMITS.entryCommandsMax);
+      const random = this.#options.entropy(16);
+      payloads.push(encodeEntry({ node: this.#options.nodeId, random, commands: commands.map((one) => one.command) }));
+      sent.push({ random, commands, unknown: false });
+    }
+    this.#sent.push(...sent);
+    this.#appending = true;
+    this.log.append(payloads, (outcome) => this.#appended(outcome, sent));
+  }
+
+  #appended(outcome: AppendOutcome, sent: readonly Sent[]): void {
+    this.#appending = false;
+    if (this.#halted !== undefined) return;
+    switch (outcome.kind) {
+      case 'appended':
+        break;
+      case 'UNKNOWN':
+        // The tail will tell: it passes these entries, or a later one of ours without them.
+        for (const one of sent) one.unknown = true;
+        this.#waiting.push({ command: { kind: 'tick' }, done: undefined });
+        break;
+      case 'FULL':
+        this.#sent = this.#sent.filter((one) => !sent.includes(one));
+        for (const one of sent) for (const waiting of one.commands) waiting.done?.(UNAVAILABLE);
+        break;
+      case 'FENCED':
+      case 'REGRESSED':
+        return this.#halt(new Error(`the log refused this node: ${outcome.kind}`));
+    }
+    this.#schedule();
+    this.#settleIdle();
+  }
+
+  #apply(entry: LogEntry): void {
+    const { observer, scheduler } = this.#options;
+    let decoded: Entry;
+    let output: EntryOutput;
+    try {
+      decoded = decodeEntry(entry.payload, entry);
+      output = this.engine.apply(decoded);
+    } catch (error) {
+      return this.#halt(error instanceof Error ? error : new EngineHalted(entry.seq, error));
+    }
+    this.#lastEntry = { seq: entry.seq, chain: entry.chain };
+    this.#appliedAt = scheduler.mono();
+    this.#answer(decoded, output);
+    observer.applied({ entry, decoded, output, live: this.#live });
+    this.#continue(output);
+  }
+
+  #answer(decoded: Entry, output: EntryOutput): void {
+    const at = this.#sent.findIndex((one) => sameBytes(one.random, decoded.random));
+    if (at < 0) return;
+    const mine = this.#sent[at] as Sent;
+    const passed = this.#sent.slice(0, at);
+    this.#sent = at + 1 === this.#sent.length ? [] : this.#sent.slice(at + 1);
+    for (const one of passed) {
+      assert(one.unknown, 'own entries come back in the order in which they were appended');
+      // Not in the log and never will be: asked again. Requests are remembered, so twice would not hurt them.
+      this.#waiting.unshift(...one.commands);
+    }
+    mine.commands.forEach((waiting, i) => {
+      const done = waiting.done;
+      const result = output.commands[i];
+      if (done !== undefined && result !== undefined) done(result);
+    });
+  }
+
+  /** Work that did not fit into the entry goes on in the next one. */
+  #continue(output: EntryOutput): void {
+    if (!output.more || this.#continuing || !this.#live) return;
+    this.#continuing = true;
+    this.submit({ kind: 'continue' }, () => {
+      this.#continuing = false;
+    });
+  }
+
+  #halt(error: Error): void {
+    if (this.#halted !== undefined) return;
+    this.#halted = error;
+    this.#clock?.cancel();
+    this.#clock = undefined;
+    const waiting = [...this.#sent.flatMap((one) => one.commands), ...this.#waiting];
+    this.#sent = [];
+    this.#waiting = [];
+    this.#options.observer.halted(error);
+    for (const one of waiting) one.done?.(UNAVAILABLE);
+    this.#settleIdle();
+  }
+
+  /** Live time as it would be in an entry appended now. */
+  #liveNow(): number {
+    const elapsed = this.#options.scheduler.mono() - this.#appliedAt;
+    return this.engine.state.counters.live + Math.min(Math.max(0, elapsed), LIMITS.liveGapMs);
+  }
+
+  /** Ms until a tick is due, or until the clock must look again. */
+  #untilTick(): number | undefined {
+    const next = this.engine.state.timers.next();
+    if (next.wall === undefined && next.live === undefined) return undefined;
+    let wait = CLOCK_MS;
+    if (next.wall !== undefined) wait = Math.min(wait, next.wall - this.#options.scheduler.now());
+    if (next.live !== undefined) wait = Math.min(wait, next.live - this.#liveNow());
+    return wait;
+  }
+
+  #arm(): void {
+    if (!this.#live || this.#halted !== undefined || this.#stopped !== 'no') return;
+    const wait = this.#untilTick();
+    if (wait === undefined) return;
+    const ms = Math.max(1, Math.ceil(wait));
+    const at = this.#options.scheduler.mono() + ms;
+    if (this.#clock !== undefined) {
+      if (this.#clock.at <= at) return;
+      this.#clock.cancel();
+    }
+    this.#clock = { at, cancel: this.#options.scheduler.after(ms, () => this.#ticked()) };
+  }
+
+  #ticked(): void {
+    this.#clock = undefined;
+    const wait = this.#untilTick();
+    const { live } = this.engine.state.timers.next();
+    // Live time moves at most 5 s per entry: while it matters, there is an entry at least every 2.5 s.
+    const stale = live !== undefined && this.#options.scheduler.mono() - this.#appliedAt >= LIMITS.liveGapMs / 2;
+    if (wait !== undefined && (wait <= 0 || stale)) this.submit({ kind: 'tick' });
+    else this.#arm();
+  }
+
+  #settleIdle(): void {
+    if (this.#idle === undefined || this.#appending) return;
+    if (this.#halted === undefined && (this.#sent.length > 0 || this.#waiting.length > 0)) return;
+    const idle = this.#idle;
+    this.#idle = undefined;
+    this.#stopped = 'stopped';
+    this.#options.scheduler.defer(idle);
+  }
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+export function hex(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += byte.toString(16).padStart(2, '0');
+  return text;
+}
