@@ -1,0 +1,199 @@
+/**
+ * The HTTP port: is the process alive, does it take agents, what are its figures.
+ *
+ * Owns: the listener, its limits, and the answers. Does not own: figures (telemetry), WebSockets (a transport takes
+ * upgrade requests over).
+ *
+ * H1 Nothing here needs a credential, so nothing here names a tenant, a task or an agent.
+ * H2 A request has a few seconds and a few kilobytes; bodies are not read. A slow or large one ends, not the server.
+ * H3 `close` answers what has begun, takes nothing new, and ends by force after its grace.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { NodePort } from '../node/port.ts';
+import type { Log, MetricsText } from '../telemetry/port.ts';
+
+export interface HttpOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly node: Pick<NodePort, 'nodeId' | 'version' | 'ready'>;
+  /** Name of the transport that serves agents. */
+  readonly transport: string;
+  /** How many tenants a bug has halted. */
+  readonly tenantsHalted: () => number;
+  readonly metrics: MetricsText;
+  /** Monotonic ms. */
+  readonly mono: () => number;
+  readonly log: Log;
+  /** Takes over requests that want another protocol. */
+  readonly onUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  /** Shorter in tests. */
+  readonly timeouts?: Partial<HttpTimeouts>;
+}
+
+export interface HttpTimeouts {
+  readonly headersMs: number;
+  readonly requestMs: number;
+  readonly keepAliveMs: number;
+  /** After `close`, what still runs is cut. */
+  readonly closeMs: number;
+}
+
+export interface HttpListener {
+  readonly port: number;
+  /** Resolves when the last connection has ended. */
+  close(): Promise<void>;
+}
+
+const TIMEOUTS: HttpTimeouts = { headersMs: 5_000, requestMs: 10_000, keepAliveMs: 5_000, closeMs: 2_000 };
+const HEADER_BYTES_MAX = 8 * 1024;
+const HEADERS_MAX = 64;
+const CONNECTIONS_MAX = 512;
+const REQUESTS_PER_CONNECTION_MAX = 1_000;
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+  readonly headers?: { readonly [name: string]: string };
+}
+
+/** Resolves when it listens; rejects if it cannot. */
+export async function listenHttp(options: HttpOptions): Promise<HttpListener> {
+  const pages = new Pages(options);
+  const timeouts = { ...TIMEOUTS, ...options.timeouts };
+  const server = createServer(
+    {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      headersTimeout: timeouts.headersMs,
+      requestTimeout: timeouts.requestMs,
+      keepAliveTimeout: timeouts.keepAliveMs,
+      connectionsCheckingInterval: Math.min(1_000, timeouts.headersMs),
+    },
+    (request, response) => pages.serve(request, response),
+  );
+  server.timeout = timeouts.requestMs;
+  server.maxHeadersCount = HEADERS_MAX;
+  server.maxConnections = CONNECTIONS_MAX;
+  server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX;
+  if (options.onUpgrade !== undefined) server.on('upgrade', options.onUpgrade);
+  await listening(server, options);
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : options.port;
+  return { port, close: () => closed(server, timeouts.closeMs) };
+}
+
+function listening(server: Server, { host, port }: HttpOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, exclusive: true }, () => {
+      server.removeListener('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** H3. Connections that were upgraded belong to whoever took them. */
+function closed(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const force = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearTimeout(force);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+const TEXT = 'text/plain; charset=utf-8';
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+function json(status: number, value: { readonly [name: string]: string | number }): Answer {
+  return { status, type: JSON_TYPE, body: `${JSON.stringify(value)}\n` };
+}
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+class Pages {
+  readonly #options: HttpOptions;
+  readonly #startedAt: number;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+    this.#startedAt = options.mono();
+  }
+
+  serve(request: IncomingMessage, response: ServerResponse): void {
+    const path = (request.url ?? '').split('?', 1)[0];
+    const page = this.#page(path);
+    if (page === undefined) {
+      send({ request, response }, { status: 404, type: TEXT, body: 'There is /healthz, /readyz and /metrics.\n' });
+    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
+      send({ request, response }, { status: 405, type: TEXT, body: 'Only GET.\n', headers: { Allow: 'GET, HEAD' } });
+    } else {
+      void this.#answer(page, { request, response });
+    }
+  }
+
+  #page(path: string | undefined): (() => Answer | Promise<Answer>) | undefined {
+    if (path === '/healthz') return () => this.#health();
+    if (path === '/readyz') return () => this.#ready();
+    if (path === '/metrics') return () => this.#metrics();
+    return undefined;
+  }
+
+  /** Resolves always. */
+  async #answer(page: () => Answer | Promise<Answer>, to: Exchange): Promise<void> {
+    try {
+      send(to, await page());
+    } catch (cause) {
+      const error = cause instanceof Error ? cause : new Error('a page threw', { cause });
+      this.#options.log.error('http request failed', { path: to.request.url, error });
+      send(to, { status: 500, type: TEXT, body: 'The server failed.\n' });
+    }
+  }
+
+  /** The process lives if it answers at all; the body says how well. */
+  #health(): Answer {
+    const { node, transport, tenantsHalted, mono } = this.#options;
+    const halted = tenantsHalted();
+    return json(200, {
+      status: halted > 0 ? 'degraded' : 'ok',
+      version: node.version,
+      node: node.nodeId,
+      transport,
+      uptimeMs: Math.round(mono() - this.#startedAt),
+      tenantsHalted: halted,
+    });
+  }
+
+  #ready(): Answer {
+    const ready = this.#options.node.ready();
+    return json(ready ? 200 : 503, { status: ready ? 'ready' : 'not ready' });
+  }
+
+  async #metrics(): Promise<Answer> {
+    const { metrics } = this.#options;
+    return { status: 200, type: metrics.contentType, body: await metrics.text() };
+  }
+}
+
+function send({ request, response }: Exchange, answer: Answer): void {
+  if (response.destroyed || response.headersSent) return;
+  const bytes = Buffer.from(answer.body, 'utf8');
+  // A body is not waited for: the connection ends instead, so that it cannot be kept busy with one (H2).
+  const hasBody = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
+  response.writeHead(answer.status, {
+    'Content-Type': answer.type,
+    'Content-Length': bytes.length,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    ...answer.headers,
+    ...(hasBody ? { Connection: 'close' } : {}),
+  });
+  response.end(request.method === 'HEAD' ? undefined : bytes);
+}

@@ -1,0 +1,63 @@
+/**
+ * The node's metrics, in the Prometheus format.
+ *
+ * Owns: which metrics there are. Does not own: the figures, which the parts tell (port.ts) or are asked for at each
+ * scrape.
+ *
+ * M1 Every label has a fixed, small set of values: methods, codes, statuses, close names, jobs. Nothing that a user
+ *    chose.
+ * M2 Counting is an addition: labels are put together when somebody scrapes.
+ */
+import { collectDefaultMetrics } from 'prom-client';
+import { EdgeFigures } from './edge.ts';
+import { watchNode, WriteFigures } from './node.ts';
+import type { EdgeMetrics, JobMetrics, MetricsText, NodeFigures, NodeMetrics } from './port.ts';
+import { Scrape, type Sample } from './scrape.ts';
+
+export interface MetricsOptions {
+  /** Figures of the process too: memory, processor, event-loop lag, garbage collection. Once in a process. */
+  readonly process?: boolean;
+}
+
+export class Metrics implements MetricsText, JobMetrics {
+  readonly edge: EdgeMetrics;
+  readonly node: NodeMetrics;
+  readonly #scrape = new Scrape();
+  readonly #jobs = new Map<string, { ok: number; error: number }>();
+
+  constructor(options: MetricsOptions = {}) {
+    this.edge = new EdgeFigures(this.#scrape);
+    this.node = new WriteFigures(this.#scrape);
+    this.#scrape.counter(
+      { name: 'muster_job_runs_total', help: 'Runs of background jobs.', labels: ['job', 'outcome'] },
+      () => [...this.#jobs].flatMap(([job, runs]) => runsOf(job, runs)),
+    );
+    if (options.process === true) collectDefaultMetrics({ register: this.#scrape.registry });
+  }
+
+  get contentType(): string {
+    return this.#scrape.registry.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.#scrape.text();
+  }
+
+  /** Asks `figures` at each scrape. Once. */
+  watch(figures: () => NodeFigures): void {
+    watchNode(this.#scrape, figures);
+  }
+
+  jobRan(name: string, run: { readonly ok: boolean; readonly ms: number }): void {
+    const runs = this.#jobs.get(name) ?? { ok: 0, error: 0 };
+    this.#jobs.set(name, runs);
+    runs[run.ok ? 'ok' : 'error'] += 1;
+  }
+}
+
+function runsOf(job: string, runs: { readonly ok: number; readonly error: number }): Sample[] {
+  return [
+    { labels: { job, outcome: 'ok' }, value: runs.ok },
+    { labels: { job, outcome: 'error' }, value: runs.error },
+  ];
+}

@@ -1,0 +1,97 @@
+/** Figures of the path of a write, and of how things stand. */
+import { AGENT_STATUSES, TASK_STATUSES } from '../../protocol/wire/types.ts';
+import { COMMANDS, SECONDS, WAIT_SECONDS, type HistogramSeries } from './histogram.ts';
+import type { NodeFigures, NodeMetrics, PushClass } from './port.ts';
+import type { Sample, Scrape } from './scrape.ts';
+
+export class WriteFigures implements NodeMetrics {
+  readonly #appendSeconds: HistogramSeries;
+  readonly #entryCommands: HistogramSeries;
+  readonly #applySeconds: HistogramSeries;
+  readonly #dispatchSeconds: HistogramSeries;
+  readonly #checkpointSeconds: HistogramSeries;
+  readonly #pushes: Record<PushClass, number> = { grant: 0, reliable: 0, latest: 0, ephemeral: 0 };
+  #logBytes = 0;
+  #checkpointBytes = 0;
+
+  constructor(scrape: Scrape) {
+    const histogram = (name: string, help: string, bounds: readonly number[]) =>
+      scrape.histogram({ name, help, bounds }).series();
+    this.#appendSeconds = histogram(
+      'muster_log_append_seconds',
+      'From handing an entry to the log until it is durable.',
+      SECONDS,
+    );
+    this.#entryCommands = histogram('muster_log_entry_commands', 'Commands in one entry of the log.', COMMANDS);
+    this.#applySeconds = histogram('muster_apply_seconds', 'Applying one entry of the log.', SECONDS);
+    this.#dispatchSeconds = histogram(
+      'muster_dispatch_wait_seconds',
+      'From a task being assignable until it is assigned.',
+      WAIT_SECONDS,
+    );
+    this.#checkpointSeconds = histogram('muster_checkpoint_seconds', 'Taking one checkpoint.', SECONDS);
+    scrape.counter({ name: 'muster_log_bytes_total', help: 'Bytes of payload appended.' }, () => [
+      { value: this.#logBytes },
+    ]);
+    scrape.gauge({ name: 'muster_checkpoint_bytes', help: 'Size of the last checkpoint.' }, () => [
+      { value: this.#checkpointBytes },
+    ]);
+    scrape.counter(
+      { name: 'muster_pushes_total', help: 'Pushes handed to sessions, by class.', labels: ['class'] },
+      () => Object.entries(this.#pushes).map(([name, value]) => ({ labels: { class: name }, value })),
+    );
+  }
+
+  appended(entry: { readonly commands: number; readonly bytes: number; readonly ms: number }): void {
+    this.#appendSeconds.observe(entry.ms / 1_000);
+    this.#entryCommands.observe(entry.commands);
+    this.#logBytes += entry.bytes;
+  }
+
+  applied(ms: number): void {
+    this.#applySeconds.observe(ms / 1_000);
+  }
+
+  dispatched(waitMs: number): void {
+    this.#dispatchSeconds.observe(waitMs / 1_000);
+  }
+
+  pushed(pushClass: PushClass, count: number): void {
+    this.#pushes[pushClass] += count;
+  }
+
+  checkpoint(run: { readonly ms: number; readonly bytes: number }): void {
+    this.#checkpointSeconds.observe(run.ms / 1_000);
+    this.#checkpointBytes = run.bytes;
+  }
+}
+
+const STANDING = [
+  ['muster_tenants', 'Tenants that are served.', (now) => now.tenants],
+  ['muster_tenants_halted', 'Tenants that were halted by a bug.', (now) => now.tenantsHalted],
+  ['muster_sessions', 'Sessions, with a connection or without.', (now) => now.sessions],
+  ['muster_sessions_attached', 'Sessions with a connection.', (now) => now.attached],
+  ['muster_dead_letters', 'Tasks whose retries are used up.', (now) => now.deadLetters],
+  ['muster_log_head', 'Durable entries, over all tenants.', (now) => now.logHead],
+  ['muster_log_applied', 'Applied entries, over all tenants.', (now) => now.logApplied],
+  ['muster_queue_depth', 'Commands that wait for the log.', (now) => now.pendingCommands],
+  ['muster_ring_pushes', 'Pushes that are kept for replay.', (now) => now.ringPushes],
+  ['muster_ring_bytes', 'Bytes of pushes that are kept for replay.', (now) => now.ringBytes],
+] as const satisfies readonly (readonly [string, string, (now: NodeFigures) => number])[];
+
+/** Asks `figures` once at each scrape. */
+export function watchNode(scrape: Scrape, figures: () => NodeFigures): void {
+  let now = figures();
+  scrape.before(() => {
+    now = figures();
+  });
+  for (const [name, help, read] of STANDING) scrape.gauge({ name, help }, () => [{ value: read(now) }]);
+  const byStatus = <S extends string>(statuses: readonly S[], counts: { readonly [K in S]?: number }): Sample[] =>
+    statuses.map((status) => ({ labels: { status }, value: counts[status] ?? 0 }));
+  scrape.gauge({ name: 'muster_agents', help: 'Registered agents, by status.', labels: ['status'] }, () =>
+    byStatus(AGENT_STATUSES, now.agents),
+  );
+  scrape.gauge({ name: 'muster_tasks', help: 'Tasks in memory, by status.', labels: ['status'] }, () =>
+    byStatus(TASK_STATUSES, now.tasks),
+  );
+}

@@ -1,0 +1,77 @@
+/**
+ * What the parts tell about themselves. They get it by constructor; a part that is told nothing works the same.
+ *
+ * No text that a user chose becomes a label or a field name: names of tenants, tasks and agents are unbounded.
+ */
+import type { ErrorCode } from '../../protocol/wire/codes.ts';
+import type { AgentStatus, Method, TaskStatus } from '../../protocol/wire/types.ts';
+
+export type LogFields = { readonly [name: string]: string | number | boolean | undefined | Error };
+
+/** `event` is a short constant text: what happened. Everything that varies is a field. */
+export interface Log {
+  debug(event: string, fields?: LogFields): void;
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
+}
+
+/** One connection and its requests. */
+export interface EdgeMetrics {
+  connectionOpened(): void;
+  /** `reason`: the name of our close code, or that the peer went. */
+  connectionClosed(reason: string): void;
+  received(frames: number, bytes: number): void;
+  sent(frames: number, bytes: number): void;
+  /** One answered request; `code` undefined: it succeeded. */
+  operation(method: Method, outcome: { readonly code: ErrorCode | undefined; readonly ms: number }): void;
+  /** A frame that never became a request. */
+  fault(code: ErrorCode): void;
+  /** Latest or ephemeral pushes that made room for newer ones. */
+  dropped(count: number): void;
+  /** A slow reader's queue is full: it will be caught up. */
+  refused(): void;
+}
+
+export type PushClass = 'grant' | 'reliable' | 'latest' | 'ephemeral';
+
+/** The path of a write behind the edge. */
+export interface NodeMetrics {
+  /** One entry came back by the tail: its commands, and how long that took since it was handed to the log. */
+  appended(entry: { readonly commands: number; readonly bytes: number; readonly ms: number }): void;
+  /** The engine applied one entry. */
+  applied(ms: number): void;
+  /** A task was assigned so long after it could have been. */
+  dispatched(waitMs: number): void;
+  pushed(pushClass: PushClass, count: number): void;
+  checkpoint(run: { readonly ms: number; readonly bytes: number }): void;
+}
+
+/** How things stand, over all tenants of the node; read at each scrape. */
+export interface NodeFigures {
+  readonly tenants: number;
+  readonly tenantsHalted: number;
+  readonly sessions: number;
+  /** Sessions with a connection. */
+  readonly attached: number;
+  readonly agents: { readonly [S in AgentStatus]?: number };
+  readonly tasks: { readonly [S in TaskStatus]?: number };
+  readonly deadLetters: number;
+  /** Sum of the logs' positions, durable and applied. */
+  readonly logHead: number;
+  readonly logApplied: number;
+  /** Commands that wait for the log. */
+  readonly pendingCommands: number;
+  readonly ringPushes: number;
+  readonly ringBytes: number;
+}
+
+export interface JobMetrics {
+  jobRan(name: string, run: { readonly ok: boolean; readonly ms: number }): void;
+}
+
+/** What the scrape endpoint needs. */
+export interface MetricsText {
+  readonly contentType: string;
+  text(): Promise<string>;
+}
