@@ -9,6 +9,7 @@
  * A2 Scopes only take away: a principal that has some calls nothing outside of them.
  * A3 Role `agent` speaks for the one agent that its credential names.
  */
+import { isMap } from '../../protocol/wire/codec.ts';
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import { OPERATIONS, isMethod, type Operation } from '../../protocol/wire/operations.ts';
 import { ROLES, type Method, type Role, type Value } from '../../protocol/wire/types.ts';
@@ -62,6 +63,7 @@ function scopesAllow(scopes: readonly string[] | undefined, method: Method, row:
 }
 
 function nameIn(params: Value): string | undefined {
-  if (params === null || typeof params !== 'object' || !('name' in params)) return undefined;
-  return typeof params.name === 'string' ? params.name : undefined;
+  if (!isMap(params)) return undefined;
+  const name = params['name'];
+  return typeof name === 'string' ? name : undefined;
 }

@@ -9,7 +9,9 @@
  *    constant time, also when there is nothing to compare with.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { isTenantId } from '../../protocol/schema/text.ts';
 import type { Role } from '../../protocol/wire/types.ts';
+import { assert } from '../base/assert.ts';
 import type { Entropy } from '../base/scheduler.ts';
 import type { Principal } from '../node/port.ts';
 
@@ -44,12 +46,12 @@ export interface MintedKey {
 /** The tenant whose log holds tenants and operators. */
 export const SYSTEM_TENANT = 'system';
 
+const PREFIX = 'mu';
 const DIGITS = '0123456789abcdefghjkmnpqrstvwxyz';
 const KEY_ID_DIGITS = 12;
 /** 5 bits each: 160 bits. */
 const SECRET_DIGITS = 32;
 const KEY_TEXT_MAX = 256;
-const TENANT = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 const KEY_ID = /^[A-Za-z0-9-]{1,64}$/;
 const SECRET = /^[0-9A-Za-z]{26,128}$/;
 /** No secret has this hash: it is what an unknown key is compared with. */
@@ -57,9 +59,10 @@ const NO_HASH = '0'.repeat(64);
 
 /** Draws a key of `tenant`. The caller stores `hash` under `keyId` and hands `key` to its owner. */
 export function mintKey(tenant: string, entropy: Entropy): MintedKey {
+  assert(isTenantId(tenant), 'the id of a tenant');
   const keyId = draw(entropy, KEY_ID_DIGITS);
   const secret = draw(entropy, SECRET_DIGITS);
-  return { keyId, key: `mu_${tenant}_${keyId}_${secret}`, hash: hashSecret(secret) };
+  return { keyId, key: `${PREFIX}_${tenant}_${keyId}_${secret}`, hash: hashSecret(secret) };
 }
 
 /** SHA-256 of a secret, 64 hex digits. */
@@ -67,16 +70,12 @@ export function hashSecret(secret: string): string {
   return createHash('sha256').update(secret, 'utf8').digest('hex');
 }
 
-/** The parts of a key, or undefined if the text is not one. A tenant's id may hold underscores, the other parts may not. */
+/** The parts of a key, or undefined if the text is not one. */
 export function parseKey(text: string): ParsedKey | undefined {
-  if (text.length > KEY_TEXT_MAX || !text.startsWith('mu_')) return undefined;
-  const secretAt = text.lastIndexOf('_');
-  const idAt = text.lastIndexOf('_', secretAt - 1);
-  if (idAt < 4) return undefined;
-  const tenant = text.slice(3, idAt);
-  const keyId = text.slice(idAt + 1, secretAt);
-  const secret = text.slice(secretAt + 1);
-  if (!TENANT.test(tenant) || !KEY_ID.test(keyId) || !SECRET.test(secret)) return undefined;
+  if (text.length > KEY_TEXT_MAX) return undefined;
+  const [prefix, tenant = '', keyId = '', secret = '', ...rest] = text.split('_');
+  if (prefix !== PREFIX || rest.length > 0) return undefined;
+  if (!isTenantId(tenant) || !KEY_ID.test(keyId) || !SECRET.test(secret)) return undefined;
   return { tenant, keyId, secret };
 }
 

@@ -181,10 +181,16 @@ export class Outbound {
     return true;
   }
 
+  /** Hands over everything, whatever the socket holds: for the last words of a connection. */
+  flushAll(): void {
+    while (!this.empty) this.#write();
+  }
+
   /** True, once after a refusal, when so much has left that pushes are taken again. */
   room(): boolean {
     if (!this.#refused) return false;
-    if (this.#ordered.length > LIMITS.outboundFrames / 2 || this.#ordered.bytes > LIMITS.outboundBytes / 2) return false;
+    if (this.#ordered.length > LIMITS.outboundFrames / 2 || this.#ordered.bytes > LIMITS.outboundBytes / 2)
+      return false;
     this.#refused = false;
     return true;
   }
@@ -204,7 +210,10 @@ export class Outbound {
   #pushOrdered(push: OutPush): boolean {
     const rev = must(push.rev, 'a grant or reliable push has a rev');
     if (this.#refused) return false;
-    assert(rev > this.#queuedRev, `push ${rev} after ${this.#queuedRev}`);
+    assert(
+      rev > this.#queuedRev && rev > this.#bookmark,
+      `push ${rev} after ${this.#queuedRev}, bookmark ${this.#bookmark}`,
+    );
     const size = push.frame.msgpack().length;
     const isGrant = push.class === 'grant';
     const frames = isGrant ? this.#grants : this.#ordered.length - this.#grants;

@@ -1,0 +1,15 @@
+/** Who somebody is and what they may do: what the node and the sessions use of this folder. */
+export { accessMatrix, authorise, authoriseAgent, type AccessRow } from './authorise.ts';
+export { AttemptGuard } from './guard.ts';
+export {
+  SYSTEM_TENANT,
+  createAuthenticator,
+  hashSecret,
+  mintKey,
+  parseKey,
+  type AuthenticatorOptions,
+  type KeyDirectory,
+  type KeyRecord,
+  type MintedKey,
+  type ParsedKey,
+} from './keys.ts';

@@ -1,0 +1,71 @@
+/**
+ * Whether the peer is alive and reads: what was heard and taken, and when.
+ *
+ * Owns: the arithmetic of keepalive and of slow readers. Does not own: timers, frames (session.ts).
+ *
+ * V1 The peer hears from us at least every `pingIntervalMs`, and is asked whenever we heard nothing for so long.
+ * V2 A peer that sent nothing for `pingTimeoutMs` is dead; one that took no byte for `slowMs` while some waited is slow.
+ */
+import { LIMITS } from '../../protocol/wire/limits.ts';
+
+export type Verdict = 'fine' | 'ping' | 'dead' | 'slow';
+
+/** The socket as it stands. */
+export interface SocketState {
+  readonly writtenBytes: number;
+  readonly bufferedBytes: number;
+  /** Frames wait to be handed to the socket. */
+  readonly waiting: boolean;
+}
+
+/** While bytes wait for the socket it is looked at so often. */
+const SLOW_CHECK_MS = LIMITS.slowMs / 10;
+
+export class Liveness {
+  /** Monotonic ms. */
+  #heardAt: number;
+  #spokeAt: number;
+  #asked = false;
+  /** What the socket had taken when it last took something, and when that was seen. */
+  #taken = 0;
+  #takenAt: number;
+
+  constructor(mono: number) {
+    this.#heardAt = mono;
+    this.#spokeAt = mono;
+    this.#takenAt = mono;
+  }
+
+  heard(mono: number): void {
+    this.#heardAt = mono;
+    this.#asked = false;
+  }
+
+  /** Called before a write: a socket that holds nothing is not slow, however long it had nothing to do. */
+  writing(mono: number, bufferedBytes: number): void {
+    this.#spokeAt = mono;
+    if (bufferedBytes === 0) this.#takenAt = mono;
+  }
+
+  judge(mono: number, socket: SocketState): Verdict {
+    if (mono - this.#heardAt >= LIMITS.pingTimeoutMs) return 'dead';
+    const taken = socket.writtenBytes - socket.bufferedBytes;
+    if (taken > this.#taken || (socket.bufferedBytes === 0 && !socket.waiting)) {
+      this.#taken = taken;
+      this.#takenAt = mono;
+    } else if (mono - this.#takenAt >= LIMITS.slowMs) return 'slow';
+    const idle = !this.#asked && mono - this.#heardAt >= LIMITS.pingIntervalMs;
+    if (!idle && mono - this.#spokeAt < LIMITS.pingIntervalMs) return 'fine';
+    this.#asked = true;
+    this.#spokeAt = mono;
+    return 'ping';
+  }
+
+  /** When to judge again, ms from now. */
+  nextMs(mono: number, socket: SocketState): number {
+    const heardDue = this.#heardAt + (this.#asked ? LIMITS.pingTimeoutMs : LIMITS.pingIntervalMs);
+    const due = Math.min(heardDue, this.#spokeAt + LIMITS.pingIntervalMs) - mono;
+    const waits = socket.bufferedBytes > 0 || socket.waiting;
+    return Math.max(1, waits ? Math.min(due, SLOW_CHECK_MS) : due);
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * When what waits on a connection is written, and what is said about it: once per turn, counted.
+ *
+ * Owns: the turn's flush, the bound of control frames, the last words of a connection. Does not own: order and
+ * bounds of pushes (outbound.ts), the decision to end (session.ts).
+ *
+ * W1 At most one flush per connection and turn, whatever was queued in it.
+ * W2 After `lastWords` nothing is written.
+ */
+import { CLOSE, type CloseName, type Rejection } from '../../protocol/wire/codes.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import type { Scheduler } from '../base/scheduler.ts';
+import type { OutPush } from '../node/port.ts';
+import type { Flushable, Flusher } from './flusher.ts';
+import { closingFrame, errorFrame, noticeFrame } from './frames.ts';
+import type { SessionMetrics } from './observer.ts';
+import { Outbound } from './outbound.ts';
+import type { Connection } from './port.ts';
+
+export interface WriterOptions {
+  readonly connection: Connection;
+  readonly scheduler: Scheduler;
+  readonly flusher: Flusher;
+  readonly metrics: SessionMetrics;
+  readonly owner: WriterOwner;
+}
+
+export interface WriterOwner {
+  /** About to write at `mono`, to a socket that holds so much. */
+  writing(mono: number, bufferedBytes: number): void;
+  /** Pushes are taken again. */
+  room(): void;
+  /** A client makes us talk and does not read. */
+  overflow(): void;
+  failed(fault: unknown): void;
+}
+
+export class Writer implements Flushable {
+  readonly out: Outbound;
+  readonly #options: WriterOptions;
+  #dirty = false;
+  #done = false;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    this.out = new Outbound(options.connection);
+  }
+
+  control(frame: Uint8Array): void {
+    if (this.#done) return;
+    this.out.control(frame);
+    this.#wake();
+  }
+
+  answer(frame: Uint8Array): void {
+    if (this.#done) return;
+    this.out.answer(frame);
+    this.#wake();
+  }
+
+  push(push: OutPush): boolean {
+    if (this.#done) return false;
+    const { out } = this;
+    const { metrics } = this.#options;
+    const { dropped, refused } = out;
+    const taken = out.push(push);
+    if (!taken && !refused) {
+      metrics.refused();
+      out.control(noticeFrame('slow', { queuedBytes: out.queuedBytes, dropped: out.dropped }));
+    }
+    if (out.dropped > dropped) metrics.dropped(out.dropped - dropped);
+    this.#wake();
+    return taken;
+  }
+
+  flush(): void {
+    this.#dirty = false;
+    if (this.#done) return;
+    try {
+      this.#flush();
+    } catch (fault) {
+      this.#options.owner.failed(fault);
+    }
+  }
+
+  /** Says why, after what was ready as far as the socket takes it, and closes. */
+  lastWords(name: CloseName, rejection: Rejection | undefined): void {
+    const { out } = this;
+    this.#done = true;
+    out.flush();
+    out.clear();
+    if (rejection !== undefined) out.control(errorFrame(0, rejection));
+    out.control(closingFrame(name));
+    out.flushAll();
+    this.#options.connection.close(CLOSE[name].code, CLOSE[name].reason);
+  }
+
+  /** The connection is gone. */
+  stop(): void {
+    this.#done = true;
+    this.out.clear();
+  }
+
+  #wake(): void {
+    if (!this.#dirty) {
+      this.#dirty = true;
+      this.#options.flusher.mark(this);
+    }
+    if (this.out.controlFrames > LIMITS.controlFrames) this.#options.owner.overflow();
+  }
+
+  #flush(): void {
+    const { out } = this;
+    const { connection, scheduler, metrics, owner } = this.#options;
+    const { frames, writtenBytes } = out;
+    owner.writing(scheduler.mono(), connection.buffered());
+    out.flush();
+    if (out.frames > frames) metrics.sent(out.frames - frames, out.writtenBytes - writtenBytes);
+    if (out.room()) owner.room();
+  }
+}
