@@ -16,7 +16,7 @@ import { checkpoint, type CheckpointDone } from './checkpoint.ts';
 import { Hub } from './hub.ts';
 import type { Delivery, HelloOutcome, Principal } from './port.ts';
 import { Requests, type Access, type SystemPort } from './requests.ts';
-import { hex, Tenant } from './tenant.ts';
+import { hex, Tenant, type AppliedEntry } from './tenant.ts';
 
 /** What an observer outside is told of an applied entry: metrics, simulator. */
 export interface Applied {
@@ -25,6 +25,8 @@ export interface Applied {
   readonly output: EntryOutput;
   readonly engine: Engine;
   readonly live: boolean;
+  readonly appendMs: number | undefined;
+  readonly applyMs: number;
 }
 
 export interface ServingParts {
@@ -73,7 +75,7 @@ export class Serving {
       entropy: parts.entropy,
       engine: parts.engine,
       observer: {
-        applied: (done) => this.#applied(done.entry, done.output, done.live),
+        applied: (done) => this.#applied(done),
         halted: (error) => this.#halted(error),
         caughtUp: () => parts.ready(parts.id),
       },
@@ -174,12 +176,13 @@ export class Serving {
     return hex(this.#parts.sha256(new TextEncoder().encode(text)));
   }
 
-  #applied(entry: LogEntry, output: EntryOutput, live: boolean): void {
+  #applied(done: AppliedEntry): void {
+    const { entry, output } = done;
     this.#entries += 1;
     this.#bytes += entry.payload.length;
     this.#keep(output);
     this.hub.deliver(output);
-    this.#parts.applied({ tenant: this.id, entry, output, engine: this.tenant.engine, live });
+    this.#parts.applied({ ...done, tenant: this.id, engine: this.tenant.engine });
     if (this.tenant.engine.state.finished.set.size > FINISHED_MAX) this.#archive();
   }
 

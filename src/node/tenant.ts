@@ -17,9 +17,19 @@ import { EngineHalted, type Engine } from '../engine/engine.ts';
 import type { Command, CommandOutput, Entry, EntryOutput } from '../engine/port.ts';
 import type { AppendOutcome, LogEntry, LogFault, LogHead, TailSink, TenantLog } from '../log/port.ts';
 
-/** Told of every entry that was applied; `live` is false while the log is replayed at the start. */
+export interface AppliedEntry {
+  readonly entry: LogEntry;
+  readonly output: EntryOutput;
+  /** False while the log is replayed at the start. */
+  readonly live: boolean;
+  /** For an entry of this node: from handing it to the log until it came back. */
+  readonly appendMs: number | undefined;
+  readonly applyMs: number;
+}
+
+/** Told of every entry that was applied. */
 export interface TenantObserver {
-  applied(done: { readonly entry: LogEntry; readonly decoded: Entry; readonly output: EntryOutput; readonly live: boolean }): void;
+  applied(done: AppliedEntry): void;
   halted(error: Error): void;
   caughtUp(): void;
 }
@@ -34,6 +44,7 @@ interface Waiting {
 interface Sent {
   readonly random: Uint8Array;
   readonly commands: readonly Waiting[];
+  readonly at: number;
   unknown: boolean;
 }
 
@@ -168,7 +179,7 @@ export class Tenant implements TailSink {
       const commands = taken.slice(i, i + LIMITS.entryCommandsMax);
       const random = this.#options.entropy(16);
       payloads.push(encodeEntry({ node: this.#options.nodeId, random, commands: commands.map((one) => one.command) }));
-      sent.push({ random, commands, unknown: false });
+      sent.push({ random, commands, at: this.#options.scheduler.mono(), unknown: false });
     }
     this.#sent.push(...sent);
     this.#appending = true;
@@ -202,6 +213,7 @@ export class Tenant implements TailSink {
     const { observer, scheduler } = this.#options;
     let decoded: Entry;
     let output: EntryOutput;
+    const began = scheduler.mono();
     try {
       decoded = decodeEntry(entry.payload, entry);
       output = this.engine.apply(decoded);
@@ -210,14 +222,16 @@ export class Tenant implements TailSink {
     }
     this.#lastEntry = { seq: entry.seq, chain: entry.chain };
     this.#appliedAt = scheduler.mono();
-    this.#answer(decoded, output);
-    observer.applied({ entry, decoded, output, live: this.#live });
+    const applyMs = this.#appliedAt - began;
+    const sentAt = this.#answer(decoded, output);
+    observer.applied({ entry, output, live: this.#live, appendMs: sentAt === undefined ? undefined : began - sentAt, applyMs });
     this.#continue(output);
   }
 
-  #answer(decoded: Entry, output: EntryOutput): void {
+  /** Tells the outcomes of an entry of this node; the instant at which it was handed to the log. */
+  #answer(decoded: Entry, output: EntryOutput): number | undefined {
     const at = this.#sent.findIndex((one) => sameBytes(one.random, decoded.random));
-    if (at < 0) return;
+    if (at < 0) return undefined;
     const mine = this.#sent[at] as Sent;
     const passed = this.#sent.slice(0, at);
     this.#sent = at + 1 === this.#sent.length ? [] : this.#sent.slice(at + 1);
@@ -231,6 +245,7 @@ export class Tenant implements TailSink {
       const result = output.commands[i];
       if (done !== undefined && result !== undefined) done(result);
     });
+    return mine.at;
   }
 
   /** Work that did not fit into the entry goes on in the next one. */

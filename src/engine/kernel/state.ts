@@ -63,7 +63,8 @@ export class State {
   readonly tasksById = this.tasks.index(new OrderIndex<TaskRecord>(byId));
   /** Finished ones in the order in which they finished: they leave memory in this order. */
   readonly finished = this.tasks.index(new OrderIndex<TaskRecord>((a, b) => a.rev - b.rev || byId(a, b), isFinished));
-  readonly taskStatus = new StatusCounts(this.tasks);
+  readonly deadTasks = this.tasks.index(new OrderIndex<TaskRecord>(byId, (r) => r.dead)).set;
+  readonly taskStatus = new StatusCounts(this.tasks as unknown as Table<{ readonly status: string }>);
 
   readonly assignments = new Table<AssignmentRecord>('assignments', (r) => r.key, this.journal);
   readonly assignmentsByAgent = this.assignments.index(
@@ -75,6 +76,7 @@ export class State {
 
   readonly agents = new Table<AgentRecord>('agents', (r) => r.id, this.journal);
   readonly agentsById = this.agents.index(new OrderIndex<AgentRecord>(byId));
+  readonly agentStatus = new StatusCounts(this.agents as unknown as Table<{ readonly status: string }>);
   readonly agentsByName = this.agents.index(new GroupIndex<AgentRecord>((r) => `${r.name} ${r.instance}`, byId));
 
   readonly sessions = new Table<SessionRecord>('sessions', (r) => r.id, this.journal);
@@ -110,12 +112,12 @@ export class State {
   }
 }
 
-/** How many tasks are in each status, kept as they change. */
+/** How many records are in each status, kept as they change. */
 export class StatusCounts {
   readonly #counts = new Map<string, number>();
 
-  constructor(tasks: Table<TaskRecord>) {
-    tasks.watch((before, after) => {
+  constructor(table: Table<{ readonly status: string }>) {
+    table.watch((before, after) => {
       if (before?.status === after?.status) return;
       if (before !== undefined) this.#counts.set(before.status, (this.#counts.get(before.status) ?? 0) - 1);
       if (after !== undefined) this.#counts.set(after.status, (this.#counts.get(after.status) ?? 0) + 1);

@@ -1,0 +1,327 @@
+/**
+ * The composition root: puts a server together from its parts, and takes it apart in order.
+ *
+ * Start: lock and open the log, open the store, replay, take the first entry, listen. Nobody is let in before the
+ * state is whole. Stop: refuse new connections, let clients go, finish what was taken, release the files.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { LIMITS } from '../protocol/wire/limits.ts';
+import { TASK_STATUSES, type TaskStatus } from '../protocol/wire/types.ts';
+import { AttemptGuard, authorise, createAuthenticator, hashSecret, mintKey, parseKey } from './access/index.ts';
+import { systemScheduler } from './base/system-scheduler.ts';
+import { resolveConfig, type Config, type ServeOptions } from './config.ts';
+import { listenHttp, type HttpListener } from './http/index.ts';
+import { EmbeddedJobs } from './jobs/index.ts';
+import { openSqliteLog } from './log/sqlite/index.ts';
+import type { LogDriver } from './log/port.ts';
+import { DEFAULT_TENANT, Node } from './node/node.ts';
+import type { MintedKey } from './node/requests.ts';
+import type { Applied, Serving } from './node/serving.ts';
+import { createSessionManager, type SessionManager } from './session/manager.ts';
+import { openSqliteStore } from './store/index.ts';
+import type { Store } from './store/port.ts';
+import { createLog, Metrics, type LogLevel } from './telemetry/index.ts';
+import type { Log, NodeFigures } from './telemetry/port.ts';
+import { listenWs, type WsListener } from './transport/ws.ts';
+
+export type { ServeOptions } from './config.ts';
+export { ConfigError } from './config.ts';
+
+export interface RunningServer {
+  /** Where agents connect: `ws://host:port/v1`. */
+  readonly url: string;
+  readonly httpUrl: string;
+  /** The file that holds the administrator's key. */
+  readonly keyFile: string;
+  /** The key, if this start created it; shown once. */
+  readonly firstKey?: string;
+  readonly data: string;
+  /** Resolves when everything taken is durable and the files are released. */
+  stop(): Promise<void>;
+}
+
+export interface ServeHooks {
+  /** The server cannot go on: what it holds in memory may not be what is on disk. Default: log and exit with 1. */
+  readonly onFatal?: (error: Error) => void;
+}
+
+const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest();
+const entropy = entropyPool();
+
+/** Random bytes from a pool: one call of the system for many small draws. */
+function entropyPool(): (size: number) => Uint8Array {
+  let pool = randomBytes(4_096);
+  let at = 0;
+  return (size) => {
+    if (at + size > pool.length) {
+      pool = randomBytes(4_096);
+      at = 0;
+    }
+    at += size;
+    return Uint8Array.prototype.slice.call(pool, at - size, at);
+  };
+}
+
+/** Rejects with ConfigError for options, LogFault for the data directory, or the system's error for a port. */
+export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Promise<RunningServer> {
+  const config = resolveConfig(options, process.env);
+  const server = new Server(config, hooks);
+  try {
+    await server.start();
+  } catch (error) {
+    await server.abandon();
+    throw error;
+  }
+  return server;
+}
+
+const CHECKPOINT_MS = 5_000;
+/** A checkpoint is also made when nothing much happened, if so many entries would be replayed. */
+const IDLE_CHECKPOINT_MS = 300_000;
+const RETAIN_MS = 60_000;
+
+class Server implements RunningServer {
+  readonly data: string;
+  readonly keyFile: string;
+  url = '';
+  httpUrl = '';
+  firstKey?: string;
+  readonly #config: Config;
+  readonly #hooks: ServeHooks;
+  readonly #log: Log;
+  readonly #metrics = new Metrics({ process: true });
+  readonly #nodeId = `n_${randomBytes(6).toString('hex')}`;
+  #driver: LogDriver | undefined;
+  #store: Store | undefined;
+  #node: Node | undefined;
+  #sessions: SessionManager | undefined;
+  #jobs: EmbeddedJobs | undefined;
+  #ws: WsListener | undefined;
+  #http: HttpListener | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(config: Config, hooks: ServeHooks) {
+    this.#config = config;
+    this.#hooks = hooks;
+    this.data = resolve(config.data);
+    this.keyFile = join(this.data, 'admin.key');
+    const level: LogLevel = config.logLevel;
+    this.#log = createLog({ level, to: 'stderr', base: { node: this.#nodeId, version: packageVersion() } });
+  }
+
+  async start(): Promise<void> {
+    const began = systemScheduler.mono();
+    mkdirSync(this.data, { recursive: true, mode: 0o700 });
+    const onFatal = (error: Error): void => this.#fatal(error);
+    this.#driver = await openSqliteLog({ dir: this.data, scheduler: systemScheduler, onFatal });
+    this.#store = await openSqliteStore({
+      dir: this.data,
+      scheduler: systemScheduler,
+      historyMs: LIMITS.historyMs,
+      historyBytes: LIMITS.historyBytes,
+      onFatal,
+    });
+    const node = this.#makeNode(this.#driver, this.#store);
+    this.#node = node;
+    this.#sessions = createSessionManager({
+      node,
+      scheduler: systemScheduler,
+      guard: new AttemptGuard(() => systemScheduler.mono()),
+      metrics: this.#metrics.edge,
+      log: this.#log,
+    });
+    await new Promise<void>((done, failed) => {
+      node.start(
+        (system) => this.#firstKey(system),
+        (fault) => (fault === undefined ? done() : failed(fault)),
+      );
+    });
+    this.#startJobs(node, this.#store);
+    await this.#listen(node, this.#sessions);
+    this.#log.info('serving', { url: this.url, http: this.httpUrl, startMs: Math.round(systemScheduler.mono() - began) });
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  /** Releases what a start that failed had taken. */
+  async abandon(): Promise<void> {
+    await this.#ws?.close();
+    await this.#http?.close();
+    await ended(this.#store);
+    await ended(this.#driver);
+  }
+
+  #makeNode(log: LogDriver, store: Store): Node {
+    const node: Node = new Node({
+      nodeId: this.#nodeId,
+      version: packageVersion(),
+      log,
+      store,
+      scheduler: systemScheduler,
+      entropy,
+      sha256,
+      access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy) },
+      authenticate: createAuthenticator({
+        keys: { find: (tenant, keyId) => node.findKey(tenant, keyId) },
+        now: () => systemScheduler.now(),
+      }),
+      events: {
+        applied: (applied) => this.#applied(applied),
+        halted: (tenant, error) => this.#log.error('tenant halted', { tenant, error }),
+        snapshotDamaged: (tenant, seq, why) => this.#log.error('snapshot not usable', { tenant, seq, why }),
+        checkpointed: (tenant, outcome) => this.#log.debug('checkpoint', { tenant, outcome: Object.keys(outcome).join() }),
+      },
+    });
+    return node;
+  }
+
+  /** The administrator's key is drawn when nobody has one: written first, then installed, so that it is never lost. */
+  #firstKey(system: Serving): MintedKey | undefined {
+    if (system.tenant.engine.state.apiKeys.size > 0) return undefined;
+    const known = existsSync(this.keyFile) ? parseKey(readFileSync(this.keyFile, 'utf8').trim()) : undefined;
+    if (known?.tenant === DEFAULT_TENANT) {
+      return { keyId: known.keyId, key: '', hash: hashSecret(known.secret) };
+    }
+    const minted = mintKey(DEFAULT_TENANT, entropy);
+    writeDurably(this.keyFile, `${minted.key}\n`, 0o600);
+    this.firstKey = minted.key;
+    return minted;
+  }
+
+  async #listen(node: Node, sessions: SessionManager): Promise<void> {
+    const { host, port, httpPort, origins } = this.#config;
+    const onFault = (connection: string, fault: Error): void => this.#log.debug('connection fault', { connection, error: fault });
+    const ws = await listenWs({ host, port, accept: sessions.accept, origins, onFault });
+    this.#ws = ws;
+    this.#http = await listenHttp({
+      host,
+      port: httpPort,
+      node,
+      transport: 'ws',
+      tenantsHalted: () => node.servings.filter((serving) => serving.tenant.halted !== undefined).length,
+      metrics: this.#metrics,
+      mono: () => systemScheduler.mono(),
+      log: this.#log,
+      onUpgrade: (request, socket, head) => ws.handleUpgrade(request, socket, head),
+    });
+    this.#metrics.watch(() => figures(node));
+    const shown = host.includes(':') ? `[${host}]` : host;
+    this.url = `ws://${shown}:${ws.port}/v1`;
+    this.httpUrl = `http://${shown}:${this.#http.port}`;
+    writeDurably(this.#addressFile(), `${JSON.stringify({ url: this.url, httpUrl: this.httpUrl, pid: process.pid })}\n`, 0o644);
+  }
+
+  #addressFile(): string {
+    return join(this.data, 'address.json');
+  }
+
+  #startJobs(node: Node, store: Store): void {
+    const jobs = new EmbeddedJobs({
+      scheduler: systemScheduler,
+      entropy,
+      onRun: ({ name, ms, error }) => this.#metrics.jobRan(name, { ok: error === undefined, ms }),
+    });
+    let idleSince = systemScheduler.mono();
+    jobs.handle('checkpoint', (done) => {
+      const idle = systemScheduler.mono() - idleSince >= IDLE_CHECKPOINT_MS;
+      if (idle) idleSince = systemScheduler.mono();
+      node.checkpoint((serving) => serving.checkpointDue() || (idle && serving.entriesBehind > 1_000), done);
+    });
+    jobs.handle('retain', (done) => store.retain(systemScheduler.now(), done));
+    jobs.repeat('checkpoint', CHECKPOINT_MS);
+    jobs.repeat('retain', RETAIN_MS);
+    jobs.start();
+    this.#jobs = jobs;
+  }
+
+  #applied(applied: Applied): void {
+    if (!applied.live) return;
+    const { node } = this.#metrics;
+    node.appended({ commands: applied.output.commands.length, bytes: applied.entry.payload.length, ms: applied.appendMs ?? 0 });
+    node.applied(applied.applyMs);
+  }
+
+  #fatal(error: Error): void {
+    this.#log.error('the server cannot go on', { error });
+    if (this.#hooks.onFatal !== undefined) this.#hooks.onFatal(error);
+    else process.exit(1);
+  }
+
+  async #stop(): Promise<void> {
+    this.#log.info('stopping');
+    const { sessions, node, jobs } = { sessions: this.#sessions, node: this.#node, jobs: this.#jobs };
+    await new Promise<void>((done) => (jobs === undefined ? done() : jobs.stop(done)));
+    await new Promise<void>((done) => (sessions === undefined ? done() : sessions.stop(done)));
+    await this.#ws?.close();
+    await new Promise<void>((done) => (node === undefined ? done() : node.stop(done)));
+    await this.#http?.close();
+    await ended(this.#store);
+    await ended(this.#driver);
+    rmSync(this.#addressFile(), { force: true });
+    this.#log.info('stopped');
+  }
+}
+
+function ended(part: { close(done: () => void): void } | undefined): Promise<void> {
+  return new Promise((done) => (part === undefined ? done() : part.close(done)));
+}
+
+/** The bytes are on disk when it returns. */
+function writeDurably(path: string, text: string, mode: number): void {
+  const file = openSync(path, 'w', mode);
+  try {
+    writeSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  chmodSync(path, mode);
+}
+
+function packageVersion(): string {
+  // Beside src in the sources, two levels above in the built package.
+  for (const relative of ['../package.json', '../../package.json']) {
+    const file = new URL(relative, import.meta.url);
+    if (!existsSync(file)) continue;
+    const { version } = JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string };
+    return version;
+  }
+  return 'unknown';
+}
+
+function figures(node: Node): NodeFigures {
+  const tasks: { [S in TaskStatus]?: number } = {};
+  const sum = { sessions: 0, attached: 0, active: 0, offline: 0, applied: 0, queued: 0, ringPushes: 0, ringBytes: 0, dead: 0 };
+  for (const { tenant } of node.servings) {
+    const { state, ring } = tenant.engine;
+    for (const status of TASK_STATUSES) tasks[status] = (tasks[status] ?? 0) + state.taskStatus.of(status);
+    sum.sessions += state.sessions.size;
+    sum.attached += state.attachedSessions.set.size;
+    sum.active += state.agentStatus.of('active');
+    sum.offline += state.agentStatus.of('offline');
+    sum.dead += state.deadTasks.size;
+    sum.applied += state.counters.seq;
+    sum.queued += tenant.queued;
+    sum.ringPushes += ring.size;
+    sum.ringBytes += ring.bytes;
+  }
+  return {
+    tenants: node.servings.length,
+    tenantsHalted: node.servings.filter((serving) => serving.tenant.halted !== undefined).length,
+    sessions: sum.sessions,
+    attached: sum.attached,
+    agents: { active: sum.active, offline: sum.offline },
+    tasks,
+    deadLetters: sum.dead,
+    logHead: sum.applied,
+    logApplied: sum.applied,
+    pendingCommands: sum.queued,
+    ringPushes: sum.ringPushes,
+    ringBytes: sum.ringBytes,
+  };
+}
