@@ -8,7 +8,6 @@ const alone = ['test/chaos/**/*.test.ts', 'test/bench/**/*.test.ts'];
 
 export default defineConfig({
   test: {
-    globalSetup: ['test/setup/built.ts'],
     maxWorkers: 2,
     projects: [
       {
@@ -17,6 +16,7 @@ export default defineConfig({
           name: 'tests',
           include: ['test/**/*.test.ts'],
           exclude: [...configDefaults.exclude, ...alone],
+          globalSetup: ['test/setup/built.ts'],
           setupFiles: ['test/setup/leaks.ts'],
           testTimeout: 20_000,
           sequence: { groupOrder: 0 },

@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { countTests } from './count.js';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const results = `${root}reports/vitest.json`;
@@ -23,23 +24,8 @@ const steps = [
   { name: 'package', command: ['node', 'scripts/package.js'] },
 ];
 
-/**
- * What the test runner wrote about this run.
- * @param {boolean} ok whether it says that all is well
- * @returns {{ passed: number, failed: number }}
- */
-function countTests(ok) {
-  if (!existsSync(results)) return { passed: 0, failed: 1 };
-  const report = JSON.parse(readFileSync(results, 'utf8'));
-  const passed = Number(report.numPassedTests);
-  // A file that fails outside its tests (it does not load, it leaves a socket open) has no failed test.
-  const files = report.testResults.filter(
-    (/** @type {{ status: string, assertionResults: { status: string }[] }} */ file) =>
-      file.status === 'failed' && file.assertionResults.every(({ status }) => status !== 'failed'),
-  ).length;
-  const failed = Number(report.numFailedTests) + files;
-  return { passed, failed: ok ? failed : Math.max(failed, 1) };
-}
+/** @returns {import('./count.js').Report | undefined} */
+const report = () => (existsSync(results) ? JSON.parse(readFileSync(results, 'utf8')) : undefined);
 
 rmSync(results, { force: true });
 let passed = 0;
@@ -52,7 +38,7 @@ for (const { name, command, tests } of steps) {
   const [program = '', ...args] = command;
   const run = spawnSync(program, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
   const ok = run.status === 0;
-  const count = tests ? countTests(ok) : { passed: ok ? 1 : 0, failed: ok ? 0 : 1 };
+  const count = tests ? countTests(report(), ok) : { passed: ok ? 1 : 0, failed: ok ? 0 : 1 };
   passed += count.passed;
   failed += count.failed;
   const seconds = ((performance.now() - begin) / 1_000).toFixed(1).padStart(7);
