@@ -290,8 +290,11 @@ class Scanner {
   #isNew(level: number, start: number, length: number): boolean {
     const bytes = this.#bytes;
     const keys = this.#keys;
+    // The empty key has no bytes: what stands behind it is not its own.
     const hash =
-      ((bytes[start] ?? 0) << 16) | ((bytes[start + (length >> 1)] ?? 0) << 8) | (bytes[start + length - 1] ?? 0);
+      length === 0
+        ? 0
+        : ((bytes[start] ?? 0) << 16) | ((bytes[start + (length >> 1)] ?? 0) << 8) | (bytes[start + length - 1] ?? 0);
     for (let i = this.#keyBase[level] ?? 0; i < this.#keyTop; i += 3) {
       if (keys[i + 2] === hash && keys[i + 1] === length && sameBytes(bytes, keys[i] ?? 0, { start, length }))
         return false;
