@@ -26,6 +26,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'processes',
+          globalSetup: ['test/setup/built.ts'],
           include: alone,
           maxWorkers: 1,
           fileParallelism: false,
