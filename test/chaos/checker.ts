@@ -1,0 +1,274 @@
+/**
+ * The verdict on a chaos run, from what its processes wrote down and what the server answers at the end.
+ *
+ * Owns: the promises, one function each. Does not own: collecting the evidence (journal.ts, wire-tap.ts).
+ *
+ * Promises: every submitted task exists once and is completed, by an execution that really ended so; its
+ * completion was accepted once and told once; no task was executed twice without an excuse (executions.ts, E1);
+ * no agent held more than its capacity; positions rise strictly on every connection.
+ */
+import { excuseOf, executionsOf, livesOf, wasInterrupted } from './executions.ts';
+import type { Excuse, ExcuseOptions, Execution, Life } from './executions.ts';
+import type { Line, LineOf } from './journal.ts';
+
+export type ViolationKind =
+  | 'lost'
+  | 'duplicated'
+  | 'stuck'
+  | 'acceptedTwice'
+  | 'unfounded'
+  | 'executedTwice'
+  | 'capacity'
+  | 'rev'
+  | 'untold'
+  | 'toldTwice';
+
+export interface Violation {
+  readonly kind: ViolationKind;
+  readonly message: string;
+}
+
+/** What the run went through: a verdict over a quiet run would prove nothing. */
+export interface Marks {
+  readonly tasks: number;
+  readonly executions: number;
+  /** Executions whose agent lost its connection meanwhile and lived on. */
+  readonly interrupted: number;
+  readonly reexecuted: Readonly<Record<Excuse, number>>;
+  readonly lives: number;
+  readonly killedLives: number;
+  readonly resumed: number;
+  readonly notResumed: number;
+  readonly connections: number;
+  readonly pushes: number;
+}
+
+export interface Verdict {
+  readonly violations: readonly Violation[];
+  readonly marks: Marks;
+}
+
+export function check(lines: readonly Line[], options: ExcuseOptions): Verdict {
+  const executions = executionsOf(lines);
+  const lives = livesOf(lines);
+  const reexecuted: Record<Excuse, number> = { killed: 0, failed: 0, notResumed: 0, away: 0 };
+  const violations = [
+    ...checkTasks(lines),
+    ...checkAcceptance(lines, executions),
+    ...checkTold(lines),
+    ...checkExecutions({ lines, executions, lives, options, reexecuted }),
+    ...checkCapacity(executions, lives),
+    ...checkPositions(lines),
+  ];
+  return { violations, marks: marksOf({ lines, executions, lives, reexecuted }) };
+}
+
+function only<K extends Line['kind']>(lines: readonly Line[], kind: K): readonly LineOf<K>[] {
+  return lines.filter((line): line is LineOf<K> => line.kind === kind);
+}
+
+/** Every submitted task exists once, under the id that was promised, and is completed. */
+function checkTasks(lines: readonly Line[]): readonly Violation[] {
+  const violations: Violation[] = [];
+  const finals = new Map<number, LineOf<'final'>[]>();
+  for (const final of only(lines, 'final')) finals.set(final.number, [...(finals.get(final.number) ?? []), final]);
+  const promised = new Map(only(lines, 'created').map(({ number, task }) => [number, task]));
+  const submitted = new Set(only(lines, 'submitted').map(({ number }) => number));
+  for (const number of submitted) {
+    const found = finals.get(number) ?? [];
+    const id = promised.get(number);
+    if (id === undefined)
+      violations.push({ kind: 'lost', message: `the creation of task ${number} was never answered` });
+    if (found.length === 0)
+      violations.push({ kind: 'lost', message: `task ${number} (${id ?? 'no id'}) does not exist` });
+    if (found.length > 1)
+      violations.push({
+        kind: 'duplicated',
+        message: `task ${number} exists ${found.length} times: ${found.map(({ task }) => task).join(', ')}`,
+      });
+    if (id !== undefined && found.length > 0 && !found.some(({ task }) => task === id))
+      violations.push({
+        kind: 'lost',
+        message: `task ${number} was promised as ${id} and exists as ${found.map(({ task }) => task).join(', ')}`,
+      });
+    for (const { task, status } of found)
+      if (status !== 'completed') violations.push({ kind: 'stuck', message: `task ${number} (${task}) is ${status}` });
+  }
+  for (const number of finals.keys())
+    if (!submitted.has(number))
+      violations.push({ kind: 'duplicated', message: `task ${number} exists and was never submitted` });
+  return violations;
+}
+
+/** At most one token's completion is accepted, and it is the one whose output the server keeps. */
+function checkAcceptance(lines: readonly Line[], executions: readonly Execution[]): readonly Violation[] {
+  const violations: Violation[] = [];
+  const tokens = new Map<string, Set<string>>();
+  for (const { task, token } of only(lines, 'accepted')) tokens.set(task, (tokens.get(task) ?? new Set()).add(token));
+  const revs = new Map<string, Set<number>>();
+  for (const { task, event, rev } of only(lines, 'wire'))
+    if (task !== undefined && event === 'task.completed') revs.set(task, (revs.get(task) ?? new Set()).add(rev));
+  for (const [task, accepted] of tokens)
+    if (accepted.size > 1)
+      violations.push({
+        kind: 'acceptedTwice',
+        message: `${task} was completed under the tokens ${[...accepted].join(', ')}`,
+      });
+  for (const [task, seen] of revs)
+    if (seen.size > 1)
+      violations.push({
+        kind: 'acceptedTwice',
+        message: `${task} was announced complete at the positions ${[...seen].join(', ')}`,
+      });
+  const ended = new Set<string>();
+  for (const { task, token, life, end } of executions)
+    if (end?.outcome === 'completed') ended.add(`${task} ${life} ${token}`);
+  for (const { task, status, by } of only(lines, 'final')) {
+    if (status !== 'completed') continue;
+    if (by === undefined || !ended.has(`${task} ${by.life} ${by.token}`))
+      violations.push({
+        kind: 'unfounded',
+        message: `${task} is completed by ${by === undefined ? 'nobody' : `token ${by.token} of ${by.life}`}, and no execution ended so`,
+      });
+    for (const token of tokens.get(task) ?? [])
+      if (by !== undefined && token !== by.token)
+        violations.push({
+          kind: 'unfounded',
+          message: `${task} was accepted under token ${token} and its output is of token ${by.token}`,
+        });
+  }
+  return violations;
+}
+
+/** A submitter that could always resume was told of each of its tasks once. */
+function checkTold(lines: readonly Line[]): readonly Violation[] {
+  const times = new Map<number, number>();
+  for (const { number } of only(lines, 'told')) times.set(number, (times.get(number) ?? 0) + 1);
+  const violations: Violation[] = [];
+  for (const [number, count] of times)
+    if (count > 1)
+      violations.push({ kind: 'toldTwice', message: `the completion of task ${number} was told ${count} times` });
+  if (lostEvents(lines)) return violations;
+  for (const { number } of only(lines, 'submitted'))
+    if (!times.has(number))
+      violations.push({ kind: 'untold', message: `the completion of task ${number} was never told` });
+  return violations;
+}
+
+/** A submitter came back to a session that was not its own any more. */
+function lostEvents(lines: readonly Line[]): boolean {
+  const known = new Set<string>();
+  for (const { submitter, resumed } of only(lines, 'submitterUp')) {
+    if (known.has(submitter) && !resumed) return true;
+    known.add(submitter);
+  }
+  return false;
+}
+
+interface ExecutionEvidence {
+  readonly lines: readonly Line[];
+  readonly executions: readonly Execution[];
+  readonly lives: ReadonlyMap<string, Life>;
+  readonly options: ExcuseOptions;
+  /** Counted up here. */
+  readonly reexecuted: Record<Excuse, number>;
+}
+
+function checkExecutions(evidence: ExecutionEvidence): readonly Violation[] {
+  const { lines, executions, lives, options, reexecuted } = evidence;
+  const violations: Violation[] = [];
+  const acceptedAt = new Map<string, number>();
+  for (const { task, at } of only(lines, 'accepted'))
+    acceptedAt.set(task, Math.min(at, acceptedAt.get(task) ?? Infinity));
+  const byTask = new Map<string, Execution[]>();
+  for (const execution of executions) {
+    const earlier = byTask.get(execution.task) ?? [];
+    byTask.set(execution.task, [...earlier, execution]);
+    const complete = acceptedAt.get(execution.task);
+    if (complete !== undefined && complete < execution.startedAt)
+      violations.push({ kind: 'executedTwice', message: `${describe(execution)} began after its task was complete` });
+    for (const first of earlier) {
+      if (first.life === execution.life && first.token === execution.token) {
+        violations.push({ kind: 'executedTwice', message: `${describe(execution)} began twice` });
+        continue;
+      }
+      const excuse = excuseOf({ first, second: execution }, lives.get(first.life), options);
+      if (excuse === undefined)
+        violations.push({
+          kind: 'executedTwice',
+          message: `${describe(execution)} followed ${describe(first)}, whose process lived and could resume`,
+        });
+      else reexecuted[excuse] += 1;
+    }
+  }
+  return violations;
+}
+
+function describe({ task, token, life, agent, startedAt }: Execution): string {
+  return `the execution of ${task} by ${agent} in ${life} under token ${token} (at ${startedAt.toFixed(3)})`;
+}
+
+/** Executions of one agent name that overlap in time; those of a killed process end with it. */
+function checkCapacity(executions: readonly Execution[], lives: ReadonlyMap<string, Life>): readonly Violation[] {
+  const steps = new Map<string, { at: number; by: 1 | -1; execution: Execution }[]>();
+  for (const execution of executions) {
+    const of = steps.get(execution.agent) ?? [];
+    steps.set(execution.agent, of);
+    of.push({ at: execution.startedAt, by: 1, execution });
+    const endedAt = execution.end?.at ?? lives.get(execution.life)?.died?.at;
+    if (endedAt !== undefined) of.push({ at: endedAt, by: -1, execution });
+  }
+  const violations: Violation[] = [];
+  for (const [agent, of] of steps) {
+    let held = 0;
+    for (const { by, execution } of of.sort((a, b) => a.at - b.at || a.by - b.by)) {
+      held += by;
+      const capacity = lives.get(execution.life)?.capacities.get(agent);
+      if (by === 1 && (capacity === undefined || held > capacity))
+        violations.push({
+          kind: 'capacity',
+          message: `${agent} held ${held} tasks of at most ${capacity ?? 0}, with ${describe(execution)}`,
+        });
+    }
+  }
+  return violations;
+}
+
+/** On one connection every push stands above all positions named before it. */
+function checkPositions(lines: readonly Line[]): readonly Violation[] {
+  const violations: Violation[] = [];
+  const positions = new Map<string, number>();
+  for (const { connection, frame, rev, event } of only(lines, 'wire')) {
+    const position = positions.get(connection);
+    if (frame === 'push' && position === undefined)
+      violations.push({ kind: 'rev', message: `${connection}: ${event ?? 'a push'} came before WELCOME` });
+    if (frame === 'push' && position !== undefined && rev <= position)
+      violations.push({ kind: 'rev', message: `${connection}: ${event ?? 'a push'} at ${rev} came after ${position}` });
+    positions.set(connection, Math.max(rev, position ?? 0));
+  }
+  return violations;
+}
+
+function marksOf(evidence: Omit<ExecutionEvidence, 'options'>): Marks {
+  const { lines, executions, lives, reexecuted } = evidence;
+  const ups = only(lines, 'up');
+  const known = new Set<string>();
+  let notResumed = 0;
+  for (const { life, agent, resumed } of ups) {
+    // The first session of a process is a fresh one.
+    if (known.has(`${life} ${agent}`) && !resumed) notResumed += 1;
+    known.add(`${life} ${agent}`);
+  }
+  return {
+    tasks: only(lines, 'final').length,
+    executions: executions.length,
+    interrupted: executions.filter((execution) => wasInterrupted(execution, lives.get(execution.life))).length,
+    reexecuted,
+    lives: lives.size,
+    killedLives: [...lives.values()].filter(({ died }) => died !== undefined).length,
+    resumed: ups.filter(({ resumed }) => resumed).length,
+    notResumed,
+    connections: new Set(only(lines, 'wire').map(({ connection }) => connection)).size,
+    pushes: only(lines, 'wire').filter(({ frame }) => frame === 'push').length,
+  };
+}
