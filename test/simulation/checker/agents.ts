@@ -1,0 +1,180 @@
+/**
+ * Agents and their slots: 44, 45 (as the server counts), 23, K, M.
+ */
+import { leaseIsOver } from './causes.ts';
+import type { AgentRec, Assignment, Change, Mark, Stop, TaskRec, Tenant } from './records.ts';
+import { attachmentsAround, latest } from './records.ts';
+import { mayHaveRun, wasOk } from './request-book.ts';
+import { text } from './values.ts';
+import { requirementsOf } from './views.ts';
+import type { AppliedStep, Family, Step, World } from './world.ts';
+
+export class Agents implements Family {
+  readonly #world: World;
+  /** Agents whose slots may change by the mere passing of time. */
+  readonly #stopping = new Set<AgentRec>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  on(step: Step): void {
+    const { applied } = step;
+    if (applied === undefined) return;
+    const touched = new Set<AgentRec>();
+    for (const view of applied.event.agents ?? []) add(touched, applied.tenant.agents.get(view.id));
+    for (const change of applied.changes) {
+      if (change.started !== undefined) this.#assigned(change.started);
+      if (change.ended !== undefined) this.#stops(change, change.ended);
+      add(touched, applied.tenant.agents.get(change.started?.agentId ?? ''));
+      add(touched, applied.tenant.agents.get(change.ended?.agentId ?? ''));
+    }
+    for (const agent of this.#stopping) if (agent.tenant === applied.tenant) touched.add(agent);
+    for (const agent of touched) this.#count(agent, applied.mark);
+    this.#oneSession(applied);
+    if (applied.mark.drained && !this.#world.stopping) this.#wakeUps(applied.tenant, applied.mark);
+  }
+
+  #assigned(started: Assignment): void {
+    const { task, agentId, start } = started;
+    const agent = task.tenant.agents.get(agentId);
+    const wrong = (message: string): void =>
+      this.#world.report('44', `${task.id}: ${message}`, [agent?.changed.index, start.index]);
+    if (agent === undefined || agent.gone) return wrong(`assigned to the unknown agent ${agentId}`);
+    const states = agent.changed.seq === start.seq ? [agent.before, agent.view] : [agent.view];
+    const active = states.some((view) => view?.status === 'active');
+    if (!active) wrong(`assigned to ${agentId}, which is ${agent.view.status}`);
+    const missing = states.every((view) => view !== undefined && !isCapable(view.capabilities, task));
+    if (missing) wrong(`assigned to ${agentId}, which lacks a capability`);
+    const present = agent.session !== undefined && !leaseIsOver(this.#world, agent, start);
+    const here = agent.session !== undefined && attachmentsAround(agent.session, start).some((state) => state.attached);
+    if (!present && !here) wrong(`assigned to ${agentId}, which is away`);
+    if (task.refusedBy.has(agentId) && task.refusedBy.size <= this.#world.options.excludedMax) {
+      const refused = task.assignments.filter((old) => old.agentId === agentId && old !== started);
+      const events = refused.map((old) => old.end?.mark.index);
+      this.#world.report('M', `${task.id}: back to ${agentId}, which refused it`, [...events, start.index]);
+    }
+  }
+
+  /** Remembers a holder that was told to stop and still has its slot. */
+  #stops(change: Change, ended: Assignment): void {
+    const agent = change.task.tenant.agents.get(ended.agentId);
+    const to = change.next.task.status;
+    if (agent === undefined || to === 'completed') return;
+    const causes = ended.end?.causes ?? [];
+    const byHolder = causes.length > 0 && causes.every(({ kind }) => ['fail', 'reject', 'release'].includes(kind));
+    if (byHolder) return;
+    const sure = to === 'cancelled' && ended.status !== 'offered' && causes.every(({ kind }) => kind === 'cancel');
+    agent.stops.push({ assignment: ended, start: change.next.mark, sure });
+    this.#stopping.add(agent);
+  }
+
+  #count(agent: AgentRec, mark: Mark): void {
+    agent.stops = agent.stops.filter((stop) => this.#mayStop(agent, stop, mark));
+    if (agent.stops.length === 0) this.#stopping.delete(agent);
+    if (agent.gone) return;
+    const { active, capacity } = agent.view;
+    const held = [...agent.held.values()];
+    const least = held.filter((assignment) => assignment.status !== 'offered').length;
+    const mustStop = agent.stops.filter((stop) => this.#mustStop(agent, stop, mark)).length;
+    const events = [...held.map((assignment) => assignment.start.index), agent.changed.index, mark.index];
+    if (active < least + mustStop || active > held.length + agent.stops.length) {
+      const message = `${agent.id}: active ${active} with ${held.length} assignments and ${mustStop} to ${agent.stops.length} stopping`;
+      this.#world.report('45', message, events);
+    }
+    const { before } = agent;
+    const shrunk =
+      before !== undefined &&
+      active <= before.active &&
+      (capacity < before.capacity || before.active > before.capacity);
+    const justSeen = agent.changed.seq === mark.seq;
+    if (active < 0 || (active > capacity && justSeen && !shrunk)) {
+      this.#world.report('45', `${agent.id}: active ${active} of capacity ${capacity}`, events);
+    }
+  }
+
+  /** The slot of a stopping assignment may still be taken. */
+  #mayStop(agent: AgentRec, stop: Stop, mark: Mark): boolean {
+    const acks = acksOf(stop.assignment);
+    if (acks.some(wasOk)) return false;
+    const { stopMs, timerSlackMs } = this.#world.options;
+    const attached = agent.session?.server;
+    if (attached?.attached !== true) return true;
+    const since = Math.max(stop.start.live, attached.since.live);
+    return mark.live - since < stopMs + timerSlackMs;
+  }
+
+  /** The slot of a stopping assignment must still be taken. */
+  #mustStop(agent: AgentRec, stop: Stop, mark: Mark): boolean {
+    const { session } = agent;
+    if (!stop.sure || session?.id !== stop.assignment.session || session?.server?.ended === true) return false;
+    if (session === undefined || session.byes.length > 0 || leaseIsOver(this.#world, agent, mark)) return false;
+    if (acksOf(stop.assignment).some(mayHaveRun)) return false;
+    return mark.live - stop.start.live < this.#world.options.stopMs;
+  }
+
+  #oneSession({ tenant, event, mark }: AppliedStep): void {
+    if (mark.up) {
+      const left = [...tenant.sessions.values()].filter((session) => session.server?.attached === true);
+      for (const session of left) {
+        this.#world.report('K', `session ${session.id} is attached after the opening`, [
+          session.server?.since.index,
+          mark.index,
+        ]);
+      }
+    }
+    for (const { agentId, attached } of event.sessions ?? []) {
+      if (agentId === undefined || !attached) continue;
+      const all = [...tenant.sessions.values()].filter(
+        (other) => other.agentId === agentId && other.server?.attached === true,
+      );
+      if (all.length > 1) {
+        const events = all.map((session) => session.server?.since.index);
+        this.#world.report('K', `${agentId} has ${all.length} attached sessions`, [...events, mark.index]);
+      }
+    }
+  }
+
+  /** A task that waits though somebody could work on it. */
+  #wakeUps(tenant: Tenant, mark: Mark): void {
+    if (tenant.pending.size === 0) return;
+    const free = [...tenant.agents.values()].filter((agent) => isFree(agent));
+    if (free.length === 0) return;
+    for (const tasks of tenant.pending.values()) {
+      const [first] = tasks;
+      if (first === undefined) continue;
+      const able = free.filter((agent) => isCapable(agent.view.capabilities, first));
+      for (const task of able.length === 0 ? [] : tasks) {
+        const agent = able.find((one) => !isExcluded(task, one.id));
+        if (agent === undefined) continue;
+        const events = [latest(task).mark.index, agent.changed.index, mark.index];
+        this.#world.report('23', `${task.id} is pending while ${agent.id} has a free slot`, events);
+        return;
+      }
+    }
+  }
+}
+
+export function isFree(agent: AgentRec): boolean {
+  const { status, active, capacity } = agent.view;
+  return !agent.gone && status === 'active' && active < capacity && agent.session?.server?.attached === true;
+}
+
+export function isExcluded(task: TaskRec, agentId: string): boolean {
+  if (task.excluded !== undefined) return task.excluded.includes(agentId);
+  return task.unconfirmedBy.has(agentId);
+}
+
+export function isCapable(capabilities: AgentRec['view']['capabilities'], task: TaskRec): boolean {
+  return requirementsOf(task, latest(task).task).every((need) => capabilities.some(({ name }) => name === need));
+}
+
+function acksOf(assignment: Assignment): TaskRec['ops'] {
+  return assignment.task.ops.filter(
+    (op) => op.method === 'task.acknowledge' && text(op.params, 'token') === assignment.token,
+  );
+}
+
+function add<T>(set: Set<T>, value: T | undefined): void {
+  if (value !== undefined) set.add(value);
+}

@@ -1,0 +1,149 @@
+/**
+ * Why an assignment ended: every lawful cause that the history has a record of. None means that it ended unlawfully.
+ */
+import type { Assignment, AgentRec, Cause, CauseKind, Change, Conn, Mark, Op, Version } from './records.ts';
+import { attachmentsAround } from './records.ts';
+import { mayHaveRun } from './request-book.ts';
+import { items, same, text } from './values.ts';
+import type { World } from './world.ts';
+
+const BY_LOSS: readonly CauseKind[] = ['lost', 'replaced', 'bye', 'deregistered', 'revoked'];
+const BY_FAILURE: readonly CauseKind[] = ['fail', 'timeout', 'progressTimeout'];
+const BY_HOLDER: { readonly [method: string]: CauseKind } = {
+  'task.complete': 'complete',
+  'task.fail': 'fail',
+  'task.reject': 'reject',
+  'task.release': 'release',
+};
+
+/** An assignment that ended, seen at `change.next`. */
+export type Ending = Change & { readonly ended: Assignment; readonly prev: NonNullable<Change['prev']> };
+
+export function isLossy(ending: Ending): boolean {
+  return ending.next.task.losses > ending.prev.task.losses;
+}
+
+export function isFailure(kind: CauseKind): boolean {
+  return BY_FAILURE.includes(kind);
+}
+
+/** The kinds of cause that fit what was seen. */
+function fitting(ending: Ending, agent: AgentRec | undefined): readonly CauseKind[] {
+  const failsWhenLost = agent?.view.onLost === 'fail' ? BY_LOSS : [];
+  if (isLossy(ending)) return [...BY_LOSS, 'accept', 'progressTimeout'];
+  const { status } = ending.next.task;
+  if (status === 'completed') return ['complete'];
+  if (status === 'cancelled') return ['cancel'];
+  if (status === 'timed_out') return ['timeout', 'deadline', 'progressTimeout'];
+  if (status === 'failed') return [...BY_FAILURE, ...failsWhenLost];
+  return [...BY_FAILURE, 'reject', 'release', ...failsWhenLost];
+}
+
+export function causesOf(world: World, ending: Ending): Cause[] {
+  const agent = ending.task.tenant.agents.get(ending.ended.agentId);
+  const found = [...requested(ending), ...timers(ending, agent), ...losses(world, ending, agent)];
+  const fits = fitting(ending, agent);
+  return found.filter((cause) => fits.includes(cause.kind));
+}
+
+/** What the holder or an operator asked for before the entry. */
+function requested(ending: Ending): Cause[] {
+  const { task, ended, next } = ending;
+  const causes: Cause[] = [];
+  for (const op of task.ops) {
+    if (op.index > next.mark.index || !mayHaveRun(op)) continue;
+    const kind = BY_HOLDER[op.method];
+    if (op.method === 'task.cancel') causes.push({ kind: 'cancel', op });
+    else if (kind !== undefined && text(op.params, 'token') === ended.token) causes.push({ kind, op });
+  }
+  return causes;
+}
+
+/** Timers of the task and of its assignment that are due at the entry. */
+function timers(ending: Ending, agent: AgentRec | undefined): Cause[] {
+  const { ended, prev, next } = ending;
+  const { mark } = next;
+  const view = prev.task;
+  const causes: Cause[] = [];
+  if (view.timeoutMs !== undefined && mark.ts - ended.start.ts >= view.timeoutMs) causes.push({ kind: 'timeout' });
+  if (view.deadlineAt !== undefined && mark.ts >= view.deadlineAt) causes.push({ kind: 'deadline' });
+  if (view.progressTimeoutMs !== undefined && mark.live - lastSign(ending) >= view.progressTimeoutMs) {
+    causes.push({ kind: 'progressTimeout' });
+  }
+  const acceptMs = agent?.view.acceptMs ?? Infinity;
+  if (ended.confirmed === undefined && mark.live - ended.start.live >= acceptMs) causes.push({ kind: 'accept' });
+  return causes;
+}
+
+/** The live time of the last progress that the server surely had. */
+function lastSign(ending: Ending): number {
+  let sign = ending.ended.start.live;
+  let before: Version | undefined;
+  for (const version of ending.task.versions) {
+    const reported = !same(version.task.progress, before?.task.progress);
+    if (reported && version.token === ending.ended.token) sign = Math.max(sign, version.mark.live);
+    before = version;
+  }
+  return sign;
+}
+
+function losses(world: World, ending: Ending, agent: AgentRec | undefined): Cause[] {
+  if (agent === undefined) return [];
+  const { ended, next } = ending;
+  const causes: Cause[] = [];
+  if (leaseIsOver(world, agent, next.mark)) causes.push({ kind: 'lost' });
+  if (isReplaced(world, ending, agent)) causes.push({ kind: 'replaced' });
+  const sessions = [agent.session, world.sessions.get(ended.session ?? '')];
+  if (sessions.some((session) => session?.byes.some((bye) => bye < next.mark.index))) causes.push({ kind: 'bye' });
+  for (const op of ending.task.tenant.adminOps) {
+    if (!mayHaveRun(op)) continue;
+    if (op.method === 'apiKey.revoke') causes.push({ kind: 'revoked', op });
+    if (op.method === 'agent.deregister' && deregisters(op, agent)) causes.push({ kind: 'deregistered', op });
+  }
+  return causes;
+}
+
+/** The session has been away for the whole grace, in live time. */
+export function leaseIsOver(world: World, agent: AgentRec, mark: Mark): boolean {
+  const justReplaced = agent.bound?.seq === mark.seq ? agent.sessionBefore : undefined;
+  return [agent.session, justReplaced].some((session) => {
+    if (session === undefined) return false;
+    return attachmentsAround(session, mark).some((state) => {
+      return !state.attached && mark.live - state.since.live >= graceOf(world, agent, state.byOpening);
+    });
+  });
+}
+
+export function graceOf(world: World, agent: AgentRec, byOpening: boolean): number {
+  const { leaseMs, recoveryGraceMs, resumeWindowMs } = world.options;
+  if (agent.view.onLost === 'hold') return resumeWindowMs;
+  return byOpening ? recoveryGraceMs : leaseMs;
+}
+
+/** Another session of the instance took over and did not claim the task. */
+function isReplaced(world: World, ending: Ending, agent: AgentRec): boolean {
+  const { ended, next } = ending;
+  if (agent.session === undefined || agent.session.id === ended.session) return false;
+  const hellos = runningIn(world.hellosOf(agent), ended.start, next.mark);
+  if (hellos.length === 0) return true;
+  return hellos.some((running) => {
+    return !running.some((item) => text(item, 'id') === ending.task.id && text(item, 'token') === ended.token);
+  });
+}
+
+/** `running` of each HELLO of the instance that may have made its present session. */
+function runningIn(conns: readonly Conn[], after: Mark, until: Mark): (readonly unknown[])[] {
+  const found: (readonly unknown[])[] = [];
+  for (const conn of conns) {
+    const { hello, welcome } = conn;
+    if (hello === undefined || hello.index > until.index || welcome?.event.resumed === true) continue;
+    if (welcome !== undefined && welcome.index < after.index) continue;
+    found.push(items(hello.event.agent, 'running'));
+  }
+  return found;
+}
+
+function deregisters(op: Op, agent: AgentRec): boolean {
+  const named = text(op.params, 'id');
+  return named === agent.id || (named === undefined && op.session.agentId === agent.id);
+}

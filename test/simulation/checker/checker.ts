@@ -1,0 +1,74 @@
+/**
+ * The checker of a run's history, written from the protocol and the list of invariants alone: it shares no code with
+ * the server and knows nothing of how it works.
+ *
+ * `check` judges a whole history. A `Checker` takes events one by one, for a harness that wants to stop at the first
+ * violation; what can only be judged when all is known (missing pushes, liveness, refusals that had an effect) is
+ * reported by `finish`.
+ */
+import { Agents } from './agents.ts';
+import { Deliveries } from './deliveries.ts';
+import { Executions } from './executions.ts';
+import type { CheckOptions, History, HistoryEvent } from './history.ts';
+import type { Violation } from './invariants.ts';
+import { Liveness } from './liveness.ts';
+import { DEFAULT_OPTIONS } from './options.ts';
+import { Pushes } from './pushes.ts';
+import { Requests } from './requests.ts';
+import { Sessions } from './sessions.ts';
+import { Tasks } from './tasks.ts';
+import { Tenants } from './tenants.ts';
+import { Timers } from './timers.ts';
+import { World, type Family } from './world.ts';
+
+export class Checker {
+  readonly #world: World;
+  readonly #families: readonly Family[];
+  #count = 0;
+
+  constructor(options: Partial<CheckOptions> = {}) {
+    const world = new World({ ...DEFAULT_OPTIONS, ...options });
+    this.#world = world;
+    // Tasks stand before agents: the causes of an ending decide whether its slot must stay taken.
+    this.#families = [
+      new Sessions(world),
+      new Tasks(world),
+      new Agents(world),
+      new Requests(world),
+      new Pushes(world),
+      new Deliveries(world),
+      new Executions(world),
+      new Tenants(world),
+      new Timers(world),
+      new Liveness(world),
+    ];
+  }
+
+  /** All violations so far. */
+  get violations(): readonly Violation[] {
+    return this.#world.violations;
+  }
+
+  /** Takes the next event and returns what it violates. */
+  add(event: HistoryEvent): readonly Violation[] {
+    const before = this.#world.violations.length;
+    const step = this.#world.on(event, this.#count);
+    this.#count += 1;
+    for (const family of this.#families) family.on?.(step);
+    return this.#world.violations.slice(before);
+  }
+
+  /** Judges what only the end shows. Once, after the last event. */
+  finish(): readonly Violation[] {
+    const before = this.#world.violations.length;
+    for (const family of this.#families) family.finish?.();
+    return this.#world.violations.slice(before);
+  }
+}
+
+export function check(history: History): Violation[] {
+  const checker = new Checker(history.options);
+  for (const event of history.events) checker.add(event);
+  checker.finish();
+  return [...checker.violations];
+}

@@ -1,0 +1,121 @@
+/**
+ * How assignments end: whether it was lawful (7, 26, 27, 43, 72), what the task becomes (46, N), whose result it is (A).
+ */
+import type { RetryPolicy } from '../../../protocol/wire/types.ts';
+import { causesOf, isFailure, isLossy, type Ending } from './causes.ts';
+import type { InvariantId } from './invariants.ts';
+import { attachmentsAround, type Cause } from './records.ts';
+import { field, num, same } from './values.ts';
+import { isTerminal } from './views.ts';
+import type { World } from './world.ts';
+
+/** The longest wait before the attempt that follows failure number `failed`. */
+export function backoffMax(retry: RetryPolicy, failed: number): number {
+  let delay = retry.initialDelayMs;
+  for (let i = 1; i < failed && delay < retry.maxDelayMs; i += 1) delay *= retry.factor;
+  return Math.min(delay, retry.maxDelayMs);
+}
+
+/** Judges one ending and notes its causes and what they mean for failures and exclusions. */
+export function judgeEnding(world: World, ending: Ending): void {
+  const causes = withResult(world, ending, causesOf(world, ending));
+  if (ending.ended.end !== undefined) ending.ended.end.causes = causes;
+  if (causes.length === 0) {
+    const { task, ended, prev, next } = ending;
+    const what = `${task.id}: the assignment ${ended.token} ended (${prev.task.status} → ${next.task.status}) without a cause`;
+    world.report(nameUncaused(world, ending), what, [ended.start.index, prev.mark.index, next.mark.index]);
+  }
+  checkHonestLoss(world, ending, causes);
+  countFailures(ending, causes);
+  exclude(ending, causes);
+  checkWhatNext(world, ending, causes);
+}
+
+function nameUncaused(world: World, ending: Ending): InvariantId {
+  const { task, ended, next } = ending;
+  if (isLossy(ending)) {
+    const session = task.tenant.agents.get(ended.agentId)?.session ?? world.sessions.get(ended.session ?? '');
+    const away = session !== undefined && attachmentsAround(session, next.mark).some((state) => !state.attached);
+    return away ? '27' : '26';
+  }
+  if (next.task.status === 'cancelled' || next.task.status === 'failed') return '7';
+  return next.task.status === 'timed_out' ? '72' : '43';
+}
+
+/** A completion counts for the calls whose output is the result. */
+function withResult(world: World, ending: Ending, causes: Cause[]): Cause[] {
+  const { task, next } = ending;
+  if (next.task.status !== 'completed') return causes;
+  const matching = causes.filter(({ op }) => same(field(op?.params, 'output') ?? null, next.task.result ?? null));
+  if (matching.length === 0 && causes.length > 0) {
+    const calls = causes.map(({ op }) => op?.index);
+    world.report('A', `${task.id}: the result is not what the holder sent`, [...calls, next.mark.index]);
+    return causes;
+  }
+  return matching;
+}
+
+/** A session that was called lost must not have had a good connection all the time. */
+function checkHonestLoss(world: World, ending: Ending, causes: readonly Cause[]): void {
+  if (causes.length === 0 || causes.some((cause) => cause.kind !== 'lost')) return;
+  const { task, ended, next } = ending;
+  const session = task.tenant.agents.get(ended.agentId)?.session;
+  const lostAt = session?.server?.since.index ?? 0;
+  const conn = session?.conns.at(-1);
+  if (conn?.welcome === undefined || conn.closed !== undefined || conn.severed || conn.client.killed) return;
+  const crashed = world.crashes.some((crash) => crash > conn.opened);
+  if (crashed || conn.welcome.index > lostAt) return;
+  const message = `${task.id}: lost as if session ${session?.id} were away, which was connected`;
+  world.report('27', message, [conn.welcome.index, lostAt, next.mark.index]);
+}
+
+function countFailures(ending: Ending, causes: readonly Cause[]): void {
+  if (isLossy(ending) || causes.length === 0) return;
+  const { task } = ending;
+  const quiet = causes.filter(({ kind }) => ['reject', 'release', 'complete', 'cancel'].includes(kind)).length;
+  const [min, max] = task.failures;
+  task.failures = [quiet === 0 ? min + 1 : min, quiet < causes.length ? max + 1 : max];
+}
+
+function exclude(ending: Ending, causes: readonly Cause[]): void {
+  const { task, ended } = ending;
+  const may = causes.some(({ kind }) => kind === 'reject' || kind === 'accept');
+  const must = may && causes.every(({ kind }) => kind === 'reject' || kind === 'accept');
+  if (must) task.refusedBy.add(ended.agentId);
+  if (may) task.unconfirmedBy.add(ended.agentId);
+}
+
+function checkWhatNext(world: World, ending: Ending, causes: readonly Cause[]): void {
+  const { task, ended, prev, next } = ending;
+  const view = next.task;
+  const events = [ended.start.index, ...causes.map(({ op }) => op?.index), next.mark.index];
+  const wrong = (invariant: InvariantId, message: string): void =>
+    world.report(invariant, `${task.id}: ${message}`, events);
+  const failed = causes.length > 0 && causes.every(({ kind }) => isFailure(kind)) && !isLossy(ending);
+  const usedUp = ended.attempt >= prev.task.retry.maxAttempts;
+  if (failed && usedUp && !isTerminal(view.status)) {
+    wrong('46', `goes on after attempt ${ended.attempt} of ${prev.task.retry.maxAttempts}`);
+  }
+  if (failed && usedUp && view.status === 'failed' && view.dead !== true) wrong('N', 'used up and not a dead letter');
+  const wantsMore = causes.every(({ kind, op }) => kind === 'fail' && field(op?.params, 'retryable') !== false);
+  if (failed && wantsMore && !usedUp && view.status === 'failed') {
+    wrong('46', `failed for good in attempt ${ended.attempt} of ${prev.task.retry.maxAttempts}`);
+  }
+  if (isLossy(ending) && view.status === 'failed') {
+    const fails = task.tenant.agents.get(ended.agentId)?.view.onLost === 'fail';
+    if (!fails && view.losses < world.options.lossesMax) wrong('46', `failed by loss number ${view.losses}`);
+  }
+  if (view.status === 'scheduled' && causes.length > 0) checkDelay(world, ending, causes);
+}
+
+function checkDelay(world: World, ending: Ending, causes: readonly Cause[]): void {
+  const { task, ended, prev, next } = ending;
+  const delay = (next.task.runAt ?? Number.NaN) - next.mark.ts;
+  const lawful = causes.some(({ kind, op }) => {
+    if (kind === 'release') return delay === (num(op?.params, 'delayMs') ?? 0);
+    return kind !== 'reject' && delay >= 0 && delay <= backoffMax(prev.task.retry, ended.attempt);
+  });
+  if (lawful) return;
+  const message = `${task.id}: waits ${delay} ms after attempt ${ended.attempt}`;
+  world.report('46', message, [...causes.map(({ op }) => op?.index), next.mark.index]);
+}

@@ -1,0 +1,421 @@
+/**
+ * The history of one run: what the clients saw, what the server's log and views showed, which faults were made.
+ *
+ * Plain data that survives JSON. The order of `events` is the order in which things happened; `at` (the harness' own
+ * clock, ms, never falling) is only used for durations after the faults have stopped and in reports.
+ *
+ * What a harness must keep to, so that verdicts are sound:
+ * H1 One `log.append` before the `log.durable` that covers it, that before the `applied` of the entry.
+ * H2 An `applied` lists every task, agent and session that is not as it was after the entry before (a change of
+ *    `AgentView.active` or of a status included). Applying an entry again after a restart repeats its `applied`.
+ * H3 A frame is recorded when the client processes it; a request when it is handed to the connection: the first time
+ *    as `invoke`, each further time as `send`.
+ * H4 Each logical `task.create` (each item of a batch) carries a string of its own in `parameters.mark`, each
+ *    reliable `topic.publish` in `data.mark`: effects are counted by it. A request that is sent again under another id
+ *    with the same `k` keeps its mark.
+ * H5 A `fault` after which frames may get lost or stand still has `severs: true` and names its connection or client;
+ *    without a name it excuses everybody.
+ */
+import type { AgentView, Role, SessionSnapshot, TaskView } from '../../../protocol/wire/types.ts';
+
+export interface History {
+  readonly format: 1;
+  /** Bounds in which the run differed from the protocol's defaults. */
+  readonly options?: Partial<CheckOptions>;
+  readonly events: readonly HistoryEvent[];
+}
+
+/** The bounds that the verdicts depend on; the defaults are those of protocol/wire/limits.ts. */
+export interface CheckOptions {
+  readonly leaseMs: number;
+  readonly recoveryGraceMs: number;
+  readonly stopMs: number;
+  readonly resumeWindowMs: number;
+  readonly liveGapMs: number;
+  readonly ringPushes: number;
+  readonly remembered: number;
+  readonly idempotencyMs: number;
+  readonly progressMs: number;
+  readonly lossesMax: number;
+  readonly excludedMax: number;
+  /** How late, in the clock of the timer, a timer may fire before it counts as overdue. */
+  readonly timerSlackMs: number;
+  /** How long after the last entry a pending timer may wait at the end before it counts as forgotten. */
+  readonly idleSlackMs: number;
+  /** After so many violations the rest is not looked at. */
+  readonly violationsMax: number;
+}
+
+/** `at`: the harness' clock in ms; never falls. */
+interface At {
+  readonly at: number;
+}
+
+/** A client process begins. A restarted process has the same `client` and the next `incarnation`. */
+export interface ClientStart extends At {
+  readonly kind: 'client.start';
+  readonly client: string;
+  readonly incarnation: number;
+  readonly tenant: string;
+  /** True for the real SDK: its duties are checked too. False for a client that misbehaves on purpose. */
+  readonly sdk: boolean;
+  readonly agent?: { readonly name: string; readonly instance?: string };
+}
+
+export interface ClientKill extends At {
+  readonly kind: 'client.kill';
+  readonly client: string;
+  readonly incarnation: number;
+}
+
+/** A connection was opened; `conn` is unique in the history. */
+export interface Connect extends At {
+  readonly kind: 'connect';
+  readonly conn: string;
+  readonly client: string;
+  readonly incarnation: number;
+}
+
+export interface Hello extends At {
+  readonly kind: 'hello';
+  readonly conn: string;
+  readonly resume?: { readonly session: string; readonly rev: number };
+  readonly agent?: {
+    readonly name: string;
+    readonly instance?: string;
+    readonly running?: readonly { readonly id: string; readonly token: string }[];
+  };
+  readonly subs?: readonly string[];
+  /** The secret, the session or the position was made up: a refusal to resume needs no other reason. */
+  readonly forged?: boolean;
+}
+
+export interface Welcome extends At {
+  readonly kind: 'welcome';
+  readonly conn: string;
+  readonly session: string;
+  readonly rev: number;
+  readonly resumed: boolean;
+  readonly reason?: string;
+  readonly snapshot?: SessionSnapshot;
+  readonly agentId?: string;
+  readonly tenant: string;
+  readonly principal: string;
+  readonly role: Role;
+}
+
+/** One logical request, written to its connection for the first time. */
+export interface Invoke extends At {
+  readonly kind: 'invoke';
+  /** Unique in the history. Two requests with one (session, reqId) are a repeat made on purpose. */
+  readonly opId: string;
+  readonly conn: string;
+  readonly session: string;
+  readonly reqId: number;
+  readonly k?: string;
+  /** `meta.ack` of the frame. */
+  readonly ack?: number;
+  readonly method: string;
+  readonly params: unknown;
+}
+
+/** The same logical request again: on another connection, or (with `k`) under another session and id. */
+export interface Send extends At {
+  readonly kind: 'send';
+  readonly opId: string;
+  readonly conn: string;
+  readonly session: string;
+  readonly reqId: number;
+  readonly ack?: number;
+}
+
+export interface AnswerOk extends At {
+  readonly kind: 'answer';
+  readonly conn: string;
+  readonly session: string;
+  readonly reqId: number;
+  readonly ok: true;
+  readonly rev: number;
+  readonly result: unknown;
+}
+
+export interface AnswerFail extends At {
+  readonly kind: 'answer';
+  readonly conn: string;
+  readonly session: string;
+  readonly reqId: number;
+  readonly ok: false;
+  readonly code: string;
+  readonly message?: string;
+  readonly details?: unknown;
+}
+
+/** The caller gave up: no answer is expected any more. */
+export interface Info extends At {
+  readonly kind: 'info';
+  readonly opId: string;
+}
+
+export interface PushSeen extends At {
+  readonly kind: 'push';
+  readonly conn: string;
+  /** Absent on `latest` and `ephemeral` pushes. */
+  readonly rev?: number;
+  readonly event: string;
+  readonly topic?: string;
+  readonly data: unknown;
+}
+
+export interface PingSeen extends At {
+  readonly kind: 'ping';
+  readonly conn: string;
+  readonly rev?: number;
+}
+
+export interface NoticeSeen extends At {
+  readonly kind: 'notice';
+  readonly conn: string;
+  readonly notice: string;
+}
+
+export interface Bye extends At {
+  readonly kind: 'bye';
+  readonly conn: string;
+  readonly requeue?: boolean;
+}
+
+/** The client knows that the connection is gone. */
+export interface Disconnect extends At {
+  readonly kind: 'disconnect';
+  readonly conn: string;
+  /** Absent when none arrived. */
+  readonly code?: number;
+}
+
+/** The agent's program begins to work on a task. */
+export interface HandlerStart extends At {
+  readonly kind: 'handler.start';
+  readonly client: string;
+  readonly incarnation: number;
+  readonly taskId: string;
+  readonly token: string;
+  readonly attempt: number;
+}
+
+export interface HandlerEnd extends At {
+  readonly kind: 'handler.end';
+  readonly client: string;
+  readonly incarnation: number;
+  readonly taskId: string;
+  readonly token: string;
+}
+
+export interface ServerStart extends At {
+  readonly kind: 'server.start';
+}
+
+/** An orderly stop begins: from now on nothing new need be assigned. */
+export interface ServerStop extends At {
+  readonly kind: 'server.stop';
+}
+
+export interface ServerCrash extends At {
+  readonly kind: 'server.crash';
+}
+
+/** The log of a tenant was opened; `seq`, `chain`: its head as it was found. */
+export interface LogOpen extends At {
+  readonly kind: 'log.open';
+  readonly tenant: string;
+  readonly logId: string;
+  readonly epoch: number;
+  readonly seq: number;
+  /** Hex; absent for an empty log. */
+  readonly chain?: string;
+}
+
+/** An entry stands in the log, perhaps not yet for good. */
+export interface LogAppend extends At {
+  readonly kind: 'log.append';
+  readonly tenant: string;
+  readonly seq: number;
+  readonly epoch: number;
+  readonly ts: number;
+  /** Hex. */
+  readonly chain: string;
+  /** Any fixed hash of the payload, hex. */
+  readonly payloadHash: string;
+  /** The stored bytes, hex: with them the chain is recomputed. */
+  readonly stored?: string;
+}
+
+/** Everything up to `seq` is durable. */
+export interface LogDurable extends At {
+  readonly kind: 'log.durable';
+  readonly tenant: string;
+  readonly seq: number;
+}
+
+/** An entry as any reader of any copy found it. */
+export interface LogRead extends At {
+  readonly kind: 'log.read';
+  readonly tenant: string;
+  readonly seq: number;
+  readonly epoch: number;
+  readonly ts: number;
+  readonly chain: string;
+  readonly payloadHash: string;
+}
+
+export interface TaskObservation {
+  readonly task: TaskView;
+  /** Of the current assignment; present exactly while the task is held. */
+  readonly token?: string;
+  /** Agents that this task must not go to. If absent the checker keeps its own list. */
+  readonly excluded?: readonly string[];
+}
+
+export interface SessionObservation {
+  readonly id: string;
+  readonly principal: string;
+  readonly agentId?: string;
+  /** A living connection carries it. */
+  readonly attached: boolean;
+  /** It will never be resumed. */
+  readonly ended?: boolean;
+}
+
+/** A reliable push as the entry produced it. One of topic, agentId, session says for whom. */
+export interface PushObservation {
+  readonly rev: number;
+  readonly event: string;
+  readonly topic?: string;
+  readonly agentId?: string;
+  readonly session?: string;
+  /** For orders. */
+  readonly taskId?: string;
+  readonly token?: string;
+  /** For events of tasks. */
+  readonly status?: string;
+}
+
+/** A command of the entry, for harnesses that can decode the payload. */
+export interface CommandObservation {
+  /** Absent for commands of the system. */
+  readonly session?: string;
+  readonly reqId?: number;
+  readonly method: string;
+  /** `ok`, `repeat` (an outcome that was remembered) or an error code. */
+  readonly outcome: string;
+}
+
+/** What the public views show after one entry was applied. */
+export interface Applied extends At {
+  readonly kind: 'applied';
+  readonly tenant: string;
+  readonly seq: number;
+  /** The tenant's position after the entry and all its pushes. */
+  readonly rev: number;
+  readonly stateHash: string;
+  /** Live time after the entry. */
+  readonly live?: number;
+  /** False while follow-up work of this entry waits for another entry. */
+  readonly drained?: boolean;
+  /** Changed ones; a task that stands here twice passed through both views in this order. */
+  readonly tasks?: readonly TaskObservation[];
+  readonly agents?: readonly AgentView[];
+  readonly agentsGone?: readonly string[];
+  readonly sessions?: readonly SessionObservation[];
+  /** All reliable pushes of the entry, rising by rev. If given once for a tenant, it is given for every entry. */
+  readonly pushes?: readonly PushObservation[];
+  readonly commands?: readonly CommandObservation[];
+}
+
+/** A state rebuilt apart from the serving one, from nothing or from the snapshot at `from`, has reached `seq`. */
+export interface Replay extends At {
+  readonly kind: 'replay';
+  readonly tenant: string;
+  readonly from: 'zero' | number;
+  readonly seq: number;
+  readonly stateHash: string;
+  readonly rev?: number;
+}
+
+export interface SnapshotTaken extends At {
+  readonly kind: 'snapshot';
+  readonly tenant: string;
+  readonly seq: number;
+  readonly stateHash: string;
+}
+
+export interface LogTrim extends At {
+  readonly kind: 'log.trim';
+  readonly tenant: string;
+  /** Entries up to and including this one were forgotten. */
+  readonly seq: number;
+}
+
+export interface Caps extends At {
+  readonly kind: 'caps';
+  readonly readings: readonly { readonly name: string; readonly size: number; readonly cap: number }[];
+}
+
+export interface Fault extends At {
+  readonly kind: 'fault';
+  readonly fault: string;
+  readonly conn?: string;
+  readonly client?: string;
+  /** Frames may get lost or stand still from now on. */
+  readonly severs?: boolean;
+}
+
+/** The last fault is over. */
+export interface Heal extends At {
+  readonly kind: 'heal';
+}
+
+export interface End extends At {
+  readonly kind: 'end';
+  /** The run went on for long enough after `heal` that everything which can end has ended. */
+  readonly settled: boolean;
+  /** The wall clock of the server at the end. */
+  readonly wall?: number;
+}
+
+export type HistoryEvent =
+  | ClientStart
+  | ClientKill
+  | Connect
+  | Hello
+  | Welcome
+  | Invoke
+  | Send
+  | AnswerOk
+  | AnswerFail
+  | Info
+  | PushSeen
+  | PingSeen
+  | NoticeSeen
+  | Bye
+  | Disconnect
+  | HandlerStart
+  | HandlerEnd
+  | ServerStart
+  | ServerStop
+  | ServerCrash
+  | LogOpen
+  | LogAppend
+  | LogDurable
+  | LogRead
+  | Applied
+  | Replay
+  | SnapshotTaken
+  | LogTrim
+  | Caps
+  | Fault
+  | Heal
+  | End;
+
+export type EventOf<K extends HistoryEvent['kind']> = Extract<HistoryEvent, { readonly kind: K }>;
+
+export type AnswerSeen = AnswerOk | AnswerFail;

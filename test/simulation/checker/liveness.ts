@@ -1,0 +1,83 @@
+/**
+ * After the faults have stopped: everything has ended or waits for a stated reason (47), everybody is connected and
+ * has its answers (75). Only judged if the history says that the run settled.
+ */
+import { isCapable, isExcluded, isFree } from './agents.ts';
+import { latest, type ClientRec, type Op, type TaskRec } from './records.ts';
+import { isHeld, isTerminal } from './views.ts';
+import type { Family, World } from './world.ts';
+
+export class Liveness implements Family {
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  finish(): void {
+    const { end, healed, running } = this.#world;
+    if (end === undefined || !end.event.settled) return;
+    if (healed === undefined || !running) {
+      this.#world.report('H', 'settled, but never healed or without a server', [end.index]);
+      return;
+    }
+    for (const tenant of this.#world.tenants.values()) {
+      for (const task of tenant.tasks.values()) this.#task(task, end.index);
+      for (const op of tenant.ops) this.#answered(op, end.index);
+    }
+    for (const client of this.#world.clients.values()) this.#connected(client, end.index);
+  }
+
+  #task(task: TaskRec, end: number): void {
+    const { task: view, mark } = latest(task);
+    if (isTerminal(view.status) || view.status === 'scheduled') return;
+    const stuck = (message: string): void => this.#world.report('47', `${task.id}: ${message}`, [mark.index, end]);
+    if (view.status === 'pending') {
+      const able = [...task.tenant.agents.values()].find((agent) => {
+        return isFree(agent) && isCapable(agent.view.capabilities, task) && !isExcluded(task, agent.id);
+      });
+      if (able !== undefined) stuck(`pending at the end, and ${able.id} has a free slot`);
+      return;
+    }
+    if (isHeld(view.status)) this.#held(task, stuck);
+  }
+
+  /** Held at the end: somebody runs it, or its agent is away and holds it on purpose. */
+  #held(task: TaskRec, stuck: (message: string) => void): void {
+    const { current } = task;
+    const agent = task.tenant.agents.get(current?.agentId ?? '');
+    if (current === undefined || agent === undefined) return stuck('held by nobody');
+    if (agent.session?.server?.attached !== true) {
+      if (agent.view.onLost !== 'hold') stuck(`held by ${agent.id}, which is away`);
+      return;
+    }
+    const clients = [...this.#world.clients.values()].filter((client) => {
+      return client.conns.some((conn) => conn.session === agent.session) && client.killed === undefined;
+    });
+    const reports = clients.some((client) => client.handlers.size > 0 || client.sdk);
+    const runs = clients.some(
+      (client) => client.handlers.get(current.token)?.end === undefined && client.handlers.has(current.token),
+    );
+    if (reports && !runs) stuck(`${latest(task).task.status}, and ${agent.id} does not run it`);
+  }
+
+  #answered(op: Op, end: number): void {
+    if (op.info || op.answers.length > 0) return;
+    const last = op.sends.at(-1);
+    const client = last === undefined ? undefined : this.#world.conns.get(last.conn)?.client;
+    if (client === undefined || client.killed !== undefined || this.#world.clients.get(client.client) !== client)
+      return;
+    const told = client.conns.some((conn) => (conn.closed?.code ?? 0) >= 4500 && (conn.closed?.code ?? 0) <= 4999);
+    if (told) return;
+    this.#world.report('75', `${op.method} ${op.opId} was never answered`, [op.index, end]);
+  }
+
+  #connected(client: ClientRec, end: number): void {
+    if (client.killed !== undefined || !client.sdk) return;
+    const last = client.conns.at(-1);
+    if (last === undefined || (last.closed === undefined && last.welcome !== undefined)) return;
+    const code = last.closed?.code ?? 0;
+    const dismissed = (code >= 4500 && code <= 4999) || (last.session?.byes.length ?? 0) > 0;
+    if (!dismissed) this.#world.report('75', `${client.client} is not connected at the end`, [last.opened, end]);
+  }
+}

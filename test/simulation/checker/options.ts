@@ -1,0 +1,19 @@
+import { LIMITS } from '../../../protocol/wire/limits.ts';
+import type { CheckOptions } from './history.ts';
+
+export const DEFAULT_OPTIONS: CheckOptions = {
+  leaseMs: LIMITS.leaseMs,
+  recoveryGraceMs: LIMITS.recoveryGraceMs,
+  stopMs: LIMITS.stopMs,
+  resumeWindowMs: LIMITS.resumeWindowMs,
+  liveGapMs: LIMITS.liveGapMs,
+  ringPushes: LIMITS.ringPushesMax,
+  remembered: LIMITS.remembered,
+  idempotencyMs: LIMITS.idempotencyMs,
+  progressMs: LIMITS.progressMs,
+  lossesMax: LIMITS.lossesMax,
+  excludedMax: LIMITS.excludedMax,
+  timerSlackMs: 1_000,
+  idleSlackMs: 15_000,
+  violationsMax: 100,
+};

@@ -1,0 +1,313 @@
+/**
+ * What the checker keeps about the things that a history tells of. Records are filled by world.ts, judged elsewhere.
+ */
+import type { AgentView, Role, TaskStatus, TaskView } from '../../../protocol/wire/types.ts';
+import type { AnswerSeen, EventOf, PushSeen, TaskObservation } from './history.ts';
+
+/** One applied entry: a point in all clocks of its tenant. */
+export interface Mark {
+  readonly tenant: string;
+  readonly seq: number;
+  readonly epoch: number;
+  readonly rev: number;
+  readonly prevRev: number;
+  readonly ts: number;
+  readonly live: number;
+  /** Of the `applied` event. */
+  readonly index: number;
+  /** The entry that opened the tenant after a start of the server. */
+  readonly up: boolean;
+  readonly drained: boolean;
+  readonly stateHash: string;
+}
+
+export interface Entry {
+  readonly seq: number;
+  readonly epoch: number;
+  readonly ts: number;
+  readonly chain: string;
+  readonly payloadHash: string;
+  readonly index: number;
+  readonly up: boolean;
+}
+
+export interface Version {
+  readonly task: TaskView;
+  readonly token?: string;
+  readonly mark: Mark;
+}
+
+export type CauseKind =
+  | 'complete'
+  | 'fail'
+  | 'reject'
+  | 'release'
+  | 'cancel'
+  | 'timeout'
+  | 'deadline'
+  | 'progressTimeout'
+  | 'accept'
+  | 'lost'
+  | 'replaced'
+  | 'bye'
+  | 'deregistered'
+  | 'revoked';
+
+/** Why an assignment or a status may have ended; `op` for those that somebody asked for. */
+export interface Cause {
+  readonly kind: CauseKind;
+  readonly op?: Op;
+}
+
+export interface Assignment {
+  readonly task: TaskRec;
+  readonly token: string;
+  readonly agentId: string;
+  /** The agent's session when it began. */
+  readonly session: string | undefined;
+  readonly start: Mark;
+  readonly attempt: number;
+  /** The last status seen while it was current. */
+  status: TaskStatus;
+  confirmed: Mark | undefined;
+  running: Mark | undefined;
+  /** `away`: its agent's session was not attached when it ended. */
+  end: { readonly mark: Mark; readonly to: TaskView; causes: readonly Cause[]; away: boolean } | undefined;
+}
+
+export interface TaskRec {
+  readonly id: string;
+  readonly tenant: Tenant;
+  readonly versions: Version[];
+  readonly assignments: Assignment[];
+  current: Assignment | undefined;
+  /** Requests that name it, in the order of sending. */
+  readonly ops: Op[];
+  /** The request that created it, if it carries a mark. */
+  origin: Op | undefined;
+  excluded: readonly string[] | undefined;
+  /** Agents that refused it; agents that may not have confirmed it. */
+  readonly refusedBy: Set<string>;
+  readonly unconfirmedBy: Set<string>;
+  /** Failures so far: at least, at most. */
+  failures: readonly [min: number, max: number];
+}
+
+/** One change of one task in one entry. */
+export interface Change {
+  readonly task: TaskRec;
+  readonly observed: TaskObservation;
+  readonly prev: Version | undefined;
+  readonly next: Version;
+  readonly ended: Assignment | undefined;
+  readonly started: Assignment | undefined;
+}
+
+export interface Stop {
+  readonly assignment: Assignment;
+  readonly start: Mark;
+  /** The holder certainly worked and was told: the slot must stay taken. */
+  readonly sure: boolean;
+}
+
+export interface AgentRec {
+  readonly id: string;
+  readonly tenant: Tenant;
+  view: AgentView;
+  /** Before the latest entry that changed it. */
+  before: AgentView | undefined;
+  changed: Mark;
+  gone: boolean;
+  readonly held: Map<string, Assignment>;
+  /** All that it ever had. */
+  readonly assignments: Assignment[];
+  stops: Stop[];
+  /** The session that carries it, and the one before that. */
+  session: SessionRec | undefined;
+  sessionBefore: SessionRec | undefined;
+  /** When `session` was set last. */
+  bound: Mark | undefined;
+}
+
+export interface Attachment {
+  readonly attached: boolean;
+  readonly ended: boolean;
+  /** When `attached` changed last. */
+  readonly since: Mark;
+  /** It was lost by the opening after a crash. */
+  readonly byOpening: boolean;
+}
+
+export interface Subscription {
+  readonly topic: string;
+  /** Pushes above must come; undefined while the server's answer is not known. */
+  from: number | undefined;
+  /** Pushes above need not come any more. */
+  mustTo: number;
+  /** Pushes above must not come. */
+  mayTo: number;
+  /** Replay from here was asked for. */
+  readonly since: number | undefined;
+}
+
+export interface SessionRec {
+  readonly id: string;
+  readonly tenant: Tenant;
+  /** From the first WELCOME. */
+  principal: string | undefined;
+  role: Role | undefined;
+  agentId: string | undefined;
+  readonly conns: Conn[];
+  readonly subs: Subscription[];
+  /** Tasks that it watches because it created them; true: surely. */
+  readonly watches: Map<string, boolean>;
+  /** As the server's view shows it, and before the latest entry that changed it. */
+  server: Attachment | undefined;
+  serverBefore: Attachment | undefined;
+  /** Indices of BYEs. */
+  readonly byes: number[];
+  readonly groups: Group[];
+  maxReqId: number;
+  acked: number;
+}
+
+export interface Conn {
+  readonly id: string;
+  readonly client: ClientRec;
+  readonly tenant: Tenant;
+  readonly opened: number;
+  hello: { readonly event: EventOf<'hello'>; readonly index: number } | undefined;
+  welcome: { readonly event: EventOf<'welcome'>; readonly index: number } | undefined;
+  session: SessionRec | undefined;
+  closed: { readonly index: number; readonly code: number | undefined } | undefined;
+  severed: boolean;
+  position: number;
+  /** Where the position moved to, and at which event. */
+  readonly positions: { readonly rev: number; readonly index: number }[];
+  readonly pushes: { readonly event: PushSeen; readonly index: number }[];
+  /** Up to here the server said that pushes are missing. */
+  gapTo: number;
+}
+
+export interface Handler {
+  readonly client: ClientRec;
+  readonly taskId: string;
+  readonly token: string;
+  readonly start: number;
+  end: number | undefined;
+}
+
+/** One incarnation of a client process. */
+export interface ClientRec {
+  readonly client: string;
+  readonly incarnation: number;
+  readonly tenant: Tenant;
+  readonly sdk: boolean;
+  readonly start: number;
+  killed: number | undefined;
+  readonly conns: Conn[];
+  readonly handlers: Map<string, Handler>;
+}
+
+export interface Answer {
+  readonly event: AnswerSeen;
+  readonly index: number;
+  readonly group: Group;
+  readonly op: Op;
+}
+
+/** One logical request. */
+export interface Op {
+  readonly opId: string;
+  readonly tenant: Tenant;
+  readonly session: SessionRec;
+  readonly k: string | undefined;
+  readonly method: string;
+  readonly params: unknown;
+  readonly index: number;
+  readonly sends: { readonly conn: string; readonly group: Group; readonly index: number }[];
+  readonly answers: Answer[];
+  info: boolean;
+  /** The largest position of an ok that was known to anybody when it was first sent. */
+  readonly floor: number;
+}
+
+/** All requests under one (session, id). */
+export interface Group {
+  readonly session: SessionRec;
+  readonly reqId: number;
+  readonly ops: Op[];
+  readonly answers: Answer[];
+}
+
+export interface MarkedEffect {
+  readonly ops: Op[];
+  readonly tasks: TaskRec[];
+  readonly revs: Set<number>;
+}
+
+export interface Tenant {
+  readonly id: string;
+  logId: string | undefined;
+  readonly entries: Entry[];
+  /** Entries up to here were there when the server crashed: the next append may replace those not durable. */
+  crashedAt: number;
+  durable: number;
+  readonly marks: Mark[];
+  readonly tasks: Map<string, TaskRec>;
+  readonly agents: Map<string, AgentRec>;
+  readonly sessions: Map<string, SessionRec>;
+  readonly tokens: Map<string, Assignment>;
+  /** Effects by the mark of their request. */
+  readonly effects: Map<string, MarkedEffect>;
+  readonly ops: Op[];
+  readonly opsByTask: Map<string, Op[]>;
+  /** Requests that revoke keys or deregister agents. */
+  readonly adminOps: Op[];
+  /** The largest position in an ok so far. */
+  okRev: number;
+  /** The server was started and has not written its opening entry here. */
+  opening: boolean;
+  readonly held: Set<TaskRec>;
+  readonly scheduled: Set<TaskRec>;
+  /** Pending tasks by what they require. */
+  readonly pending: Map<string, Set<TaskRec>>;
+}
+
+export function lastMark(tenant: Tenant): Mark | undefined {
+  return tenant.marks.at(-1);
+}
+
+/** The last mark up to a position and the first one from it on: one and the same at the end of an entry. */
+export function marksAround(tenant: Tenant, rev: number): readonly Mark[] {
+  const next = firstIndex(tenant.marks, (mark) => mark.rev >= rev);
+  const found = [tenant.marks[next]?.rev === rev ? undefined : tenant.marks[next - 1], tenant.marks[next]];
+  return found.filter((mark) => mark !== undefined);
+}
+
+/** The index of the first item that satisfies a test which, once true, stays true. */
+export function firstIndex<T>(list: readonly T[], test: (item: T) => boolean): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const item = list[middle];
+    if (item !== undefined && test(item)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+export function latest(task: TaskRec): Version {
+  const version = task.versions.at(-1);
+  if (version === undefined) throw new Error(`task ${task.id} has no version`);
+  return version;
+}
+
+/** The state of a session just before `mark`, and at its end. */
+export function attachmentsAround(session: SessionRec, mark: Mark): readonly Attachment[] {
+  const now = session.server;
+  if (now === undefined) return [];
+  if (now.since.seq !== mark.seq || session.serverBefore === undefined) return [now];
+  return [session.serverBefore, now];
+}

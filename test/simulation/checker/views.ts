@@ -1,0 +1,198 @@
+/**
+ * Takes the views that an entry changed into the records, and says what that was for tasks.
+ */
+import type { AgentView, TaskStatus, TaskView } from '../../../protocol/wire/types.ts';
+import type { EventOf, SessionObservation, TaskObservation } from './history.ts';
+import { attachmentsAround, type AgentRec, type Assignment, type Change } from './records.ts';
+import type { Mark, TaskRec, Tenant, Version } from './records.ts';
+import { effectOf, opsOn } from './request-book.ts';
+import { text } from './values.ts';
+import type { World } from './world.ts';
+
+const HELD: ReadonlySet<TaskStatus> = new Set(['offered', 'assigned', 'accepted', 'in_progress', 'paused']);
+const TERMINAL: ReadonlySet<TaskStatus> = new Set(['completed', 'failed', 'cancelled', 'timed_out']);
+
+export function isHeld(status: TaskStatus): boolean {
+  return HELD.has(status);
+}
+
+export function isTerminal(status: TaskStatus): boolean {
+  return TERMINAL.has(status);
+}
+
+/** What an agent must be able to do to get the task. A type requires itself unless requirements were given. */
+export function requirementsOf(task: TaskRec, view: TaskView): readonly string[] {
+  if (view.requirements.length > 0 || task.origin === undefined) return view.requirements;
+  const asked = (task.origin.params as { requirements?: unknown }).requirements;
+  return asked === undefined && task.origin.method === 'task.create' ? [view.type] : view.requirements;
+}
+
+export function applyViews(world: World, event: EventOf<'applied'>, mark: Mark): Change[] {
+  const tenant = world.tenant(event.tenant);
+  for (const observed of event.sessions ?? []) applySession(world, observed, mark);
+  for (const view of event.agents ?? []) applyAgent(tenant, view, mark);
+  for (const id of event.agentsGone ?? []) {
+    const agent = tenant.agents.get(id);
+    if (agent !== undefined) agent.gone = true;
+  }
+  for (const observed of event.sessions ?? []) bindAgent(tenant, observed, mark);
+  const changes: Change[] = [];
+  for (const observed of event.tasks ?? []) {
+    const change = applyTask(world, observed, mark);
+    if (change !== undefined) changes.push(change);
+  }
+  return changes;
+}
+
+function applySession(world: World, observed: SessionObservation, mark: Mark): void {
+  const tenant = world.tenant(mark.tenant);
+  const session = world.session(observed.id, tenant);
+  tenant.sessions.set(session.id, session);
+  session.agentId = observed.agentId ?? session.agentId;
+  const before = session.server;
+  const ended = observed.ended === true;
+  if (before !== undefined && before.attached === observed.attached && before.ended === ended) return;
+  const lost = before !== undefined && before.attached && !observed.attached;
+  session.serverBefore = before;
+  session.server = {
+    attached: observed.attached,
+    ended,
+    since: before !== undefined && before.attached === observed.attached ? before.since : mark,
+    byOpening: observed.attached ? false : lost ? mark.up : (before?.byOpening ?? false),
+  };
+}
+
+function bindAgent(tenant: Tenant, observed: SessionObservation, mark: Mark): void {
+  const agent = observed.agentId === undefined ? undefined : tenant.agents.get(observed.agentId);
+  const session = tenant.sessions.get(observed.id);
+  if (agent === undefined || session === undefined || agent.session === session) return;
+  const better = observed.attached || agent.session === undefined;
+  if (!better) return;
+  agent.sessionBefore = agent.session;
+  agent.session = session;
+  agent.bound = mark;
+}
+
+function applyAgent(tenant: Tenant, view: AgentView, mark: Mark): void {
+  const known = tenant.agents.get(view.id);
+  if (known !== undefined) {
+    known.before = known.view;
+    known.view = view;
+    known.changed = mark;
+    known.gone = false;
+    return;
+  }
+  const agent: AgentRec = {
+    id: view.id,
+    tenant,
+    view,
+    before: undefined,
+    changed: mark,
+    gone: false,
+    held: new Map(),
+    assignments: [],
+    stops: [],
+    session: undefined,
+    sessionBefore: undefined,
+    bound: undefined,
+  };
+  tenant.agents.set(view.id, agent);
+  for (const session of tenant.sessions.values()) {
+    if (session.agentId === view.id && session.server?.attached === true) agent.session = session;
+  }
+}
+
+function applyTask(world: World, observed: TaskObservation, mark: Mark): Change | undefined {
+  const tenant = world.tenant(mark.tenant);
+  const view = observed.task;
+  const task = tenant.tasks.get(view.id) ?? newTask(tenant, view);
+  const held = isHeld(view.status);
+  if (held ? observed.token === undefined || view.agentId === undefined : observed.token !== undefined) {
+    const what = held ? 'without token or agent' : 'with a token';
+    world.report('H', `task ${view.id} is ${view.status} ${what}`, [mark.index]);
+    if (held) return undefined;
+  }
+  const next: Version = { task: view, mark, ...(held && observed.token !== undefined && { token: observed.token }) };
+  const prev = task.versions.at(-1);
+  const current = task.current;
+  const keeps = held && current !== undefined && current.token === next.token && current.agentId === view.agentId;
+  const ended = keeps ? undefined : current;
+  if (ended !== undefined) {
+    const session = tenant.agents.get(ended.agentId)?.session;
+    const away = session === undefined || attachmentsAround(session, mark).some((state) => !state.attached);
+    ended.end = { mark, to: view, causes: [], away };
+    tenant.agents.get(ended.agentId)?.held.delete(task.id);
+    task.current = undefined;
+  }
+  const started = held && !keeps ? begin(task, next) : undefined;
+  task.versions.push(next);
+  task.excluded = observed.excluded;
+  progressOf(task, view, mark);
+  place(task, prev?.task, view);
+  return { task, observed, prev, next, ended, started };
+}
+
+function newTask(tenant: Tenant, view: TaskView): TaskRec {
+  const mark = text(view.parameters, 'mark');
+  const effect = mark === undefined ? undefined : effectOf(tenant, mark);
+  const task: TaskRec = {
+    id: view.id,
+    tenant,
+    versions: [],
+    assignments: [],
+    current: undefined,
+    ops: opsOn(tenant, view.id),
+    origin: view.retryOf === undefined ? effect?.ops[0] : undefined,
+    excluded: undefined,
+    refusedBy: new Set(),
+    unconfirmedBy: new Set(),
+    failures: [0, 0],
+  };
+  tenant.tasks.set(task.id, task);
+  if (view.retryOf === undefined) effect?.tasks.push(task);
+  return task;
+}
+
+function begin(task: TaskRec, version: Version): Assignment {
+  const { task: view, token = '', mark } = version;
+  const agent = task.tenant.agents.get(view.agentId ?? '');
+  const started: Assignment = {
+    task,
+    token,
+    agentId: view.agentId ?? '',
+    session: agent?.session?.id,
+    start: mark,
+    attempt: view.attempt,
+    status: view.status,
+    confirmed: undefined,
+    running: undefined,
+    end: undefined,
+  };
+  task.current = started;
+  task.assignments.push(started);
+  agent?.held.set(task.id, started);
+  agent?.assignments.push(started);
+  return started;
+}
+
+function progressOf(task: TaskRec, view: TaskView, mark: Mark): void {
+  const { current } = task;
+  if (current === undefined) return;
+  current.status = view.status;
+  if (view.status === 'accepted' || view.status === 'in_progress') current.confirmed ??= mark;
+  if (view.status === 'in_progress') current.running ??= mark;
+}
+
+/** Keeps the tenant's sets by status. */
+function place(task: TaskRec, prev: TaskView | undefined, next: TaskView): void {
+  const { held, scheduled, pending } = task.tenant;
+  if (prev !== undefined) pending.get(requirementsOf(task, prev).join(' '))?.delete(task);
+  held.delete(task);
+  scheduled.delete(task);
+  if (isHeld(next.status)) held.add(task);
+  if (next.status === 'scheduled') scheduled.add(task);
+  if (next.status !== 'pending') return;
+  const key = requirementsOf(task, next).join(' ');
+  const set = pending.get(key) ?? new Set();
+  pending.set(key, set.add(task));
+}
