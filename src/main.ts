@@ -5,7 +5,17 @@
  * state is whole. Stop: refuse new connections, let clients go, finish what was taken, release the files.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { LIMITS } from '../protocol/wire/limits.ts';
 import { TASK_STATUSES, type TaskStatus } from '../protocol/wire/types.ts';
@@ -140,7 +150,11 @@ class Server implements RunningServer {
     });
     this.#startJobs(node, this.#store);
     await this.#listen(node, this.#sessions);
-    this.#log.info('serving', { url: this.url, http: this.httpUrl, startMs: Math.round(systemScheduler.mono() - began) });
+    this.#log.info('serving', {
+      url: this.url,
+      http: this.httpUrl,
+      startMs: Math.round(systemScheduler.mono() - began),
+    });
   }
 
   stop(): Promise<void> {
@@ -174,7 +188,8 @@ class Server implements RunningServer {
         applied: (applied) => this.#applied(applied),
         halted: (tenant, error) => this.#log.error('tenant halted', { tenant, error }),
         snapshotDamaged: (tenant, seq, why) => this.#log.error('snapshot not usable', { tenant, seq, why }),
-        checkpointed: (tenant, outcome) => this.#log.debug('checkpoint', { tenant, outcome: Object.keys(outcome).join() }),
+        checkpointed: (tenant, outcome) =>
+          this.#log.debug('checkpoint', { tenant, outcome: Object.keys(outcome).join() }),
       },
     });
     return node;
@@ -195,7 +210,8 @@ class Server implements RunningServer {
 
   async #listen(node: Node, sessions: SessionManager): Promise<void> {
     const { host, port, httpPort, origins } = this.#config;
-    const onFault = (connection: string, fault: Error): void => this.#log.debug('connection fault', { connection, error: fault });
+    const onFault = (connection: string, fault: Error): void =>
+      this.#log.debug('connection fault', { connection, error: fault });
     const ws = await listenWs({ host, port, accept: sessions.accept, origins, onFault });
     this.#ws = ws;
     this.#http = await listenHttp({
@@ -213,7 +229,11 @@ class Server implements RunningServer {
     const shown = host.includes(':') ? `[${host}]` : host;
     this.url = `ws://${shown}:${ws.port}/v1`;
     this.httpUrl = `http://${shown}:${this.#http.port}`;
-    writeDurably(this.#addressFile(), `${JSON.stringify({ url: this.url, httpUrl: this.httpUrl, pid: process.pid })}\n`, 0o644);
+    writeDurably(
+      this.#addressFile(),
+      `${JSON.stringify({ url: this.url, httpUrl: this.httpUrl, pid: process.pid })}\n`,
+      0o644,
+    );
   }
 
   #addressFile(): string {
@@ -242,7 +262,11 @@ class Server implements RunningServer {
   #applied(applied: Applied): void {
     if (!applied.live) return;
     const { node } = this.#metrics;
-    node.appended({ commands: applied.output.commands.length, bytes: applied.entry.payload.length, ms: applied.appendMs ?? 0 });
+    node.appended({
+      commands: applied.output.commands.length,
+      bytes: applied.entry.payload.length,
+      ms: applied.appendMs ?? 0,
+    });
     node.applied(applied.applyMs);
   }
 
@@ -296,7 +320,17 @@ function packageVersion(): string {
 
 function figures(node: Node): NodeFigures {
   const tasks: { [S in TaskStatus]?: number } = {};
-  const sum = { sessions: 0, attached: 0, active: 0, offline: 0, applied: 0, queued: 0, ringPushes: 0, ringBytes: 0, dead: 0 };
+  const sum = {
+    sessions: 0,
+    attached: 0,
+    active: 0,
+    offline: 0,
+    applied: 0,
+    queued: 0,
+    ringPushes: 0,
+    ringBytes: 0,
+    dead: 0,
+  };
   for (const { tenant } of node.servings) {
     const { state, ring } = tenant.engine;
     for (const status of TASK_STATUSES) tasks[status] = (tasks[status] ?? 0) + state.taskStatus.of(status);

@@ -7,13 +7,7 @@
 
 /** Any value that a frame may carry. Maps are plain objects with string keys. */
 export type Value =
-  | null
-  | boolean
-  | number
-  | string
-  | Uint8Array
-  | readonly Value[]
-  | { readonly [key: string]: Value };
+  null | boolean | number | string | Uint8Array | readonly Value[] | { readonly [key: string]: Value };
 
 /** What may be written: a value, or a plain object of a named shape that holds only values. */
 export type Data = Value | object;
@@ -224,7 +218,12 @@ export interface TenantView {
 
 /** What a session that could not be resumed is told that it still holds, taken at WELCOME.rev. */
 export interface SessionSnapshot {
-  readonly tasks: readonly { readonly task: TaskView; readonly attempt: number; readonly token: string; readonly leaseMs: number }[];
+  readonly tasks: readonly {
+    readonly task: TaskView;
+    readonly attempt: number;
+    readonly token: string;
+    readonly leaseMs: number;
+  }[];
   readonly locks: readonly Value[];
   readonly waits: readonly { readonly requestId: string; readonly path: string }[];
   readonly subs: readonly string[];
@@ -239,13 +238,26 @@ export interface Params {
   'session.snapshot': { readonly cursor?: string };
   'agent.register': AgentShape;
   'agent.get': { readonly id: string };
-  'agent.list': { readonly status?: AgentStatus; readonly capability?: string; readonly name?: string; readonly limit?: number; readonly cursor?: string };
+  'agent.list': {
+    readonly status?: AgentStatus;
+    readonly capability?: string;
+    readonly name?: string;
+    readonly limit?: number;
+    readonly cursor?: string;
+  };
   'agent.heartbeat': Record<string, never>;
   'agent.deregister': { readonly id?: string };
   'task.create': TaskCreate;
   'task.createBatch': { readonly tasks: readonly TaskCreate[] };
   'task.get': { readonly id: string };
-  'task.list': { readonly status?: TaskStatus; readonly type?: string; readonly agentId?: string; readonly workspaceId?: string; readonly limit?: number; readonly cursor?: string };
+  'task.list': {
+    readonly status?: TaskStatus;
+    readonly type?: string;
+    readonly agentId?: string;
+    readonly workspaceId?: string;
+    readonly limit?: number;
+    readonly cursor?: string;
+  };
   'task.accept': Held;
   'task.reject': Held & { readonly reason: string };
   'task.start': Held;
@@ -260,7 +272,12 @@ export interface Params {
   'topic.subscribe': { readonly topic: string; readonly since?: number };
   'topic.unsubscribe': { readonly topic: string };
   'topic.publish': { readonly topic: string; readonly data: Value; readonly kind?: PublishKind; readonly key?: string };
-  'apiKey.create': { readonly role: Exclude<Role, 'operator'>; readonly agent?: string; readonly expiresAt?: number; readonly scopes?: readonly string[] };
+  'apiKey.create': {
+    readonly role: Exclude<Role, 'operator'>;
+    readonly agent?: string;
+    readonly expiresAt?: number;
+    readonly scopes?: readonly string[];
+  };
   'apiKey.list': { readonly limit?: number; readonly cursor?: string };
   'apiKey.revoke': { readonly id: string };
   'tenant.create': { readonly id: string };
@@ -293,7 +310,11 @@ export interface Results {
   'task.acknowledge': { readonly id: string };
   'task.retry': TaskResult;
   'deadLetter.list': Page<'tasks', TaskView>;
-  'topic.subscribe': { readonly rev: number; readonly latest?: readonly { readonly key: string; readonly data: Value }[]; readonly gap?: boolean };
+  'topic.subscribe': {
+    readonly rev: number;
+    readonly latest?: readonly { readonly key: string; readonly data: Value }[];
+    readonly gap?: boolean;
+  };
   'topic.unsubscribe': { readonly rev: number };
   'topic.publish': { readonly rev: number };
   'apiKey.create': { readonly id: string; readonly key?: string };
@@ -307,13 +328,29 @@ export type Method = keyof Params;
 
 /** Data of pushes by event name. An order to a holder has no topic; an event for watchers has one. */
 export interface PushData {
-  'task.assigned': { readonly task: TaskView; readonly attempt: number; readonly token: string; readonly leaseMs: number };
-  'task.offered': { readonly task: TaskView; readonly attempt: number; readonly token: string; readonly leaseMs: number };
+  'task.assigned': {
+    readonly task: TaskView;
+    readonly attempt: number;
+    readonly token: string;
+    readonly leaseMs: number;
+  };
+  'task.offered': {
+    readonly task: TaskView;
+    readonly attempt: number;
+    readonly token: string;
+    readonly leaseMs: number;
+  };
   'task.cancelled': { readonly id: string; readonly attempt: number; readonly token: string; readonly reason?: string };
-  'task.leaseLost': { readonly id: string; readonly attempt: number; readonly token: string; readonly reason: LeaseLostReason };
+  'task.leaseLost': {
+    readonly id: string;
+    readonly attempt: number;
+    readonly token: string;
+    readonly reason: LeaseLostReason;
+  };
 }
 
-export type LeaseLostReason = 'timeout' | 'progressTimeout' | 'deadline' | 'acceptTimeout' | 'lost' | 'replaced' | 'deregistered';
+export type LeaseLostReason =
+  'timeout' | 'progressTimeout' | 'deadline' | 'acceptTimeout' | 'lost' | 'replaced' | 'deregistered';
 
 /** Data of an event for watchers (`task.<status>` names): never parameters or outputs. */
 export interface TaskEventData {

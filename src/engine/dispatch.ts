@@ -5,7 +5,16 @@ import type { State } from './kernel/state.ts';
 import type { Timer } from './kernel/timers.ts';
 import { ENGINE_VERSION, type Reply, type SystemCommand } from './port.ts';
 import type { FollowUp } from './records.ts';
-import { graceOver, hello, sessionBye, sessionEnded, sessionExpired, sessionLost, up, type HelloDecision } from './sessions/sessions.ts';
+import {
+  graceOver,
+  hello,
+  sessionBye,
+  sessionEnded,
+  sessionExpired,
+  sessionLost,
+  up,
+  type HelloDecision,
+} from './sessions/sessions.ts';
 import {
   archive,
   attemptTimedOut,

@@ -15,14 +15,20 @@ export interface EntryStamp {
   readonly ts: number;
 }
 
-export function encodeEntry(entry: { readonly node: string; readonly random: Uint8Array; readonly commands: readonly Command[] }): Uint8Array {
+export function encodeEntry(entry: {
+  readonly node: string;
+  readonly random: Uint8Array;
+  readonly commands: readonly Command[];
+}): Uint8Array {
   return encodeValue([FORMAT, entry.node, entry.random, entry.commands.map(toWire)]);
 }
 
 function toWire(command: Command): Value {
   if (command.kind !== 'request') return [command.kind, withoutKind(command)];
   const { session, id, hash, ack, method, params, key } = command;
-  return key === undefined ? [0, session, id, hash, ack, method, params] : [0, session, id, hash, ack, method, params, key];
+  return key === undefined
+    ? [0, session, id, hash, ack, method, params]
+    : [0, session, id, hash, ack, method, params, key];
 }
 
 function withoutKind(command: SystemCommand): ValueMap {

@@ -12,8 +12,7 @@ export const ENGINE_VERSION = 1;
 export const ENGINE_VERSION_MIN = 1;
 
 export type Reply =
-  | { readonly ok: true; readonly result: Data }
-  | { readonly ok: false; readonly rejection: Rejection };
+  { readonly ok: true; readonly result: Data } | { readonly ok: false; readonly rejection: Rejection };
 
 /** Who holds a session, as recorded when it was opened. */
 export interface SessionPrincipal {

@@ -36,7 +36,9 @@ export function listTasks(s: State, filter: Params['task.list'] & { readonly dea
   const limit = filter.limit ?? LIMITS.pageDefault;
   const items: TaskView[] = [];
   let looked = 0;
-  for (const task of s.tasksById.set.descending(filter.cursor === undefined ? undefined : ({ id: filter.cursor } as TaskRecord))) {
+  for (const task of s.tasksById.set.descending(
+    filter.cursor === undefined ? undefined : ({ id: filter.cursor } as TaskRecord),
+  )) {
     looked += 1;
     if (matches(task, filter)) items.push(taskView(task));
     if (items.length === limit || looked === SCAN_MAX) return { items, next: task.id };
@@ -59,7 +61,10 @@ function page<R extends { readonly id: string }, V>(
   return { items, next: undefined };
 }
 
-function after<R extends { readonly id: string }>(set: { from(row: R): Iterable<R> } & Iterable<R>, cursor: string | undefined): Iterable<R> {
+function after<R extends { readonly id: string }>(
+  set: { from(row: R): Iterable<R> } & Iterable<R>,
+  cursor: string | undefined,
+): Iterable<R> {
   // The smallest id above the cursor is the cursor with one more code unit.
   return cursor === undefined ? set : set.from({ id: `${cursor}\0` } as R);
 }

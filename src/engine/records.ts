@@ -1,5 +1,15 @@
 /** The records that the state is made of. Immutable; absolute facts only (instants, chosen agents), never "in 5 s". */
-import type { AgentStatus, DeliveryMode, OnLost, RetryPolicy, Role, Strategy, TaskError, TaskStatus, Value } from '../../protocol/wire/types.ts';
+import type {
+  AgentStatus,
+  DeliveryMode,
+  OnLost,
+  RetryPolicy,
+  Role,
+  Strategy,
+  TaskError,
+  TaskStatus,
+  Value,
+} from '../../protocol/wire/types.ts';
 import type { SessionPrincipal } from './port.ts';
 
 type Labels = { readonly [key: string]: string };

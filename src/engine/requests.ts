@@ -10,7 +10,16 @@ import type { PreparedParams, Reply, RequestCommand } from './port.ts';
 import type { SessionRecord } from './records.ts';
 import { createTask, createTasks, retryTask } from './tasks/create.ts';
 import { cancelTask } from './tasks/control.ts';
-import { acceptTask, acknowledgeTask, completeTask, failTask, progressTask, rejectTask, releaseTask, startTask } from './tasks/hold.ts';
+import {
+  acceptTask,
+  acknowledgeTask,
+  completeTask,
+  failTask,
+  progressTask,
+  rejectTask,
+  releaseTask,
+  startTask,
+} from './tasks/hold.ts';
 import { createApiKey, revokeApiKey } from './tenants/tenants.ts';
 import { publish, subscribe, unsubscribe } from './topics/topics.ts';
 
@@ -18,7 +27,11 @@ import { publish, subscribe, unsubscribe } from './topics/topics.ts';
 type SessionMethod = Exclude<WriteMethod, 'tenant.create'>;
 
 type Deciders = {
-  readonly [M in SessionMethod]: (s: State, c: Context, call: { readonly session: SessionRecord; readonly params: PreparedParams[M] }) => Reply;
+  readonly [M in SessionMethod]: (
+    s: State,
+    c: Context,
+    call: { readonly session: SessionRecord; readonly params: PreparedParams[M] },
+  ) => Reply;
 };
 
 const DECIDERS: Deciders = {
@@ -63,13 +76,15 @@ export function runRequest(s: State, c: Context, command: RequestCommand): Answe
   if (command.id > 0) {
     const seen = s.requests.look(session.id, command.id, command.hash);
     if (seen.kind === 'known') return { kind: 'again', outcome: seen.outcome };
-    if (seen.kind === 'mismatch') return refused(rejected('IDEMPOTENCY_MISMATCH', 'This id was used for another request.'));
+    if (seen.kind === 'mismatch')
+      return refused(rejected('IDEMPOTENCY_MISMATCH', 'This id was used for another request.'));
     if (seen.kind === 'forgotten') return refused(rejected('OUTCOME_UNKNOWN'));
   }
   const byKey = command.key === undefined ? undefined : `${session.principal.id} ${command.key}`;
   if (byKey !== undefined) {
     const seen = s.requests.lookKey(byKey, command.hash);
-    if (seen.kind === 'known') return { kind: 'new', reply: seen.outcome.reply, byId: command.id > 0, byKey: undefined };
+    if (seen.kind === 'known')
+      return { kind: 'new', reply: seen.outcome.reply, byId: command.id > 0, byKey: undefined };
     if (seen.kind === 'mismatch') {
       const reply = rejected('IDEMPOTENCY_MISMATCH', 'This key was used for another request.');
       return { kind: 'new', reply, byId: command.id > 0, byKey: undefined };
@@ -82,17 +97,25 @@ function refused(reply: Reply): Answered {
   return { kind: 'new', reply, byId: false, byKey: undefined };
 }
 
-function decide(s: State, c: Context, asked: { readonly session: SessionRecord; readonly command: RequestCommand }): Reply {
+function decide(
+  s: State,
+  c: Context,
+  asked: { readonly session: SessionRecord; readonly command: RequestCommand },
+): Reply {
   const { session, command } = asked;
   const { principal } = session;
   const key = principal.keyId === undefined ? undefined : s.apiKeys.get(principal.keyId);
   if (key?.revokedAt !== undefined) return rejected('UNAUTHENTICATED', 'The credential was revoked.');
-  if (principal.expiresAt !== undefined && principal.expiresAt <= c.now) return rejected('UNAUTHENTICATED', 'The credential has expired.');
+  if (principal.expiresAt !== undefined && principal.expiresAt <= c.now)
+    return rejected('UNAUTHENTICATED', 'The credential has expired.');
   const decider = deciderOf(command.method);
   if (decider === undefined) return rejected('UNKNOWN_METHOD');
   if (!OPERATIONS[command.method].roles.includes(principal.role)) return rejected('UNAUTHORIZED');
   if (command.key !== undefined && s.requests.keyCount >= LIMITS.idempotencyKeysMax) {
-    return rejected('LIMIT_EXCEEDED', `The tenant remembers ${LIMITS.idempotencyKeysMax} idempotency keys, which is its limit.`);
+    return rejected(
+      'LIMIT_EXCEEDED',
+      `The tenant remembers ${LIMITS.idempotencyKeysMax} idempotency keys, which is its limit.`,
+    );
   }
   return decider(s, c, { session, params: command.params });
 }
@@ -100,7 +123,12 @@ function decide(s: State, c: Context, asked: { readonly session: SessionRecord; 
 /** Remembers an outcome once its command was committed. */
 export function settle(
   requests: Requests,
-  done: { readonly command: RequestCommand; readonly answered: Extract<Answered, { kind: 'new' }>; readonly now: number; readonly rev: number },
+  done: {
+    readonly command: RequestCommand;
+    readonly answered: Extract<Answered, { kind: 'new' }>;
+    readonly now: number;
+    readonly rev: number;
+  },
 ): void {
   const { command, answered } = done;
   const outcome = { hash: command.hash, rev: done.rev, reply: answered.reply };

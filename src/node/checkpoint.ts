@@ -29,7 +29,9 @@ const SLICE_MS = 3;
 const SLICE_RECORDS = 2_000;
 const KEEP = 2;
 
-export type CheckpointDone = (outcome: { readonly seq: number } | { readonly error: Error } | { readonly skipped: string }) => void;
+export type CheckpointDone = (
+  outcome: { readonly seq: number } | { readonly error: Error } | { readonly skipped: string },
+) => void;
 
 /** One checkpoint of one tenant, from archive to trim. */
 export function checkpoint(parts: CheckpointParts, done: CheckpointDone): void {
@@ -108,7 +110,11 @@ function joined(records: readonly Uint8Array[], size: number): Uint8Array {
   return chunk;
 }
 
-function write(parts: CheckpointParts, made: { readonly meta: SnapshotMeta; readonly chunks: Uint8Array[] }, done: CheckpointDone): void {
+function write(
+  parts: CheckpointParts,
+  made: { readonly meta: SnapshotMeta; readonly chunks: Uint8Array[] },
+  done: CheckpointDone,
+): void {
   const writer: SnapshotWriter = parts.snapshots.begin(parts.tenant.id, made.meta);
   const failed = (fault: LogFault): void => {
     writer.abort();
@@ -188,7 +194,7 @@ function load(parts: LoadParts, meta: SnapshotMeta, done: (engine: Engine | unde
 
 function loadChunk(engine: Engine, hasher: StateHasher, chunk: Uint8Array): void {
   const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  for (let at = 0; at < chunk.length; ) {
+  for (let at = 0; at < chunk.length;) {
     const length = view.getUint32(at);
     assert(at + 4 + length <= chunk.length, 'a record ends within its chunk');
     const bytes = chunk.subarray(at + 4, at + 4 + length);

@@ -60,7 +60,12 @@ export class Hub {
   }
 
   /** Takes the place of an older connection of the session, which is closed. */
-  attach(line: { readonly session: string; readonly attach: number; readonly delivery: Delivery; readonly rev: number }): Line {
+  attach(line: {
+    readonly session: string;
+    readonly attach: number;
+    readonly delivery: Delivery;
+    readonly rev: number;
+  }): Line {
     this.#end(line.session, 'REPLACED');
     const made: Line = {
       session: line.session,

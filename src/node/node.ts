@@ -212,7 +212,9 @@ export class Node implements NodePort {
         });
         this.#servings.set(id, serving);
         this.#waiting.set(id, [done]);
-        serving.tenant.start(loaded.chain === undefined ? { seq: loaded.seq } : { seq: loaded.seq, chain: loaded.chain });
+        serving.tenant.start(
+          loaded.chain === undefined ? { seq: loaded.seq } : { seq: loaded.seq, chain: loaded.chain },
+        );
       });
     });
   }

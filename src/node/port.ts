@@ -111,5 +111,8 @@ export interface NodePort {
   ready(): boolean;
   /** Who holds this token. The same answer for unknown and wrong. */
   authenticate(token: string): Principal | undefined;
-  hello(hello: { readonly principal: Principal; readonly body: HelloBody; readonly delivery: Delivery }, done: (outcome: HelloOutcome) => void): void;
+  hello(
+    hello: { readonly principal: Principal; readonly body: HelloBody; readonly delivery: Delivery },
+    done: (outcome: HelloOutcome) => void,
+  ): void;
 }

@@ -31,7 +31,11 @@ export class Progress {
     const { state } = this.#tenant.engine;
     const task = state.tasks.get(params.id);
     // Whatever is not plainly the current holder's is for the log to judge.
-    if (task === undefined || String(task.token) !== params.token || state.sessions.get(session)?.agentId !== task.agentId) {
+    if (
+      task === undefined ||
+      String(task.token) !== params.token ||
+      state.sessions.get(session)?.agentId !== task.agentId
+    ) {
       return undefined;
     }
     const held = this.#tasks.get(params.id);
@@ -61,6 +65,14 @@ export class Progress {
     if (newest === undefined) return;
     this.#begin(newest.params);
     const { session, params } = newest;
-    this.#tenant.submit({ kind: 'request', session, id: 0, hash: 0, ack: 0, method: 'task.progress', params: { ...params } });
+    this.#tenant.submit({
+      kind: 'request',
+      session,
+      id: 0,
+      hash: 0,
+      ack: 0,
+      method: 'task.progress',
+      params: { ...params },
+    });
   }
 }

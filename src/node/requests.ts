@@ -98,7 +98,8 @@ export class Requests {
       case 'task.retry':
         return this.#retry(caller, request, done);
       case 'topic.publish':
-        if ((request.params as Params['topic.publish']).kind === 'ephemeral') return this.#ephemeral(caller, request, done);
+        if ((request.params as Params['topic.publish']).kind === 'ephemeral')
+          return this.#ephemeral(caller, request, done);
         break;
       case 'task.progress': {
         const early = this.#progress.hold(caller.session, request);
@@ -114,7 +115,11 @@ export class Requests {
   }
 
   /** `params`: what goes into the log, if more than the client sent; the hash is always of what the client sent. */
-  #submit(caller: Caller, asked: { readonly request: RequestIn; readonly params?: Data }, done: (output: CommandOutput) => void): void {
+  #submit(
+    caller: Caller,
+    asked: { readonly request: RequestIn; readonly params?: Data },
+    done: (output: CommandOutput) => void,
+  ): void {
     const { method, id, ack, key, params, hash } = asked.request;
     const command: RequestCommand = {
       kind: 'request',
@@ -203,7 +208,9 @@ export class Requests {
       const reply = toReply(output);
       if (!reply.ok || since === undefined) return done(reply);
       const upTo = this.#parts.tenant.engine.state.subs.get(`${caller.session} ${topic}`)?.rev ?? output.rev;
-      missedOn(this.#parts, { topic, since, upTo }, (missed) => done({ ...reply, result: { ...(reply.result as object), ...missed } }));
+      missedOn(this.#parts, { topic, since, upTo }, (missed) =>
+        done({ ...reply, result: { ...(reply.result as object), ...missed } }),
+      );
     });
   }
 }

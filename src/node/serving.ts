@@ -92,7 +92,10 @@ export class Serving {
     });
   }
 
-  hello(asked: { readonly principal: Principal; readonly body: HelloBody; readonly delivery: Delivery }, done: (outcome: HelloOutcome) => void): void {
+  hello(
+    asked: { readonly principal: Principal; readonly body: HelloBody; readonly delivery: Delivery },
+    done: (outcome: HelloOutcome) => void,
+  ): void {
     const { resume } = asked.body;
     if (resume === undefined) return this.#hello(asked, undefined, done);
     const { state } = this.tenant.engine;
@@ -161,14 +164,25 @@ export class Serving {
       const { welcome, reply } = output;
       if (!reply.ok || welcome === undefined) {
         const rejection = reply.ok ? ({ code: 'INTERNAL' } as const) : reply.rejection;
-        const close = rejection.code === 'UNAUTHORIZED' ? 'FORBIDDEN' : rejection.code === 'UNAVAILABLE' ? 'UNAVAILABLE' : 'OVERLOADED';
+        const close =
+          rejection.code === 'UNAUTHORIZED'
+            ? 'FORBIDDEN'
+            : rejection.code === 'UNAVAILABLE'
+              ? 'UNAVAILABLE'
+              : 'OVERLOADED';
         return done({ kind: 'refused', close, rejection });
       }
       const line = this.hub.attach({ session: welcome.session, attach: welcome.attach, delivery, rev: welcome.rev });
       const attached = new AttachedSession({ serving: this, line, principal });
       const { attach: _, snapshot, ...told } = welcome;
       const wanted = !welcome.resumed && (body.agent !== undefined || body.resume !== undefined);
-      done({ kind: 'welcome', attached, secret, ...told, ...(wanted && snapshot !== undefined ? { snapshot } : undefined) });
+      done({
+        kind: 'welcome',
+        attached,
+        secret,
+        ...told,
+        ...(wanted && snapshot !== undefined ? { snapshot } : undefined),
+      });
     });
   }
 

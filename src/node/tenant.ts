@@ -59,7 +59,10 @@ export interface TenantOptions {
   readonly engine: Engine;
 }
 
-const UNAVAILABLE: CommandOutput = { reply: { ok: false, rejection: { code: 'UNAVAILABLE', retryAfterMs: 1_000 } }, rev: 0 };
+const UNAVAILABLE: CommandOutput = {
+  reply: { ok: false, rejection: { code: 'UNAVAILABLE', retryAfterMs: 1_000 } },
+  rev: 0,
+};
 /** Entries of one append. */
 const APPEND_ENTRIES = 32;
 /** The clock looks again at least so often, so that a jump of the wall clock is met. */
@@ -224,7 +227,13 @@ export class Tenant implements TailSink {
     this.#appliedAt = scheduler.mono();
     const applyMs = this.#appliedAt - began;
     const sentAt = this.#answer(decoded, output);
-    observer.applied({ entry, output, live: this.#live, appendMs: sentAt === undefined ? undefined : began - sentAt, applyMs });
+    observer.applied({
+      entry,
+      output,
+      live: this.#live,
+      appendMs: sentAt === undefined ? undefined : began - sentAt,
+      applyMs,
+    });
     this.#continue(output);
   }
 

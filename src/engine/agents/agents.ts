@@ -44,9 +44,7 @@ function weighted(capabilities: readonly Capability[]): readonly WeightedCapabil
     if (typeof one === 'string') byName.set(one, 1);
     else byName.set(one.name, one.weight);
   }
-  return [...byName]
-    .map(([name, weight]) => ({ name, weight }))
-    .toSorted((a, b) => byCodeUnits(a.name, b.name));
+  return [...byName].map(([name, weight]) => ({ name, weight })).toSorted((a, b) => byCodeUnits(a.name, b.name));
 }
 
 function sameCapabilities(a: readonly WeightedCapability[], b: readonly WeightedCapability[]): boolean {
@@ -54,12 +52,19 @@ function sameCapabilities(a: readonly WeightedCapability[], b: readonly Weighted
 }
 
 /** The agent that this shape names, as it stands now. */
-export function findAgent(s: State, shape: { readonly name: string; readonly instance?: string }): AgentRecord | undefined {
+export function findAgent(
+  s: State,
+  shape: { readonly name: string; readonly instance?: string },
+): AgentRecord | undefined {
   return s.agentsByName.of(`${shape.name} ${shape.instance ?? ''}`)?.first();
 }
 
 /** The agent after registration under `session`; what it holds is not touched. */
-export function described(s: State, c: Context, made: { readonly shape: AgentShape; readonly session: SessionRecord }): AgentRecord {
+export function described(
+  s: State,
+  c: Context,
+  made: { readonly shape: AgentShape; readonly session: SessionRecord },
+): AgentRecord {
   const { shape, session } = made;
   const known = findAgent(s, shape);
   const fresh = weighted(shape.capabilities);
@@ -95,7 +100,11 @@ export function mayBe(session: Pick<SessionRecord, 'principal'>, name: string): 
   return session.principal.role === 'agent' && session.principal.agent === name;
 }
 
-export function tellAgent(c: Context, agent: AgentRecord, what: 'registered' | 'online' | 'offline' | 'deregistered'): void {
+export function tellAgent(
+  c: Context,
+  agent: AgentRecord,
+  what: 'registered' | 'online' | 'offline' | 'deregistered',
+): void {
   const topic = `agent.${agent.id}`;
   const data = { id: agent.id, name: agent.name, instance: agent.instance, status: agent.status };
   c.events.push({ kind: 'pushed', event: `agent.${what}`, to: [`t:${topic}`], topic, data });
@@ -105,7 +114,11 @@ export function tellAgent(c: Context, agent: AgentRecord, what: 'registered' | '
 export function giveUp(
   s: State,
   c: Context,
-  what: { readonly agent: AgentRecord; readonly why: LossReason; readonly keep?: (task: string, token: number) => boolean },
+  what: {
+    readonly agent: AgentRecord;
+    readonly why: LossReason;
+    readonly keep?: (task: string, token: number) => boolean;
+  },
 ): void {
   for (const slot of s.assignmentsByAgent.of(what.agent.id) ?? []) {
     if (slot.state === 'stopping') {
@@ -140,7 +153,8 @@ export function bindAgent(
   const { shape, session } = bound;
   const known = findAgent(s, shape);
   const agent = described(s, c, bound);
-  const former = known?.session === undefined || known.session === session.id ? undefined : s.sessions.get(known.session);
+  const former =
+    known?.session === undefined || known.session === session.id ? undefined : s.sessions.get(known.session);
   if (former !== undefined) removeSession(s, c, { session: former, why: 'replaced' });
   c.events.push({ kind: 'agentChanged', record: agent });
   if (known !== undefined && known.session !== session.id) {

@@ -21,9 +21,7 @@ export interface StrategyRow {
 
 /** Load is active/capacity, compared exactly; among equals whoever has waited longest. */
 function byLoad(a: AgentRecord, b: AgentRecord): number {
-  return (
-    a.active * b.capacity - b.active * a.capacity || a.lastToken - b.lastToken || byCodeUnits(a.id, b.id)
-  );
+  return a.active * b.capacity - b.active * a.capacity || a.lastToken - b.lastToken || byCodeUnits(a.id, b.id);
 }
 
 export const STRATEGIES: { readonly [S in Strategy]: StrategyRow } = {

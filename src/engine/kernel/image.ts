@@ -14,7 +14,17 @@ import type { KeyOutcome, RequestImage } from './requests.ts';
 import type { Counters, State } from './state.ts';
 import type { Table } from './table.ts';
 
-const TABLES = ['tasks', 'assignments', 'agents', 'sessions', 'subs', 'latest', 'apiKeys', 'tenants', 'timers'] as const;
+const TABLES = [
+  'tasks',
+  'assignments',
+  'agents',
+  'sessions',
+  'subs',
+  'latest',
+  'apiKeys',
+  'tenants',
+  'timers',
+] as const;
 type TableName = (typeof TABLES)[number];
 
 /** A record of an image: the section that it belongs to and its value. */

@@ -68,7 +68,8 @@ export class PushRing {
       if (lane === undefined) this.#lanes.set(audience, { pushes: [push], head: 0 });
       else lane.pushes.push(push);
     }
-    while (this.size > this.#options.pushesMax || (this.#bytes > this.#options.bytesMax && this.size > 1)) this.#evict();
+    while (this.size > this.#options.pushesMax || (this.#bytes > this.#options.bytesMax && this.size > 1))
+      this.#evict();
   }
 
   /** Pushes for any of the audiences with rev > after, ascending, at most `limit`. */

@@ -6,7 +6,11 @@ import type { SessionEnd } from '../port.ts';
 import type { SessionRecord } from '../records.ts';
 
 /** Removes the session and its subscriptions; what its agent holds is the caller's business. */
-export function removeSession(s: State, c: Context, gone: { readonly session: SessionRecord; readonly why: SessionEnd }): void {
+export function removeSession(
+  s: State,
+  c: Context,
+  gone: { readonly session: SessionRecord; readonly why: SessionEnd },
+): void {
   const { session } = gone;
   for (const sub of s.subsBySession.of(session.id) ?? []) c.events.push({ kind: 'unsubscribed', key: sub.key });
   c.events.push(
@@ -20,7 +24,11 @@ export function removeSession(s: State, c: Context, gone: { readonly session: Se
 }
 
 /** The connection is gone: the grace begins, in live time. */
-export function loseSession(s: State, c: Context, lost: { readonly session: SessionRecord; readonly graceMs: number }): void {
+export function loseSession(
+  s: State,
+  c: Context,
+  lost: { readonly session: SessionRecord; readonly graceMs: number },
+): void {
   const { session } = lost;
   c.events.push(
     { kind: 'sessionChanged', record: { ...session, attached: false, graceOver: false } },

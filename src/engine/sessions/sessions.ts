@@ -27,7 +27,10 @@ type Resumable =
   | { readonly kind: 'foreign' }
   | { readonly kind: 'no'; readonly reason: 'expired' | 'gap' | 'epoch' | 'auth'; readonly proven?: SessionRecord };
 
-function resumable(s: State, hello: HelloCommand & { readonly resume: NonNullable<HelloCommand['resume']> }): Resumable {
+function resumable(
+  s: State,
+  hello: HelloCommand & { readonly resume: NonNullable<HelloCommand['resume']> },
+): Resumable {
   const { resume, principal } = hello;
   const session = s.sessions.get(resume.session);
   if (session === undefined) return { kind: 'no', reason: 'expired' };
@@ -84,7 +87,9 @@ function resumeSession(
   const agent = before.agentId === undefined ? undefined : s.agents.get(before.agentId);
   if (agent?.session === before.id) {
     const same = shape !== undefined && findAgent(s, shape)?.id === agent.id;
-    const record = same ? described(s, c, { shape, session }) : { ...agent, attached: true, status: 'active' as const, lastSeenAt: c.now, rev: s.rev };
+    const record = same
+      ? described(s, c, { shape, session })
+      : { ...agent, attached: true, status: 'active' as const, lastSeenAt: c.now, rev: s.rev };
     c.events.push({ kind: 'agentChanged', record });
     resumeTimers(s, c, record);
     if (before.graceOver) tellAgent(c, record, 'online');
@@ -159,10 +164,21 @@ function endProven(
 }
 
 /** The agent of an ending session goes offline and gives up everything it holds. */
-export function partAgent(s: State, c: Context, parted: { readonly session: SessionRecord; readonly why: 'released' | 'revoked' | 'lost' }): void {
+export function partAgent(
+  s: State,
+  c: Context,
+  parted: { readonly session: SessionRecord; readonly why: 'released' | 'revoked' | 'lost' },
+): void {
   const agent = parted.session.agentId === undefined ? undefined : s.agents.get(parted.session.agentId);
   if (agent === undefined || agent.session !== parted.session.id) return;
-  const record = { ...agent, session: undefined, attached: false, status: 'offline' as const, lastSeenAt: c.now, rev: s.rev };
+  const record = {
+    ...agent,
+    session: undefined,
+    attached: false,
+    status: 'offline' as const,
+    lastSeenAt: c.now,
+    rev: s.rev,
+  };
   c.events.push({ kind: 'agentChanged', record });
   giveUp(s, c, { agent, why: parted.why });
   if (agent.status !== 'offline') tellAgent(c, record, 'offline');
@@ -174,7 +190,11 @@ export function sessionLost(s: State, c: Context, lost: { readonly session: stri
   loseSession(s, c, { session, graceMs: LIMITS.leaseMs });
 }
 
-export function sessionBye(s: State, c: Context, bye: { readonly session: string; readonly attach: number; readonly requeue: boolean }): void {
+export function sessionBye(
+  s: State,
+  c: Context,
+  bye: { readonly session: string; readonly attach: number; readonly requeue: boolean },
+): void {
   const session = s.sessions.get(bye.session);
   if (session === undefined || session.attach !== bye.attach) return;
   if (!bye.requeue) {

@@ -50,10 +50,17 @@ export function loseTask(s: State, c: Context, work: Extract<FollowUp, { kind: '
   lose(s, c, { task, why: work.why });
 }
 
-function overdue(s: State, c: Context, late: { readonly task: TaskRecord; readonly reason: LeaseLostReason; readonly code: string }): void {
+function overdue(
+  s: State,
+  c: Context,
+  late: { readonly task: TaskRecord; readonly reason: LeaseLostReason; readonly code: string },
+): void {
   if (!isHeld(late.task.status)) return;
   letGo(s, c, { task: late.task, slot: 'stop', stop: { control: 'leaseLost', reason: late.reason } });
-  const message = late.reason === 'timeout' ? 'The attempt took longer than timeoutMs.' : 'The attempt showed no progress for progressTimeoutMs.';
+  const message =
+    late.reason === 'timeout'
+      ? 'The attempt took longer than timeoutMs.'
+      : 'The attempt showed no progress for progressTimeoutMs.';
   failAttempt(s, c, { task: late.task, error: { code: late.code, message }, end: 'timed_out', retryable: true });
 }
 

@@ -22,7 +22,10 @@ function guard(s: State, call: Call, from: readonly TaskStatus[]): Guarded {
   const task = s.tasks.get(call.params.id);
   if (task === undefined) return { ok: false, reply: rejected('TASK_NOT_FOUND') };
   if (!speaksFor(s, call.session, task.agentId)) {
-    return { ok: false, reply: String(task.token) === call.params.token ? rejected('UNAUTHORIZED') : rejected('STALE_TOKEN') };
+    return {
+      ok: false,
+      reply: String(task.token) === call.params.token ? rejected('UNAUTHORIZED') : rejected('STALE_TOKEN'),
+    };
   }
   if (String(task.token) !== call.params.token) return { ok: false, reply: rejected('STALE_TOKEN') };
   if (!from.includes(task.status)) {

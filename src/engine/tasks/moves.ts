@@ -79,7 +79,8 @@ export interface LetGo {
 export function letGo(s: State, c: Context, what: LetGo): void {
   const { task } = what;
   const held = s.assignments.get(task.id);
-  for (const timer of ['accept', 'timeout', 'progress'] as const) c.events.push({ kind: 'timerCleared', timer, entity: task.id });
+  for (const timer of ['accept', 'timeout', 'progress'] as const)
+    c.events.push({ kind: 'timerCleared', timer, entity: task.id });
   if (held === undefined) return;
   c.events.push({ kind: 'slotFreed', key: held.key, agent: held.agent });
   if (what.slot === 'stop' && what.stop !== undefined) {
@@ -102,7 +103,11 @@ export function letGo(s: State, c: Context, what: LetGo): void {
 }
 
 /** Brings a task to a terminal status. */
-export function finish(s: State, c: Context, end: { readonly task: TaskRecord; readonly change: Change; readonly reason?: string }): TaskRecord {
+export function finish(
+  s: State,
+  c: Context,
+  end: { readonly task: TaskRecord; readonly change: Change; readonly reason?: string },
+): TaskRecord {
   const task = changed(s, c, end.task, { ...end.change, finishedAt: c.now, runAt: undefined });
   assert(isTerminal(task.status), 'finishing needs a terminal status');
   c.events.push(
@@ -115,7 +120,11 @@ export function finish(s: State, c: Context, end: { readonly task: TaskRecord; r
 }
 
 /** Back to pending, to be placed in this entry. */
-export function requeue(s: State, c: Context, back: { readonly task: TaskRecord; readonly change?: Change; readonly reason: string }): TaskRecord {
+export function requeue(
+  s: State,
+  c: Context,
+  back: { readonly task: TaskRecord; readonly change?: Change; readonly reason: string },
+): TaskRecord {
   const task = changed(s, c, back.task, { ...back.change, status: 'pending', agentId: undefined, runAt: undefined });
   c.events.push({ kind: 'taskChanged', record: task }, { kind: 'followed', work: { kind: 'place', task: task.id } });
   tell(c, task, 'requeued', back.reason);
@@ -123,9 +132,21 @@ export function requeue(s: State, c: Context, back: { readonly task: TaskRecord;
 }
 
 /** To scheduled until `runAt`, then pending. */
-export function postpone(s: State, c: Context, later: { readonly task: TaskRecord; readonly change?: Change; readonly runAt: number; readonly reason: string }): TaskRecord {
-  const task = changed(s, c, later.task, { ...later.change, status: 'scheduled', agentId: undefined, runAt: later.runAt });
-  c.events.push({ kind: 'taskChanged', record: task }, { kind: 'timerSet', timer: 'run', entity: task.id, due: later.runAt });
+export function postpone(
+  s: State,
+  c: Context,
+  later: { readonly task: TaskRecord; readonly change?: Change; readonly runAt: number; readonly reason: string },
+): TaskRecord {
+  const task = changed(s, c, later.task, {
+    ...later.change,
+    status: 'scheduled',
+    agentId: undefined,
+    runAt: later.runAt,
+  });
+  c.events.push(
+    { kind: 'taskChanged', record: task },
+    { kind: 'timerSet', timer: 'run', entity: task.id, due: later.runAt },
+  );
   tell(c, task, 'retrying', later.reason);
   return task;
 }
@@ -143,7 +164,12 @@ export function backoff(task: TaskRecord, failures: number, below: (n: number) =
 export function failAttempt(
   s: State,
   c: Context,
-  failed: { readonly task: TaskRecord; readonly error: TaskError; readonly end: 'failed' | 'timed_out'; readonly retryable: boolean },
+  failed: {
+    readonly task: TaskRecord;
+    readonly error: TaskError;
+    readonly end: 'failed' | 'timed_out';
+    readonly retryable: boolean;
+  },
 ): TaskRecord {
   const failures = failed.task.failures + 1;
   const change = { failures, error: failed.error };
@@ -160,7 +186,11 @@ export function lose(s: State, c: Context, lost: { readonly task: TaskRecord; re
   assert(isHeld(task.status), 'only a held task is lost');
   const agent = task.agentId === undefined ? undefined : s.agents.get(task.agentId);
   const comesBack = why === 'lost' && agent?.session !== undefined;
-  letGo(s, c, comesBack ? { task, slot: 'stop', stop: { control: 'leaseLost', reason: 'lost' } } : { task, slot: 'free' });
+  letGo(
+    s,
+    c,
+    comesBack ? { task, slot: 'stop', stop: { control: 'leaseLost', reason: 'lost' } } : { task, slot: 'free' },
+  );
   const losses = task.losses + 1;
   if (agent?.onLost === 'fail' && (why === 'lost' || why === 'replaced')) {
     const error = { code: 'AGENT_LOST', message: 'The agent was lost and asked that its tasks fail then.' };

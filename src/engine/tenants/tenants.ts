@@ -58,7 +58,11 @@ export const revokeApiKey: Decide<Params['apiKey.revoke']> = (s, c, { params }) 
 };
 
 /** The node installs a key that it drew: the first one of a data directory or of a tenant. Again changes nothing. */
-export function installKey(s: State, c: Context, key: { readonly id: string; readonly secretHash: string; readonly role: Role }): Reply {
+export function installKey(
+  s: State,
+  c: Context,
+  key: { readonly id: string; readonly secretHash: string; readonly role: Role },
+): Reply {
   if (s.apiKeys.get(key.id) !== undefined) return accepted({ id: key.id });
   const record: ApiKeyRecord = {
     id: key.id,
@@ -78,7 +82,8 @@ export function installKey(s: State, c: Context, key: { readonly id: string; rea
 export function createTenant(s: State, c: Context, command: Extract<SystemCommand, { kind: 'tenant.create' }>): Reply {
   const known = s.tenants.get(command.id);
   if (known?.dedupe === command.dedupe) return accepted({ tenant: tenantView(known) });
-  if (known !== undefined || BUILT_IN.includes(command.id)) return rejected('ALREADY_EXISTS', 'A tenant of this id exists.');
+  if (known !== undefined || BUILT_IN.includes(command.id))
+    return rejected('ALREADY_EXISTS', 'A tenant of this id exists.');
   if (s.tenants.size >= LIMITS.tenantsMax) {
     return rejected('LIMIT_EXCEEDED', `The server has ${s.tenants.size} tenants, which is its limit.`);
   }
