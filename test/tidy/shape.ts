@@ -75,7 +75,11 @@ const STATE: readonly (readonly [RegExp, string])[] = [
     /^\s*(?:export\s+)?const\s+[\w$]+(?:\s*:(?!\s*Readonly)[^=]+?)?\s*=\s*new\s+(?:Map|Set|WeakMap|WeakSet|Array|Uint8Array|Float64Array|BigUint64Array|DataView)\b/gm,
     'can change: annotate it ReadonlyMap or ReadonlySet, or let an object own it',
   ],
-  [/^\s*(?:export\s+)?const\s+[\w$]+[^=;]*=\s*(?:\[\s*\]|\{\s*\})\s*;/gm, 'is empty, so it is there to be filled'],
+  [
+    /^\s*(?:export\s+)?const\s+[\w$]+(?:\s*:(?!\s*readonly)[^=;]+?)?\s*=\s*\[\s*\]\s*;/gm,
+    'is empty, so it is there to be filled',
+  ],
+  [/^\s*(?:export\s+)?const\s+[\w$]+\s*=\s*\{\s*\}\s*;/gm, 'is empty, so it is there to be filled'],
 ];
 
 /** Nothing lives outside what main.ts constructs. */
@@ -96,23 +100,31 @@ export function checkState(sources: readonly Source[]): Problem[] {
   return problems;
 }
 
-export function castsOf(sources: readonly Source[]): { readonly casts: number; readonly lines: number } {
-  let casts = 0;
+/** Casts by file, and the lines that they stand among. */
+export function castsOf(sources: readonly Source[]): {
+  readonly files: ReadonlyMap<string, number>;
+  readonly lines: number;
+} {
+  const files = new Map<string, number>();
   let lines = 0;
   for (const source of sources.filter(inProduct)) {
     lines += source.text.split('\n').length - 1;
     const body = source.code
       .replace(/^\s*(?:import|export)\b[^;]*?\bfrom\b[^;]*;/gm, '')
       .replace(/\bexport\s*(?:type\s*)?\{[^}]*\}/g, '');
-    casts += [...body.matchAll(/[\w)\]}'"`]\s+as\s+(?!const\b)/g)].length;
+    const casts = [...body.matchAll(/[\w)\]}'"`]\s+as\s+(?!const\b)/g)].length;
+    if (casts > 0) files.set(source.path, casts);
   }
-  return { casts, lines };
+  return { files, lines };
 }
 
 export function checkCasts(sources: readonly Source[]): Problem[] {
-  const { casts, lines } = castsOf(sources);
+  const { files, lines } = castsOf(sources);
+  const casts = [...files.values()].reduce((sum, count) => sum + count, 0);
   const most = Math.max(1, Math.floor((lines * CASTS_PER_THOUSAND) / 1_000));
   if (casts <= most) return [];
-  const cure = `${casts} casts in ${lines} lines, ${most} are the most: decode at the edge, narrow by a guard, use must().`;
+  const worst = [...files].sort(([, a], [, b]) => b - a).slice(0, 12);
+  const where = worst.map(([path, count]) => `${path} ${count}`).join(', ');
+  const cure = `${casts} casts in ${lines} lines, ${most} are the most: decode at the edge, narrow by a guard, use must(). ${where}`;
   return [{ rule: 'casts', path: 'src', line: 1, cure }];
 }

@@ -166,7 +166,7 @@ const NOT_A_FUNCTION =
   /^(?:\}\s*)?(?:else\s+)?(?:if|for|while|switch|catch|class|interface|namespace|module|with|type)\b|^(?:export\s+)?(?:default\s+)?(?:abstract\s+)?(?:class|interface|type)\b/;
 
 function isFunctionHeader(header: string): boolean {
-  if (/=>$/.test(header) || /\bfunction\b/.test(header)) return true;
+  if (header.endsWith('=>') || /\bfunction\b/.test(header)) return true;
   if (NOT_A_FUNCTION.test(header) || /=$|[:([,]$|\breturn$/.test(header)) return false;
   return /^(?:[\w$#]+\s+)*[#\w$[\].]+\s*(?:<[^(]*>)?\([^]*\)(?:\s*:[^]*)?$/.test(header);
 }

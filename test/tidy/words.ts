@@ -1,4 +1,5 @@
 /** Words that do not belong in a folder, each with what to use instead. */
+import { CLIENT_ON_NODE } from './imports.ts';
 import { lineAt, type Problem, type Source } from './source.ts';
 
 interface Ban {
@@ -13,7 +14,7 @@ interface Ban {
 
 /** Folders that the simulator runs in one thread under a clock of its own. */
 const SIMULATED = ['src/engine/', 'src/node/', 'src/session/', 'src/access/', 'src/client/', 'src/jobs/'];
-const ON_NODE = ['src/client/node.ts', 'src/client/node/'];
+const ON_NODE: readonly string[] = [...CLIENT_ON_NODE, 'src/client/web/'];
 const TAKE_SCHEDULER = 'Take it from the Scheduler port (src/base/scheduler.ts).';
 
 export const BANS: readonly Ban[] = [
