@@ -14,15 +14,8 @@ import { assert } from '../base/assert.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { NodePort } from '../node/port.ts';
 import { Flusher } from './flusher.ts';
-import {
-  NO_GUARD,
-  NO_LOG,
-  NO_METRICS,
-  type EndReason,
-  type SessionGuard,
-  type SessionLog,
-  type SessionMetrics,
-} from './observer.ts';
+import type { EdgeMetrics, Log } from '../telemetry/port.ts';
+import { NO_GUARD, NO_LOG, NO_METRICS, type EndReason, type SessionGuard } from './observer.ts';
 import type { Accept, Connection, ConnectionHandler } from './port.ts';
 import { Session, type SessionHost, type SessionInfo } from './session.ts';
 
@@ -30,8 +23,8 @@ export interface SessionManagerOptions {
   readonly node: NodePort;
   readonly scheduler: Scheduler;
   readonly guard?: SessionGuard;
-  readonly metrics?: SessionMetrics;
-  readonly log?: SessionLog;
+  readonly metrics?: EdgeMetrics;
+  readonly log?: Log;
   readonly connectionsMax?: number;
   /** How long clients have to leave when the node stops. */
   readonly drainMs?: number;

@@ -2,35 +2,11 @@
  * What a session tells the outside about itself, and what it asks of access control. All are optional: a session
  * without them behaves the same, unseen.
  */
-import type { CloseName, ErrorCode } from '../../protocol/wire/codes.ts';
-import type { Method } from '../../protocol/wire/types.ts';
+import type { CloseName } from '../../protocol/wire/codes.ts';
+import type { EdgeMetrics, Log } from '../telemetry/port.ts';
 
 /** Why a connection ended: a close of ours, or the peer's (or the network's). */
 export type EndReason = CloseName | 'peer';
-
-export interface SessionMetrics {
-  connectionOpened(): void;
-  connectionClosed(reason: EndReason): void;
-  received(frames: number, bytes: number): void;
-  sent(frames: number, bytes: number): void;
-  /** One answered request; `code` undefined: it succeeded. */
-  operation(method: Method, outcome: { readonly code: ErrorCode | undefined; readonly ms: number }): void;
-  /** A frame that never became a request. */
-  fault(code: ErrorCode): void;
-  /** Latest or ephemeral pushes that made room for newer ones. */
-  dropped(count: number): void;
-  /** A slow reader's queue is full: it will be caught up. */
-  refused(): void;
-}
-
-export interface SessionLog {
-  debug(event: string, fields: LogFields): void;
-  info(event: string, fields: LogFields): void;
-  warn(event: string, fields: LogFields): void;
-  error(event: string, fields: LogFields): void;
-}
-
-export type LogFields = { readonly [name: string]: string | number | boolean | undefined | Error };
 
 /** Slows down whoever guesses credentials. */
 export interface SessionGuard {
@@ -40,7 +16,7 @@ export interface SessionGuard {
 
 function nothing(): void {}
 
-export const NO_METRICS: SessionMetrics = {
+export const NO_METRICS: EdgeMetrics = {
   connectionOpened: nothing,
   connectionClosed: nothing,
   received: nothing,
@@ -51,6 +27,6 @@ export const NO_METRICS: SessionMetrics = {
   refused: nothing,
 };
 
-export const NO_LOG: SessionLog = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+export const NO_LOG: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
 export const NO_GUARD: SessionGuard = { failed: () => 0 };

@@ -18,14 +18,14 @@ import type { Frame, Meta, Method, Value } from '../../protocol/wire/types.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { Attached, Reply, RequestIn } from '../node/port.ts';
 import { errorFrame, resultFrame } from './frames.ts';
-import type { SessionMetrics } from './observer.ts';
+import type { EdgeMetrics } from '../telemetry/port.ts';
 
 /** What becomes of a frame: handed on, refused, or so malformed that it counts as a fault of the protocol. */
 export type Taken = 'asked' | 'refused' | 'fault';
 
 export interface RequestsHost {
   readonly scheduler: Scheduler;
-  readonly metrics: SessionMetrics;
+  readonly metrics: EdgeMetrics;
   /** Answers that wait to be written. */
   readonly waiting: { readonly answers: number; readonly answerBytes: number };
   /** False once the connection can carry no answer. */

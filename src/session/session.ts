@@ -31,7 +31,8 @@ import type { Flusher } from './flusher.ts';
 import { errorFrame, goawayFrame, noticeFrame, pingFrame, pongFrame, welcomeFrame } from './frames.ts';
 import { checkHello, welcomeBody, type HelloContext, type Refusal } from './hello.ts';
 import { Liveness } from './liveness.ts';
-import type { EndReason, SessionLog, SessionMetrics } from './observer.ts';
+import type { EdgeMetrics, Log } from '../telemetry/port.ts';
+import type { EndReason } from './observer.ts';
 import type { Outbound } from './outbound.ts';
 import type { Connection, ConnectionHandler } from './port.ts';
 import { Expiry, checkReauth } from './expiry.ts';
@@ -43,8 +44,8 @@ import { Writer, type WriterOwner } from './writer.ts';
 export interface SessionHost extends Omit<HelloContext, 'remote'> {
   readonly scheduler: Scheduler;
   readonly flusher: Flusher;
-  readonly metrics: SessionMetrics;
-  readonly log: SessionLog;
+  readonly metrics: EdgeMetrics;
+  readonly log: Log;
   /** The connection is gone; called once. */
   ended(session: Session, reason: EndReason): void;
 }
@@ -79,7 +80,7 @@ const HELLO_LIMITS = { ...CLIENT_FRAME_LIMITS, messageBytes: LIMITS.helloBytes }
 export class Session implements ConnectionHandler, Delivery, RequestsHost, WriterOwner {
   readonly connection: Connection;
   readonly scheduler: Scheduler;
-  readonly metrics: SessionMetrics;
+  readonly metrics: EdgeMetrics;
   readonly #host: SessionHost;
   readonly #writer: Writer;
   readonly #requests: Requests;

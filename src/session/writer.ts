@@ -13,7 +13,7 @@ import type { Scheduler } from '../base/scheduler.ts';
 import type { OutPush } from '../node/port.ts';
 import type { Flushable, Flusher } from './flusher.ts';
 import { closingFrame, errorFrame, noticeFrame } from './frames.ts';
-import type { SessionMetrics } from './observer.ts';
+import type { EdgeMetrics } from '../telemetry/port.ts';
 import { Outbound } from './outbound.ts';
 import type { Connection } from './port.ts';
 
@@ -21,7 +21,7 @@ export interface WriterOptions {
   readonly connection: Connection;
   readonly scheduler: Scheduler;
   readonly flusher: Flusher;
-  readonly metrics: SessionMetrics;
+  readonly metrics: EdgeMetrics;
   readonly owner: WriterOwner;
 }
 

@@ -368,14 +368,24 @@ describe('requests', () => {
     attached.reply({ ok: true, rev: 5, result: { agents: [] } });
     attached.reply();
     attached.reply({ ok: false, rejection: { code: 'UNAVAILABLE' } });
-    attached.reply({ ok: false, rejection: { code: 'LIMIT_EXCEEDED', message: 'full', retryAfterMs: 5, details: { n: 1 } } });
+    attached.reply({
+      ok: false,
+      rejection: { code: 'LIMIT_EXCEEDED', message: 'full', retryAfterMs: 5, details: { n: 1 } },
+    });
     scheduler.settle();
     expect(connection.frames()).toEqual([
       { op: Op.RESULT, id: 7, body: { rev: 5, r: { agents: [] } } },
       {
         op: Op.ERROR,
         id: 9,
-        body: { code: 'LIMIT_EXCEEDED', type: 'quota', message: 'full', retryable: false, retryAfterMs: 5, details: { n: 1 } },
+        body: {
+          code: 'LIMIT_EXCEEDED',
+          type: 'quota',
+          message: 'full',
+          retryable: false,
+          retryAfterMs: 5,
+          details: { n: 1 },
+        },
       },
     ]);
     expect(connection.written.length, 'one message for the turn, after the welcome').toBe(2);
@@ -384,15 +394,27 @@ describe('requests', () => {
   const refusals: readonly { readonly name: string; readonly bytes: Uint8Array; readonly code: string }[] = [
     { name: 'unknown method', bytes: request(1, { m: 'task.explode' }), code: 'UNKNOWN_METHOD' },
     { name: 'a method of Object', bytes: request(1, { m: 'toString' }), code: 'UNKNOWN_METHOD' },
-    { name: 'params of the wrong shape', bytes: request(1, { m: 'task.create', p: { type: 5 } }), code: 'INVALID_PARAMS' },
+    {
+      name: 'params of the wrong shape',
+      bytes: request(1, { m: 'task.create', p: { type: 5 } }),
+      code: 'INVALID_PARAMS',
+    },
     { name: 'no params', bytes: request(1, { m: 'task.create' }), code: 'INVALID_PARAMS' },
     { name: 'a deadline that is over', bytes: request(1, { m: 'agent.list', meta: { dl: 0 } }), code: 'CANCELLED' },
     { name: 'params that are no map', bytes: request(1, { m: 'agent.list', p: [] }), code: 'INVALID_FRAME' },
     { name: 'no method', bytes: frame(Op.REQUEST, 1, { p: {} }), code: 'INVALID_FRAME' },
     { name: 'an empty key', bytes: request(1, { m: 'agent.list', meta: { k: '' } }), code: 'INVALID_FRAME' },
-    { name: 'a key too long', bytes: request(1, { m: 'agent.list', meta: { k: 'é'.repeat(33) } }), code: 'INVALID_FRAME' },
+    {
+      name: 'a key too long',
+      bytes: request(1, { m: 'agent.list', meta: { k: 'é'.repeat(33) } }),
+      code: 'INVALID_FRAME',
+    },
     { name: 'an ack that is none', bytes: request(1, { m: 'agent.list', meta: { ack: 1.5 } }), code: 'INVALID_FRAME' },
-    { name: 'an endless trace', bytes: request(1, { m: 'agent.list', meta: { tp: 'x'.repeat(129) } }), code: 'INVALID_FRAME' },
+    {
+      name: 'an endless trace',
+      bytes: request(1, { m: 'agent.list', meta: { tp: 'x'.repeat(129) } }),
+      code: 'INVALID_FRAME',
+    },
   ];
   test.each(refusals)('refused: $name', ({ bytes, code }) => {
     const { connection, handler, attached, scheduler } = openRig();
@@ -424,7 +446,9 @@ describe('requests', () => {
     const { connection, handler, scheduler } = openRig();
     for (let i = 1; i < LIMITS.protocolErrorsMax; i += 1) handler.message(frame(99, i));
     scheduler.settle();
-    expect(told(connection.frames())).toEqual(Array.from({ length: LIMITS.protocolErrorsMax - 1 }, () => 'ERROR INVALID_FRAME'));
+    expect(told(connection.frames())).toEqual(
+      Array.from({ length: LIMITS.protocolErrorsMax - 1 }, () => 'ERROR INVALID_FRAME'),
+    );
     handler.message(frame(99, 50));
     expectClosed(connection, 'PROTOCOL_ERROR');
   });
@@ -444,7 +468,9 @@ describe('requests', () => {
     expect(attached.requests.length).toBe(LIMITS.inFlight);
     handler.message(anyRequest(LIMITS.inFlight + 1));
     scheduler.settle();
-    expect(connection.frames()).toMatchObject([{ op: Op.ERROR, id: LIMITS.inFlight + 1, body: { code: 'RATE_LIMIT_EXCEEDED', retryable: true } }]);
+    expect(connection.frames()).toMatchObject([
+      { op: Op.ERROR, id: LIMITS.inFlight + 1, body: { code: 'RATE_LIMIT_EXCEEDED', retryable: true } },
+    ]);
     attached.reply();
     handler.message(anyRequest(LIMITS.inFlight + 2));
     expect(attached.requests.length, 'the answer waits still').toBe(LIMITS.inFlight - 1);
@@ -468,7 +494,9 @@ describe('requests', () => {
     connection.reading = true;
     handler.drain();
     const frames = connection.frames();
-    expect(frames.filter((one) => one.op === Op.RESULT).map((one) => one.id)).toEqual(Array.from({ length: LIMITS.inFlight }, (_, i) => i + 1));
+    expect(frames.filter((one) => one.op === Op.RESULT).map((one) => one.id)).toEqual(
+      Array.from({ length: LIMITS.inFlight }, (_, i) => i + 1),
+    );
     expect(frames.at(-1)).toMatchObject({ op: Op.ERROR, id: 1_000, body: { code: 'RATE_LIMIT_EXCEEDED' } });
   });
 
@@ -503,7 +531,10 @@ describe('requests', () => {
     expect(results.length * 200_000).toBeGreaterThan(LIMITS.answerBytes - 200_000);
     expect(results.length * 200_000).toBeLessThan(LIMITS.answerBytes + 400_000);
     expect(frames.length).toBe(101);
-    expect(frames.find((one) => one.op === Op.ERROR)?.body).toMatchObject({ code: 'RATE_LIMIT_EXCEEDED', retryable: true });
+    expect(frames.find((one) => one.op === Op.ERROR)?.body).toMatchObject({
+      code: 'RATE_LIMIT_EXCEEDED',
+      retryable: true,
+    });
   });
 
   test('a reply that comes after the end is dropped', () => {
@@ -609,7 +640,10 @@ describe('endings', () => {
       node.tokens.set('otherKey', { ...MEMBER, keyId: 'k9' });
       handler.message(frame(Op.REAUTH, 0, { token }));
       scheduler.settle();
-      if (verdict === 'renewed') expect(connection.frames()).toMatchObject([{ op: Op.NOTICE, body: { kind: 'authRenewed', expiresAt: renewed.expiresAt } }]);
+      if (verdict === 'renewed')
+        expect(connection.frames()).toMatchObject([
+          { op: Op.NOTICE, body: { kind: 'authRenewed', expiresAt: renewed.expiresAt } },
+        ]);
       else if (verdict === 'kept') expect(told(connection.frames())).toEqual(['ERROR UNAUTHORIZED']);
       else {
         expectClosed(connection, verdict);

@@ -225,7 +225,8 @@ describe('a reader that is slow', () => {
     const { connection, handler, scheduler } = openRig();
     connection.reading = false;
     connection.held = LIMITS.socketBytes;
-    for (let i = 0; i <= LIMITS.controlFrames && connection.closes.length === 0; i += 1) handler.message(frame(Op.PING));
+    for (let i = 0; i <= LIMITS.controlFrames && connection.closes.length === 0; i += 1)
+      handler.message(frame(Op.PING));
     scheduler.settle();
     expectClosed(connection, 'SLOW');
   });

@@ -205,7 +205,10 @@ export function rig(options: Partial<SessionManagerOptions> = {}): Rig {
 }
 
 /** A rig whose session is open and whose WELCOME was written. */
-export function openRig(token = 'member', options: Partial<SessionManagerOptions> = {}): Rig & { attached: FakeAttached } {
+export function openRig(
+  token = 'member',
+  options: Partial<SessionManagerOptions> = {},
+): Rig & { attached: FakeAttached } {
   const made = rig(options);
   made.handler.message(hello(token));
   const attached = made.node.welcome();
@@ -215,7 +218,13 @@ export function openRig(token = 'member', options: Partial<SessionManagerOptions
 }
 
 /** A push whose frame has the given size or a little more. */
-export function pushOf(parts: { readonly class: OutPush['class']; readonly rev?: number; readonly key?: string; readonly size?: number; readonly d?: Value }): OutPush {
+export function pushOf(parts: {
+  readonly class: OutPush['class'];
+  readonly rev?: number;
+  readonly key?: string;
+  readonly size?: number;
+  readonly d?: Value;
+}): OutPush {
   const { rev, key, size = 0 } = parts;
   const body = { ...(rev === undefined ? {} : { rev }), e: 'test', d: parts.d ?? 'x'.repeat(size) };
   const bytes = encodeFrameParts(Op.PUSH, 0, body);
