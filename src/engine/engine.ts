@@ -101,7 +101,7 @@ export class Engine implements Effects {
     const commands: CommandOutput[] = [];
     for (const command of entry.commands) commands.push(this.#command(command, random));
     this.#work(random);
-    s.requests.expireKeys(s.counters.now, LIMITS.followUpsMax);
+    this.#expireKeys();
     const due = s.timers.due(s.counters.now, s.counters.live) !== undefined;
     return {
       seq: entry.seq,
@@ -127,6 +127,14 @@ export class Engine implements Effects {
     counters.seq = entry.seq;
     counters.epoch = entry.epoch;
     counters.position += 1;
+  }
+
+  #expireKeys(): void {
+    const { requests, counters } = this.state;
+    requests.expireKeys(counters.now, LIMITS.followUpsMax);
+    if (counters.now - counters.keysTurnedAt < LIMITS.idempotencyMs) return;
+    counters.keysTurnedAt = counters.now;
+    requests.turnOwnKeys();
   }
 
   #fire(random: EntryRandom): void {

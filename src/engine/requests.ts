@@ -4,7 +4,7 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Value } from '../../protocol/wire/types.ts';
 import { deregisterAgent, registerAgent } from './agents/agents.ts';
 import { rejected, type Context } from './kernel/context.ts';
-import type { Outcome, Requests } from './kernel/requests.ts';
+import { isOwnKey, type Outcome, type Requests } from './kernel/requests.ts';
 import type { State } from './kernel/state.ts';
 import type { PreparedParams, Reply, RequestCommand } from './port.ts';
 import type { SessionRecord } from './records.ts';
@@ -66,7 +66,7 @@ function deciderOf(method: WriteMethod): AnyDecider | undefined {
 
 export type Answered =
   | { readonly kind: 'again'; readonly outcome: Outcome }
-  /** `remember`: under the session's id, under the key. */
+  /** Remembered under the session's id, and under the key; `releases`: the key that ends with its acknowledgement. */
   | { readonly kind: 'new'; readonly reply: Reply; readonly byId: boolean; readonly byKey: string | undefined };
 
 export function runRequest(s: State, c: Context, command: RequestCommand): Answered {
@@ -81,20 +81,21 @@ export function runRequest(s: State, c: Context, command: RequestCommand): Answe
     if (seen.kind === 'forgotten') return refused(rejected('OUTCOME_UNKNOWN'));
   }
   const byKey = command.key === undefined ? undefined : `${session.principal.id} ${command.key}`;
+  const releases = command.key !== undefined && isOwnKey(command.key) ? byKey : undefined;
   if (byKey !== undefined) {
     const seen = s.requests.lookKey(byKey, command.hash);
     if (seen.kind === 'known')
-      return { kind: 'new', reply: seen.outcome.reply, byId: command.id > 0, byKey: undefined };
+      return { kind: 'new', reply: seen.outcome.reply, byId: command.id > 0, byKey: undefined, releases };
     if (seen.kind === 'mismatch') {
       const reply = rejected('IDEMPOTENCY_MISMATCH', 'This key was used for another request.');
-      return { kind: 'new', reply, byId: command.id > 0, byKey: undefined };
+      return { kind: 'new', reply, byId: command.id > 0, byKey: undefined, releases };
     }
   }
-  return { kind: 'new', reply: decide(s, c, { session, command }), byId: command.id > 0, byKey };
+  return { kind: 'new', reply: decide(s, c, { session, command }), byId: command.id > 0, byKey, releases };
 }
 
 function refused(reply: Reply): Answered {
-  return { kind: 'new', reply, byId: false, byKey: undefined };
+  return { kind: 'new', reply, byId: false, byKey: undefined, releases: undefined };
 }
 
 function decide(
@@ -132,6 +133,10 @@ export function settle(
 ): void {
   const { command, answered } = done;
   const outcome = { hash: command.hash, rev: done.rev, reply: answered.reply };
-  if (answered.byId) requests.remember(command.session, command.id, outcome);
-  if (answered.byKey !== undefined) requests.rememberKey({ ...outcome, key: answered.byKey, at: done.now });
+  const { byId, byKey, releases } = answered;
+  if (byId) requests.remember(command.session, command.id, releases === undefined ? outcome : { ...outcome, releases });
+  if (byKey === undefined) return;
+  const kept = { ...outcome, key: byKey, at: done.now };
+  if (releases === undefined) requests.rememberKey(kept);
+  else requests.rememberOwnKey(kept);
 }

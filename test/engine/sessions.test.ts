@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { codeOf, expectSound, Rig, taskOf } from './rig.ts';
+import { stateHash } from '../../src/engine/kernel/image.ts';
+import { codeOf, expectSound, Rig, sha256, taskOf } from './rig.ts';
 
 const RESUME = { session: '', secretHash: 's1', rev: 0 };
 
@@ -300,6 +301,20 @@ describe('requests', () => {
     expect(codeOf(rig.ask(two, 'task.create', { type: 'x' }, { key, hash: 9 }).reply)).toBe('IDEMPOTENCY_MISMATCH');
     rig.tick(24 * 3_600_000);
     expect(taskOf(rig.ask(two, 'task.create', { type: 'work' }, { key }).reply).id).not.toBe(first.id);
+  });
+
+  it('with a key of a library forget it when its answer was acknowledged', () => {
+    const rig = new Rig();
+    const one = rig.session();
+    const key = '~k';
+    const first = taskOf(rig.ask(one, 'task.create', { type: 'work' }, { key, id: 1 }).reply);
+    const two = rig.session();
+    expect(taskOf(rig.ask(two, 'task.create', { type: 'work' }, { key, id: 5 }).reply).id).toBe(first.id);
+    expect(rig.engine.state.requests.keyCount).toBe(1);
+    rig.ask(two, 'task.cancel', { id: 'tsk_none' }, { ack: 5 });
+    expect(rig.engine.state.requests.keyCount).toBe(0);
+    expect(taskOf(rig.ask(two, 'task.create', { type: 'work' }, { key }).reply).id).not.toBe(first.id);
+    expect(stateHash(rig.restored().state, sha256)).toBe(rig.hash());
   });
 
   it('of a session that has ended are not executed', () => {

@@ -64,7 +64,8 @@ export function holdImage(s: State): Image {
   const work = s.work.hold();
   const windows = s.requests.holdWindows();
   const keys = s.requests.holdKeys();
-  const count = held.reduce((sum, [, records]) => sum + records.length, 2 + windows.length + keys.length);
+  const { young, old } = s.requests.holdOwnKeys();
+  const count = held.reduce((sum, [, records]) => sum + records.length, 2 + windows.length + keys.length + young.length + old.length);
   function* records(): IterableIterator<ImageRecord> {
     yield ['counters', counters];
     yield ['work', work.map((item) => ordered(item))];
@@ -74,6 +75,8 @@ export function holdImage(s: State): Image {
       yield ['window', ordered({ ...window, outcomes })];
     }
     for (const key of keys) yield ['key', orderedOutcome(key)];
+    for (const key of young) yield ['youngKey', orderedOutcome(key)];
+    for (const key of old) yield ['oldKey', orderedOutcome(key)];
   }
   return { count, records };
 }
@@ -84,6 +87,8 @@ export function loadRecord(s: State, [section, value]: ImageRecord): void {
   else if (section === 'work') s.work.load(value as unknown as readonly FollowUp[]);
   else if (section === 'window') s.requests.loadWindow(value as unknown as RequestImage);
   else if (section === 'key') s.requests.loadKey(value as unknown as KeyOutcome);
+  else if (section === 'youngKey') s.requests.loadOwnKey(value as unknown as KeyOutcome, 'young');
+  else if (section === 'oldKey') s.requests.loadOwnKey(value as unknown as KeyOutcome, 'old');
   else {
     const name = must(
       TABLES.find((one) => one === section),

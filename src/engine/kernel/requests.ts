@@ -5,6 +5,8 @@
  *    first outcome again, or IDEMPOTENCY_MISMATCH for another body; any other is OUTCOME_UNKNOWN, never executed.
  * Q2 At most `remembered` outcomes per session are kept; the client's acknowledgement frees earlier ones.
  * Q3 A key holds for its principal for 24 h; keys leave in the order of their time.
+ * Q4 A key that begins with `~` was drawn by the client's library for one request: it is released as soon as the
+ *    client acknowledges the answer, and after 24 to 48 h if it never does.
  *
  * Written only after a command was committed, so it needs no rollback. (The scheme is RIFL's, SOSP 2015.)
  */
@@ -15,6 +17,8 @@ export interface Outcome {
   readonly hash: number;
   readonly rev: number;
   readonly reply: Reply;
+  /** The key that the acknowledgement of this answer releases. */
+  readonly releases?: string;
 }
 
 interface Window {
@@ -30,14 +34,21 @@ function compacted<T>(items: T[], head: number): T[] | undefined {
   return head > 256 && head * 2 > items.length ? items.slice(head) : undefined;
 }
 
-function forgetFirst(window: Window): void {
-  window.outcomes.delete(window.ids[window.head] ?? 0);
+function forgetFirst(window: Window): Outcome | undefined {
+  const id = window.ids[window.head] ?? 0;
+  const outcome = window.outcomes.get(id);
+  window.outcomes.delete(id);
   window.head += 1;
   const rest = compacted(window.ids, window.head);
   if (rest !== undefined) {
     window.ids = rest;
     window.head = 0;
   }
+  return outcome;
+}
+
+export function isOwnKey(key: string): boolean {
+  return key.startsWith('~');
 }
 
 export interface KeyOutcome extends Outcome {
@@ -66,6 +77,9 @@ export class Requests {
   readonly #keys = new Map<string, KeyOutcome>();
   #keyOrder: string[] = [];
   #keyHead = 0;
+  /** Keys of libraries, in two generations of 24 h. */
+  #young = new Map<string, KeyOutcome>();
+  #old = new Map<string, KeyOutcome>();
 
   look(session: string, id: number, hash: number): Lookup {
     const window = this.#windows.get(session);
@@ -88,7 +102,10 @@ export class Requests {
   acknowledge(session: string, upTo: number): void {
     const window = this.#windows.get(session);
     if (window === undefined) return;
-    while (window.head < window.ids.length && (window.ids[window.head] ?? 0) <= upTo) forgetFirst(window);
+    while (window.head < window.ids.length && (window.ids[window.head] ?? 0) <= upTo) {
+      const key = forgetFirst(window)?.releases;
+      if (key !== undefined && !this.#young.delete(key)) this.#old.delete(key);
+    }
   }
 
   forget(session: string): void {
@@ -96,13 +113,23 @@ export class Requests {
   }
 
   lookKey(key: string, hash: number): Lookup {
-    const outcome = this.#keys.get(key);
+    const outcome = this.#keys.get(key) ?? this.#young.get(key) ?? this.#old.get(key);
     if (outcome === undefined) return NEW;
     return outcome.hash === hash ? { kind: 'known', outcome } : MISMATCH;
   }
 
   get keyCount(): number {
-    return this.#keys.size;
+    return this.#keys.size + this.#young.size + this.#old.size;
+  }
+
+  rememberOwnKey(outcome: KeyOutcome): void {
+    this.#young.set(outcome.key, outcome);
+  }
+
+  /** Once a day. */
+  turnOwnKeys(): void {
+    this.#old = this.#young;
+    this.#young = new Map();
   }
 
   rememberKey(outcome: KeyOutcome): void {
@@ -140,6 +167,14 @@ export class Requests {
 
   holdKeys(): KeyOutcome[] {
     return this.#keyOrder.slice(this.#keyHead).flatMap((key) => this.#keys.get(key) ?? []);
+  }
+
+  holdOwnKeys(): { readonly young: KeyOutcome[]; readonly old: KeyOutcome[] } {
+    return { young: [...this.#young.values()], old: [...this.#old.values()] };
+  }
+
+  loadOwnKey(outcome: KeyOutcome, generation: 'young' | 'old'): void {
+    (generation === 'young' ? this.#young : this.#old).set(outcome.key, outcome);
   }
 
   loadWindow(image: RequestImage): void {

@@ -34,6 +34,8 @@ export interface Counters {
   lastTs: number;
   seq: number;
   incarnation: string;
+  /** When the keys of libraries last changed generation. */
+  keysTurnedAt: number;
 }
 
 export const REV_EPOCH = 2 ** 40;
@@ -55,6 +57,7 @@ export class State {
     lastTs: 0,
     seq: 0,
     incarnation: '',
+    keysTurnedAt: 0,
   };
   /** Follow-ups that did not fit into the entry that caused them, oldest first. */
   readonly work = new WorkQueue();
