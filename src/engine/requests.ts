@@ -67,7 +67,13 @@ function deciderOf(method: WriteMethod): AnyDecider | undefined {
 export type Answered =
   | { readonly kind: 'again'; readonly outcome: Outcome }
   /** Remembered under the session's id, and under the key; `releases`: the key that ends with its acknowledgement. */
-  | { readonly kind: 'new'; readonly reply: Reply; readonly byId: boolean; readonly byKey: string | undefined };
+  | {
+      readonly kind: 'new';
+      readonly reply: Reply;
+      readonly byId: boolean;
+      readonly byKey: string | undefined;
+      readonly releases: string | undefined;
+    };
 
 export function runRequest(s: State, c: Context, command: RequestCommand): Answered {
   const session = s.sessions.get(command.session);
