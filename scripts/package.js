@@ -13,8 +13,8 @@ const place = mkdtempSync(join(tmpdir(), 'muster-package-'));
 /** @type {string[]} */
 const faults = [];
 
-/** What a client needs, and no more: nothing native among it. */
-const CLIENT_DEPENDENCIES = ['ws', 'msgpackr'];
+/** What a client needs, and no more: nothing native among it. In a browser it needs nothing. */
+const CLIENT_DEPENDENCIES = ['ws'];
 
 /**
  * @param {string} command

@@ -209,6 +209,11 @@ const PLANTS: readonly { readonly rule: string; readonly bad: Source; readonly g
     good: file('src/jobs/x.ts', 'export const a = { b: 1 };\nconst c = [1, 2] as const;'),
   },
   {
+    rule: 'module state',
+    bad: file('src/jobs/x.ts', 'export const jobs = new EmbeddedJobs(a);'),
+    good: file('src/jobs/x.ts', 'const form = new RegExp(a);\nexport const make = () => new EmbeddedJobs(a);'),
+  },
+  {
     rule: 'casts',
     bad: file('src/jobs/x.ts', 'f(a as B);\nf(c as D);'),
     good: file(

@@ -47,7 +47,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
   'protocol/wire': {
     at: ['protocol/wire/'],
     modules: ['src/base/assert.ts', 'src/base/result.ts'],
-    packages: ['msgpackr'],
+    packages: [],
   },
   'protocol/schema': {
     at: ['protocol/schema/'],

@@ -82,11 +82,33 @@ const STATE: readonly (readonly [RegExp, string])[] = [
   [/^\s*(?:export\s+)?const\s+[\w$]+\s*=\s*\{\s*\}\s*;/gm, 'is empty, so it is there to be filled'],
 ];
 
+/** Memory that a call borrows and leaves as it found it: no call sees what another one did. */
+const SCRATCH: readonly string[] = [
+  'protocol/wire/codec.ts encoder',
+  'protocol/wire/codec.ts decoder',
+  'protocol/wire/scan.ts scanner',
+];
+const INSTANCE =
+  /^\s*(?:export\s+)?const\s+([\w$]+)[^=;]*=\s*new\s+(?!RegExp\b|URL\b|TextEncoder\b|TextDecoder\b)[A-Z]\w*/gm;
+
+function instances(source: Source, top: string): Problem[] {
+  const known = /\bnew\s+(?:Map|Set|WeakMap|WeakSet|Array|Uint8Array|Float64Array|BigUint64Array|DataView)\b/;
+  return [...top.matchAll(INSTANCE)]
+    .filter((match) => !known.test(match[0]) && !SCRATCH.includes(`${source.path} ${match[1] ?? ''}`))
+    .map((match) => ({
+      rule: 'module state',
+      path: source.path,
+      line: lineAt(source, match.index + match[0].search(/\S/) + 1),
+      cure: `${match[0].trim()} lives as long as the module: construct it in main.ts and hand it on.`,
+    }));
+}
+
 /** Nothing lives outside what main.ts constructs. */
 export function checkState(sources: readonly Source[]): Problem[] {
   const problems: Problem[] = [];
   for (const source of sources.filter(inProduct)) {
     const top = topLevel(source);
+    problems.push(...instances(source, top));
     for (const [form, what] of STATE) {
       for (const match of top.matchAll(form)) {
         // No bytes at all: nothing there can change.
