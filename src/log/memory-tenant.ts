@@ -6,7 +6,7 @@
  */
 import { assert } from '../base/assert.ts';
 import type { DiskTenant } from './memory-disk.ts';
-import { LogFault, type AppendOutcome, type LogEntry, type TailSink, type TenantLog } from './port.ts';
+import { LogFault, type AppendOutcome, type LogEntry, type LogHead, type TailSink, type TenantLog } from './port.ts';
 import { startFault, VerifyingCursor } from './verify.ts';
 
 /** What a tenant's log asks of its driver. */
@@ -21,7 +21,7 @@ interface Tail {
   readonly sink: TailSink;
   readonly cursor: VerifyingCursor;
   /** Where the log ended when the tail was opened; undefined once that was reached. */
-  target: number | undefined;
+  target: LogHead | undefined;
 }
 
 export class MemoryTenantLog implements TenantLog {
@@ -56,6 +56,7 @@ export class MemoryTenantLog implements TenantLog {
   tail(from: { readonly seq: number; readonly chain?: Uint8Array }, sink: TailSink): void {
     assert(!this.#tailed, 'a log has one tail');
     this.#tailed = true;
+    const target = this.#disk.head();
     this.#host.step(() => {
       const chain = this.#disk.chainAt(from.seq);
       const span = { baseSeq: this.#disk.base.seq, headSeq: this.#disk.head().seq, chain };
@@ -65,7 +66,7 @@ export class MemoryTenantLog implements TenantLog {
         return;
       }
       const cursor = new VerifyingCursor(this.tenant, { seq: from.seq, chain, ts: 0, epoch: 0 });
-      this.#tail = { sink, cursor, target: this.#visible };
+      this.#tail = { sink, cursor, target };
       this.#pump();
     });
   }
@@ -129,10 +130,11 @@ export class MemoryTenantLog implements TenantLog {
       this.#pumping = false;
       if (this.#tail !== tail) return;
       if (batch.length > 0) tail.sink.entries(batch);
-      const { seq, ts, chain } = tail.cursor.at;
-      if (tail.target !== undefined && seq >= tail.target) {
+      const { seq } = tail.cursor.at;
+      const { target } = tail;
+      if (target !== undefined && seq >= target.seq) {
         tail.target = undefined;
-        tail.sink.caughtUp({ seq, ts, chain });
+        tail.sink.caughtUp(target);
       }
       if (seq < this.#visible) this.#pump();
     });

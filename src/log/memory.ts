@@ -142,7 +142,9 @@ export class MemoryLog implements LogDriver {
     const durable = fate.outcome === 'appended' || fate.outcome === 'unknown';
     const outcomes = durable ? this.#write(group) : [];
     this.#reply(fate, () => {
-      for (const [index, append] of group.entries()) append.done(told(fate.outcome, outcomes[index]));
+      for (const [index, append] of group.entries()) {
+        if (!this.#dead) append.done(told(fate.outcome, outcomes[index])); // M3: a callback may crash the driver
+      }
     });
     if (durable) {
       const heads = new Map(group.map((append) => [append.tenant, append.disk.head().seq]));
@@ -166,7 +168,7 @@ export class MemoryLog implements LogDriver {
     this.#replies.push(reply);
     this.#later(fate.replyMs, () => {
       reply.due = true;
-      while (this.#replies[0]?.due === true) this.#replies.shift()?.tell(); // M4
+      while (!this.#dead && this.#replies[0]?.due === true) this.#replies.shift()?.tell(); // M4
       this.#maybeClosed();
     });
   }

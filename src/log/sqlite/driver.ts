@@ -1,0 +1,201 @@
+/**
+ * The log on SQLite, seen from the main thread.
+ *
+ * Owns: the worker thread, the free space of the disk, the end after a fatal fault. Does not own: groups (groups.ts),
+ * files and rows (worker.ts and below it).
+ *
+ * D1 After a fatal fault no outcome is known: pending appends get UNKNOWN, tails and asks the fault, `onFatal` is called
+ *    once. The process must end then; nothing is tried again.
+ * D2 No callback runs inside the call that was given it: every one is run by a message from the worker, or deferred.
+ */
+import { mkdirSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { Worker } from 'node:worker_threads';
+import { assert } from '../../base/assert.ts';
+import type { Scheduler } from '../../base/scheduler.ts';
+import { workerUrl } from '../../base/worker-url.ts';
+import { LogFault, type LogDriver } from '../port.ts';
+import { Asker } from './asker.ts';
+import { Groups } from './groups.ts';
+import { LaneControl } from './lane.ts';
+import { faultMessage, type FaultMessage, type FromWorker, type ToWorker, type WorkerStart } from './messages.ts';
+import { SqliteSnapshots } from './snapshot-store.ts';
+import { SqliteTenantLog, type TenantHost } from './tenant-log.ts';
+
+/** How old the figure of free space may be. */
+const diskMs = 3_000;
+
+export interface SqliteLogOptions {
+  readonly dir: string;
+  readonly scheduler: Scheduler;
+  /** Durability is in doubt: the process must end. */
+  readonly onFatal: (fault: LogFault) => void;
+}
+
+/** Opens the log of a data directory, which is made if it is not there. Rejects with a LogFault. */
+export async function openSqliteLog(options: SqliteLogOptions): Promise<SqliteLog> {
+  mkdirSync(options.dir, { recursive: true, mode: 0o700 });
+  const log = new SqliteLog(options);
+  await log.ready();
+  return log;
+}
+
+type Disk = { readonly freeBytes: number; readonly freePercent: number };
+
+export class SqliteLog implements LogDriver {
+  readonly name = 'sqlite';
+  readonly snapshots: SqliteSnapshots;
+  readonly #options: SqliteLogOptions;
+  readonly #worker: Worker;
+  readonly #control = new LaneControl();
+  readonly #groups: Groups;
+  readonly #asker: Asker;
+  readonly #logs = new Map<string, SqliteTenantLog | undefined>();
+  #starting: { readonly ready: () => void; readonly failed: (fault: LogFault) => void } | undefined;
+  #closing: (() => void) | undefined;
+  #fatal: LogFault | undefined;
+  #ended = false;
+  #disk: Disk | undefined;
+  #cancelDisk: (() => void) | undefined;
+
+  constructor(options: SqliteLogOptions) {
+    this.#options = options;
+    const start: WorkerStart = { dir: options.dir, control: this.#control.shared };
+    this.#worker = new Worker(workerUrl(import.meta.url, './worker.ts'), {
+      name: 'muster-log',
+      workerData: start,
+      execArgv: [],
+    });
+    this.#worker.on('message', (message: FromWorker) => this.#received(message));
+    this.#worker.on('error', (error) => this.#fail({ fault: 'IO', message: `the log's thread failed: ${error.message}` }));
+    this.#worker.on('exit', () => this.#exited());
+    const post = (message: ToWorker, transfer: readonly ArrayBuffer[] = []): void => {
+      this.#worker.postMessage(message, transfer);
+      this.#control.ring();
+    };
+    this.#groups = new Groups(this.#control, post);
+    this.#asker = new Asker((ask, transfer) => {
+      if (this.#fatal === undefined) post(ask, transfer);
+      else this.#options.scheduler.defer(() => this.#asker.refused(ask.id, faultMessageOf(this.#fatal)));
+    });
+    this.snapshots = new SqliteSnapshots(this.#asker);
+  }
+
+  /** Resolves when the files are open. */
+  async ready(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#starting = { ready: resolve, failed: reject };
+    });
+    await this.#refreshDisk();
+  }
+
+  tenants(done: (ids: readonly string[]) => void): void {
+    this.#asker.ask<'tenants'>({ kind: 'tenants' }, { answered: done, refused: () => undefined });
+  }
+
+  open(tenant: string, done: (result: SqliteTenantLog | LogFault) => void): void {
+    assert(!this.#logs.has(tenant), `the log of tenant ${tenant} is open already`);
+    this.#logs.set(tenant, undefined);
+    const host: TenantHost = {
+      asker: this.#asker,
+      append: (log, payloads, outcome) => {
+        assert(this.#closing === undefined, 'a log that is closing takes no append');
+        if (this.#fatal === undefined) this.#groups.append({ log, payloads, done: outcome });
+        else this.#options.scheduler.defer(() => outcome({ kind: 'UNKNOWN' }));
+      },
+    };
+    this.#asker.ask<'open'>(
+      { kind: 'open', tenant },
+      {
+        answered: (opened) => {
+          const log = new SqliteTenantLog(tenant, opened, host);
+          this.#logs.set(tenant, log);
+          done(log);
+        },
+        refused: (fault) => {
+          this.#logs.delete(tenant);
+          done(fault);
+        },
+      },
+    );
+  }
+
+  disk(): Disk | undefined {
+    return this.#disk;
+  }
+
+  close(done: () => void): void {
+    assert(this.#closing === undefined, 'a log is closed once');
+    this.#closing = done;
+    this.#cancelDisk?.();
+    if (this.#ended) this.#options.scheduler.defer(done);
+    else this.#closeWhenIdle();
+  }
+
+  #closeWhenIdle(): void {
+    if (this.#closing === undefined || !this.#groups.idle || this.#fatal !== undefined) return;
+    const ended = (): void => undefined; // the thread's exit is what counts
+    this.#asker.ask<'close'>({ kind: 'close' }, { answered: ended, refused: ended });
+  }
+
+  #received(message: FromWorker): void {
+    if (typeof message === 'number') {
+      this.#groups.durable(message);
+      this.#closeWhenIdle();
+      return;
+    }
+    switch (message.kind) {
+      case 'answer':
+        this.#asker.answered(message.id, message.answer);
+        return;
+      case 'refused':
+        this.#asker.refused(message.id, message.fault);
+        return;
+      case 'ready':
+        this.#starting?.ready();
+        this.#starting = undefined;
+        return;
+      case 'fatal':
+        this.#fail(message.fault);
+        return;
+    }
+  }
+
+  /** D1 */
+  #fail(message: FaultMessage): void {
+    if (this.#fatal !== undefined) return;
+    const fault = new LogFault(message.fault, message.message);
+    this.#fatal = fault;
+    this.#cancelDisk?.();
+    if (this.#starting !== undefined) {
+      this.#starting.failed(fault);
+      this.#starting = undefined;
+      return;
+    }
+    for (const done of this.#groups.stop()) done({ kind: 'UNKNOWN' });
+    for (const log of this.#logs.values()) log?.fail(fault);
+    this.#asker.failAll(fault);
+    this.#options.onFatal(fault);
+  }
+
+  #exited(): void {
+    this.#ended = true;
+    if (this.#closing === undefined) this.#fail({ fault: 'IO', message: "the log's thread ended" });
+    else this.#closing();
+  }
+
+  async #refreshDisk(): Promise<void> {
+    try {
+      const { bavail, blocks, bsize } = await statfs(this.#options.dir);
+      this.#disk = { freeBytes: bavail * bsize, freePercent: (100 * bavail) / Math.max(1, blocks) };
+    } catch {
+      this.#disk = undefined; // a file system that does not say is not full
+    }
+    if (this.#closing !== undefined || this.#fatal !== undefined) return;
+    this.#cancelDisk = this.#options.scheduler.after(diskMs, () => void this.#refreshDisk());
+  }
+}
+
+function faultMessageOf(fault: LogFault | undefined): FaultMessage {
+  return fault === undefined ? { fault: 'IO', message: 'the log has ended' } : faultMessage(fault);
+}

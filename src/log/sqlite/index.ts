@@ -1,0 +1,2 @@
+/** The public face of the log on SQLite. */
+export { openSqliteLog, type SqliteLog, type SqliteLogOptions } from './driver.ts';

@@ -1,0 +1,51 @@
+/**
+ * Small rows of the database (tenants, snapshots) as sealed JSON: a flipped bit in one is seen, not believed.
+ */
+import { EnvelopeKind, seal, unseal } from '../envelope.ts';
+import { LogFault } from '../port.ts';
+
+export type Fields = Readonly<Record<string, string | number>>;
+
+export function sealRecord(fields: Fields): Uint8Array {
+  const payload = new TextEncoder().encode(JSON.stringify(fields));
+  return seal({ kind: EnvelopeKind.record, epoch: 0, ts: Date.now() }, payload);
+}
+
+/** The fields of a record, each of which is taken by name and type. */
+export class RecordReader {
+  readonly #fields: ReadonlyMap<string, unknown>;
+  readonly #what: string;
+
+  constructor(what: string, stored: unknown) {
+    const opened = stored instanceof Uint8Array ? unseal(EnvelopeKind.record, stored) : undefined;
+    if (opened === undefined || !opened.ok) {
+      const fault = opened === undefined || opened.ok ? 'CORRUPT' : opened.error;
+      throw new LogFault(fault, `the record of ${what} cannot be read`);
+    }
+    const fields: unknown = JSON.parse(new TextDecoder().decode(opened.value.payload));
+    this.#fields = new Map(typeof fields === 'object' && fields !== null ? Object.entries(fields) : []);
+    this.#what = what;
+  }
+
+  text(name: string): string {
+    const value = this.#fields.get(name);
+    return typeof value === 'string' ? value : this.#missing(name);
+  }
+
+  integer(name: string): number {
+    const value = this.#fields.get(name);
+    return typeof value === 'number' && Number.isSafeInteger(value) ? value : this.#missing(name);
+  }
+
+  bytes(name: string): Uint8Array {
+    return new Uint8Array(Buffer.from(this.text(name), 'hex'));
+  }
+
+  #missing(name: string): never {
+    throw new LogFault('CORRUPT', `the record of ${this.#what} has no ${name}`);
+  }
+}
+
+export function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}

@@ -1,0 +1,228 @@
+/**
+ * The log's worker thread: it alone touches the database, and sleeps on the bell between.
+ *
+ * W1 Between two steps of anything else a waiting group of appends is committed: one never waits longer than one step.
+ * W2 Other work goes on even when groups come without pause: one step after each.
+ * W3 After an error that leaves durability in doubt, nothing more is written: the thread says so and ends.
+ */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { must } from '../../base/assert.ts';
+import { LogFault } from '../port.ts';
+import { startFault } from '../verify.ts';
+import { Committer } from './commit.ts';
+import { faultOf } from './fault.ts';
+import { openFiles, type LogFiles } from './file.ts';
+import { areaCount, LaneControl } from './lane.ts';
+import {
+  faultMessage,
+  type Ask,
+  type CallKind,
+  type Calls,
+  type FromWorker,
+  type Opened,
+  type ToWorker,
+  type WorkerStart,
+} from './messages.ts';
+import { Reader, type Sliced } from './reader.ts';
+import { Snapshots } from './snapshots.ts';
+import { Tenants, type Tenant } from './tenants.ts';
+import { Trimmer } from './trimmer.ts';
+
+/** Without a ring for so long the worker is idle. */
+const idleMs = 50;
+
+type Answer = Calls[CallKind]['answer'];
+
+const port = must(parentPort, 'this file is a worker thread');
+
+class LogWorker {
+  readonly #control: LaneControl;
+  readonly #files: LogFiles;
+  readonly #tenants: Tenants;
+  readonly #committer: Committer;
+  readonly #reader: Reader;
+  readonly #snapshots: Snapshots;
+  readonly #trimmer: Trimmer;
+  readonly #areas: Uint8Array[] = [];
+  readonly #asks: Ask[] = [];
+  /** The ask that is being served. */
+  #serving: { readonly ask: Ask; readonly steps: Sliced<Answer> } | undefined;
+  readonly #chores: Sliced<void>[] = [];
+  #groups = 0;
+  #closed = false;
+
+  constructor(files: LogFiles, control: SharedArrayBuffer) {
+    const { db } = files;
+    this.#control = new LaneControl(control);
+    this.#files = files;
+    this.#tenants = new Tenants(this.#files);
+    this.#committer = new Committer(this.#files, this.#tenants);
+    const wrote = (bytes: number): void => this.#committer.wrote(bytes);
+    const chore = (work: Sliced<void>): void => void this.#chores.push(work);
+    this.#reader = new Reader(db, this.#tenants);
+    this.#snapshots = new Snapshots(db, { wrote, chore });
+    this.#trimmer = new Trimmer(db, this.#tenants, wrote);
+    chore(this.#snapshots.tidy());
+    for (const tenant of this.#tenants.all()) chore(this.#trimmer.tidy(tenant));
+  }
+
+  run(): void {
+    post({ kind: 'ready' });
+    while (!this.#closed) {
+      const heard = this.#control.heard();
+      this.#receive();
+      const committed = this.#commit();
+      const worked = this.#serve() || this.#doChore();
+      this.#committer.checkSize();
+      if (committed || worked) continue;
+      if (!this.#committer.untidy) this.#control.sleep(heard, Infinity);
+      else if (!this.#control.sleep(heard, idleMs)) this.#committer.tidy();
+    }
+  }
+
+  #receive(): void {
+    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+      const message = next.message as ToWorker;
+      if (message.kind === 'area') this.#areas[message.index] = new Uint8Array(message.shared);
+      else this.#asks.push(message);
+    }
+  }
+
+  #commit(): boolean {
+    if (this.#control.groups() === this.#groups) return false;
+    this.#committer.group(must(this.#areas[this.#groups % areaCount], 'a group has an area'));
+    this.#groups += 1;
+    post(this.#groups);
+    return true;
+  }
+
+  /** One step of the ask at hand, or of the next. */
+  #serve(): boolean {
+    const ask = this.#serving?.ask ?? this.#asks.shift();
+    if (ask === undefined) return false;
+    this.#serving ??= { ask, steps: this.#steps(ask) };
+    try {
+      const step = this.#serving.steps.next();
+      if (step.done !== true) return true;
+      post({ kind: 'answer', id: ask.id, answer: step.value });
+    } catch (error) {
+      const fault = writes.has(ask.kind) && !(error instanceof LogFault) ? ioFault(error) : faultOf(error, 'reading the log');
+      if (fault.fault === 'IO') throw fault; // W3
+      post({ kind: 'refused', id: ask.id, fault: faultMessage(fault) });
+    }
+    this.#serving = undefined;
+    return true;
+  }
+
+  #doChore(): boolean {
+    const chore = this.#chores[0];
+    if (chore === undefined) return false;
+    if (chore.next().done === true) this.#chores.shift();
+    return true;
+  }
+
+  *#steps(ask: Ask): Sliced<Answer> {
+    switch (ask.kind) {
+      case 'tenants':
+        return this.#tenants.ids();
+      case 'open':
+        return yield* this.#open(ask.tenant);
+      case 'page':
+        return this.#reader.page(this.#tenants.byNo(ask.no), ask);
+      case 'verify': {
+        const tenant = this.#tenants.byNo(ask.no);
+        yield* this.#reader.verify(tenant, tenant.base.seq);
+        return null;
+      }
+      case 'trim': {
+        const tenant = this.#tenants.byNo(ask.no);
+        this.#trimmer.trim(tenant, { seq: ask.seq, covered: this.#snapshots.list(tenant.id)[0]?.seq ?? 0 });
+        this.#chores.push(this.#trimmer.tidy(tenant));
+        return null;
+      }
+      case 'begin':
+        this.#snapshots.begin(ask.handle, ask.tenant, ask.meta);
+        return null;
+      case 'chunk':
+        this.#snapshots.chunk(ask.handle, ask.sealed);
+        return null;
+      case 'commit':
+        this.#snapshots.commit(ask.handle);
+        return null;
+      case 'abort':
+        this.#snapshots.abort(ask.handle);
+        return null;
+      case 'list':
+        return this.#snapshots.list(ask.tenant);
+      case 'load':
+        return this.#snapshots.load(ask);
+      case 'prune':
+        this.#snapshots.prune(ask.tenant, ask.keep);
+        return null;
+      case 'close':
+        this.#committer.empty();
+        this.#files.close();
+        this.#closed = true;
+        return null;
+    }
+  }
+
+  *#open(id: string): Sliced<Opened> {
+    const tenant = this.#tenants.byId(id) ?? this.#tenants.create(id);
+    this.#committer.wrote(0);
+    const fault = tenant.fault ?? this.#snapshotFault(tenant);
+    if (fault !== undefined) throw fault;
+    try {
+      yield* this.#reader.verify(tenant, Math.max(tenant.base.seq, this.#snapshots.list(id)[0]?.seq ?? 0));
+    } catch (error) {
+      tenant.fault = faultOf(error, `log of tenant ${id}`);
+      throw error;
+    }
+    const { no, logId, epoch, head } = tenant;
+    return { no, logId, epoch, head };
+  }
+
+  /** The newest snapshot must have been taken of this log as it is. */
+  #snapshotFault(tenant: Tenant): LogFault | undefined {
+    const newest = this.#snapshots.list(tenant.id)[0];
+    if (newest === undefined) return undefined;
+    const chain = this.#tenants.chainAt(tenant, newest.seq);
+    return startFault(tenant.id, newest, { baseSeq: tenant.base.seq, headSeq: tenant.head.seq, chain });
+  }
+}
+
+/** Asks whose failure leaves in doubt what is on the disk. */
+const writes: ReadonlySet<CallKind> = new Set(['trim', 'chunk', 'commit', 'abort', 'prune', 'close']);
+
+function ioFault(error: unknown): LogFault {
+  return new LogFault('IO', `writing the log: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+}
+
+function post(message: FromWorker): void {
+  port.postMessage(message);
+}
+
+/** A start that fails says why, and leaves the files to others. */
+function started(files: LogFiles, control: SharedArrayBuffer): LogWorker {
+  try {
+    return new LogWorker(files, control);
+  } catch (error) {
+    files.close();
+    throw faultOf(error, 'the log');
+  }
+}
+
+function main(start: WorkerStart): void {
+  try {
+    const worker = started(openFiles(start.dir), start.control);
+    try {
+      worker.run();
+    } catch (error) {
+      throw error instanceof LogFault ? error : ioFault(error); // W3
+    }
+  } catch (error) {
+    post({ kind: 'fatal', fault: faultMessage(faultOf(error, 'the log')) });
+  }
+}
+
+main(workerData as WorkerStart);
