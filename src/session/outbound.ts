@@ -87,6 +87,7 @@ export class Outbound {
   readonly #ephemeral = new Queue<Uint8Array>();
   readonly #batch: Uint8Array[] = [];
   #batchBytes = 0;
+  #full = false;
 
   /** Of the two kinds in the ordered queue. */
   #grants = 0;
@@ -268,12 +269,16 @@ export class Outbound {
     this.writtenBytes += message.length;
     this.#batch.length = 0;
     this.#batchBytes = 0;
+    this.#full = false;
     this.#connection.write(message);
   }
 
+  /** Once something did not fit, nothing behind it does: O1. */
   #fits(size: number): boolean {
+    if (this.#full) return false;
     if (this.#batch.length === 0) return true;
-    return this.#batch.length < LIMITS.framesPerMessage && this.#batchBytes + size <= LIMITS.socketBytes;
+    this.#full = this.#batch.length >= LIMITS.framesPerMessage || this.#batchBytes + size > LIMITS.socketBytes;
+    return !this.#full;
   }
 
   #take(frame: Uint8Array): void {
@@ -289,8 +294,6 @@ export class Outbound {
   }
 
   #takeOrdered(): void {
-    // What stands before it in its own class order must have gone first: O1.
-    if (this.controlFrames > 0) return;
     const queue = this.#ordered;
     for (let push = queue.first(); push !== undefined; push = queue.first()) {
       const frame = push.frame.msgpack();
@@ -306,7 +309,6 @@ export class Outbound {
   }
 
   #takeLatest(): void {
-    if (this.controlFrames + this.#ordered.length > 0) return;
     for (const [key, push] of this.#latest) {
       const frame = push.frame.msgpack();
       if (!this.#fits(frame.length)) return;

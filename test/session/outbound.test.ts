@@ -55,6 +55,31 @@ describe('order', () => {
     expect(connection.frames().length).toBe(200);
   });
 
+  test('a large answer is not overtaken by what stands behind it', () => {
+    const { connection, out } = blocked();
+    const large = (name: string): Uint8Array => encodeFrameParts(Op.NOTICE, 0, { name, fill: 'x'.repeat(200_000) });
+    out.answer(large('a1'));
+    out.answer(large('a2'));
+    out.push(pushOf({ class: 'reliable', rev: 1, d: 'r1' }));
+    out.push(pushOf({ class: 'grant', rev: 2, d: 'g2' }));
+    out.push(pushOf({ class: 'latest', key: 'k', d: 'l' }));
+    out.push(pushOf({ class: 'ephemeral', d: 'e' }));
+    unblock(connection);
+    out.flush();
+    expect(names(connection.frames())).toEqual(['a1', 'a2', 'r1', 'g2', 'l', 'e']);
+  });
+
+  test('a large push is not overtaken by what stands behind it', () => {
+    const { connection, out } = blocked();
+    out.push(pushOf({ class: 'reliable', rev: 1, size: 200_000 }));
+    out.push(pushOf({ class: 'reliable', rev: 2, size: 200_000 }));
+    out.push(pushOf({ class: 'latest', key: 'k', d: 'l' }));
+    out.push(pushOf({ class: 'ephemeral', d: 'e' }));
+    unblock(connection);
+    out.flush();
+    expect(connection.frames().map((one) => one.body['rev'] ?? one.body['d'])).toEqual([1, 2, 'l', 'e']);
+  });
+
   test('a socket that holds much gets nothing, and is filled no further than a message above its bound', () => {
     const { connection, out } = blocked();
     for (let rev = 1; rev <= 100; rev += 1) out.push(pushOf({ class: 'reliable', rev, size: 10_000 }));

@@ -1,0 +1,113 @@
+import { describe, expect, test } from 'vitest';
+import { OPERATIONS, isMethod } from '../../protocol/wire/operations.ts';
+import { ROLES, type Method, type Role } from '../../protocol/wire/types.ts';
+import { accessMatrix, authorise, authoriseAgent } from '../../src/access/index.ts';
+import type { Principal } from '../../src/node/port.ts';
+
+const METHODS: readonly Method[] = Object.keys(OPERATIONS).filter(isMethod);
+
+function principal(role: Role, more: Partial<Principal> = {}): Principal {
+  return { id: 'key:k', tenant: 'default', role, ...(role === 'agent' ? { agent: 'w' } : {}), ...more };
+}
+
+/** Written by hand from the protocol, not derived from the table: who may call what. o a m g v, a dot: may not. */
+const EXPECTED: { readonly [M in Method]: string } = {
+  'session.snapshot': '.amgv',
+  'agent.register': '.a.g.',
+  'agent.get': '.amgv',
+  'agent.list': '.amgv',
+  'agent.heartbeat': '.a.g.',
+  'agent.deregister': '.a.g.',
+  'task.create': '.amg.',
+  'task.createBatch': '.amg.',
+  'task.get': '.amgv',
+  'task.list': '.amgv',
+  'task.accept': '.a.g.',
+  'task.reject': '.a.g.',
+  'task.start': '.a.g.',
+  'task.progress': '.a.g.',
+  'task.complete': '.a.g.',
+  'task.fail': '.a.g.',
+  'task.release': '.a.g.',
+  'task.cancel': '.amg.',
+  'task.acknowledge': '.a.g.',
+  'task.retry': '.am..',
+  'deadLetter.list': '.amgv',
+  'topic.subscribe': '.amgv',
+  'topic.unsubscribe': '.amgv',
+  'topic.publish': '.amg.',
+  'apiKey.create': '.a...',
+  'apiKey.list': '.a...',
+  'apiKey.revoke': '.a...',
+  'tenant.create': 'o....',
+  'tenant.list': 'o....',
+};
+const LETTERS: { readonly [R in Role]: string } = { operator: 'o', admin: 'a', member: 'm', agent: 'g', viewer: 'v' };
+
+describe('role × method', () => {
+  test.each(METHODS)('%s', (method) => {
+    const allowed = ROLES.map((role) =>
+      authorise(principal(role), method, { name: 'w' }) === undefined ? LETTERS[role] : '.',
+    );
+    expect(allowed.join('')).toBe(EXPECTED[method]);
+    const rows = accessMatrix().filter((row) => row.method === method);
+    expect(rows.map((row) => (row.allowed ? LETTERS[row.role] : '.')).join('')).toBe(EXPECTED[method]);
+  });
+
+  test('an operator beside another role may do both', () => {
+    const both = principal('admin', { operator: true });
+    for (const method of METHODS) {
+      expect(authorise(both, method, { name: 'any' }) === undefined, method).toBe(/^o|^.a/.test(EXPECTED[method]));
+    }
+  });
+
+  test('a refusal is UNAUTHORIZED and names no entity', () => {
+    expect(authorise(principal('viewer'), 'task.create', { type: 'secret' })).toEqual({
+      code: 'UNAUTHORIZED',
+      message: 'The role viewer may not call task.create.',
+    });
+  });
+});
+
+describe('scopes', () => {
+  test('only take away', () => {
+    for (const method of METHODS) {
+      const params = { name: 'w' };
+      const row = OPERATIONS[method];
+      for (const role of ROLES) {
+        const free = authorise(principal(role), method, params) === undefined;
+        const by = (scopes: readonly string[]): boolean =>
+          authorise(principal(role, { scopes }), method, params) === undefined;
+        expect(by([])).toBe(false);
+        expect(by([method])).toBe(free);
+        expect(by([row.class])).toBe(free);
+        expect(by(['something'])).toBe(false);
+        expect(by([`${method}x`, method.split('.')[1]!])).toBe(false);
+      }
+    }
+  });
+});
+
+describe('who may register an agent', () => {
+  test('an admin any, an agent its own, nobody else', () => {
+    expect(authoriseAgent(principal('admin'), 'x')).toBeUndefined();
+    expect(authoriseAgent(principal('agent'), 'w')).toBeUndefined();
+    for (const refused of [
+      authoriseAgent(principal('agent'), 'x'),
+      authoriseAgent({ id: 'key:k', tenant: 'default', role: 'agent' }, 'x'),
+      authoriseAgent({ id: 'key:k', tenant: 'default', role: 'agent' }, undefined),
+      authoriseAgent(principal('member'), 'w'),
+      authoriseAgent(principal('viewer'), 'w'),
+      authoriseAgent(principal('operator'), 'w'),
+    ]) {
+      expect(refused?.code).toBe('UNAUTHORIZED');
+    }
+  });
+
+  test('agent.register is held to the same', () => {
+    expect(authorise(principal('agent'), 'agent.register', { name: 'w', capabilities: [] })).toBeUndefined();
+    expect(authorise(principal('agent'), 'agent.register', { name: 'x', capabilities: [] })?.code).toBe('UNAUTHORIZED');
+    expect(authorise(principal('agent'), 'agent.register', null)?.code).toBe('UNAUTHORIZED');
+    expect(authorise(principal('admin'), 'agent.register', { name: 'x', capabilities: [] })).toBeUndefined();
+  });
+});
