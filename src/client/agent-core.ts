@@ -66,13 +66,14 @@ export interface AgentOptions {
 const UNHANDLED_MS = 1_000;
 /** While draining, what arrives is given back for so long, that another agent finds time to take it. */
 const DRAIN_DELAY_MS = 1_000;
-const LOST_CODES = new Set(['STALE_TOKEN', 'TASK_NOT_FOUND', 'NOT_FOUND']);
+const LOST_CODES: ReadonlySet<string> = new Set(['STALE_TOKEN', 'TASK_NOT_FOUND', 'NOT_FOUND']);
 /** A result refused for one of these is wrong itself; the task fails with the reason instead. */
-const FAULTY_CODES = new Set(['INVALID_PARAMS', 'TOO_LARGE', 'VALUE_UNSUPPORTED']);
+const FAULTY_CODES: ReadonlySet<string> = new Set(['INVALID_PARAMS', 'TOO_LARGE', 'VALUE_UNSUPPORTED']);
 
 export class AgentCore {
   readonly #options: AgentOptions;
-  readonly #capacity: number;
+  #shape: AgentShape;
+  #capacity: number;
   readonly #holdings = new Holdings();
   readonly #progress: ProgressReports;
   /** Run, and the server does not know it yet. */
@@ -84,6 +85,7 @@ export class AgentCore {
 
   constructor(options: AgentOptions) {
     this.#options = options;
+    this.#shape = options.shape;
     this.#capacity = options.shape.capacity ?? 1;
     this.#progress = new ProgressReports({
       scheduler: options.scheduler,
@@ -112,7 +114,7 @@ export class AgentCore {
       else if (phase.kind !== 'stopping') others.push({ id, token });
     }
     const running = [...finished, ...others].slice(0, LIMITS.runningMax);
-    return running.length === 0 ? this.#options.shape : { ...this.#options.shape, running };
+    return running.length === 0 ? this.#shape : { ...this.#shape, running };
   }
 
   /** A session began. */
@@ -145,6 +147,14 @@ export class AgentCore {
     }
   }
 
+  /** The caller registered the agent anew. */
+  reshape(shape: AgentShape): void {
+    const { running: _, ...lasting } = shape;
+    this.#shape = lasting;
+    this.#capacity = shape.capacity ?? 1;
+    this.#pump();
+  }
+
   /** A handler was registered. */
   handlersChanged(): void {
     this.#pump();
@@ -163,7 +173,7 @@ export class AgentCore {
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
-    for (const holding of [...this.#holdings.waiting]) this.#giveBack(holding, DRAIN_DELAY_MS);
+    for (const holding of Array.from(this.#holdings.waiting)) this.#giveBack(holding, DRAIN_DELAY_MS);
     this.#lowerCapacity(this.#holdings.active);
   }
 
@@ -224,7 +234,7 @@ export class AgentCore {
   #watchUnhandled(): void {
     this.#cancelUnhandled ??= this.#options.scheduler.after(UNHANDLED_MS, () => {
       this.#cancelUnhandled = undefined;
-      for (const holding of [...this.#holdings.waiting]) {
+      for (const holding of Array.from(this.#holdings.waiting)) {
         const type = holding.job?.task.type;
         if (type === undefined || this.#options.find(type) !== undefined) continue;
         this.#options.note({ kind: 'unhandled', task: holding.id, type });
@@ -322,7 +332,8 @@ export class AgentCore {
     if (holding.phase.kind !== 'finished') return;
     if (!reply.ok) {
       this.#options.note({ kind: 'refused', task: holding.id, method, error: reply.error });
-      if (method === 'task.complete' && FAULTY_CODES.has(reply.error.code)) {
+      if (!holding.refused && FAULTY_CODES.has(reply.error.code)) {
+        holding.refused = true;
         const error = fitted({ code: 'RESULT_REFUSED', message: `The result was refused: ${reply.error.message}` });
         this.#sendResult(holding, 'task.fail', { id: holding.id, token: holding.token, error, retryable: false });
         return;
@@ -433,7 +444,7 @@ export class AgentCore {
   #lowerCapacity(active: number): void {
     if (active <= 0) return;
     const capacity = Math.min(this.#capacity, active);
-    this.#tell('agent.register', { ...this.#options.shape, capacity } as unknown as Value);
+    this.#tell('agent.register', { ...this.#shape, capacity });
   }
 
   /** A call on the way that needs no storing: a fresh session finds out the rest. */
@@ -457,7 +468,8 @@ function heldBy(request: StoredRequest): { readonly id: string; readonly token: 
   return typeof id === 'string' && typeof token === 'string' ? { id, token } : undefined;
 }
 
-/** Within the limits of an error. */
+/** Within what an error may be: a code without control characters, both within their limits. */
 function fitted(error: TaskError): { code: string; message: string } {
-  return { code: cut(error.code, LIMITS.typeBytes), message: cut(error.message, LIMITS.errorMessageBytes) };
+  const code = cut(error.code.replaceAll(/[\p{Cc}]/gu, ' ').trim(), LIMITS.typeBytes);
+  return { code: code === '' ? 'ERROR' : code, message: cut(error.message, LIMITS.errorMessageBytes) };
 }

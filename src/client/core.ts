@@ -26,7 +26,7 @@ import { FrameWriter } from './frames.ts';
 import { encodeHello } from './hello.ts';
 import { readError, readGoaway, readPush, readWelcome, type PushIn } from './incoming.ts';
 import type { CloseInfo, CorePorts, Socket, SocketHandler } from './ports.ts';
-import { Pending, RequestTable, type Call } from './requests.ts';
+import { IDS_MAX, Pending, RequestTable, type Call } from './requests.ts';
 
 export type { Call, Reply } from './requests.ts';
 export { Pending } from './requests.ts';
@@ -66,6 +66,8 @@ export interface CoreOptions {
   readonly bytesMax?: number;
   /** Refusals of one request that say "later" before its caller gets the last one. */
   readonly refusalsMax?: number;
+  /** The last request id of a session, after which a fresh one begins. */
+  readonly idsMax?: number;
 }
 
 /** Once online for so long, the next loss starts the backoff anew. */
@@ -132,6 +134,7 @@ export class ClientCore {
       callsMax: options.callsMax ?? 10_000,
       bytesMax: options.bytesMax ?? 64 * 1024 * 1024,
       refusalsMax: options.refusalsMax ?? 5,
+      idsMax: options.idsMax ?? IDS_MAX,
       wake: () => this.#wake(),
       idle: () => options.events.idle(),
     });

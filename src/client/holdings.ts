@@ -39,6 +39,8 @@ export interface Holding {
   confirmed: boolean;
   /** The client is about to end: a failure gives the task back. */
   closing: boolean;
+  /** Its result was refused, and the refusal was reported as its failure. */
+  refused: boolean;
   /** Held before this one for the same task, and perhaps still running. */
   readonly older: Holding | undefined;
 }
@@ -85,7 +87,7 @@ export class Holdings {
 
   add(of: { readonly id: string; readonly token: string; readonly job: Job | undefined; readonly since: number }, phase: HoldingPhase): Holding {
     assert(!this.#byToken.has(of.token), 'a token names one holding');
-    const holding: Holding = { ...of, phase, confirmed: false, closing: false, older: this.#byTask.get(of.id) };
+    const holding: Holding = { ...of, phase, confirmed: false, closing: false, refused: false, older: this.#byTask.get(of.id) };
     this.#byToken.set(of.token, holding);
     this.#byTask.set(of.id, holding);
     if (phase.kind === 'waiting') this.#waiting.add(holding);

@@ -7,6 +7,9 @@
  */
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
 
+/** What this client speaks. */
+export const SUBPROTOCOL = 'muster.v1.msgpack';
+
 export interface CloseInfo {
   /** The close code of WebSocket; 1006 when there was none. */
   readonly code: number;

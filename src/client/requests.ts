@@ -77,13 +77,16 @@ export interface RequestTableOptions {
   readonly bytesMax: number;
   /** Refusals that say "later" before the caller gets the last one. */
   readonly refusalsMax: number;
+  /** The last id of a session. */
+  readonly idsMax: number;
   /** There is something to write. */
   wake(): void;
   /** No call waits for an answer any more. */
   idle(): void;
 }
 
-const IDS_MAX = 0xffff_ffff;
+/** Ids are uint32. */
+export const IDS_MAX = 0xffff_ffff;
 
 function nothing(): void {
   /* The caller has gone. */
@@ -123,7 +126,7 @@ export class RequestTable {
 
   /** True when the ids of this session are used up and only a fresh one can go on. */
   get exhausted(): boolean {
-    return this.#lastId === IDS_MAX && this.#sent.size === 0;
+    return this.#lastId === this.#options.idsMax && this.#sent.size === 0;
   }
 
   /** A key that nobody else draws. */
@@ -195,7 +198,7 @@ export class RequestTable {
       if (again.where !== 'over') return again;
       this.#sent.delete(again.id);
     }
-    if (this.#sent.size >= this.#window || this.#lastId >= IDS_MAX) return undefined;
+    if (this.#sent.size >= this.#window || this.#lastId >= this.#options.idsMax) return undefined;
     for (;;) {
       const pending = this.#shift();
       if (pending === undefined) return undefined;
@@ -338,7 +341,7 @@ export class RequestTable {
     this.#cancelDeadline = undefined;
     const now = this.#options.scheduler.mono();
     let next = Infinity;
-    for (const pending of [...this.#timed]) {
+    for (const pending of Array.from(this.#timed)) {
       if (pending.deadline > now) next = Math.min(next, pending.deadline);
       else this.cancel(pending, clientError('REQUEST_TIMEOUT', `${pending.method} was not answered in time; whether it was executed is not known.`));
     }

@@ -36,6 +36,7 @@ export interface SdkOptions {
   readonly callsMax?: number;
   readonly bytesMax?: number;
   readonly refusalsMax?: number;
+  readonly idsMax?: number;
   /** How a task of this type is begun; undefined: not by this agent. */
   find?(type: string): StartJob | undefined;
   readonly events: SdkEvents;
@@ -57,6 +58,8 @@ export class Sdk {
   readonly waits: Waits;
   readonly agent: AgentCore | undefined;
   readonly #options: SdkOptions;
+  /** Registered by a request, on a client that has no handlers. */
+  #registered: AgentShape | undefined;
   #closing: CloseOptions | undefined;
   #cancelClose: (() => void) | undefined;
 
@@ -69,7 +72,11 @@ export class Sdk {
       ...(options.callsMax === undefined ? {} : { callsMax: options.callsMax }),
       ...(options.bytesMax === undefined ? {} : { bytesMax: options.bytesMax }),
       ...(options.refusalsMax === undefined ? {} : { refusalsMax: options.refusalsMax }),
-      hello: () => ({ ...(this.agent === undefined ? {} : { agent: this.agent.shape() }), subs: this.subscriptions.first() }),
+      ...(options.idsMax === undefined ? {} : { idsMax: options.idsMax }),
+      hello: () => {
+        const agent = this.agent?.shape() ?? this.#registered;
+        return { ...(agent === undefined ? {} : { agent }), subs: this.subscriptions.first() };
+      },
       events: {
         state: (state, outage) => events.state(state, outage),
         welcome: (welcome, lost) => this.#welcome(welcome, lost),
@@ -109,6 +116,12 @@ export class Sdk {
   /** As `request`, but stored first: it survives this process. */
   requestDurably(call: OutboxCall): Pending | MusterError {
     return this.outbox.send(call);
+  }
+
+  /** The caller registered its agent by a request: the next HELLO says the same. */
+  registered(shape: AgentShape): void {
+    if (this.agent === undefined) this.#registered = shape;
+    else this.agent.reshape(shape);
   }
 
   /** The end of a task; `watched`: its creation was answered on the present session. Returns how to give up. */

@@ -74,7 +74,7 @@ export class Waits {
   /** A session began, or events were missed on a living one. */
   missed(resumed: boolean): void {
     if (resumed) return;
-    for (const wait of [...this.#waits.values()]) {
+    for (const wait of Array.from(this.#waits.values())) {
       if (wait.channel === 'watch') {
         wait.channel = 'asking';
         this.#ask(wait);
@@ -85,7 +85,7 @@ export class Waits {
   end(error: MusterError): void {
     this.#cancelPoll?.();
     this.#cancelPoll = undefined;
-    for (const wait of [...this.#waits.values()]) this.#finish(wait, error);
+    for (const wait of Array.from(this.#waits.values())) this.#finish(wait, error);
   }
 
   #ask(wait: Wait): void {

@@ -1,0 +1,407 @@
+/**
+ * The client as its users see it: promises, events and typed methods around the core.
+ *
+ * Owns: what a caller holds. Does not own: anything of the protocol (sdk.ts and below).
+ */
+import type { Entropy, Scheduler } from '../base/scheduler.ts';
+import type { AgentShape, Method, Params, Results, TaskCreate, TaskView, Value, ValueMap, WelcomeBody } from '../../protocol/wire/types.ts';
+import type { AgentNote } from './agent-core.ts';
+import type { Call, ConnectionState, Outage } from './core.ts';
+import { isRead } from '../../protocol/wire/operations.ts';
+import { Emitter } from './emitter.ts';
+import { clientError, MusterError, type ClientCode } from './errors.ts';
+import { startHandler, type TaskHandler } from './handlers.ts';
+import type { PushIn } from './incoming.ts';
+import { makeMethods, type Methods, type RequestOptions } from './methods.ts';
+import type { Journal } from './outbox.ts';
+import type { Dial, TokenSource } from './ports.ts';
+import { Sdk } from './sdk.ts';
+import { VERSION } from './version.ts';
+
+export interface ClientOptions {
+  /** `ws://host:7420`; the path `/v1` is added when there is none. */
+  readonly url: string;
+  /** An API key, or a function that gives one (or another credential) whenever the client connects. */
+  readonly key?: string | (() => string | Promise<string>);
+  /** Makes this client an agent: the server pushes tasks to it. */
+  readonly agent?: AgentShape;
+  /** Handlers by task type, as `client.agent.handle`. */
+  readonly handlers?: { readonly [type: string]: TaskHandler };
+  /** Topics to listen to from the start. */
+  readonly subs?: readonly string[];
+  /** What this program is, for the server's logs. */
+  readonly name?: string;
+  readonly version?: string;
+  /** Gives up connecting. */
+  readonly signal?: AbortSignal;
+  /** How long `connect` tries; 0: until it is given up. Default 30 s. Once connected, the client comes back for ever. */
+  readonly connectTimeoutMs?: number;
+  /** Unanswered requests; more are refused with OUTBOX_FULL. Default 10,000. */
+  readonly callsMax?: number;
+  readonly onState?: (state: ConnectionState, outage?: Outage) => void;
+}
+
+export interface ClientEvents {
+  state: [state: ConnectionState, outage?: Outage];
+  /** Events of watched tasks and topics, published messages, notifications. */
+  push: [push: PushIn];
+  /** Pushes may be missing: read again what you follow. */
+  gap: [reason: string];
+  notice: [kind: string, body: ValueMap];
+  warning: [warning: ClientWarning];
+  /** The end: after `close`, or with the reason why the server does not want this client back. */
+  closed: [error?: MusterError];
+}
+
+export type ClientWarning = AgentNote | { readonly kind: 'outbox'; readonly message: string };
+
+export interface CloseCallOptions {
+  /** Let running handlers end, and wait until every request is answered. Default: ask them to stop. */
+  readonly drain?: boolean;
+  /** Give back at once what is still held. Default true; false: when the lease has run out. */
+  readonly requeue?: boolean;
+  /** How long that may take. Default: 5 s without `drain`, no limit with it. */
+  readonly timeoutMs?: number;
+}
+
+export interface Platform {
+  readonly scheduler: Scheduler;
+  readonly entropy: Entropy;
+  dial(url: string): Dial;
+  readonly journal?: Journal;
+}
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
+}
+
+interface AgentMethods {
+  /** Runs `handler` for each task of this type; `*` takes those without a handler of their own. */
+  handle(type: string, handler: TaskHandler): void;
+}
+
+interface TaskMethods {
+  /** The task when it has ended, however it ended. */
+  wait(task: string | { readonly id: string }, options?: WaitOptions): Promise<TaskView>;
+  /** Creates a task and waits for its result; rejects if it does not complete. */
+  run(params: TaskCreate, options?: RequestOptions): Promise<Value>;
+}
+
+const CONNECT_TIMEOUT_MS = 30_000;
+const STOP_MS = 5_000;
+
+type Listener<E extends keyof ClientEvents> = (...args: ClientEvents[E]) => void;
+
+export class Client implements Omit<Methods, 'agent' | 'task'> {
+  readonly agent: Methods['agent'] & AgentMethods;
+  readonly task: Methods['task'] & TaskMethods;
+  readonly topic: Methods['topic'];
+  readonly deadLetter: Methods['deadLetter'];
+  readonly apiKey: Methods['apiKey'];
+  readonly tenant: Methods['tenant'];
+  readonly session: Methods['session'];
+  readonly url: string;
+  readonly #sdk: Sdk;
+  readonly #platform: Platform;
+  readonly #handlers = new Map<string, ReturnType<typeof startHandler>>();
+  readonly #events = new Emitter<ClientEvents>();
+  #state: ConnectionState = 'connecting';
+  #outage: Outage | undefined;
+  #welcome: WelcomeBody | undefined;
+  #end: { readonly error: MusterError | undefined } | undefined;
+
+  /** Use `connect`. */
+  constructor(options: ClientOptions, platform: Platform) {
+    this.url = normaliseUrl(options.url);
+    this.#platform = platform;
+    for (const [type, handler] of Object.entries(options.handlers ?? {})) this.#handlers.set(type, startHandler(handler));
+    if (this.#handlers.size > 0 && options.agent === undefined) throw clientError('INVALID_OPTIONS', 'handlers need an agent: connect({ agent: { name, capabilities } }).');
+    if (options.onState !== undefined) this.on('state', options.onState);
+    this.#sdk = new Sdk({
+      ports: { scheduler: platform.scheduler, entropy: platform.entropy, dial: platform.dial(this.url), token: tokenSource(options.key) },
+      client: { name: options.name ?? 'muster-client', version: options.version ?? VERSION },
+      ...(options.agent === undefined ? {} : { agent: options.agent }),
+      ...(options.subs === undefined ? {} : { subs: options.subs }),
+      ...(platform.journal === undefined ? {} : { journal: platform.journal }),
+      ...(options.callsMax === undefined ? {} : { callsMax: options.callsMax }),
+      find: (type) => this.#handlers.get(type) ?? this.#handlers.get('*'),
+      events: {
+        state: (state, outage) => this.#enter(state, outage),
+        push: (push) => this.#events.emit('push', push),
+        gap: (reason) => this.#events.emit('gap', reason),
+        welcome: (welcome) => {
+          this.#welcome = welcome;
+        },
+        notice: (kind, body) => this.#events.emit('notice', kind, body),
+        note: (note) => this.#events.emit('warning', note),
+        closed: (error) => this.#closed(error),
+      },
+    });
+    const methods = makeMethods((method, params, request) => this.request(method, params, request));
+    this.agent = { ...methods.agent, handle: (type, handler) => this.#handle(type, handler) };
+    this.task = { ...methods.task, wait: (task, wait) => this.#wait(task, wait), run: (params, run) => this.#run(params, run) };
+    this.topic = methods.topic;
+    this.deadLetter = methods.deadLetter;
+    this.apiKey = methods.apiKey;
+    this.tenant = methods.tenant;
+    this.session = methods.session;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** The id of this agent, if it is one. */
+  get agentId(): string | undefined {
+    return this.#welcome?.agent?.id;
+  }
+
+  get principal(): WelcomeBody['principal'] | undefined {
+    return this.#welcome?.principal;
+  }
+
+  get server(): WelcomeBody['server'] | undefined {
+    return this.#welcome?.server;
+  }
+
+  /** The position up to which pushes were processed. */
+  get rev(): number {
+    return this.#sdk.core.position;
+  }
+
+  /** Sends a request, again after every reconnect until it is answered; rejects with MusterError. */
+  request<M extends Method>(method: M, params: Params[M], options: RequestOptions = {}): Promise<Results[M]> {
+    return new Promise((resolve, reject) => {
+      if (method === 'topic.unsubscribe' && !this.#sdk.subscriptions.unsubscribed((params as Params['topic.unsubscribe']).topic)) {
+        // A wait for a task still listens; the caller has let go of it.
+        resolve({ rev: this.rev } as unknown as Results[M]);
+        return;
+      }
+      this.#call(method, params, {
+        ...options,
+        resolve: (result) => resolve(result as unknown as Results[M]),
+        reject,
+      });
+    });
+  }
+
+  on<E extends keyof ClientEvents>(event: E, listener: Listener<E>): this {
+    this.#events.on(event, listener);
+    return this;
+  }
+
+  off<E extends keyof ClientEvents>(event: E, listener: Listener<E>): this {
+    this.#events.off(event, listener);
+    return this;
+  }
+
+  /** For what surrounds the client: a warning to its listeners. */
+  warn(warning: ClientWarning): void {
+    this.#events.emit('warning', warning);
+  }
+
+  /** Ends the client. Requests that are still unanswered then are rejected with CLIENT_CLOSED. */
+  close(options: CloseCallOptions = {}): Promise<void> {
+    const drain = options.drain ?? false;
+    const withinMs = options.timeoutMs ?? (drain ? undefined : STOP_MS);
+    return new Promise((resolve) => {
+      if (this.#end !== undefined) {
+        resolve();
+        return;
+      }
+      this.on('closed', () => resolve());
+      this.#sdk.close({ drain, requeue: options.requeue ?? true, ...(withinMs === undefined ? {} : { withinMs }) });
+    });
+  }
+
+  /** For `connect`: resolves when the server has greeted. */
+  open(options: { readonly timeoutMs?: number | undefined; readonly signal?: AbortSignal | undefined }): Promise<this> {
+    const { timeoutMs = CONNECT_TIMEOUT_MS, signal } = options;
+    return new Promise((resolve, reject) => {
+      const giveUp = (error: MusterError): void => {
+        settle();
+        reject(error);
+        this.#sdk.close({ drain: false, requeue: true, withinMs: 0 });
+      };
+      const onState = (state: ConnectionState): void => {
+        if (state !== 'online') return;
+        settle();
+        resolve(this);
+      };
+      const onClosed = (error?: MusterError): void => {
+        settle();
+        reject(error ?? clientError('CLIENT_CLOSED'));
+      };
+      const onAbort = (): void => giveUp(clientError('REQUEST_ABORTED', 'Connecting was given up.', { cause: signal?.reason }));
+      const cancelTimer = timeoutMs > 0 ? this.#platform.scheduler.after(timeoutMs, () => giveUp(this.#unreachable(timeoutMs))) : undefined;
+      const settle = (): void => {
+        cancelTimer?.();
+        signal?.removeEventListener('abort', onAbort);
+        this.off('state', onState);
+        this.off('closed', onClosed);
+      };
+      this.on('state', onState);
+      this.on('closed', onClosed);
+      signal?.addEventListener('abort', onAbort);
+      if (signal?.aborted === true) onAbort();
+      else this.#sdk.start();
+    });
+  }
+
+  #unreachable(timeoutMs: number): MusterError {
+    const why = this.#outage === undefined ? 'no answer' : this.#outage.message;
+    return clientError('CONNECT_TIMEOUT', `No server answered at ${this.url} within ${Math.round(timeoutMs / 1_000)} s (${why}). Is "muster serve" running there?`);
+  }
+
+  #call(method: Method, params: Params[Method], call: RequestOptions & { resolve(result: Value): void; reject(error: unknown): void }): void {
+    const { signal, deadlineMs, key } = call;
+    if (signal?.aborted === true) return call.reject(clientError('REQUEST_ABORTED', undefined, { cause: signal.reason }));
+    const request: Call = {
+      method,
+      params: params as unknown as Value,
+      ...(key === undefined ? {} : { key }),
+      ...(deadlineMs === undefined ? {} : { deadlineMs }),
+      done: (reply) => {
+        signal?.removeEventListener('abort', abandon);
+        if (!reply.ok) return call.reject(reply.error);
+        this.#noteOwn(method, params);
+        call.resolve(reply.result);
+      },
+    };
+    const accepted = this.#submit(request, call.durable ?? false);
+    const abandon = (): void => {
+      if (!(accepted instanceof MusterError)) this.#sdk.core.cancel(accepted, clientError('REQUEST_ABORTED', undefined, { cause: signal?.reason }));
+    };
+    if (accepted instanceof MusterError) call.reject(accepted);
+    else signal?.addEventListener('abort', abandon, { once: true });
+  }
+
+  #submit(request: Call, durable: boolean): ReturnType<Sdk['request']> {
+    const { method, params, done, deadlineMs } = request;
+    if (!durable) return this.#sdk.request(request);
+    if (this.#platform.journal === undefined) return clientError('INVALID_OPTIONS', 'A durable request needs an outbox file: connect({ outbox: path }).');
+    if (isRead(method)) return clientError('INVALID_OPTIONS', `${method} changes nothing and cannot be durable.`);
+    const key = typeof request.key === 'string' ? { key: request.key } : {};
+    return this.#sdk.requestDurably({ method, params, done, ...key, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
+  }
+
+  /** What the caller asked for by itself must hold on the next session too. */
+  #noteOwn(method: Method, params: Params[Method]): void {
+    if (method === 'topic.subscribe') this.#sdk.subscriptions.subscribed((params as Params['topic.subscribe']).topic);
+    else if (method === 'agent.register') this.#sdk.registered(params as Params['agent.register']);
+  }
+
+  #handle(type: string, handler: TaskHandler): void {
+    if (this.#sdk.agent === undefined) throw clientError('INVALID_OPTIONS', 'This client is no agent: connect({ agent: { name, capabilities } }).');
+    this.#handlers.set(type, startHandler(handler));
+    this.#sdk.agent.handlersChanged();
+  }
+
+  #wait(task: string | { readonly id: string }, options: WaitOptions = {}): Promise<TaskView> {
+    return new Promise((resolve, reject) => this.#await({ id: typeof task === 'string' ? task : task.id, watched: false }, { ...options, resolve, reject }));
+  }
+
+  /** Waits for the end of a task, for its own time limit, or for the caller to give up. */
+  #await(task: { readonly id: string; readonly watched: boolean }, wait: WaitOptions & { resolve(task: TaskView): void; reject(error: MusterError): void }): void {
+    const { signal, timeoutMs } = wait;
+    const release = (): void => {
+      cancelTimer?.();
+      signal?.removeEventListener('abort', onAbort);
+    };
+    const abandon = this.#sdk.wait(task.id, task.watched, (outcome) => {
+      release();
+      if (outcome instanceof MusterError) wait.reject(outcome);
+      else wait.resolve(outcome);
+    });
+    const giveUp = (error: MusterError): void => {
+      release();
+      abandon();
+      wait.reject(error);
+    };
+    const onAbort = (): void => giveUp(clientError('REQUEST_ABORTED', undefined, { cause: signal?.reason }));
+    const onTimeout = (): void => giveUp(clientError('REQUEST_TIMEOUT', `Task ${task.id} did not end in time.`));
+    const cancelTimer = timeoutMs === undefined ? undefined : this.#platform.scheduler.after(timeoutMs, onTimeout);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted === true) onAbort();
+  }
+
+  #run(params: TaskCreate, options: RequestOptions = {}): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      const { key, signal, deadlineMs } = options;
+      const ended = (task: TaskView): void => {
+        if (task.status === 'completed') resolve(task.result ?? null);
+        else reject(unfinished(task));
+      };
+      const accepted = this.#submit(
+        {
+          method: 'task.create',
+          params: params as unknown as Value,
+          ...(key === undefined ? {} : { key }),
+          done: (reply) => {
+            if (!reply.ok) return reject(reply.error);
+            const { task } = reply.result as unknown as Results['task.create'];
+            // In here, and not in a later turn: the end of the task may stand in the same message.
+            const watched = params.watch !== false && !reply.moved;
+            this.#await({ id: task.id, watched }, { ...(signal === undefined ? {} : { signal }), ...(deadlineMs === undefined ? {} : { timeoutMs: deadlineMs }), resolve: ended, reject });
+          },
+        },
+        options.durable ?? false,
+      );
+      if (accepted instanceof MusterError) reject(accepted);
+    });
+  }
+
+  #enter(state: ConnectionState, outage: Outage | undefined): void {
+    this.#state = state;
+    if (outage !== undefined) this.#outage = outage;
+    this.#events.emit('state', state, outage);
+  }
+
+  #closed(error: MusterError | undefined): void {
+    const finish = (): void => {
+      this.#end = { error };
+      this.#events.emit('closed', error);
+    };
+    if (this.#platform.journal === undefined) finish();
+    else this.#platform.journal.close(finish);
+  }
+}
+
+const ENDS: { readonly [status: string]: ClientCode } = { cancelled: 'TASK_CANCELLED', timed_out: 'TASK_TIMED_OUT' };
+
+function unfinished(task: TaskView): MusterError {
+  const why = task.error === undefined ? '' : `: ${task.error.code}: ${task.error.message}`;
+  return clientError(ENDS[task.status] ?? 'TASK_FAILED', `Task ${task.id} ended ${task.status}${why}`, { task, ...(task.error === undefined ? {} : { details: { ...task.error } }) });
+}
+
+function tokenSource(key: ClientOptions['key']): TokenSource {
+  if (key === undefined || key === '') throw clientError('INVALID_OPTIONS', 'connect needs a key: an API key, or a function that gives one. "muster serve" writes an admin key to <data>/admin.key.');
+  if (typeof key === 'string') return (done) => done(key.trim());
+  return (done) => {
+    void answer(key, done);
+  };
+}
+
+async function answer(key: () => string | Promise<string>, done: (token: string | Error) => void): Promise<void> {
+  let token: string | Error;
+  try {
+    token = await key();
+  } catch (error) {
+    token = error instanceof Error ? error : new Error(String(error));
+  }
+  done(token);
+}
+
+const SCHEMES: { readonly [scheme: string]: string } = { 'ws:': 'ws:', 'wss:': 'wss:', 'http:': 'ws:', 'https:': 'wss:' };
+
+/** With the scheme of WebSockets and the protocol's path. */
+export function normaliseUrl(url: string): string {
+  const example = 'for example ws://127.0.0.1:7420';
+  if (typeof url !== 'string' || url === '') throw clientError('INVALID_OPTIONS', `connect needs the server's url, ${example}.`);
+  const match = /^([a-z]+:)\/\/([^/?#]+)(\/[^?#]*)?$/i.exec(url.trim());
+  const scheme = SCHEMES[match?.[1]?.toLowerCase() ?? ''];
+  if (match === null || scheme === undefined) throw clientError('INVALID_OPTIONS', `${url} is not the url of a server, ${example}.`);
+  const path = match[3] === undefined || match[3] === '/' ? '/v1' : match[3];
+  return `${scheme}//${match[2]}${path}`;
+}

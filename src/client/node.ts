@@ -1,0 +1,50 @@
+/** muster/client for Node: WebSockets over `ws`, and an outbox file that survives the process. */
+import { randomFillSync } from 'node:crypto';
+import type { Entropy } from '../base/scheduler.ts';
+import { systemScheduler } from '../base/system-scheduler.ts';
+import { Client, type ClientOptions } from './client.ts';
+import { openOutboxFile } from './node/outbox-file.ts';
+import { nodeDial } from './node/socket.ts';
+
+export * from './public.ts';
+
+export interface NodeClientOptions extends Omit<ClientOptions, 'url'> {
+  /** Default: the environment's MUSTER_URL, else ws://127.0.0.1:7420. */
+  readonly url?: string;
+  /** A file in which results of tasks, and requests that are marked durable, outlive this process. One process uses it at a time. */
+  readonly outbox?: string;
+}
+
+/** Bytes are drawn in blocks: a system call per drawing costs more than a frame. */
+function blockEntropy(): Entropy {
+  const block = new Uint8Array(1_024);
+  let used = block.length;
+  return (size) => {
+    if (size > block.length) return randomFillSync(new Uint8Array(size));
+    if (used + size > block.length) {
+      randomFillSync(block);
+      used = 0;
+    }
+    used += size;
+    return block.slice(used - size, used);
+  };
+}
+
+/** Opens a session; resolves when the server has greeted. The key defaults to the environment's MUSTER_KEY. */
+export async function connect(options: NodeClientOptions = {}): Promise<Client> {
+  const { outbox, ...rest } = options;
+  const url = rest.url ?? process.env['MUSTER_URL'] ?? 'ws://127.0.0.1:7420';
+  const key = rest.key ?? process.env['MUSTER_KEY'];
+  const warn = (message: string): void => client?.warn({ kind: 'outbox', message });
+  const journal = outbox === undefined ? undefined : openOutboxFile(outbox, { warn });
+  let client: Client | undefined;
+  try {
+    const platform = { scheduler: systemScheduler, entropy: blockEntropy(), dial: nodeDial };
+    client = new Client({ ...rest, url, ...(key === undefined ? {} : { key }) }, journal === undefined ? platform : { ...platform, journal });
+  } catch (error) {
+    journal?.close(() => undefined);
+    throw error;
+  }
+  if (journal !== undefined && journal.cutBytes > 0) warn(`${journal.cutBytes} bytes of an unfinished record were cut off the outbox.`);
+  return client.open({ timeoutMs: options.connectTimeoutMs, signal: options.signal });
+}

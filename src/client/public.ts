@@ -1,0 +1,26 @@
+/** What both entries of the SDK give to their users. */
+export { Client } from './client.ts';
+export type { ClientEvents, ClientOptions, ClientWarning, CloseCallOptions, WaitOptions } from './client.ts';
+export type { ConnectionState, Outage } from './core.ts';
+export { CLIENT_CODES, MusterError, TaskFailure } from './errors.ts';
+export type { ClientCode, TaskFailureOptions } from './errors.ts';
+export type { TaskContext, TaskHandler } from './handlers.ts';
+export type { PushIn as Push } from './incoming.ts';
+export type { Methods, RequestOptions } from './methods.ts';
+export { ERROR_CODES } from '../../protocol/wire/codes.ts';
+export type { ErrorCode } from '../../protocol/wire/codes.ts';
+export type {
+  AgentShape,
+  AgentView,
+  ApiKeyView,
+  Method,
+  Params,
+  Results,
+  TaskCreate,
+  TaskError,
+  TaskEventData,
+  TaskStatus,
+  TaskView,
+  TenantView,
+  Value,
+} from '../../protocol/wire/types.ts';
