@@ -42,6 +42,7 @@ export function checkUpgrade(request: IncomingMessage, rules: UpgradeRules): Ref
   if (request.headers['sec-websocket-version'] !== '13') {
     return { status: 426, message: 'Sec-WebSocket-Version must be 13.', headers: { 'Sec-WebSocket-Version': '13' } };
   }
+  if (request.headers.host === undefined) return { status: 400, message: 'The request has no Host.' };
   if (!hostAllowed(request, rules)) return { status: 421, message: 'This host is not served here.' };
   if (!originAllowed(request, rules)) return { status: 403, message: 'Pages of this origin may not connect.' };
   if (chooseSubprotocol(request.headers['sec-websocket-protocol']) === undefined) {

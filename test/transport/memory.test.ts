@@ -71,7 +71,9 @@ describe('faults', () => {
   const first = (recorder: Recorder): (number | undefined)[] => recorder.messages.map((bytes) => bytes[0]);
 
   test('a delayed message holds back those behind it', () => {
-    const { scheduler, server, client } = open((bytes) => (bytes[0] === 1 ? { kind: 'delay', ms: 50 } : { kind: 'deliver' }));
+    const { scheduler, server, client } = open((bytes) =>
+      bytes[0] === 1 ? { kind: 'delay', ms: 50 } : { kind: 'deliver' },
+    );
     for (const byte of [0, 1, 2]) client.connection.write(Uint8Array.of(byte));
     scheduler.advance(49);
     expect(first(server)).toEqual([0]);
@@ -80,7 +82,9 @@ describe('faults', () => {
   });
 
   test('silence loses a message and all behind it, tells nobody, and the buffer fills', () => {
-    const { scheduler, server, client, link } = open((bytes) => (bytes[0] === 1 ? { kind: 'silence' } : { kind: 'deliver' }));
+    const { scheduler, server, client, link } = open((bytes) =>
+      bytes[0] === 1 ? { kind: 'silence' } : { kind: 'deliver' },
+    );
     for (const byte of [0, 1, 2]) client.connection.write(Uint8Array.of(byte));
     scheduler.settle();
     client.connection.write(Uint8Array.of(3));
@@ -109,7 +113,9 @@ describe('faults', () => {
   });
 
   test('a cut loses what is under way and tells both sides', () => {
-    const { scheduler, server, client, link } = open((bytes) => (bytes[0] === 1 ? { kind: 'cut' } : { kind: 'deliver' }));
+    const { scheduler, server, client, link } = open((bytes) =>
+      bytes[0] === 1 ? { kind: 'cut' } : { kind: 'deliver' },
+    );
     for (const byte of [0, 1, 2]) client.connection.write(Uint8Array.of(byte));
     scheduler.settle();
     expect(first(server)).toEqual([0]);
