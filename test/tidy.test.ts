@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { checkImports, unitOf, UNITS } from './tidy/imports.ts';
 import { castsOf, checkCasts, checkHeads, checkNames, checkSizes, checkState } from './tidy/shape.ts';
 import { functionsOf, importsOf, parse, type Problem, type Source } from './tidy/source.ts';
-import { readSources } from './tidy/tree.ts';
+import { checkArchitecture, checkLinks, checkProtocolPaper } from './tidy/papers.ts';
+import { exists, papers, readPage, readSources, sourceFolders } from './tidy/tree.ts';
 import { BANS, checkWords } from './tidy/words.ts';
 
 const CHECKS = [checkImports, checkWords, checkSizes, checkNames, checkHeads, checkState, checkCasts];
@@ -35,6 +36,67 @@ describe('the project', () => {
     const units = new Set(sources.map((source) => unitOf(source.path)));
     const empty = Object.keys(UNITS).filter((name) => !units.has(name));
     expect(empty, 'a unit of the import table without a file').toEqual([]);
+  });
+});
+
+describe('the papers', () => {
+  const protocol = readPage('protocol/PROTOCOL.md');
+  const architecture = readPage('docs/ARCHITECTURE.md');
+  const repository = { folders: sourceFolders(), exists };
+  const cures = (problems: readonly Problem[]) => problems.map((problem) => problem.cure).join('\n');
+
+  it('PROTOCOL.md and the code name the same codes, methods and frames', () => {
+    expect(say(checkProtocolPaper(protocol))).toEqual([]);
+  });
+
+  it.each([
+    ['an error code that the code does not have', 'DEADLINE`.', 'DEADLINE`, `MADE_UP`.', 'names MADE_UP'],
+    ['a missing error code', /^\| `STALE_TOKEN`.*\n/m, '', 'lacks this row of error codes: STALE_TOKEN'],
+    ['another type', /^(\| `NOT_FOUND` *\|) not_found/m, '$1 conflict', 'lacks this row of error codes: NOT_FOUND'],
+    [
+      'another retryability',
+      /(`INTERNAL` *\| internal *\|) no/,
+      '$1 yes',
+      'the code does not: INTERNAL | internal | yes',
+    ],
+    ['a missing close code', /^\| 4008 .*\n/m, '', 'lacks this row of close codes: 4008'],
+    ['another close code', /^\| 4008 /m, '| 4009 ', 'that the code does not: 4009'],
+    ['a missing method', /^\| `task.cancel`.*\n/m, '', 'lacks this row of methods: task.cancel'],
+    [
+      'a role too many',
+      /^(\| `task.retry`.*\| yes *\| yes *\|) *\|/m,
+      '$1 yes |',
+      'lacks this row of methods: task.retry',
+    ],
+    ['a method without its section', '### task.accept\n', '', 'lacks this row of headings of methods: task.accept'],
+    ['a section without its method', '### task.accept\n', '### task.accept\n### task.steal\n', 'does not: task.steal'],
+    ['another number of a frame', /^\| 19( *\| REAUTH)/m, '| 23$1', 'lacks this row of frames: 19 | REAUTH'],
+    ['no table', /^## .*Close codes[^]*?(?=^## )/m, '', 'has no table of close codes'],
+  ])('a planted fault in PROTOCOL.md is reported: %s', (_, from, to, report) => {
+    const planted = protocol.replace(from, to);
+    expect(planted).not.toBe(protocol);
+    expect(cures(checkProtocolPaper(planted))).toContain(report);
+  });
+
+  it('ARCHITECTURE.md is short, and names what is there and all of it', () => {
+    expect(say(checkArchitecture(architecture, repository))).toEqual([]);
+    const planted = `${architecture}\n\`src/nothing/x.ts\`${'\n'.repeat(300)}`;
+    const reported = cures(
+      checkArchitecture(planted, { ...repository, folders: [...repository.folders, 'src/newcomer'] }),
+    );
+    expect(reported).toContain('names src/nothing/x.ts');
+    expect(reported).toContain('300 are the most');
+    expect(reported).toContain('does not say what lives in src/newcomer/');
+  });
+
+  it('links lead somewhere', () => {
+    const all = papers();
+    expect(all.length).toBeGreaterThan(8);
+    expect(say(all.flatMap((path) => checkLinks(path, readPage(path), exists)))).toEqual([]);
+    const planted = '[a](../README.md) [b](gone.md#x) [c](https://example.org) [d](#here)';
+    expect(checkLinks('docs/x.md', planted, (path) => path === 'README.md').map(({ cure }) => cure)).toEqual([
+      'gone.md leads nowhere.',
+    ]);
   });
 });
 

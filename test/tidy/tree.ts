@@ -1,5 +1,5 @@
 /** Reads the project's own files. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, type Source } from './source.ts';
@@ -23,4 +23,22 @@ export function readSources(): Source[] {
 
 export function readPage(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8');
+}
+
+export function exists(path: string): boolean {
+  return existsSync(join(ROOT, path));
+}
+
+/** Folders of src that hold anything. */
+export function sourceFolders(): string[] {
+  const entries = readdirSync(join(ROOT, 'src'), { withFileTypes: true });
+  const folders = entries.filter((entry) => entry.isDirectory()).map((entry) => `src/${entry.name}`);
+  return folders.filter((folder) => readdirSync(join(ROOT, folder)).length > 0);
+}
+
+/** All papers of the project. */
+export function papers(): string[] {
+  const below = (folder: string) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((name) => `${folder}/${name}`);
+  return [...readdirSync(ROOT), ...below('docs'), ...below('protocol')].filter((path) => path.endsWith('.md')).sort();
 }
