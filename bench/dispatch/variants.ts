@@ -4,7 +4,7 @@ import { Child } from '../harness/child.ts';
 import { startMuster } from '../harness/muster-server.ts';
 import { requireRedis, startRedis } from '../harness/redis-server.ts';
 import type { ScenarioContext } from '../harness/scenario.ts';
-import type { LimitServerCalls } from './limit-server.ts';
+import type { LimitServerCalls } from './limit-server-role.ts';
 import type { Target } from './roles.ts';
 
 export interface Server {
@@ -28,7 +28,7 @@ export interface Variant {
 async function startLimit(context: ScenarioContext): Promise<Server> {
   const dir = context.cleanup.directory(context.dir, 'limit-');
   const child = await Child.start<LimitServerCalls>({
-    module: './limit-server.ts',
+    module: './limit-server-role.ts',
     base: import.meta.url,
     cleanup: context.cleanup,
   });
@@ -40,8 +40,8 @@ function bullmq(name: string, appendfsync: 'always' | 'everysec'): Variant {
   return {
     name,
     title: `BullMQ on redis-server, appendfsync ${appendfsync}`,
-    submitter: './bullmq-submitter.ts',
-    worker: './bullmq-worker.ts',
+    submitter: './bullmq-submitter-role.ts',
+    worker: './bullmq-worker-role.ts',
     require: () => void requireRedis(),
     start: async ({ dir, cleanup }) => {
       const redis = await startRedis({ dir, cleanup, appendfsync });
@@ -59,8 +59,8 @@ export function variants(): readonly Variant[] {
     {
       name: 'muster',
       title: 'Muster',
-      submitter: './muster-submitter.ts',
-      worker: './muster-worker.ts',
+      submitter: './muster-submitter-role.ts',
+      worker: './muster-worker-role.ts',
       start: async ({ dir, cleanup }) => {
         const server = await startMuster({ data: cleanup.directory(dir, 'muster-'), cleanup });
         return {
@@ -75,8 +75,8 @@ export function variants(): readonly Variant[] {
     {
       name: 'limit',
       title: 'a bare server without an engine, SQLite FULL',
-      submitter: './limit-submitter.ts',
-      worker: './limit-worker.ts',
+      submitter: './limit-submitter-role.ts',
+      worker: './limit-worker-role.ts',
       start: startLimit,
     },
   ];

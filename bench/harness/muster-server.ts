@@ -15,16 +15,14 @@ import { Spawned } from './spawned.ts';
 
 const READY_MS = 60_000;
 const POLL_MS = 5;
+const ADDRESS_FILE = 'address.json';
 
 /** `<data>/address.json`. */
-const Address = z.object({ url: z.string(), http: z.string() });
+const Address = z.object({ url: z.string(), httpUrl: z.string() });
 
 export interface MusterOptions {
   readonly data: string;
   readonly cleanup: Cleanup;
-  /** 0: any free port. */
-  readonly port?: number;
-  readonly httpPort?: number;
   readonly args?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
   readonly execArgv?: readonly string[];
@@ -39,44 +37,53 @@ export interface Muster {
   readonly startMs: number;
 }
 
-/** Resolves when the server takes HELLO. */
-export async function startMuster(options: MusterOptions): Promise<Muster> {
-  const addressFile = join(options.data, 'address.json');
-  // The file of a server that was killed names ports of the past.
-  rmSync(addressFile, { force: true });
-  const began = performance.now();
-  const process = await spawnServer(options);
-  const address = await untilListening(addressFile, process);
-  while (!(await isReady(address.http))) {
-    if (process.ended !== undefined) throw new BenchError(`muster serve ${process.lastWords()}`);
-    if (performance.now() - began > READY_MS)
-      throw new BenchError(`muster serve is not ready after ${READY_MS} ms: it ${process.lastWords()}`);
-    await delay(POLL_MS);
-  }
-  const startMs = performance.now() - began;
-  const key = readFileSync(join(options.data, 'admin.key'), 'utf8').trim();
-  return { process, url: address.url, http: address.http, key, startMs };
+/** A server that was started and may not serve yet. */
+export interface Starting {
+  readonly process: Spawned;
+  readonly data: string;
+  readonly beganAt: number;
 }
 
-function spawnServer(options: MusterOptions): Promise<Spawned> {
+/** Resolves when the server takes HELLO. */
+export async function startMuster(options: MusterOptions): Promise<Muster> {
+  return untilReady(await spawnMuster(options));
+}
+
+export async function spawnMuster(options: MusterOptions): Promise<Starting> {
   const cli = fileURLToPath(workerUrl(import.meta.url, '../../src/cli/muster.ts'));
-  const { data, port = 0, httpPort = 0, args = [], env = {}, execArgv = [], cleanup } = options;
-  return Spawned.start({
+  const { data, args = [], env = {}, execArgv = [], cleanup } = options;
+  // The file of a server that was killed names ports of the past.
+  rmSync(join(data, ADDRESS_FILE), { force: true });
+  const beganAt = performance.now();
+  const server = await Spawned.start({
     command: process.execPath,
-    args: [...execArgv, cli, 'serve', '--data', data, '--port', String(port), '--http-port', String(httpPort), ...args],
+    args: [...execArgv, cli, 'serve', '--data', data, '--port', '0', '--http-port', '0', ...args],
     env: { ...process.env, ...env },
     cleanup,
   });
+  return { process: server, data, beganAt };
 }
 
-async function untilListening(file: string, process: Spawned): Promise<z.infer<typeof Address>> {
-  const until = performance.now() + READY_MS;
-  while (performance.now() < until) {
+export async function untilReady({ process, data, beganAt }: Starting): Promise<Muster> {
+  for (;;) {
+    const address = readAddress(join(data, ADDRESS_FILE));
+    if (address !== undefined && (await isReady(address.httpUrl))) {
+      const startMs = performance.now() - beganAt;
+      const key = readFileSync(join(data, 'admin.key'), 'utf8').trim();
+      return { process, url: address.url, http: address.httpUrl, key, startMs };
+    }
     if (process.ended !== undefined) throw new BenchError(`muster serve ${process.lastWords()}`);
-    if (existsSync(file)) return Address.parse(JSON.parse(readFileSync(file, 'utf8')));
+    if (performance.now() - beganAt > READY_MS)
+      throw new BenchError(`muster serve is not ready after ${READY_MS} ms: it ${process.lastWords()}`);
     await delay(POLL_MS);
   }
-  throw new BenchError(`muster serve does not listen after ${READY_MS} ms: it ${process.lastWords()}`);
+}
+
+/** Undefined while the file is not there or not whole. */
+function readAddress(file: string): z.infer<typeof Address> | undefined {
+  if (!existsSync(file)) return undefined;
+  const text = readFileSync(file, 'utf8');
+  return text.endsWith('}\n') ? Address.parse(JSON.parse(text)) : undefined;
 }
 
 export function isReady(http: string): Promise<boolean> {

@@ -12,8 +12,8 @@ function good(): Line[] {
   return [
     { kind: 'born', at: 0, life: 'p1', agents: [{ name: 'a', capacity: 1 }] },
     { kind: 'born', at: 0, life: 'p2', agents: [{ name: 'b', capacity: 1 }] },
-    { kind: 'up', at: 1, life: 'p1', agent: 'a', session: 's1', resumed: false },
-    { kind: 'up', at: 1, life: 'p2', agent: 'b', session: 's2', resumed: false },
+    { kind: 'up', at: 1, life: 'p1', agent: 'a', resumed: false },
+    { kind: 'up', at: 1, life: 'p2', agent: 'b', resumed: false },
     { kind: 'submitterUp', at: 1, submitter: 'x', resumed: false },
     { kind: 'submitted', at: 2, number: 1 },
     { kind: 'submitted', at: 2, number: 2 },
@@ -24,7 +24,7 @@ function good(): Line[] {
     { kind: 'start', at: 5, life: 'p1', agent: 'a', task: 't1', token: '100', attempt: 1 },
     { kind: 'start', at: 5, life: 'p2', agent: 'b', task: 't2', token: '101', attempt: 1 },
     { kind: 'down', at: 6, life: 'p1', agent: 'a' },
-    { kind: 'up', at: 7, life: 'p1', agent: 'a', session: 's1', resumed: true },
+    { kind: 'up', at: 7, life: 'p1', agent: 'a', resumed: true },
     { kind: 'submitterUp', at: 7, submitter: 'x', resumed: true },
     { kind: 'end', at: 8, life: 'p1', agent: 'a', task: 't1', token: '100', outcome: 'completed' },
     { kind: 'end', at: 8, life: 'p2', agent: 'b', task: 't2', token: '101', outcome: 'completed' },
@@ -222,6 +222,11 @@ const PLANTS: readonly Plant[] = [
     plant: (lines) => [...lines, { kind: 'told', at: 12, number: 2, task: 't2' }],
     expected: ['toldTwice'],
   },
+  {
+    name: 'what must not happen at all',
+    plant: (lines) => [...lines, { kind: 'fault', at: 1, by: 'x', message: 'a creation was refused' }],
+    expected: ['fault'],
+  },
 ];
 
 describe('the verdict', () => {
@@ -258,14 +263,14 @@ describe('excuses for a second execution', () => {
       first: [
         { kind: 'end', at: 20, life: 'p1', agent: 'a', task: 't1', token: '100', outcome: 'stopped' },
         { kind: 'down', at: 9, life: 'p1', agent: 'a' },
-        { kind: 'up', at: 10, life: 'p1', agent: 'a', session: 's9', resumed: false },
+        { kind: 'up', at: 10, life: 'p1', agent: 'a', resumed: false },
       ],
     },
     {
       excuse: 'away',
       first: [
         { kind: 'down', at: 9, life: 'p1', agent: 'a' },
-        { kind: 'up', at: 10_009, life: 'p1', agent: 'a', session: 's1', resumed: true },
+        { kind: 'up', at: 10_009, life: 'p1', agent: 'a', resumed: true },
         { kind: 'end', at: 10_010, life: 'p1', agent: 'a', task: 't1', token: '100', outcome: 'stopped' },
       ],
     },
@@ -288,7 +293,7 @@ describe('excuses for a second execution', () => {
       why: 'it was away for a shorter time than a lease',
       first: [
         { kind: 'down', at: 9, life: 'p1', agent: 'a' },
-        { kind: 'up', at: 9_000, life: 'p1', agent: 'a', session: 's1', resumed: true },
+        { kind: 'up', at: 9_000, life: 'p1', agent: 'a', resumed: true },
         { kind: 'end', at: 9_001, life: 'p1', agent: 'a', task: 't1', token: '100', outcome: 'stopped' },
       ],
     },
@@ -299,7 +304,7 @@ describe('excuses for a second execution', () => {
     {
       why: 'the session was lost before the first began',
       first: [
-        { kind: 'up', at: 4, life: 'p1', agent: 'a', session: 's8', resumed: false },
+        { kind: 'up', at: 4, life: 'p1', agent: 'a', resumed: false },
         { kind: 'end', at: 9, life: 'p1', agent: 'a', task: 't1', token: '100', outcome: 'stopped' },
       ],
     },

@@ -21,7 +21,8 @@ export type ViolationKind =
   | 'capacity'
   | 'rev'
   | 'untold'
-  | 'toldTwice';
+  | 'toldTwice'
+  | 'fault';
 
 export interface Violation {
   readonly kind: ViolationKind;
@@ -59,6 +60,7 @@ export function check(lines: readonly Line[], options: ExcuseOptions): Verdict {
     ...checkExecutions({ lines, executions, lives, options, reexecuted }),
     ...checkCapacity(executions, lives),
     ...checkPositions(lines),
+    ...only(lines, 'fault').map(({ by, message }): Violation => ({ kind: 'fault', message: `${by}: ${message}` })),
   ];
   return { violations, marks: marksOf({ lines, executions, lives, reexecuted }) };
 }

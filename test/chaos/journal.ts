@@ -31,7 +31,6 @@ const lineSchema = z.discriminatedUnion('kind', [
     at,
     life: z.string(),
     agent: z.string(),
-    session: z.string(),
     resumed: z.boolean(),
   }),
   /** The agent has noticed that its connection is gone. */
@@ -74,6 +73,8 @@ const lineSchema = z.discriminatedUnion('kind', [
   }),
   /** The server's consent to `task.complete`, as it passed the wire, whether or not it reached the client. */
   z.object({ kind: z.literal('accepted'), at, connection: z.string(), task: z.string(), token: z.string() }),
+  /** Something that must not happen at all: an unreadable frame, a refused creation, a client that gave up. */
+  z.object({ kind: z.literal('fault'), at, by: z.string(), message: z.string() }),
   /** What the server answers about a task when all is over. */
   z.object({
     kind: z.literal('final'),

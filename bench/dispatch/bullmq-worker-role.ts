@@ -6,7 +6,7 @@ import { ExecutionCounts, sequenceOf } from './execution-counts.ts';
 import { TASK_TYPE } from './roles.ts';
 import type { WorkerCalls } from './roles.ts';
 
-const CONCURRENCY = Number(process.env['BENCH_CONCURRENCY'] ?? 100);
+const CONCURRENCY = 100;
 
 playRole<WorkerCalls>(() => {
   const counts = new ExecutionCounts();
