@@ -69,14 +69,16 @@ export class SqliteLog implements LogDriver {
     this.#worker.on('message', (message: FromWorker) => this.#received(message));
     this.#worker.on('error', (error) => this.#fail({ fault: 'IO', message: `the log's thread failed: ${error.message}` }));
     this.#worker.on('exit', () => this.#exited());
-    const post = (message: ToWorker, transfer: readonly ArrayBuffer[] = []): void => {
-      this.#worker.postMessage(message, transfer);
+    const post = (message: ToWorker): void => {
+      const given = message.kind === 'ask' && message.ask.kind === 'chunk' ? [message.ask.sealed.buffer] : [];
+      this.#worker.postMessage(message, given);
       this.#control.ring();
     };
     this.#groups = new Groups(this.#control, post);
-    this.#asker = new Asker((ask, transfer) => {
-      if (this.#fatal === undefined) post(ask, transfer);
-      else this.#options.scheduler.defer(() => this.#asker.refused(ask.id, faultMessageOf(this.#fatal)));
+    this.#asker = new Asker((id, ask) => {
+      const fatal = this.#fatal;
+      if (fatal === undefined) post({ kind: 'ask', id, ask });
+      else this.#options.scheduler.defer(() => this.#asker.refused(id, faultMessage(fatal)));
     });
     this.snapshots = new SqliteSnapshots(this.#asker);
   }
@@ -194,8 +196,4 @@ export class SqliteLog implements LogDriver {
     if (this.#closing !== undefined || this.#fatal !== undefined) return;
     this.#cancelDisk = this.#options.scheduler.after(diskMs, () => void this.#refreshDisk());
   }
-}
-
-function faultMessageOf(fault: LogFault | undefined): FaultMessage {
-  return fault === undefined ? { fault: 'IO', message: 'the log has ended' } : faultMessage(fault);
 }

@@ -41,7 +41,7 @@ export interface Calls {
   trim: { ask: { readonly no: number; readonly seq: number }; answer: null };
   begin: { ask: { readonly handle: number; readonly tenant: string; readonly meta: SnapshotMeta }; answer: null };
   /** `sealed` has the payload in place and the rest of the envelope empty. */
-  chunk: { ask: { readonly handle: number; readonly sealed: Uint8Array }; answer: null };
+  chunk: { ask: { readonly handle: number; readonly sealed: Uint8Array<ArrayBuffer> }; answer: null };
   commit: { ask: { readonly handle: number }; answer: null };
   abort: { ask: { readonly handle: number }; answer: null };
   list: { ask: { readonly tenant: string }; answer: readonly SnapshotMeta[] };
@@ -55,7 +55,7 @@ export interface Calls {
 }
 export type CallKind = keyof Calls;
 
-export type Ask = { [K in CallKind]: { readonly kind: K; readonly id: number } & Calls[K]['ask'] }[CallKind];
+export type Ask = { [K in CallKind]: { readonly kind: K } & Calls[K]['ask'] }[CallKind];
 export type AskOf<K extends CallKind> = Extract<Ask, { readonly kind: K }>;
 
 /** A group has more bytes than its area: here is a larger one. Sent before the group. */
@@ -65,7 +65,13 @@ export interface AreaMessage {
   readonly shared: SharedArrayBuffer;
 }
 
-export type ToWorker = Ask | AreaMessage;
+export interface AskMessage {
+  readonly kind: 'ask';
+  readonly id: number;
+  readonly ask: Ask;
+}
+
+export type ToWorker = AskMessage | AreaMessage;
 
 export interface FaultMessage {
   readonly fault: LogFaultName;

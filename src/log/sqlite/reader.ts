@@ -10,6 +10,7 @@ import { LogFault, type LogEntry } from '../port.ts';
 import { VerifyingCursor } from '../verify.ts';
 import type { Page } from './messages.ts';
 import { packEntries } from './page.ts';
+import { cells } from './record.ts';
 import { positionOf, type Tenant, type Tenants } from './tenants.ts';
 
 /** Work in slices; what it returns is its result. */
@@ -73,7 +74,7 @@ export class Reader {
 }
 
 function storedOf(tenant: Tenant, row: unknown): { seq: number; chain: Uint8Array; bytes: Uint8Array } {
-  const [pos, chain, bytes] = Array.isArray(row) ? (row as readonly unknown[]) : [];
+  const [pos, chain, bytes] = cells(row);
   if (typeof pos !== 'number' || !(chain instanceof Uint8Array) || !(bytes instanceof Uint8Array)) {
     throw new LogFault('CORRUPT', `log of tenant ${tenant.id}: a row of entries cannot be read`);
   }

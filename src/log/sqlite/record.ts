@@ -46,6 +46,11 @@ export class RecordReader {
   }
 }
 
+/** The cells of a row that was read raw. */
+export function cells(row: unknown): readonly unknown[] {
+  return Array.isArray(row) ? row : [];
+}
+
 export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
 }

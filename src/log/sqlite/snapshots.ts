@@ -13,7 +13,7 @@ import { chainNext, chainStart, EnvelopeKind, overheadBytes, sameBytes, sealInPl
 import { LogFault, type SnapshotMeta } from '../port.ts';
 import type { AskOf } from './messages.ts';
 import type { Sliced } from './reader.ts';
-import { hex, RecordReader, sealRecord } from './record.ts';
+import { cells, hex, RecordReader, sealRecord } from './record.ts';
 
 /** Room of positions per snapshot. */
 const positions = 2 ** 24;
@@ -196,7 +196,7 @@ export class Snapshots {
   }
 
   #load(row: unknown): void {
-    const [no, stored] = Array.isArray(row) ? (row as readonly unknown[]) : [];
+    const [no, stored] = cells(row);
     if (typeof no !== 'number') return;
     try {
       const record = new RecordReader(`snapshot ${no}`, stored);

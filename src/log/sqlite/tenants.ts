@@ -17,7 +17,7 @@ import { chainBytes, chainStart, EnvelopeKind, sameBytes, unseal } from '../enve
 import { LogFault, type LogHead } from '../port.ts';
 import type { LogFiles } from './file.ts';
 import type { HeadRecord } from './head-file.ts';
-import { hex, RecordReader, sealRecord } from './record.ts';
+import { cells, hex, RecordReader, sealRecord } from './record.ts';
 
 /** Room of positions per tenant: the rows of one tenant stand together, those of all in one b-tree. */
 const positions = 2 ** 40;
@@ -110,7 +110,7 @@ export class Tenants {
   }
 
   #load(row: unknown): void {
-    const [no, stored] = Array.isArray(row) ? (row as readonly unknown[]) : [];
+    const [no, stored] = cells(row);
     const record = new RecordReader(`tenant ${String(no)}`, stored);
     if (record.integer('no') !== no || this.#byNo.has(no)) {
       throw new LogFault('CORRUPT', `the record of tenant ${String(no)} stands in the wrong place`);
@@ -131,7 +131,7 @@ export class Tenants {
   #recoverHead(tenant: Tenant): void {
     const row: unknown = this.#last.get(positionOf(tenant, tenant.base.seq), positionOf(tenant, positions));
     if (row === undefined) return;
-    const [pos, chain, bytes] = Array.isArray(row) ? (row as readonly unknown[]) : [];
+    const [pos, chain, bytes] = cells(row);
     const opened = bytes instanceof Uint8Array ? unseal(EnvelopeKind.entry, bytes) : undefined;
     if (typeof pos !== 'number' || !(chain instanceof Uint8Array) || opened === undefined || !opened.ok) {
       tenant.fault = new LogFault('CORRUPT', `log of tenant ${tenant.id}: its newest entry cannot be read`);

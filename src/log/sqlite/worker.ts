@@ -16,6 +16,7 @@ import { areaCount, LaneControl } from './lane.ts';
 import {
   faultMessage,
   type Ask,
+  type AskMessage,
   type CallKind,
   type Calls,
   type FromWorker,
@@ -44,9 +45,9 @@ class LogWorker {
   readonly #snapshots: Snapshots;
   readonly #trimmer: Trimmer;
   readonly #areas: Uint8Array[] = [];
-  readonly #asks: Ask[] = [];
+  readonly #asks: AskMessage[] = [];
   /** The ask that is being served. */
-  #serving: { readonly ask: Ask; readonly steps: Sliced<Answer> } | undefined;
+  #serving: { readonly id: number; readonly ask: Ask; readonly steps: Sliced<Answer> } | undefined;
   readonly #chores: Sliced<void>[] = [];
   #groups = 0;
   #closed = false;
@@ -82,7 +83,7 @@ class LogWorker {
 
   #receive(): void {
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
-      const message = next.message as ToWorker;
+      const message: ToWorker = next.message;
       if (message.kind === 'area') this.#areas[message.index] = new Uint8Array(message.shared);
       else this.#asks.push(message);
     }
@@ -98,20 +99,26 @@ class LogWorker {
 
   /** One step of the ask at hand, or of the next. */
   #serve(): boolean {
-    const ask = this.#serving?.ask ?? this.#asks.shift();
-    if (ask === undefined) return false;
-    this.#serving ??= { ask, steps: this.#steps(ask) };
+    const serving = this.#serving ?? this.#next();
+    if (serving === undefined) return false;
+    const { id, ask, steps } = serving;
+    this.#serving = serving;
     try {
-      const step = this.#serving.steps.next();
+      const step = steps.next();
       if (step.done !== true) return true;
-      post({ kind: 'answer', id: ask.id, answer: step.value });
+      post({ kind: 'answer', id, answer: step.value });
     } catch (error) {
       const fault = writes.has(ask.kind) && !(error instanceof LogFault) ? ioFault(error) : faultOf(error, 'reading the log');
       if (fault.fault === 'IO') throw fault; // W3
-      post({ kind: 'refused', id: ask.id, fault: faultMessage(fault) });
+      post({ kind: 'refused', id, fault: faultMessage(fault) });
     }
     this.#serving = undefined;
     return true;
+  }
+
+  #next(): { readonly id: number; readonly ask: Ask; readonly steps: Sliced<Answer> } | undefined {
+    const next = this.#asks.shift();
+    return next === undefined ? undefined : { id: next.id, ask: next.ask, steps: this.#steps(next.ask) };
   }
 
   #doChore(): boolean {
@@ -225,4 +232,4 @@ function main(start: WorkerStart): void {
   }
 }
 
-main(workerData as WorkerStart);
+main(workerData);
