@@ -114,7 +114,7 @@ export class Agents implements Family {
   }
 
   #oneSession({ tenant, event, mark }: AppliedStep): void {
-    if (mark.up) {
+    if (mark.up && mark.drained) {
       const left = [...tenant.sessions.values()].filter((session) => session.server?.attached === true);
       for (const session of left) {
         this.#world.report('K', `session ${session.id} is attached after the opening`, [

@@ -10,6 +10,9 @@ import { field, num, text, topicMatches } from './values.ts';
 import { isTerminal } from './views.ts';
 import type { AppliedStep, Family, Step, World } from './world.ts';
 
+/** How long a push may be under way on a good connection. */
+const UNDER_WAY_MS = 5_000;
+
 /** A push that stands at a position in (lo, hi]. */
 interface Due {
   readonly lo: number;
@@ -135,7 +138,10 @@ export class Deliveries implements Family {
     const assignment = conn.tenant.tokens.get(due.order?.token ?? '');
     if (assignment === undefined) return false;
     if (due.order?.event === 'task.assigned' || due.order?.event === 'task.offered') {
-      return assignment.end !== undefined && assignment.end.mark.index <= passed;
+      const { end } = assignment;
+      if (end === undefined || end.mark.index > passed) return false;
+      const live = (conn.welcome?.index ?? Infinity) < due.mark.index && !conn.severed;
+      return !live || end.mark.live - due.mark.live < UNDER_WAY_MS;
     }
     const acked = assignment.task.ops.some((op) => {
       return (

@@ -224,6 +224,11 @@ function mayGet(session: SessionRec, topic: string, rev: number | undefined): bo
 
 /** The sessions that sent the request by then watch what it creates: surely, if it was but one. */
 function watchers({ task, next }: Change): void {
+  const source = task.tenant.tasks.get(next.task.retryOf ?? '');
+  for (const op of source?.ops ?? []) {
+    // Whether the retry of a task is watched by who asked for it is not laid down: it may be.
+    if (op.method === 'task.retry') for (const { group } of op.sends) group.session.watches.set(task.id, false);
+  }
   const mark = text(next.task.parameters, 'mark');
   if (task.origin === undefined || mark === undefined) return;
   if (field(itemOf(task.origin, mark), 'watch') === false) return;

@@ -226,28 +226,31 @@ export class Requests implements Family {
     const assignment = op.tenant.tokens.get(token);
     const end = assignment?.end?.mark.index ?? Infinity;
     const events = [assignment?.start.index, assignment?.end?.mark.index, op.index, index];
+    if (ENDING_CALLS.has(op.method) && this.#endedTwice(answer, token)) return;
     if (assignment === undefined || assignment.task.id !== text(op.params, 'id') || end < op.index) {
       this.#world.report('43', `${op.method} was answered ok under the stale token ${token}`, events);
       return;
     }
+    const missing = (what: string): void =>
+      this.#world.report('4', `${op.method}: ${assignment.task.id} ${what}`, events);
+    if (op.method === 'task.accept' && assignment.confirmed === undefined && end === Infinity)
+      missing('is not accepted');
+    if (op.method === 'task.start' && assignment.running === undefined && end === Infinity)
+      missing('is not in progress');
     const did = assignment.end?.causes.some((cause) => cause.op === op) === true;
-    if (op.method === 'task.accept' && assignment.confirmed === undefined && end === Infinity) {
-      this.#world.report('4', `task.accept: ${assignment.task.id} is not accepted`, events);
-    }
-    if (op.method === 'task.start' && assignment.running === undefined && end === Infinity) {
-      this.#world.report('4', `task.start: ${assignment.task.id} is not in progress`, events);
-    }
-    if (!ENDING_CALLS.has(op.method)) return;
+    if (ENDING_CALLS.has(op.method) && !did) missing('did not end by it');
+  }
+
+  /** Another call, no repeat of this one, was told that it ended the assignment. */
+  #endedTwice(answer: Ok, token: string): boolean {
+    const { op, index, group } = answer;
     const key = `${op.tenant.id} ${token}`;
     const first = this.#ending.get(key);
-    if (first !== undefined && first.group !== answer.group && (op.k === undefined || first.op.k !== op.k)) {
-      const what = `${first.op.method} and ${op.method} under token ${token} were both answered ok`;
-      this.#world.report('A', what, [first.op.index, first.index, op.index, index]);
-      return;
-    }
-    this.#ending.set(key, answer);
-    if (!did)
-      this.#world.report('4', `${op.method}: the assignment of ${assignment.task.id} did not end by it`, events);
+    this.#ending.set(key, first ?? answer);
+    if (first === undefined || first.group === group || (op.k !== undefined && first.op.k === op.k)) return false;
+    const what = `${first.op.method} and ${op.method} under token ${token} were both answered ok`;
+    this.#world.report('A', what, [first.op.index, first.index, op.index, index]);
+    return true;
   }
 
   #failed({ op, index }: Answer, event: EventOf<'answer'> & { readonly ok: false }): void {

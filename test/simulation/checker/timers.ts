@@ -29,7 +29,8 @@ export class Timers implements Family {
         if (size > cap || size < 0) this.#world.report('74', `${name} holds ${size} of ${cap}`, [index]);
       }
     }
-    if (applied === undefined || !applied.mark.drained) return;
+    // An opening only puts things in order; what is due fires with the next entry.
+    if (applied === undefined || !applied.mark.drained || applied.mark.up) return;
     const { tenant, mark } = applied;
     const before = this.#looked.get(tenant);
     if (before !== undefined && mark.ts - before.ts < EVERY_MS && mark.live - before.live < EVERY_MS) return;
