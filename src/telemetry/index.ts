@@ -1,3 +1,3 @@
 /** Logs and metrics of the process. */
-export { createLog, LOG_LEVELS, type LogLevel, type LogOptions } from './log.ts';
+export { createLog, type LogLevel, type LogOptions } from './log.ts';
 export { Metrics, type MetricsOptions } from './metrics.ts';

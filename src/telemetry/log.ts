@@ -9,8 +9,7 @@
 import { pino, stdTimeFunctions, type DestinationStream } from 'pino';
 import type { Log, LogFields } from './port.ts';
 
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 export interface LogOptions {
   readonly level: LogLevel;
