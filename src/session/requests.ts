@@ -14,7 +14,7 @@ import { isMethod, isRead } from '../../protocol/wire/operations.ts';
 import type { ErrorCode, Rejection } from '../../protocol/wire/codes.ts';
 import { isMap } from '../../protocol/wire/codec.ts';
 import { parseParams, rejectionOf } from '../../protocol/schema/params.ts';
-import type { Frame, Meta, Method, Value } from '../../protocol/wire/types.ts';
+import type { Frame, Meta, Method, Value, ValueMap } from '../../protocol/wire/types.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { Attached, Reply, RequestIn } from '../node/port.ts';
 import { errorFrame, resultFrame } from './frames.ts';
@@ -35,7 +35,7 @@ export interface RequestsHost {
   failed(fault: unknown): void;
 }
 
-const NO_PARAMS = {};
+const NO_PARAMS: ValueMap = Object.freeze({});
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

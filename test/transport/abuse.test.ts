@@ -12,7 +12,7 @@ import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { createSessionManager, type SessionManager } from '../../src/session/manager.ts';
 import { listenWs, type WsListener } from '../../src/transport/ws.ts';
 import { RawSocket, upgradeRequest, wsFrame } from '../support/raw-socket.ts';
-import { FakeNode, anyRequest, frame, framesOf, hello } from '../support/session-rig.ts';
+import { FakeNode, anyRequest, frameOf, framesOf, hello } from '../support/session-rig.ts';
 import { until } from '../support/until.ts';
 
 const HEADERS_MS = 300;
@@ -180,11 +180,8 @@ describe('upgrade requests that are refused', () => {
     socket.send(request);
     const response = await socket.response();
     expect(response).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
-    if (says !== undefined) {
-      await socket.end();
-      expect(socket.text).toContain(says);
-    }
     await socket.end();
+    expect(socket.text).toContain(says ?? '');
     expect(manager.connections).toBe(before);
   });
 
@@ -332,7 +329,7 @@ describe('WebSocket frames that break the rules', () => {
 describe('through the protocol', () => {
   test('a connection that never says HELLO stays alone with its silence', async () => {
     const socket = await upgraded();
-    socket.send(wsFrame(frame(Op.PING, 0, { now: 1 })));
+    socket.send(wsFrame(frameOf(Op.PING, 0, { now: 1 })));
     expect(await closeCode(socket)).toBe(CLOSE.HELLO_EXPECTED.code);
   });
 
@@ -376,6 +373,26 @@ describe('the second port', () => {
     good.destroy();
     await good.end();
   });
+});
+
+test('above the cap of sockets the answer is 503, and it passes', async () => {
+  const small = await listenWs({ host: '127.0.0.1', port: 0, accept: manager.accept, socketsMax: 1 });
+  const ask = async (): Promise<RawSocket> => {
+    const socket = await RawSocket.open(small.port);
+    socket.send(upgradeRequest());
+    await socket.response();
+    return socket;
+  };
+  const first = await ask();
+  expect(first.text).toMatch(/^HTTP\/1\.1 101 /);
+  const second = await ask();
+  expect(second.text).toMatch(/^HTTP\/1\.1 503 [\s\S]*Retry-After: \d/);
+  first.destroy();
+  await until(() => small.connections === 0, 'the first to leave');
+  const third = await ask();
+  expect(third.text).toMatch(/^HTTP\/1\.1 101 /);
+  for (const socket of [second, third]) socket.destroy();
+  await small.close();
 });
 
 test('a port that is taken is told to the caller', async () => {

@@ -10,7 +10,7 @@ transportConformance({
     const transport = memoryTransport({ scheduler, accept });
     return {
       async dial() {
-        return dial(transport.dial);
+        return dial((client) => transport.dial(client));
       },
       async until(condition) {
         for (let i = 0; i < 1_000; i += 1) {
