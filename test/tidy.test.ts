@@ -286,7 +286,7 @@ const PLANTS: readonly { readonly rule: string; readonly bad: Source; readonly g
 ];
 
 describe('a planted violation is reported', () => {
-  const run = (source: Source) => CHECKS.flatMap((check) => check([source]));
+  const run = (source: Source) => [...CHECKS.flatMap((check) => check([source])), ...checkCasts([source], 0)];
 
   for (const { rule, bad, good } of PLANTS) {
     const planted = bad.text.split('\n').slice(1, 3).join(' ').slice(0, 60).trim();
@@ -315,6 +315,13 @@ describe('a planted violation is reported', () => {
     expect(checkSizes([file('src/jobs/x.ts', 'f();')], { 'src/jobs/x.ts': 700 })[0]?.cure).toContain('fits now');
     expect(checkSizes([], { 'src/jobs/x.ts': 700 })[0]?.cure).toContain('is gone');
   });
+});
+
+it('the number of casts may only fall', () => {
+  const casts = file('src/jobs/x.ts', lines(40, 'f(a as B);'));
+  expect(checkCasts([casts], 40)).toEqual([]);
+  expect(checkCasts([casts], 39)[0]?.cure).toContain('40 casts');
+  expect(checkCasts([casts], 100)[0]?.cure).toContain('lower the number');
 });
 
 describe('the scanner', () => {

@@ -162,7 +162,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
   },
   simulation: {
     at: ['test/simulation/'],
-    modules: ['src/', 'protocol/', 'test/support/'],
+    modules: ['src/', 'protocol/', 'test/support/', 'test/simulation/checker/'],
     packages: ['vitest', 'fast-check', 'node:'],
   },
   checker: {
@@ -172,7 +172,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
   },
   test: {
     at: ['test/'],
-    modules: ['src/', 'protocol/', 'scripts/', 'bench/'],
+    modules: ['src/', 'protocol/', 'scripts/', 'bench/', 'test/simulation/'],
     packages: ['better-sqlite3', 'fast-check', 'ioredis', 'msgpackr', 'pino', 'vitest', 'ws', 'zod', 'node:'],
   },
   scripts: { at: ['scripts/', 'vitest.config.ts'], modules: [], packages: ['vitest', 'node:'] },

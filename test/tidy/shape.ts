@@ -6,6 +6,10 @@ export const TEST_FILE_LINES = 1_000;
 export const FUNCTION_LINES = 70;
 /** Casts per thousand lines of src and protocol. */
 export const CASTS_PER_THOUSAND = 2;
+/** How many there are today; may only fall, and leaves when they are within the limit. */
+const CASTS_TODAY = 130;
+/** So many below, the number of today is lowered. */
+const CASTS_SLACK = 15;
 
 /**
  * What is over a limit today, with its size now: `path` for a file, `path function-header` for a function. An entry
@@ -140,13 +144,17 @@ export function castsOf(sources: readonly Source[]): {
   return { files, lines };
 }
 
-export function checkCasts(sources: readonly Source[]): Problem[] {
+export function checkCasts(sources: readonly Source[], today = CASTS_TODAY): Problem[] {
   const { files, lines } = castsOf(sources);
   const casts = [...files.values()].reduce((sum, count) => sum + count, 0);
-  const most = Math.max(1, Math.floor((lines * CASTS_PER_THOUSAND) / 1_000));
-  if (casts <= most) return [];
+  const limit = Math.max(1, Math.floor((lines * CASTS_PER_THOUSAND) / 1_000));
+  const report = (cure: string): Problem[] => [{ rule: 'casts', path: 'src', line: 1, cure }];
+  if (casts <= limit || casts <= today) {
+    return casts > limit && casts < today - CASTS_SLACK ? report(`${casts} casts: lower the number of today.`) : [];
+  }
   const worst = [...files].sort(([, a], [, b]) => b - a).slice(0, 12);
   const where = worst.map(([path, count]) => `${path} ${count}`).join(', ');
-  const cure = `${casts} casts in ${lines} lines, ${most} are the most: decode at the edge, narrow by a guard, use must(). ${where}`;
-  return [{ rule: 'casts', path: 'src', line: 1, cure }];
+  return report(
+    `${casts} casts in ${lines} lines, ${Math.max(limit, today)} are the most: decode at the edge, narrow by a guard, use must(). ${where}`,
+  );
 }
