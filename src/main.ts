@@ -335,7 +335,7 @@ function figures(node: Node): NodeFigures {
     const { state, ring } = tenant.engine;
     for (const status of TASK_STATUSES) tasks[status] = (tasks[status] ?? 0) + state.taskStatus.of(status);
     sum.sessions += state.sessions.size;
-    sum.attached += state.attachedSessions.set.size;
+    sum.attached += state.attachedSessions.size;
     sum.active += state.agentStatus.of('active');
     sum.offline += state.agentStatus.of('offline');
     sum.dead += state.deadTasks.size;

@@ -45,6 +45,10 @@ export interface EngineOptions {
   readonly followUpsMax?: number;
 }
 
+/** What a push without large data takes in memory, roughly. */
+const PUSH_BYTES = 300;
+const TOPIC_MARK = 't'.charCodeAt(0);
+
 export class Engine implements Effects {
   readonly state = new State();
   readonly groups = new Groups(this.state);
@@ -55,8 +59,10 @@ export class Engine implements Effects {
   #follow: FollowUp[] = [];
   #forgotten: string[] = [];
   #budget = 0;
-  readonly #heard = (audience: string): boolean =>
-    !audience.startsWith('t:') || this.state.subsByTopic.count(audience.slice(2)) > 0;
+  readonly #heard = (audience: string): boolean => {
+    if (audience.charCodeAt(0) !== TOPIC_MARK) return true;
+    return this.state.subs.size > 0 && this.state.subsByTopic.count(audience.slice(2)) > 0;
+  };
 
   constructor(options: EngineOptions = {}) {
     this.#options = options;
@@ -211,10 +217,11 @@ export class Engine implements Effects {
       event: event.event,
       to: event.to,
       data: event.data,
-      bytes: 200 + weigh(event.data),
-      ...(topic === undefined ? undefined : { topic }),
-      ...(order === undefined ? undefined : { order }),
-      ...(latestKey === undefined ? undefined : { latestKey }),
+      // Only what clients publish can be large.
+      bytes: event.event === 'message' ? PUSH_BYTES + weigh(event.data) : PUSH_BYTES,
+      topic,
+      order,
+      latestKey,
     };
     this.#output.pushes.push(push);
     if (latestKey === undefined) this.#ring.add(push, this.#heard);

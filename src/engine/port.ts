@@ -105,15 +105,15 @@ export interface Push {
   readonly event: string;
   /** Audience keys: `a:<agentId>`, `s:<sessionId>`, `t:<topic>`. */
   readonly to: readonly string[];
-  readonly topic?: string;
+  readonly topic: string | undefined;
   /** An order is rendered when it is sent and left out when its token is no longer current. */
-  readonly order?: { readonly task: string; readonly token: number };
+  readonly order: { readonly task: string; readonly token: number } | undefined;
   /** Undefined for orders that hold a reference only. */
   readonly data: Data;
   /** Estimate for the bounds of the ring. */
   readonly bytes: number;
   /** latest: no rev of its own, not replayed; the newest per key. */
-  readonly latestKey?: string;
+  readonly latestKey: string | undefined;
 }
 
 export interface WelcomeResult {

@@ -3,6 +3,7 @@ import type { AgentView, ApiKeyView, Params, TaskView, TenantView } from '../../
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { agentView } from './agents/agents.ts';
 import type { State } from './kernel/state.ts';
+import type { IdIndex } from './kernel/table.ts';
 import type { TaskRecord } from './records.ts';
 import { taskView } from './tasks/view.ts';
 import { apiKeyView, tenantView } from './tenants/tenants.ts';
@@ -36,9 +37,7 @@ export function listTasks(s: State, filter: Params['task.list'] & { readonly dea
   const limit = filter.limit ?? LIMITS.pageDefault;
   const items: TaskView[] = [];
   let looked = 0;
-  for (const task of s.tasksById.set.descending(
-    filter.cursor === undefined ? undefined : ({ id: filter.cursor } as TaskRecord),
-  )) {
+  for (const task of s.tasksById.descending(filter.cursor)) {
     looked += 1;
     if (matches(task, filter)) items.push(taskView(task));
     if (items.length === limit || looked === SCAN_MAX) return { items, next: task.id };
@@ -61,16 +60,12 @@ function page<R extends { readonly id: string }, V>(
   return { items, next: undefined };
 }
 
-function after<R extends { readonly id: string }>(
-  set: { from(row: R): Iterable<R> } & Iterable<R>,
-  cursor: string | undefined,
-): Iterable<R> {
-  // The smallest id above the cursor is the cursor with one more code unit.
-  return cursor === undefined ? set : set.from({ id: `${cursor}\0` } as R);
+function after<R>(index: IdIndex<R>, cursor: string | undefined): Iterable<R> {
+  return cursor === undefined ? index : index.after(cursor);
 }
 
 export function listAgents(s: State, asked: Params['agent.list']): Page<AgentView> {
-  return page(after(s.agentsById.set, asked.cursor), {
+  return page(after(s.agentsById, asked.cursor), {
     limit: asked.limit,
     includes: (agent) =>
       (asked.status === undefined || agent.status === asked.status) &&
@@ -86,9 +81,9 @@ export function getAgent(s: State, id: string): AgentView | undefined {
 }
 
 export function listApiKeys(s: State, asked: Params['apiKey.list']): Page<ApiKeyView> {
-  return page(after(s.apiKeysById.set, asked.cursor), { limit: asked.limit, includes: () => true, view: apiKeyView });
+  return page(after(s.apiKeysById, asked.cursor), { limit: asked.limit, includes: () => true, view: apiKeyView });
 }
 
 export function listTenants(s: State, asked: Params['tenant.list']): Page<TenantView> {
-  return page(after(s.tenantsById.set, asked.cursor), { limit: asked.limit, includes: () => true, view: tenantView });
+  return page(after(s.tenantsById, asked.cursor), { limit: asked.limit, includes: () => true, view: tenantView });
 }

@@ -241,7 +241,7 @@ export class Hub {
 
 function asPush(stored: StoredPush): Push {
   const { rev, to, event, topic, data } = stored;
-  const base = { rev, to, event, data, bytes: 0, ...(topic === undefined ? undefined : { topic }) };
+  const base = { rev, to, event, data, topic, bytes: 0, order: undefined, latestKey: undefined };
   if (stored.order !== true) return base;
   const { id, token } = data as { readonly id: string; readonly token: string };
   return { ...base, order: { task: id, token: Number(token) } };

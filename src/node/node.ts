@@ -108,7 +108,7 @@ export class Node implements NodePort {
       this.#open(DEFAULT_TENANT, (other) => {
         if (other !== undefined) return done(other);
         this.#installFirst(firstKey(system), () => {
-          const rest = [...system.tenant.engine.state.tenantsById.set].map((tenant) => tenant.id);
+          const rest = [...system.tenant.engine.state.tenantsById].map((tenant) => tenant.id);
           this.#openAll(rest, (last) => {
             if (last === undefined && this.#phase === 'starting') this.#phase = 'ready';
             done(last);

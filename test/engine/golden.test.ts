@@ -31,32 +31,66 @@ function perform(rig: Rig): void {
   const a = rig.agent('a', { capabilities: ['work', 'fast'], capacity: 3 });
   const b = rig.agent('b', { capabilities: ['work'], onLost: 'hold' });
   const c = rig.session({ who: 'key:c' });
-  rig.ask(c, 'agent.register', { name: 'c', capabilities: [{ name: 'fast', weight: 7 }], labels: { zone: 'x' }, onLost: 'fail' });
+  rig.ask(c, 'agent.register', {
+    name: 'c',
+    capabilities: [{ name: 'fast', weight: 7 }],
+    labels: { zone: 'x' },
+    onLost: 'fail',
+  });
   rig.ask(admin, 'apiKey.create', { role: 'agent', agent: 'a', keyId: 'k2', secretHash: 'h2' });
   rig.ask(member, 'topic.subscribe', { topic: 'news' });
   rig.ask(admin, 'topic.publish', { topic: 'news', data: { n: 1, text: 'é', bytes: new Uint8Array([1, 2]) } });
   rig.ask(admin, 'topic.publish', { topic: 'news', data: 2, kind: 'latest', key: 'k' });
   rig.ask(member, 'topic.unsubscribe', { topic: 'news' });
-  const speak = (id: string): string => [a, b, { session: c, id: rig.engine.state.sessions.get(c)?.agentId ?? '' }].find((one) => one.id === rig.task(id).agentId)?.session ?? admin;
+  const speak = (id: string): string =>
+    [a, b, { session: c, id: rig.engine.state.sessions.get(c)?.agentId ?? '' }].find(
+      (one) => one.id === rig.task(id).agentId,
+    )?.session ?? admin;
   const held = (id: string): { id: string; token: string } => ({ id, token: rig.task(id).token });
   const error = { code: 'E', message: 'm' };
-  const tasks = Array.from({ length: 12 }, (_, i) =>
-    rig.create(member, {
-      parameters: { i, nested: [1.5, null, true, 'x'] },
-      priority: (['low', 'normal', 'high', 'critical'] as const)[i % 4],
-      strategy: i % 2 === 0 ? 'least_loaded' : 'capability_match',
-      retry: { maxAttempts: 2, initialDelayMs: 200 },
-      ...(i % 3 === 0 ? { timeoutMs: 4_000 } : { progressTimeoutMs: 6_000 }),
-    }).id,
+  const tasks = Array.from(
+    { length: 12 },
+    (_, i) =>
+      rig.create(member, {
+        parameters: { i, nested: [1.5, null, true, 'x'] },
+        priority: (['low', 'normal', 'high', 'critical'] as const)[i % 4],
+        strategy: i % 2 === 0 ? 'least_loaded' : 'capability_match',
+        retry: { maxAttempts: 2, initialDelayMs: 200 },
+        ...(i % 3 === 0 ? { timeoutMs: 4_000 } : { progressTimeoutMs: 6_000 }),
+      }).id,
   );
-  rig.ask(member, 'task.createBatch', { tasks: [{ type: 'fast', mode: 'offer' }, { type: 'work', delayMs: 700, watch: false }] }, { key: 'batch' });
+  rig.ask(
+    member,
+    'task.createBatch',
+    {
+      tasks: [
+        { type: 'fast', mode: 'offer' },
+        { type: 'work', delayMs: 700, watch: false },
+      ],
+    },
+    { key: 'batch' },
+  );
   rig.ask(member, 'task.create', { type: 'nobody', deadlineMs: 8_000 }, { key: '~own' });
-  const verbs = ['task.accept', 'task.start', 'task.progress', 'task.complete', 'task.fail', 'task.reject', 'task.release'] as const;
+  const verbs = [
+    'task.accept',
+    'task.start',
+    'task.progress',
+    'task.complete',
+    'task.fail',
+    'task.reject',
+    'task.release',
+  ] as const;
   for (let round = 0; round < 6; round += 1) {
     for (const [i, id] of tasks.entries()) {
       const verb = verbs[(i + round) % verbs.length] ?? 'task.start';
       if (rig.task(id).agentId === undefined) continue;
-      const more = { percentComplete: round * 10, output: { round }, error, reason: 'busy', ...(round % 2 === 0 ? { delayMs: 300 } : {}) };
+      const more = {
+        percentComplete: round * 10,
+        output: { round },
+        error,
+        reason: 'busy',
+        ...(round % 2 === 0 ? { delayMs: 300 } : {}),
+      };
       rig.ask(speak(id), verb, { ...held(id), ...more }, { after: 40, ack: round });
     }
     rig.wait(900);
@@ -65,14 +99,30 @@ function perform(rig: Rig): void {
   rig.ask(admin, 'task.acknowledge', { ...held(tasks[1] ?? ''), control: 'cancel' });
   rig.one({ kind: 'session.lost', session: a.session, attach: 1 });
   rig.wait(5_000);
-  rig.hello({ who: 'key:a', secretHash: 's2', resume: { session: a.session, secretHash: 's1', rev: rig.engine.state.rev } });
+  rig.hello({
+    who: 'key:a',
+    secretHash: 's2',
+    resume: { session: a.session, secretHash: 's1', rev: rig.engine.state.rev },
+  });
   rig.one({ kind: 'session.lost', session: b.session, attach: 1 });
   rig.wait(20_000);
   rig.agent('b', { running: [] });
   rig.one({ kind: 'up', incarnation: 'i2', node: 'n2', version: ENGINE_VERSION }, 90_000);
   rig.wait(50_000);
   rig.one({ kind: 'archive', upTo: rig.engine.state.rev });
-  rig.ask(member, 'task.retry', { id: tasks[2] ?? '', archived: { type: 'work', status: 'failed', parameters: 1, requirements: ['work'], mode: 'assign', priority: 'high', retry: { maxAttempts: 1, initialDelayMs: 1, maxDelayMs: 1, factor: 1 }, id: tasks[2] ?? '' } });
+  rig.ask(member, 'task.retry', {
+    id: tasks[2] ?? '',
+    archived: {
+      type: 'work',
+      status: 'failed',
+      parameters: 1,
+      requirements: ['work'],
+      mode: 'assign',
+      priority: 'high',
+      retry: { maxAttempts: 1, initialDelayMs: 1, maxDelayMs: 1, factor: 1 },
+      id: tasks[2] ?? '',
+    },
+  });
   rig.one({ kind: 'tenant.create', id: 'acme', by: 'key:k1', keyId: 'k9', secretHash: 'h9', dedupe: 'd' });
   rig.ask(admin, 'agent.deregister', { id: a.id });
   rig.ask(admin, 'apiKey.revoke', { id: 'k1' });
@@ -87,7 +137,11 @@ function record(): Recording {
   const engine = new Engine();
   const entries = rig.log.map((logged) => {
     engine.apply(decodeEntry(logged.payload, { ...logged, epoch: 1 }));
-    return { ts: logged.ts, payload: Buffer.from(logged.payload).toString('base64'), stateHash: stateHash(engine.state, sha256) };
+    return {
+      ts: logged.ts,
+      payload: Buffer.from(logged.payload).toString('base64'),
+      stateHash: stateHash(engine.state, sha256),
+    };
   });
   return { engineVersion: ENGINE_VERSION, epoch: 1, entries };
 }
@@ -109,8 +163,20 @@ describe('the golden log', () => {
       engine.apply(entry);
       expect(stateHash(engine.state, sha256), `after entry ${i + 1}`).toBe(expected);
     }
-    const writes = Object.entries(OPERATIONS).filter(([name, row]) => row.access === 'write' && name !== 'tenant.create').map(([name]) => name);
-    const system = ['session.hello', 'up', 'tick', 'continue', 'session.lost', 'session.bye', 'key.install', 'tenant.create', 'archive'];
+    const writes = Object.entries(OPERATIONS)
+      .filter(([name, row]) => row.access === 'write' && name !== 'tenant.create')
+      .map(([name]) => name);
+    const system = [
+      'session.hello',
+      'up',
+      'tick',
+      'continue',
+      'session.lost',
+      'session.bye',
+      'key.install',
+      'tenant.create',
+      'archive',
+    ];
     for (const name of [...writes, ...system]) expect(seen.has(name), `${name} is in the recording`).toBe(true);
     expect(recording.entries.length).toBeGreaterThan(100);
   });

@@ -93,7 +93,16 @@ describe('Table', () => {
 });
 
 describe('PushRing', () => {
-  const push = (rev: number, ...to: string[]): Push => ({ rev, event: 'e', to, data: null, bytes: 100 });
+  const push = (rev: number, ...to: string[]): Push => ({
+    rev,
+    event: 'e',
+    to,
+    data: null,
+    bytes: 100,
+    topic: undefined,
+    order: undefined,
+    latestKey: undefined,
+  });
 
   it('reads by audience and position, and knows per audience what has left', () => {
     const ring = new PushRing(0, { pushesMax: 3, bytesMax: 1_000_000 });
@@ -123,7 +132,7 @@ function wander(rig: Rig, steps: readonly (readonly [number, number, number])[])
   const agents: { session: string; id: string }[] = [];
   for (const [what, which, more] of steps) {
     const session = sessions[which % sessions.length] ?? '';
-    const tasks = [...rig.engine.state.tasksById.set];
+    const tasks = [...rig.engine.state.tasksById];
     const task = tasks[more % Math.max(1, tasks.length)];
     const held = { id: task?.id ?? 'tsk_none', token: String(task?.token ?? 0) };
     const agent = agents[which % Math.max(1, agents.length)];

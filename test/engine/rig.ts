@@ -174,7 +174,7 @@ export function codeOf(reply: Reply): string {
 /** What must be true of every state between two entries. */
 export function expectSound(engine: Engine): void {
   const s = engine.state;
-  for (const agent of s.agentsById.set) {
+  for (const agent of s.agentsById) {
     const held = [...(s.assignmentsByAgent.of(agent.id) ?? [])];
     expect(agent.active, `load of ${agent.name}`).toBe(held.length);
     expect(agent.active).toBeLessThanOrEqual(agent.capacity);
@@ -182,7 +182,7 @@ export function expectSound(engine: Engine): void {
     const free = agent.attached && agent.status === 'active' && agent.active < agent.capacity;
     if (free && s.work.size === 0) expect(waiting, `a task waits while ${agent.name} is free`).toBeUndefined();
   }
-  for (const task of s.tasksById.set) {
+  for (const task of s.tasksById) {
     const held = s.assignments.get(task.id);
     const isHeld = ['offered', 'assigned', 'accepted', 'in_progress', 'paused'].includes(task.status);
     expect(held !== undefined, `${task.status} and an assignment`).toBe(isHeld);

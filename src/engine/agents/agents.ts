@@ -56,7 +56,7 @@ export function findAgent(
   s: State,
   shape: { readonly name: string; readonly instance?: string },
 ): AgentRecord | undefined {
-  return s.agentsByName.of(`${shape.name} ${shape.instance ?? ''}`)?.first();
+  return s.agentsByName.get(`${shape.name} ${shape.instance ?? ''}`);
 }
 
 /** The agent after registration under `session`; what it holds is not touched. */

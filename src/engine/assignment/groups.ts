@@ -88,7 +88,7 @@ export class Groups {
   /** The best agent for the task now, by its strategy. */
   pick(task: TaskRecord): AgentRecord | undefined {
     const group = this.#group(task.group, task.requirements);
-    const order = group.available(task.strategy, this.#state.agentsById.set);
+    const order = group.available(task.strategy, this.#state.agentsById);
     if (task.excluded.length === 0) return order.first();
     for (const agent of order) if (!task.excluded.includes(agent.id)) return agent;
     return undefined;
@@ -126,7 +126,7 @@ export class Groups {
       if (this.#groups.size >= GROUPS_MAX) this.#dropIdle();
       group = new Group(requirements);
       this.#groups.set(key, group);
-      for (const agent of this.#state.agentsById.set) this.#join(group, agent);
+      for (const agent of this.#state.agentsById) this.#join(group, agent);
     }
     return group;
   }

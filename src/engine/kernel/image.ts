@@ -65,7 +65,10 @@ export function holdImage(s: State): Image {
   const windows = s.requests.holdWindows();
   const keys = s.requests.holdKeys();
   const { young, old } = s.requests.holdOwnKeys();
-  const count = held.reduce((sum, [, records]) => sum + records.length, 2 + windows.length + keys.length + young.length + old.length);
+  const count = held.reduce(
+    (sum, [, records]) => sum + records.length,
+    2 + windows.length + keys.length + young.length + old.length,
+  );
   function* records(): IterableIterator<ImageRecord> {
     yield ['counters', counters];
     yield ['work', work.map((item) => ordered(item))];

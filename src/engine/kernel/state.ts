@@ -17,7 +17,7 @@ import type {
 import { ENGINE_VERSION } from '../port.ts';
 import { Journal } from './journal.ts';
 import { Requests } from './requests.ts';
-import { GroupIndex, OrderIndex, Table } from './table.ts';
+import { GroupIndex, IdIndex, OrderIndex, Table, UniqueIndex } from './table.ts';
 import { Timers } from './timers.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -63,10 +63,10 @@ export class State {
   readonly work = new WorkQueue();
 
   readonly tasks = new Table<TaskRecord>('tasks', (r) => r.id, this.journal);
-  readonly tasksById = this.tasks.index(new OrderIndex<TaskRecord>(byId));
+  readonly tasksById = this.tasks.index(new IdIndex<TaskRecord>(this.tasks));
   /** Finished ones in the order in which they finished: they leave memory in this order. */
   readonly finished = this.tasks.index(new OrderIndex<TaskRecord>((a, b) => a.rev - b.rev || byId(a, b), isFinished));
-  readonly deadTasks = this.tasks.index(new OrderIndex<TaskRecord>(byId, (r) => r.dead)).set;
+  readonly deadTasks = this.tasks.index(new IdIndex<TaskRecord>(this.tasks, (r) => r.dead));
   readonly taskStatus = new StatusCounts(this.tasks as unknown as Table<{ readonly status: string }>);
 
   readonly assignments = new Table<AssignmentRecord>('assignments', (r) => r.key, this.journal);
@@ -78,13 +78,19 @@ export class State {
   );
 
   readonly agents = new Table<AgentRecord>('agents', (r) => r.id, this.journal);
-  readonly agentsById = this.agents.index(new OrderIndex<AgentRecord>(byId));
+  readonly agentsById = this.agents.index(new IdIndex<AgentRecord>(this.agents));
   readonly agentStatus = new StatusCounts(this.agents as unknown as Table<{ readonly status: string }>);
-  readonly agentsByName = this.agents.index(new GroupIndex<AgentRecord>((r) => `${r.name} ${r.instance}`, byId));
+  readonly agentsByName = this.agents.index(
+    new UniqueIndex<AgentRecord>(
+      this.agents,
+      (r) => `${r.name} ${r.instance}`,
+      (before, after) => before.name === after.name && before.instance === after.instance,
+    ),
+  );
 
   readonly sessions = new Table<SessionRecord>('sessions', (r) => r.id, this.journal);
   readonly sessionsByKey = this.sessions.index(new GroupIndex<SessionRecord>((r) => r.principal.keyId, byId));
-  readonly attachedSessions = this.sessions.index(new OrderIndex<SessionRecord>(byId, (r) => r.attached));
+  readonly attachedSessions = this.sessions.index(new IdIndex<SessionRecord>(this.sessions, (r) => r.attached));
 
   readonly subs = new Table<SubscriptionRecord>('subs', (r) => r.key, this.journal);
   readonly subsBySession = this.subs.index(
@@ -105,10 +111,10 @@ export class State {
   readonly latestByTopic = this.latest.index(new GroupIndex<LatestRecord>((r) => r.topic, byId));
 
   readonly apiKeys = new Table<ApiKeyRecord>('apiKeys', (r) => r.id, this.journal);
-  readonly apiKeysById = this.apiKeys.index(new OrderIndex<ApiKeyRecord>(byId));
+  readonly apiKeysById = this.apiKeys.index(new IdIndex<ApiKeyRecord>(this.apiKeys));
 
   readonly tenants = new Table<TenantRecord>('tenants', (r) => r.id, this.journal);
-  readonly tenantsById = this.tenants.index(new OrderIndex<TenantRecord>(byId));
+  readonly tenantsById = this.tenants.index(new IdIndex<TenantRecord>(this.tenants));
 
   get rev(): number {
     return this.counters.epoch * REV_EPOCH + this.counters.position;

@@ -6,6 +6,8 @@
  *    ordered index.
  * T3 Derived structures of others (pools, groups) hear of every change, rollback included, through `watch`.
  */
+import { must } from '../../base/assert.ts';
+import { byCodeUnits } from '../../base/order.ts';
 import { SortedSet, type Compare } from '../../base/sorted-set.ts';
 import type { Journal, Undoable } from './journal.ts';
 
@@ -82,6 +84,83 @@ export class OrderIndex<R> implements Index<R> {
   }
 }
 
+/** All records that `includes` admits, in the order of their ids. A record that only changes costs nothing. */
+export class IdIndex<R> implements Index<R> {
+  readonly #table: Table<R>;
+  readonly #includes: (record: R) => boolean;
+  readonly #ids = new SortedSet<string>(byCodeUnits);
+
+  constructor(table: Table<R>, includes: (record: R) => boolean = () => true) {
+    this.#table = table;
+    this.#includes = includes;
+  }
+
+  change(before: R | undefined, after: R | undefined): void {
+    const was = before !== undefined && this.#includes(before);
+    const is = after !== undefined && this.#includes(after);
+    if (was === is) return;
+    if (was) this.#ids.delete(this.#table.idOf(before));
+    else if (is) this.#ids.add(this.#table.idOf(after));
+  }
+
+  get size(): number {
+    return this.#ids.size;
+  }
+
+  *[Symbol.iterator](): IterableIterator<R> {
+    for (const id of this.#ids) yield this.#record(id);
+  }
+
+  /** Ascending, ids after this one. */
+  *after(id: string): IterableIterator<R> {
+    // The smallest id above is this one with one more code unit.
+    for (const next of this.#ids.from(`${id}\0`)) yield this.#record(next);
+  }
+
+  /** Descending, ids before this one; all without it. */
+  *descending(below?: string): IterableIterator<R> {
+    for (const id of this.#ids.descending(below)) yield this.#record(id);
+  }
+
+  clear(): void {
+    this.#ids.clear();
+  }
+
+  #record(id: string): R {
+    return must(this.#table.get(id), 'an indexed record is in its table');
+  }
+}
+
+/** The id of the one record with a key; of two with one key the newer counts. */
+export class UniqueIndex<R> implements Index<R> {
+  readonly #table: Table<R>;
+  readonly #keyOf: (record: R) => string;
+  readonly #sameKey: (before: R, after: R) => boolean;
+  readonly #ids = new Map<string, string>();
+
+  /** `sameKey` tells cheaply that a change does not touch the key. */
+  constructor(table: Table<R>, keyOf: (record: R) => string, sameKey: (before: R, after: R) => boolean) {
+    this.#table = table;
+    this.#keyOf = keyOf;
+    this.#sameKey = sameKey;
+  }
+
+  change(before: R | undefined, after: R | undefined): void {
+    if (before !== undefined && after !== undefined && this.#sameKey(before, after)) return;
+    if (before !== undefined) this.#ids.delete(this.#keyOf(before));
+    if (after !== undefined) this.#ids.set(this.#keyOf(after), this.#table.idOf(after));
+  }
+
+  get(key: string): R | undefined {
+    const id = this.#ids.get(key);
+    return id === undefined ? undefined : this.#table.get(id);
+  }
+
+  clear(): void {
+    this.#ids.clear();
+  }
+}
+
 export type Watcher<R> = (before: R | undefined, after: R | undefined) => void;
 
 export class Table<R> implements Undoable {
@@ -114,6 +193,10 @@ export class Table<R> implements Undoable {
 
   get(id: string): R | undefined {
     return this.#records.get(id);
+  }
+
+  idOf(record: R): string {
+    return this.#idOf(record);
   }
 
   put(record: R): void {

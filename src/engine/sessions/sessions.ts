@@ -240,7 +240,7 @@ export function sessionExpired(s: State, c: Context, id: string): void {
 /** A node opens the tenant: connections of the incarnation before are gone. It adds nothing to live time. */
 export function up(s: State, c: Context, incarnation: string): void {
   c.events.push({ kind: 'incarnated', incarnation });
-  for (const session of s.attachedSessions.set) loseSession(s, c, { session, graceMs: LIMITS.recoveryGraceMs });
+  for (const session of s.attachedSessions) loseSession(s, c, { session, graceMs: LIMITS.recoveryGraceMs });
   // Those who were already away get the recovery grace too: they could not come back while nobody served.
   for (const timer of [...s.timers.pending('grace')]) {
     const due = c.live + LIMITS.recoveryGraceMs;

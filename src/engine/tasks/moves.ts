@@ -79,9 +79,8 @@ export interface LetGo {
 export function letGo(s: State, c: Context, what: LetGo): void {
   const { task } = what;
   const held = s.assignments.get(task.id);
-  for (const timer of ['accept', 'timeout', 'progress'] as const)
-    c.events.push({ kind: 'timerCleared', timer, entity: task.id });
   if (held === undefined) return;
+  clearAttempt(c, task);
   c.events.push({ kind: 'slotFreed', key: held.key, agent: held.agent });
   if (what.slot === 'stop' && what.stop !== undefined) {
     const key = `${task.id}#${held.token}`;
@@ -102,6 +101,17 @@ export function letGo(s: State, c: Context, what: LetGo): void {
   }
 }
 
+/** The timers that an attempt of this task can have. */
+function clearAttempt(c: Context, task: TaskRecord): void {
+  if (task.status === 'assigned' || task.status === 'offered') {
+    c.events.push({ kind: 'timerCleared', timer: 'accept', entity: task.id });
+  }
+  if (task.timeoutMs !== undefined) c.events.push({ kind: 'timerCleared', timer: 'timeout', entity: task.id });
+  if (task.progressTimeoutMs !== undefined) {
+    c.events.push({ kind: 'timerCleared', timer: 'progress', entity: task.id });
+  }
+}
+
 /** Brings a task to a terminal status. */
 export function finish(
   s: State,
@@ -110,11 +120,9 @@ export function finish(
 ): TaskRecord {
   const task = changed(s, c, end.task, { ...end.change, finishedAt: c.now, runAt: undefined });
   assert(isTerminal(task.status), 'finishing needs a terminal status');
-  c.events.push(
-    { kind: 'taskChanged', record: task },
-    { kind: 'timerCleared', timer: 'deadline', entity: task.id },
-    { kind: 'timerCleared', timer: 'run', entity: task.id },
-  );
+  c.events.push({ kind: 'taskChanged', record: task });
+  if (task.deadlineAt !== undefined) c.events.push({ kind: 'timerCleared', timer: 'deadline', entity: task.id });
+  if (end.task.runAt !== undefined) c.events.push({ kind: 'timerCleared', timer: 'run', entity: task.id });
   tell(c, task, task.status as TaskHappening, end.reason);
   return task;
 }
