@@ -46,9 +46,10 @@ export class Spawned {
     process.stdout?.on('data', keep);
     process.stderr?.on('data', keep);
     this.exited = new Promise((resolve) => {
-      process.once('exit', (code, signal) => {
+      process.once('exit', () => cleanup.unwatch(this.pid));
+      // After its output was read to the end, so that the last words are there.
+      process.once('close', (code, signal) => {
         this.#ended = { code, signal };
-        cleanup.unwatch(this.pid);
         resolve(this.#ended);
       });
     });

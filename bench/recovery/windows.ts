@@ -1,0 +1,34 @@
+/**
+ * Latencies while a checkpoint was taken, and while none was.
+ *
+ * V1 A task belongs to the checkpoints if any instant between due and told lies in one; to the calm if all of them
+ *    are `marginMs` away from each; else to neither.
+ */
+import { Samples } from '../harness/statistics.ts';
+
+export interface Window {
+  /** Wall clock, ms. */
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface Split {
+  readonly during: Float64Array;
+  readonly calm: Float64Array;
+}
+
+export function split(
+  latencies: { readonly dueAt: Float64Array; readonly latencyMs: Float64Array },
+  windows: readonly Window[],
+  marginMs: number,
+): Split {
+  const during = new Samples();
+  const calm = new Samples();
+  for (const [at, from] of latencies.dueAt.entries()) {
+    const ms = latencies.latencyMs[at] ?? Number.NaN;
+    const to = from + ms;
+    if (windows.some((window) => from <= window.to && to >= window.from)) during.add(ms);
+    else if (!windows.some((window) => from <= window.to + marginMs && to >= window.from - marginMs)) calm.add(ms);
+  }
+  return { during: during.values(), calm: calm.values() };
+}

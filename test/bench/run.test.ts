@@ -1,0 +1,59 @@
+/** The bench as its users run it: a process, one JSON object, an exit code. */
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { Cleanup } from '../../bench/harness/cleanup.ts';
+
+const MAIN = fileURLToPath(new URL('../../dist/bench/harness/main.js', import.meta.url));
+
+const figureSchema = z.strictObject({ median: z.number(), min: z.number(), max: z.number(), unit: z.string() });
+const ratioSchema = z.strictObject({
+  value: z.number(),
+  target: z.number(),
+  bound: z.enum(['min', 'max']),
+  ok: z.boolean(),
+});
+const reportSchema = z.strictObject({
+  scenario: z.string(),
+  machine: z.looseObject({ cpu: z.string(), cores: z.number(), node: z.string(), fdatasyncP50Us: z.number() }),
+  runs: z.number(),
+  figures: z.record(z.string(), figureSchema),
+  ratios: z.record(z.string(), ratioSchema),
+  bottleneck: z.string(),
+});
+
+function bench(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', timeout: 60_000 });
+}
+
+describe('npm run bench', () => {
+  it('prints one object with everything it measured, and leaves nothing behind', () => {
+    const cleanup = new Cleanup();
+    const dir = cleanup.directory(tmpdir(), 'muster-bench-test-');
+    const { status, stdout, stderr } = bench('dispatch', '--only', 'limit', '--quick', '--json', '--dir', dir);
+    expect(stderr).toContain('512 in flight');
+    expect(status, stderr).toBe(0);
+    const report = reportSchema.parse(JSON.parse(stdout));
+    expect(report).toMatchObject({ scenario: 'dispatch', runs: 1 });
+    for (const level of [1, 64, 512]) expect(report.figures[`limit at ${level}: rate`]?.median).toBeGreaterThan(0);
+    expect(report.bottleneck).toContain('limit at 512: server');
+    expect(readdirSync(dir)).toEqual([]);
+    cleanup.abandon();
+  });
+
+  it('says how it is used', () => {
+    const { status, stdout, stderr } = bench('nothing');
+    expect(status).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/npm run bench -- SCENARIO.*\n.*dispatch/);
+  });
+
+  it('refuses to measure syncs in memory', () => {
+    const { status, stderr } = bench('dispatch', '--only', 'limit', '--quick', '--dir', '/dev/shm');
+    expect(status).toBe(2);
+    expect(stderr).toContain('is in memory');
+  });
+});
