@@ -128,7 +128,9 @@ export function transportConformance(transport: TransportUnderTest): void {
         server.call((connection) => connection.write(Uint8Array.of(i >> 8, i & 0xff)));
       }
       await fixture.until(() => peer.received.length === 2_000);
-      expect(peer.received.map((bytes) => bytes[0]! * 256 + bytes[1]!)).toEqual(Array.from({ length: 2_000 }, (_, i) => i));
+      expect(peer.received.map((bytes) => bytes[0]! * 256 + bytes[1]!)).toEqual(
+        Array.from({ length: 2_000 }, (_, i) => i),
+      );
     });
 
     test('what was written before close arrives before it, with the code', async () => {
@@ -162,6 +164,16 @@ export function transportConformance(transport: TransportUnderTest): void {
       server.call((connection) => connection.destroy());
       await fixture.until(() => server.ends.length === 1 && peer.ends.length === 1);
       expect([...server.ends, ...peer.ends]).toEqual([1006, 1006]);
+    });
+
+    test('what the peer sends to a connection that was destroyed is lost', async () => {
+      const { peer, server } = await pair();
+      server.call((connection) => connection.destroy());
+      peer.send(Uint8Array.of(1));
+      await fixture.until(() => server.ends.length === 1 && peer.ends.length === 1);
+      peer.send(Uint8Array.of(2));
+      await fixture.until(() => true);
+      expect(server.messages).toEqual([]);
     });
 
     test('both sides close at once: each is told once', async () => {

@@ -2,7 +2,9 @@
  * What strangers may do to the listening port. After each, a well-behaved neighbour that was connected before asks
  * and gets its answer, and a new one gets in.
  */
-import { createServer, type Server } from 'node:http';
+import { IncomingMessage, createServer, type Server } from 'node:http';
+import { Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { CLOSE } from '../../protocol/wire/codes.ts';
@@ -42,7 +44,7 @@ let open: { destroy(): void }[];
 
 beforeEach(async () => {
   manager = createSessionManager({ node: new EagerNode(), scheduler: systemScheduler });
-  const timeouts = { headersMs: HEADERS_MS, requestMs: HEADERS_MS, closeMs: 200 };
+  const timeouts = { headersMs: HEADERS_MS, requestMs: 10_000, closeMs: 200 };
   listener = await listenWs({
     host: '127.0.0.1',
     port: 0,
@@ -373,6 +375,38 @@ describe('the second port', () => {
     good.destroy();
     await good.end();
   });
+});
+
+test('a socket that fails while it is being refused harms nobody', async () => {
+  const socket = new PassThrough();
+  const request = new IncomingMessage(new Socket());
+  request.url = '/nowhere';
+  request.method = 'GET';
+  listener.handleUpgrade(request, socket, Buffer.alloc(0));
+  socket.destroy(new Error('reset by the peer'));
+  await until(() => socket.closed, 'the socket to close');
+});
+
+test('after a close frame nothing is written', async () => {
+  const closing = await listenWs({
+    host: '127.0.0.1',
+    port: 0,
+    timeouts: { closeMs: 50 },
+    accept(connection) {
+      connection.write(Uint8Array.of(1));
+      connection.close(4001, 'shutdown');
+      connection.write(Uint8Array.of(2));
+      return { message: () => undefined, drain: () => undefined, closed: () => undefined };
+    },
+  });
+  const socket = await RawSocket.open(closing.port);
+  socket.send(upgradeRequest());
+  await socket.end();
+  expect(socket.frames().map((one) => [one.opcode, one.payload[0]])).toEqual([
+    [2, 1],
+    [8, 4001 >> 8],
+  ]);
+  await closing.close();
 });
 
 test('above the cap of sockets the answer is 503, and it passes', async () => {

@@ -132,6 +132,16 @@ describe('faults', () => {
     expect(server.ends).toEqual([1006]);
   });
 
+  test('drain is told once for each time that the buffer was full', () => {
+    const { scheduler, server } = open(() => ({ kind: 'deliver' }));
+    server.connection.write(new Uint8Array(20_000));
+    scheduler.settle();
+    expect(server.drains).toBe(1);
+    server.connection.write(new Uint8Array(100));
+    scheduler.settle();
+    expect(server.drains).toBe(1);
+  });
+
   test('a connection that is cut before it was accepted never is', () => {
     const scheduler = new FakeScheduler();
     let accepted = 0;
