@@ -143,8 +143,8 @@ const PLANTS: readonly { readonly rule: string; readonly bad: Source; readonly g
   },
   {
     rule: 'imports',
-    bad: file('src/jobs/x.ts', "import { a } from '../node/port.js';\nimport b from './b';"),
-    good: file('src/jobs/x.ts', "import { a } from '../node/port.ts';"),
+    bad: file('src/http/x.ts', "import { a } from '../node/port.ts';\nimport b from './b';"),
+    good: file('src/http/x.ts', "import { a } from '../node/port.ts';"),
   },
   { rule: 'imports', bad: file('src/newcomer/x.ts', 'f();'), good: file('src/jobs/x.ts', 'f();') },
   {

@@ -23,7 +23,6 @@ const BASE = [
 ];
 const WIRE = ['protocol/wire/'];
 const NODE_PORT = ['src/node/port.ts'];
-const TELEMETRY = ['src/telemetry/port.ts'];
 
 /** What the client is beside its core, which also runs in browsers and in the simulator. */
 export const CLIENT_ON_NODE = ['src/client/node.ts', 'src/client/node/'] as const;
@@ -34,7 +33,6 @@ const ENGINE_FACE = [
   'src/engine/entry.ts',
   'src/engine/port.ts',
   'src/engine/queries.ts',
-  'src/engine/records.ts',
   'src/engine/kernel/image.ts',
   'src/engine/kernel/state.ts',
   'src/engine/sessions/snapshot.ts',
@@ -56,7 +54,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
   },
   base: { at: ['src/base/'], modules: [], packages: [] },
   'base, on Node': {
-    at: ['src/base/worker-url.ts', 'src/base/system.ts'],
+    at: ['src/base/worker-url.ts', 'src/base/system-scheduler.ts'],
     modules: ['src/base/'],
     packages: ['node:'],
   },
@@ -80,57 +78,39 @@ export const UNITS: { readonly [name: string]: Unit } = {
   },
   store: {
     at: ['src/store/'],
-    modules: [...WIRE, 'src/base/', 'src/log/port.ts', 'src/log/index.ts'],
-    packages: ['better-sqlite3', 'node:crypto', 'node:fs', 'node:path', 'node:url', 'node:worker_threads'],
+    modules: [...WIRE, 'src/base/'],
+    packages: ['better-sqlite3', 'node:crypto', 'node:fs', 'node:path', 'node:worker_threads', 'node:zlib'],
   },
   node: {
     at: ['src/node/'],
-    modules: [
-      ...WIRE,
-      ...BASE,
-      ...TELEMETRY,
-      ...ENGINE_FACE,
-      'src/log/port.ts',
-      'src/store/port.ts',
-      'src/jobs/port.ts',
-      'src/access/port.ts',
-      'src/access/index.ts',
-    ],
-    packages: ['node:crypto'],
+    modules: [...WIRE, ...BASE, ...ENGINE_FACE, 'src/log/port.ts', 'src/store/port.ts'],
+    packages: [],
   },
   session: {
     at: ['src/session/'],
-    modules: [
-      ...WIRE,
-      'protocol/schema/',
-      ...BASE,
-      ...NODE_PORT,
-      ...TELEMETRY,
-      'src/access/port.ts',
-      'src/access/index.ts',
-    ],
+    modules: [...WIRE, 'protocol/schema/', ...BASE, ...NODE_PORT, 'src/access/index.ts', 'src/telemetry/port.ts'],
     packages: [],
   },
   access: {
     at: ['src/access/'],
-    modules: [...WIRE, 'protocol/schema/', ...BASE, ...NODE_PORT, ...TELEMETRY],
+    modules: [...WIRE, 'protocol/schema/', ...BASE, ...NODE_PORT],
     packages: ['node:crypto'],
   },
   transport: {
     at: ['src/transport/'],
-    modules: [...WIRE, ...BASE, ...TELEMETRY, 'src/session/port.ts'],
-    packages: ['ws', 'node:http', 'node:net', 'node:stream', 'node:events'],
+    modules: [...WIRE, ...BASE, 'src/session/port.ts'],
+    packages: ['ws', 'node:http', 'node:net', 'node:stream'],
   },
-  jobs: { at: ['src/jobs/'], modules: [...WIRE, ...BASE, ...NODE_PORT, ...TELEMETRY], packages: [] },
+  jobs: { at: ['src/jobs/'], modules: [...BASE], packages: [] },
   http: {
     at: ['src/http/'],
-    modules: [...WIRE, ...BASE, ...NODE_PORT, ...TELEMETRY],
-    packages: ['node:http', 'node:net', 'node:stream'],
+    modules: [...BASE, ...NODE_PORT, 'src/telemetry/port.ts'],
+    packages: ['node:http', 'node:stream'],
   },
   telemetry: {
     at: ['src/telemetry/'],
     modules: [...WIRE, ...BASE],
-    packages: ['pino', 'prom-client', 'node:perf_hooks', 'node:stream'],
+    packages: ['pino', 'prom-client'],
   },
   'client core': { at: ['src/client/'], modules: [...WIRE, ...BASE, 'src/client/web/'], packages: [] },
   'client in a browser': { at: ['src/client/web/'], modules: [...WIRE, ...BASE, 'src/client/'], packages: [] },

@@ -90,7 +90,7 @@ export const BANS: readonly Ban[] = [
   {
     rule: 'any',
     at: ['src/', 'protocol/', 'bench/', 'test/'],
-    word: /(?::|\bas|<|,|\|)\s*any\b(?!\s*[:(])/g,
+    word: /(?::|\bas|<|,|\|)\s*any\b(?!\s*[:(.}])/g,
     cure: 'Say what it is, or take unknown and decide.',
   },
   {
