@@ -251,7 +251,7 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
 
   #unreachable(timeoutMs: number): MusterError {
     const why = this.#outage === undefined ? 'no answer' : this.#outage.message;
-    return clientError('CONNECT_TIMEOUT', `No server answered at ${this.url} within ${Math.round(timeoutMs / 1_000)} s (${why}). Is "muster serve" running there?`);
+    return clientError('CONNECT_TIMEOUT', `No server answered at ${this.url} within ${timeoutMs / 1_000} s (${why}). Is "muster serve" running there?`);
   }
 
   #call(method: Method, params: Params[Method], call: RequestOptions & { resolve(result: Value): void; reject(error: unknown): void }): void {

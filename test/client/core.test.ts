@@ -271,7 +271,7 @@ describe('requests over connections', () => {
 
   it('keeps at most the allowed number unanswered and goes on when answers come', () => {
     const world = new World();
-    const link = world.online({ limits: { ...{ inFlight: 3 } } });
+    const link = world.online({ limits: { inFlight: 3 } });
     for (let n = 1; n <= 5; n += 1) ask(world, n);
     world.settle();
     expect(link.requests().map((one) => one.id)).toEqual([1, 2, 3]);
@@ -446,7 +446,7 @@ describe('refusals', () => {
     ['a Date', { id: new Date(0) as unknown as string }, 'VALUE_UNSUPPORTED'],
     ['more than a frame', { id: 'x'.repeat(300_000) }, 'TOO_LARGE'],
     ['too many values', { id: Array.from({ length: 10_000 }, () => 1) as unknown as string }, 'TOO_LARGE'],
-    ['too deep', { id: nested(31) as unknown as string }, 'VALUE_UNSUPPORTED'],
+    ['too deep', { id: nested(31) as string }, 'VALUE_UNSUPPORTED'],
   ])('refuses %s before it is sent', (_name, params, code) => {
     const world = new World();
     const link = world.online();

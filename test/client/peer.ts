@@ -24,7 +24,7 @@ export function encode(...frames: FrameIn[]): Uint8Array {
 
 export function decode(message: Uint8Array): FrameIn[] {
   // A frame's array is a value of its own; msgpackr gives all values that follow each other.
-  return (unpackr.unpackMultiple(Buffer.from(message)) ?? []) as unknown as FrameIn[];
+  return unpackr.unpackMultiple(Buffer.from(message)) ?? [];
 }
 
 export const PING = { intervalMs: 10_000, timeoutMs: 5_000 };
@@ -213,8 +213,13 @@ export class World {
 
   /** Greets the newest connection; what the client then sends stands in the link. */
   greet(body: Record<string, unknown> = {}): Link {
+    this.link.open();
+    return this.greetOpened(body);
+  }
+
+  /** Greets a connection whose HELLO was taken. */
+  greetOpened(body: Record<string, unknown> = {}): Link {
     const { link } = this;
-    link.open();
     link.say(welcome(body));
     this.scheduler.settle();
     return link;

@@ -9,7 +9,8 @@
  *    warned once and goes on without storage.
  * F5 Making small writes a new file, syncs it and renames it: at any moment the name leads to a complete file.
  */
-import { close, closeSync, fdatasync, fsync, fsyncSync, ftruncateSync, mkdirSync, open, openSync, readFileSync, rename, rmSync, write, writeSync } from 'node:fs';
+import * as nodeFs from 'node:fs';
+import { close, closeSync, fstatSync, fsync, fsyncSync, ftruncateSync, mkdirSync, open, openSync, readFileSync, rename, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { clientError } from '../errors.ts';
 import type { Journal, StoredRequest } from '../outbox.ts';
@@ -21,6 +22,8 @@ export interface OutboxFileOptions {
   warn(message: string): void;
   /** Size from which on the file is made small when half of it is over. */
   compactBytes?: number;
+  /** What writes; a disk that fails in tests. */
+  fs?: Pick<typeof nodeFs, 'write' | 'fdatasync'>;
 }
 
 const COMPACT_BYTES = 256 * 1024;
@@ -45,6 +48,7 @@ export class OutboxFile implements Journal {
   readonly #path: string;
   readonly #lock: FileLock;
   readonly #options: OutboxFileOptions;
+  readonly #fs: NonNullable<OutboxFileOptions['fs']>;
   #fd: number;
   #size: number;
   /** Records of what is not answered, by key. */
@@ -64,12 +68,13 @@ export class OutboxFile implements Journal {
     this.#path = path;
     this.#lock = lock;
     this.#options = options;
+    this.#fs = options.fs ?? nodeFs;
     this.#compactFrom = options.compactBytes ?? COMPACT_BYTES;
     // Appending: a file that was not there is created, one that is there is kept.
     this.#fd = openSync(path, 'a+', 0o600);
     try {
-      const bytes = readFileSync(this.#fd);
-      if (!startsAsOutbox(bytes)) throw clientError('OUTBOX_DAMAGED', `${path} is not an outbox that this version can read; it was left as it is.`); // F3
+      const bytes = fstatSync(this.#fd).isFile() ? readFileSync(this.#fd) : undefined;
+      if (bytes === undefined || !startsAsOutbox(bytes)) throw clientError('OUTBOX_DAMAGED', `${path} is not an outbox that this version can read; it was left as it is.`); // F3
       const { records, end } = readRecords(bytes);
       this.cutBytes = bytes.length - end;
       this.#size = end;
@@ -153,12 +158,12 @@ export class OutboxFile implements Journal {
     this.#waiters = [];
     // Drops first: a key may be dropped and put again in one turn.
     const bytes = Buffer.concat([...drops, ...puts.values()]);
-    writeAll(this.#fd, bytes, (error) => {
+    this.#writeAll(this.#fd, bytes, (error) => {
       if (error !== null) return this.#fail(error, waiters);
       this.#size += bytes.length;
       // A drop that is lost costs one request that is answered at once by its key.
       if (puts.size === 0) return this.#written(waiters);
-      fdatasync(this.#fd, (fault) => (fault === null ? this.#written(waiters) : this.#fail(fault, waiters)));
+      this.#fs.fdatasync(this.#fd, (fault) => (fault === null ? this.#written(waiters) : this.#fail(fault, waiters)));
     });
   }
 
@@ -189,11 +194,20 @@ export class OutboxFile implements Journal {
     this.#settle();
   }
 
+  #writeAll(fd: number, bytes: Uint8Array, done: Done): void {
+    this.#fs.write(fd, bytes, 0, bytes.length, null, (error, written) => {
+      if (error !== null) done(error);
+      else if (written < bytes.length) this.#writeAll(fd, bytes.subarray(written), done);
+      else done(null);
+    });
+  }
+
   #compact(done: () => void): void {
     const draft = `${this.#path}.new`;
     const kept = [...this.#live].filter(([key]) => !this.#puts.has(key)).map(([, bytes]) => bytes);
     const bytes = Buffer.concat([HEADER, ...kept]);
-    replaceFile({ draft, path: this.#path, bytes }, (error, fd) => {
+    const writeBytes = (fd: number, written: Done): void => this.#writeAll(fd, bytes, written);
+    replaceFile({ draft, path: this.#path, writeBytes }, (error, fd) => {
       if (fd === undefined) {
         rmSync(draft, { force: true });
         this.#compactFrom = this.#size * 2;
@@ -213,13 +227,13 @@ export class OutboxFile implements Journal {
 type Replaced = (error: Error | undefined, fd?: number) => void;
 
 /** Writes a complete new file and gives it the name of the old one (F5). */
-function replaceFile(file: { readonly draft: string; readonly path: string; readonly bytes: Uint8Array }, done: Replaced): void {
-  const { draft, path, bytes } = file;
+function replaceFile(file: { readonly draft: string; readonly path: string; writeBytes(fd: number, done: Done): void }, done: Replaced): void {
+  const { draft, path } = file;
   rmSync(draft, { force: true });
   open(draft, 'a+', 0o600, (openFault, fd) => {
     if (openFault !== null) return done(openFault);
     const giveUp = (error: Error): void => close(fd, () => done(error));
-    writeAll(fd, bytes, (writeFault) => {
+    file.writeBytes(fd, (writeFault) => {
       if (writeFault !== null) return giveUp(writeFault);
       fsync(fd, (syncFault) => {
         if (syncFault !== null) return giveUp(syncFault);
@@ -230,14 +244,6 @@ function replaceFile(file: { readonly draft: string; readonly path: string; read
         });
       });
     });
-  });
-}
-
-function writeAll(fd: number, bytes: Uint8Array, done: Done): void {
-  write(fd, bytes, 0, bytes.length, null, (error, written) => {
-    if (error !== null) done(error);
-    else if (written < bytes.length) writeAll(fd, bytes.subarray(written), done);
-    else done(null);
   });
 }
 

@@ -31,10 +31,10 @@ export function nodeDial(url: string): Dial {
     socket.on('error', (error: NodeJS.ErrnoException) => {
       info = { message: describe(error), ...info };
     });
-    socket.on('unexpected-response', (request, response) => {
+    socket.on('unexpected-response', (_request, response) => {
       info = { message: `the server answered HTTP ${response.statusCode ?? 0}`, ...retryAfter(response.headers['retry-after']) };
       response.resume();
-      request.destroy();
+      socket.terminate();
     });
     socket.on('close', (code, reason) => {
       cancel?.();
