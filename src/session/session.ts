@@ -408,11 +408,10 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
     const expiry = new Expiry(phase.principal.expiresAt, now);
     this.#enter({ kind: 'open', attached, expiry, cancel: nothing });
     this.#writer.out.begin(rev);
-    this.#writer.control(
-      welcomeFrame(
-        welcomeBody({ outcome, principal: phase.principal, minor: phase.minor, now, node: this.#host.node }),
-      ),
-    );
+    const { principal, minor } = phase;
+    const welcome = welcomeFrame(welcomeBody({ outcome, principal, minor, now, node: this.#host.node }));
+    assert(welcome.length <= LIMITS.frameBytes, `WELCOME of ${welcome.length} bytes: the snapshot was not cut`);
+    this.#writer.control(welcome);
     this.#host.log.debug('session open', {
       connection: this.connection.id,
       session: outcome.session,

@@ -5,6 +5,7 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import { Op, type Frame } from '../../protocol/wire/types.ts';
 import {
   ADMIN,
+  FakeAttached,
   MEMBER,
   anyRequest,
   frameOf,
@@ -280,6 +281,17 @@ describe('HELLO', () => {
     handler.message(hello(token, { agent: { name, capabilities: [] } }));
     expect(node.hellos.length).toBe(allowed ? 1 : 0);
     expect(seen(connection)).toEqual(allowed ? [] : ending('FORBIDDEN', 'UNAUTHORIZED'));
+  });
+
+  test('a WELCOME that no client could read is not sent', () => {
+    const { connection, handler, node } = rig();
+    handler.message(hello());
+    const { done } = node.hellos[0]!;
+    const attached = new FakeAttached('s', MEMBER, node.hellos[0]!.hello.delivery);
+    const snapshot = { tasks: [], locks: ['x'.repeat(LIMITS.frameBytes)], waits: [], subs: [] };
+    done({ kind: 'welcome', attached, session: 's', secret: 'ab', rev: 1, resumed: false, snapshot });
+    expect(seen(connection)).toEqual(ending('UNAVAILABLE'));
+    expect(attached.calls).toEqual(['detach']);
   });
 
   test('refused by the node', () => {
