@@ -1,0 +1,155 @@
+/**
+ * Pushes of the history, packed: how they travel to the store's thread and back, and how they are stored.
+ *
+ * Owns: the layout and the reading of it. Does not own: which pushes share a chunk (tenant-store.ts).
+ *
+ * A chunk of n pushes, numbers little-endian:
+ *
+ *     f64 rev × n · u32 end of record × n · records
+ *
+ * A record is `[to, event, topic, order, data]` as MessagePack. Its audiences are read from the bytes: the store's
+ * thread compares and hashes keys without decoding a value, and decodes nothing at all.
+ *
+ * Measured for pushes of 150 bytes: 0.64 µs each to encode, one by one or 512 in one array alike, and 0.63 µs to decode. Single
+ * records are as cheap to write, and a reader for one agent decodes its own only.
+ */
+import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
+import type { Value } from '../../protocol/wire/types.ts';
+import { assert, must } from '../base/assert.ts';
+import type { StoredPush } from './port.ts';
+
+const headBytes = 12;
+const recordArray = 0x95;
+
+/** The most pushes in a chunk: an index of a push fits 16 bits. */
+export const chunkPushesMax = 512;
+/** A chunk is closed when its records have grown past this. */
+const chunkBytes = 128 * 1024;
+
+export interface HistoryChunk {
+  readonly first: number;
+  readonly last: number;
+  readonly count: number;
+  readonly payload: Uint8Array<ArrayBuffer>;
+}
+
+/** Collects pushes in rev order until they fill a chunk. */
+export class HistoryBuilder {
+  readonly #revs: number[] = [];
+  readonly #records: Uint8Array[] = [];
+  #bytes = 0;
+
+  get full(): boolean {
+    return this.#revs.length >= chunkPushesMax || this.#bytes >= chunkBytes;
+  }
+
+  get count(): number {
+    return this.#revs.length;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  add(push: StoredPush): void {
+    const { rev, to, event, topic, order, data } = push;
+    this.addRecord(rev, encodeValue([to, event, topic ?? null, order ?? null, data]));
+  }
+
+  addRecord(rev: number, record: Uint8Array): void {
+    assert(rev > (this.#revs.at(-1) ?? 0), 'pushes come in rev order');
+    this.#revs.push(rev);
+    this.#records.push(record);
+    this.#bytes += record.length;
+  }
+
+  /** The chunk; the builder is empty again. */
+  build(): HistoryChunk {
+    const count = this.#revs.length;
+    const payload = new Uint8Array(count * headBytes + this.#bytes);
+    const view = new DataView(payload.buffer);
+    let end = 0;
+    for (const [index, record] of this.#records.entries()) {
+      payload.set(record, count * headBytes + end);
+      end += record.length;
+      view.setFloat64(index * 8, this.#revs[index] ?? 0, true);
+      view.setUint32(count * 8 + index * 4, end, true);
+    }
+    const chunk = { first: this.#revs[0] ?? 0, last: this.#revs.at(-1) ?? 0, count, payload };
+    this.#revs.length = 0;
+    this.#records.length = 0;
+    this.#bytes = 0;
+    return chunk;
+  }
+}
+
+/** Reads a chunk. */
+export class HistoryReader {
+  readonly count: number;
+  readonly #payload: Uint8Array;
+  readonly #view: DataView;
+
+  constructor(payload: Uint8Array, count: number) {
+    this.count = count;
+    this.#payload = payload;
+    this.#view = new DataView(payload.buffer, payload.byteOffset, payload.length);
+  }
+
+  rev(index: number): number {
+    return this.#view.getFloat64(index * 8, true);
+  }
+
+  record(index: number): Uint8Array {
+    const ends = this.count * 8;
+    const start = index === 0 ? 0 : this.#view.getUint32(ends + (index - 1) * 4, true);
+    const records = this.count * headBytes;
+    return this.#payload.subarray(records + start, records + this.#view.getUint32(ends + index * 4, true));
+  }
+
+  push(index: number): StoredPush {
+    const value = decodeValue(this.record(index));
+    assert(Array.isArray(value), 'a record is an array');
+    const cells: readonly Value[] = value;
+    const [to, event, topic, order, data] = cells;
+    assert(isStrings(to) && typeof event === 'string' && data !== undefined, 'a record that was not written here');
+    return {
+      rev: this.rev(index),
+      to,
+      event,
+      data,
+      ...(typeof topic === 'string' ? { topic } : undefined),
+      ...(order === true ? { order } : undefined),
+    };
+  }
+}
+
+/** The audience keys of a record, as views of it. */
+export function audiencesOf(record: Uint8Array): readonly Uint8Array[] {
+  assert(record[0] === recordArray, 'a record that was not written here');
+  let [count, at] = head(record, 1, { fix: 0x90, mask: 0xf0, wide: { 0xdc: 2, 0xdd: 4 } });
+  const keys: Uint8Array[] = [];
+  for (; count > 0; count -= 1) {
+    const [length, start] = head(record, at, { fix: 0xa0, mask: 0xe0, wide: { 0xd9: 1, 0xda: 2, 0xdb: 4 } });
+    at = start + length;
+    keys.push(record.subarray(start, at));
+  }
+  return keys;
+}
+
+/** A MessagePack head: the count in it, and where what it counts begins. */
+function head(
+  bytes: Uint8Array,
+  at: number,
+  form: { readonly fix: number; readonly mask: number; readonly wide: { readonly [first: number]: number } },
+): [count: number, start: number] {
+  const first = bytes[at] ?? 0;
+  if ((first & form.mask) === form.fix) return [first & ~form.mask, at + 1];
+  const width = must(form.wide[first], 'a record that was not written here');
+  let count = 0;
+  for (let index = 1; index <= width; index += 1) count = count * 256 + (bytes[at + index] ?? 0);
+  return [count, at + 1 + width];
+}
+
+function isStrings(value: Value | undefined): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+}

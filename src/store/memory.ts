@@ -1,0 +1,297 @@
+/**
+ * The read store in memory: for the simulator and for tests.
+ *
+ * Owns: what was put and is not durable yet. Does not own: clock and randomness.
+ *
+ * M1 Puts become durable in their order, after `lazyMs` or at a flush. `crash` leaves on the disk what was durable, and of the
+ *    rest as many puts as the caller says, from the front.
+ * M2 After `crash` nothing that was under way calls back.
+ * M3 Values are encoded and decoded once, so that what could not be stored fails here too, and nothing is shared.
+ */
+import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
+import { assert } from '../base/assert.ts';
+import { byCodeUnits } from '../base/order.ts';
+import type { Scheduler } from '../base/scheduler.ts';
+import { audienceHash } from './audience.ts';
+import { Floors } from './floors.ts';
+import type { FinishedTask, Store, StoredPush, TaskFilter, TenantStore } from './port.ts';
+import { matches } from './task-chunk.ts';
+
+export interface MemoryStoreOptions {
+  readonly scheduler: Scheduler;
+  /** Default: a new one. */
+  readonly disk?: MemoryStoreDisk;
+  readonly historyMs?: number;
+  readonly historyBytes?: number;
+  /** Default 150. */
+  readonly lazyMs?: number;
+  /** How long a flush takes; asked each time. Default: it is done in the next turn. */
+  readonly flushMs?: () => number;
+}
+
+interface KeptPush extends StoredPush {
+  readonly at: number;
+  readonly bytes: number;
+}
+
+type Put =
+  | { readonly kind: 'tasks'; readonly tenant: string; readonly tasks: readonly FinishedTask[] }
+  | { readonly kind: 'pushes'; readonly tenant: string; readonly pushes: readonly KeptPush[] };
+
+/** One tenant's rows, as they are or as they are on the disk. */
+class Rows {
+  readonly finished = new Map<string, FinishedTask>();
+  history: KeptPush[] = [];
+  dropped = 0;
+  floors: Floors;
+
+  constructor(floorsMax: number) {
+    this.floors = new Floors(floorsMax);
+  }
+
+  apply(put: Put): void {
+    if (put.kind === 'tasks') {
+      for (const task of put.tasks) if (!this.finished.has(task.id)) this.finished.set(task.id, task);
+      return;
+    }
+    for (const push of put.pushes) {
+      const newest = this.history.at(-1)?.rev ?? this.dropped;
+      if (push.rev > newest) this.history.push(push);
+    }
+  }
+
+  retain(before: number, bytesMax: number): void {
+    let bytes = this.history.reduce((sum, push) => sum + push.bytes, 0);
+    let kept = 0;
+    for (const push of this.history) {
+      if (push.at >= before && bytes <= bytesMax) break;
+      bytes -= push.bytes;
+      kept += 1;
+      this.dropped = push.rev;
+      for (const audience of push.to) this.floors.raise(hashOf(audience), push.rev);
+    }
+    this.history = this.history.slice(kept);
+  }
+
+  copy(floorsMax: number): Rows {
+    const copy = new Rows(floorsMax);
+    for (const [id, task] of this.finished) copy.finished.set(id, task);
+    copy.history = [...this.history];
+    copy.dropped = this.dropped;
+    copy.floors = Floors.unpack(floorsMax, this.floors.common, this.floors.pack());
+    return copy;
+  }
+}
+
+/** What survives a crash. */
+export class MemoryStoreDisk {
+  readonly #floorsMax: number;
+  readonly rows = new Map<string, Rows>();
+
+  /** `floorsMax`: audiences with a floor of their own. */
+  constructor(floorsMax = 200_000) {
+    this.#floorsMax = floorsMax;
+  }
+
+  copy(tenant: string): Rows {
+    return this.rows.get(tenant)?.copy(this.#floorsMax) ?? new Rows(this.#floorsMax);
+  }
+
+  apply(put: Put): void {
+    let rows = this.rows.get(put.tenant);
+    if (rows === undefined) {
+      rows = new Rows(this.#floorsMax);
+      this.rows.set(put.tenant, rows);
+    }
+    rows.apply(put);
+  }
+}
+
+export function memoryStore(options: MemoryStoreOptions): MemoryStore {
+  return new MemoryStore(options);
+}
+
+export class MemoryStore implements Store {
+  readonly #options: MemoryStoreOptions;
+  readonly #disk: MemoryStoreDisk;
+  readonly #tenants = new Map<string, MemoryTenantStore>();
+  #pending: Put[] = [];
+  #cancelLazy: (() => void) | undefined;
+  #dead = false;
+
+  constructor(options: MemoryStoreOptions) {
+    this.#options = options;
+    this.#disk = options.disk ?? new MemoryStoreDisk();
+  }
+
+  /** Puts that are not durable. */
+  get pending(): number {
+    return this.#pending.length;
+  }
+
+  tenant(id: string): MemoryTenantStore {
+    const known = this.#tenants.get(id);
+    if (known !== undefined) return known;
+    const made = new MemoryTenantStore(id, this.#disk.copy(id), {
+      put: (put) => this.#put(put),
+      step: (fn) => this.#later(0, fn),
+      flush: (done) => this.#flush(done),
+      now: () => this.#options.scheduler.now(),
+    });
+    this.#tenants.set(id, made);
+    return made;
+  }
+
+  retain(now: number, done: () => void): void {
+    this.#flush(() => {
+      const before = now - (this.#options.historyMs ?? Infinity);
+      const bytesMax = this.#options.historyBytes ?? Infinity;
+      for (const id of this.#disk.rows.keys()) {
+        this.tenant(id).rows.retain(before, bytesMax);
+        this.#disk.rows.get(id)?.retain(before, bytesMax);
+      }
+      done();
+    });
+  }
+
+  close(done: () => void): void {
+    this.#flush(() => {
+      this.crash(0);
+      this.#options.scheduler.defer(done);
+    });
+  }
+
+  /** M1 */
+  crash(kept: number): void {
+    this.#harden(kept);
+    this.#dead = true;
+    this.#cancelLazy?.();
+  }
+
+  #put(put: Put): void {
+    assert(!this.#dead, 'a store that is closed takes nothing');
+    this.#pending.push(put);
+    this.#cancelLazy ??= this.#options.scheduler.after(this.#options.lazyMs ?? 150, () => this.#harden(Infinity));
+  }
+
+  #flush(done: () => void): void {
+    const puts = this.#pending.length;
+    this.#later(this.#options.flushMs?.() ?? 0, () => {
+      this.#harden(puts);
+      done();
+    });
+  }
+
+  /** The first so many puts are durable; fewer may be left, since others hardened them. */
+  #harden(puts: number): void {
+    if (this.#dead) return;
+    for (const put of this.#pending.splice(0, puts)) this.#disk.apply(put);
+    if (this.#pending.length > 0) return;
+    this.#cancelLazy?.();
+    this.#cancelLazy = undefined;
+  }
+
+  #later(ms: number, fn: () => void): void {
+    const guarded = (): void => {
+      if (!this.#dead) fn(); // M2
+    };
+    if (ms > 0) this.#options.scheduler.after(ms, guarded);
+    else this.#options.scheduler.defer(guarded);
+  }
+}
+
+interface MemoryStoreHost {
+  put(put: Put): void;
+  step(fn: () => void): void;
+  flush(done: () => void): void;
+  now(): number;
+}
+
+export class MemoryTenantStore implements TenantStore {
+  readonly #tenant: string;
+  readonly #host: MemoryStoreHost;
+  /** As a reader sees them: durable or not. */
+  readonly rows: Rows;
+
+  constructor(tenant: string, rows: Rows, host: MemoryStoreHost) {
+    this.#tenant = tenant;
+    this.rows = rows;
+    this.#host = host;
+  }
+
+  putFinished(tasks: readonly FinishedTask[]): void {
+    const copies = tasks.map((task) => ({ ...task, view: new Uint8Array(task.view) }));
+    this.#put({ kind: 'tasks', tenant: this.#tenant, tasks: copies });
+  }
+
+  getFinished(id: string, done: (task: FinishedTask | undefined) => void): void {
+    const task = this.rows.finished.get(id);
+    this.#host.step(() => done(task));
+  }
+
+  listFinished(filter: TaskFilter, done: (tasks: readonly FinishedTask[]) => void): void {
+    const found = [...this.rows.finished.values()]
+      .filter((task) => matches(filter, task))
+      .toSorted((a, b) => byCodeUnits(b.id, a.id))
+      .slice(0, filter.limit);
+    this.#host.step(() => done(found));
+  }
+
+  putHistory(pushes: readonly StoredPush[]): void {
+    const at = this.#host.now();
+    const kept = pushes.map((push) => {
+      const bytes = encodeValue(push.data); // M3
+      return { ...push, to: [...push.to], data: decodeValue(bytes), at, bytes: bytes.length };
+    });
+    this.#put({ kind: 'pushes', tenant: this.#tenant, pushes: kept });
+  }
+
+  readHistory(
+    query: { readonly after: number; readonly upTo: number; readonly audiences: readonly string[]; readonly limit: number },
+    done: (pushes: readonly StoredPush[], more: boolean) => void,
+  ): void {
+    const { after, upTo, limit } = query;
+    const wanted = new Set(query.audiences);
+    const found: StoredPush[] = [];
+    for (let index = firstAfter(this.rows.history, after); found.length <= limit; index += 1) {
+      const push = this.rows.history[index];
+      if (push === undefined || push.rev > upTo) break;
+      if (push.to.some((audience) => wanted.has(audience))) found.push(bare(push));
+    }
+    this.#host.step(() => done(found.slice(0, limit), found.length > limit));
+  }
+
+  floor(audiences: readonly string[], done: (rev: number) => void): void {
+    const floor = this.rows.floors.of(audiences.map(hashOf));
+    this.#host.step(() => done(floor));
+  }
+
+  flush(done: () => void): void {
+    this.#host.flush(done);
+  }
+
+  #put(put: Put): void {
+    this.rows.apply(put);
+    this.#host.put(put);
+  }
+}
+
+function bare({ at: _at, bytes: _bytes, ...push }: KeptPush): StoredPush {
+  return push;
+}
+
+function hashOf(audience: string): number {
+  return audienceHash(new TextEncoder().encode(audience));
+}
+
+/** The index of the first push after a rev. */
+function firstAfter(history: readonly KeptPush[], rev: number): number {
+  let low = 0;
+  let high = history.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((history[middle]?.rev ?? 0) <= rev) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

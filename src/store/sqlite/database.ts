@@ -1,0 +1,84 @@
+/**
+ * `<data>/store.db`: settings and schema of the read store.
+ *
+ * DB1 `synchronous=NORMAL`: a commit writes the write-ahead log and does not sync it, so that lazy writes cost no flush of the
+ *     disk. After a power cut a clean prefix of the commits is there. What must be durable is made so by `flush`.
+ * DB2 `flush` commits one row with `synchronous=FULL`. That syncs the write-ahead log, which is one file and holds
+ *     every commit before it that no checkpoint has yet moved to the database; and a checkpoint syncs both files.
+ */
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+
+const schemaVersion = 1;
+/** "MSTO" */
+const applicationId = 0x4d53544f;
+const pageBytes = 16 * 1024;
+/** Pages in the write-ahead log after which it is emptied: 8 MiB. */
+const walPages = 512;
+
+const schema = `
+  CREATE TABLE flush (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL) STRICT;
+  INSERT INTO flush (one, count) VALUES (1, 0);
+  CREATE TABLE tenant (
+    no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
+    dropped INTEGER NOT NULL DEFAULT 0, floor INTEGER NOT NULL DEFAULT 0, floors BLOB NOT NULL DEFAULT x''
+  ) STRICT;
+  CREATE TABLE history (
+    no INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, count INTEGER NOT NULL,
+    at INTEGER NOT NULL, bytes INTEGER NOT NULL, audiences BLOB NOT NULL, payload BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE finished (
+    no INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, lowest TEXT NOT NULL, highest TEXT NOT NULL,
+    keys BLOB NOT NULL, columns BLOB NOT NULL, views BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX finished_by_highest ON finished (tenant, highest, lowest);
+  CREATE TABLE task (tenant INTEGER NOT NULL, id TEXT NOT NULL, chunk INTEGER NOT NULL, PRIMARY KEY (tenant, id))
+    STRICT, WITHOUT ROWID;
+`;
+
+export interface StoreDatabase {
+  readonly db: Database.Database;
+  /** Runs `fn` in a transaction. */
+  transact(fn: () => void): void;
+  /** DB2 */
+  flush(): void;
+}
+
+export function openDatabase(dir: string): StoreDatabase {
+  const path = join(dir, 'store.db');
+  const db = new Database(path, { timeout: 0 });
+  try {
+    db.pragma(`page_size=${pageBytes}`);
+    db.pragma('locking_mode=EXCLUSIVE');
+    db.pragma('journal_mode=WAL');
+    db.pragma('synchronous=NORMAL');
+    db.pragma(`wal_autocheckpoint=${walPages}`);
+    if (db.prepare('SELECT 1 FROM sqlite_master LIMIT 1').get() === undefined) create(db);
+    const application: unknown = db.pragma('application_id', { simple: true });
+    const version: unknown = db.pragma('user_version', { simple: true });
+    if (application !== applicationId || version !== schemaVersion) {
+      throw new Error(`${path} has version ${String(version)}, this build reads ${schemaVersion}`);
+    }
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  const mark = db.prepare('UPDATE flush SET count = count + 1');
+  return {
+    db,
+    transact: (fn) => db.transaction(fn).immediate(),
+    flush: () => {
+      db.pragma('synchronous=FULL');
+      mark.run();
+      db.pragma('synchronous=NORMAL');
+    },
+  };
+}
+
+function create(db: Database.Database): void {
+  db.transaction(() => {
+    db.exec(schema);
+    db.pragma(`application_id=${applicationId}`);
+    db.pragma(`user_version=${schemaVersion}`);
+  }).immediate();
+}

@@ -1,0 +1,58 @@
+/** What the main thread and the store's thread say to each other. Asks are taken up in order; puts are done before later asks. */
+import type { HistoryChunk } from '../history-chunk.ts';
+import type { FinishedTask, TaskFilter } from '../port.ts';
+import type { TaskChunk } from '../task-chunk.ts';
+
+export interface StoreStart {
+  readonly dir: string;
+  readonly historyMs: number;
+  readonly historyBytes: number;
+}
+
+/** What one tenant put. */
+export interface Batch {
+  readonly tenant: string;
+  readonly finished: readonly TaskChunk[];
+  readonly history: readonly HistoryChunk[];
+}
+
+export interface HistoryQuery {
+  readonly after: number;
+  readonly upTo: number;
+  readonly audiences: readonly string[];
+  readonly limit: number;
+}
+
+/** Kind of ask → what it carries and what answers it. */
+export interface StoreCalls {
+  put: { ask: { readonly at: number; readonly batches: readonly Batch[] }; answer: null };
+  get: { ask: { readonly tenant: string; readonly task: string }; answer: FinishedTask | null };
+  list: { ask: { readonly tenant: string; readonly filter: TaskFilter }; answer: readonly FinishedTask[] };
+  history: {
+    ask: { readonly tenant: string; readonly query: HistoryQuery };
+    /** The pushes in the layout of a chunk. */
+    answer: { readonly count: number; readonly payload: Uint8Array; readonly more: boolean };
+  };
+  floor: { ask: { readonly tenant: string; readonly audiences: readonly string[] }; answer: number };
+  flush: { ask: object; answer: null };
+  retain: { ask: { readonly now: number }; answer: null };
+  close: { ask: object; answer: null };
+}
+export type StoreCallKind = keyof StoreCalls;
+
+export type StoreAsk = { [K in StoreCallKind]: { readonly kind: K } & StoreCalls[K]['ask'] }[StoreCallKind];
+export type StoreAskOf<K extends StoreCallKind> = Extract<StoreAsk, { readonly kind: K }>;
+export type StoreAnswer = StoreCalls[StoreCallKind]['answer'];
+
+export interface StoreAskMessage {
+  readonly id: number;
+  readonly ask: StoreAsk;
+}
+
+export type FromStoreWorker =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: StoreAnswer }
+  /** Rows were damaged and are treated as dropped. */
+  | { readonly kind: 'damaged'; readonly what: string }
+  /** Nothing more will come; the process must end. Also the answer to a start that failed. */
+  | { readonly kind: 'fatal'; readonly message: string };

@@ -1,0 +1,120 @@
+/**
+ * The store's thread: it alone touches store.db.
+ *
+ * W1 Asks are taken up in the order in which they came; a put is done before the next ask is looked at, so that a
+ *    read sees everything put before it.
+ * W2 Long reads go on in slices between later asks.
+ * W3 After an error nothing more is written: the thread says so and ends.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { must } from '../../base/assert.ts';
+import { openDatabase, type StoreDatabase } from './database.ts';
+import { Finished } from './finished.ts';
+import { History } from './history.ts';
+import type { FromStoreWorker, StoreAnswer, StoreAsk, StoreAskMessage, StoreStart } from './messages.ts';
+import { Slices, type Sliced } from './slices.ts';
+import { StoreTenants } from './tenants.ts';
+
+const port = must(parentPort, 'this file is a worker thread');
+
+class StoreWorker {
+  readonly #start: StoreStart;
+  readonly #database: StoreDatabase;
+  readonly #tenants: StoreTenants;
+  readonly #history: History;
+  readonly #finished: Finished;
+  readonly #slices: Slices;
+
+  constructor(start: StoreStart, guarded: (fn: () => void) => void) {
+    this.#start = start;
+    this.#slices = new Slices(
+      () => performance.now(),
+      (fn) => setImmediate(() => guarded(fn)),
+    );
+    this.#database = openDatabase(start.dir);
+    const damaged = (what: string): void => post({ kind: 'damaged', what });
+    this.#tenants = new StoreTenants(this.#database.db);
+    this.#history = new History(this.#database, this.#tenants.all(), damaged);
+    this.#finished = new Finished(this.#database.db, damaged);
+  }
+
+  take({ id, ask }: StoreAskMessage): void {
+    this.#slices.run(this.#serve(ask), (answer) => {
+      post({ kind: 'answer', id, answer });
+      if (ask.kind === 'close') port.close();
+    });
+  }
+
+  *#serve(ask: StoreAsk): Sliced<StoreAnswer> {
+    switch (ask.kind) {
+      case 'put':
+        this.#put(ask);
+        return null;
+      case 'get': {
+        const tenant = this.#tenants.find(ask.tenant);
+        return tenant === undefined ? null : (this.#finished.get(tenant, ask.task) ?? null);
+      }
+      case 'list': {
+        const tenant = this.#tenants.find(ask.tenant);
+        return tenant === undefined ? [] : yield* this.#finished.list(tenant, ask.filter);
+      }
+      case 'history': {
+        const tenant = this.#tenants.find(ask.tenant);
+        if (tenant === undefined) return { count: 0, payload: new Uint8Array(0), more: false };
+        const { found, more } = yield* this.#history.read(tenant, ask.query);
+        const { count, payload } = found.build();
+        return { count, payload, more };
+      }
+      case 'floor': {
+        const tenant = this.#tenants.find(ask.tenant);
+        return tenant === undefined ? 0 : this.#history.floor(tenant, ask.audiences);
+      }
+      case 'flush':
+        this.#database.flush();
+        return null;
+      case 'retain':
+        yield* this.#history.retain(ask.now, this.#start);
+        return null;
+      case 'close':
+        this.#database.flush();
+        this.#database.db.close();
+        return null;
+    }
+  }
+
+  /** Everything of one message in one transaction. */
+  #put({ at, batches }: StoreAsk & { readonly kind: 'put' }): void {
+    this.#database.transact(() => {
+      for (const { tenant: id, finished, history } of batches) {
+        const tenant = this.#tenants.make(id);
+        for (const chunk of finished) this.#finished.put(tenant, chunk);
+        for (const chunk of history) this.#history.put(tenant, at, chunk);
+      }
+    });
+  }
+}
+
+function post(message: FromStoreWorker): void {
+  port.postMessage(message);
+}
+
+function main(start: StoreStart): void {
+  let failed = false;
+  const guarded = (fn: () => void): void => {
+    if (failed) return; // W3
+    try {
+      fn();
+    } catch (error) {
+      failed = true;
+      post({ kind: 'fatal', message: `store.db: ${error instanceof Error ? error.message : String(error)}` });
+      port.close();
+    }
+  };
+  guarded(() => {
+    const worker = new StoreWorker(start, guarded);
+    port.on('message', (message: StoreAskMessage) => guarded(() => worker.take(message)));
+    post({ kind: 'ready' });
+  });
+}
+
+main(workerData);

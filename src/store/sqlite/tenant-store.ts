@@ -1,0 +1,107 @@
+/**
+ * One tenant's part of the read store, on the main thread.
+ *
+ * Owns: packing what is put into chunks. Does not own: when they are sent (sqlite.ts), what is done with them (store-worker.ts).
+ *
+ * TS1 A chunk is packed when it is full, so that the work is spread over the puts and not piled up at the sending.
+ * TS2 Before a read whose answer may be among what was not sent yet, that is sent: messages keep their order.
+ */
+import { HistoryBuilder, HistoryReader, type HistoryChunk } from '../history-chunk.ts';
+import type { FinishedTask, StoredPush, TaskFilter, TenantStore } from '../port.ts';
+import { TaskBuilder, type TaskChunk } from '../task-chunk.ts';
+import type { Batch, HistoryQuery, StoreAskOf, StoreCallKind, StoreCalls } from './messages.ts';
+
+/** What a tenant's part asks of the store. */
+export interface StoreHost {
+  ask<K extends StoreCallKind>(ask: StoreAskOf<K>, answered: (answer: StoreCalls[K]['answer']) => void): void;
+  /** So many bytes more wait to be sent. */
+  waiting(bytes: number): void;
+  /** Sends all that waits. */
+  send(): void;
+  flush(done: () => void): void;
+}
+
+export class SqliteTenantStore implements TenantStore {
+  readonly #tenant: string;
+  readonly #host: StoreHost;
+  readonly #pushes = new HistoryBuilder();
+  readonly #tasks = new TaskBuilder();
+  #history: HistoryChunk[] = [];
+  #finished: TaskChunk[] = [];
+  /** Tasks that were not sent. */
+  readonly #unsent = new Map<string, FinishedTask>();
+  /** The oldest rev that was not sent. */
+  #firstUnsent = Infinity;
+
+  constructor(tenant: string, host: StoreHost) {
+    this.#tenant = tenant;
+    this.#host = host;
+  }
+
+  putFinished(tasks: readonly FinishedTask[]): void {
+    let bytes = 0;
+    for (const task of tasks) {
+      if (this.#unsent.has(task.id)) continue;
+      this.#unsent.set(task.id, task);
+      this.#tasks.add(task);
+      bytes += task.view.length;
+      if (this.#tasks.full) this.#finished.push(this.#tasks.build()); // TS1
+    }
+    this.#host.waiting(bytes);
+  }
+
+  getFinished(id: string, done: (task: FinishedTask | undefined) => void): void {
+    const unsent = this.#unsent.get(id);
+    const ask = { kind: 'get', tenant: this.#tenant, task: id } as const;
+    this.#host.ask<'get'>(ask, (task) => done(task ?? unsent));
+  }
+
+  listFinished(filter: TaskFilter, done: (tasks: readonly FinishedTask[]) => void): void {
+    if (this.#unsent.size > 0) this.#host.send(); // TS2
+    this.#host.ask<'list'>({ kind: 'list', tenant: this.#tenant, filter }, done);
+  }
+
+  putHistory(pushes: readonly StoredPush[]): void {
+    const before = this.#pushes.bytes;
+    let packed = 0;
+    for (const push of pushes) {
+      this.#firstUnsent = Math.min(this.#firstUnsent, push.rev);
+      this.#pushes.add(push);
+      if (!this.#pushes.full) continue;
+      packed += this.#pushes.bytes;
+      this.#history.push(this.#pushes.build()); // TS1
+    }
+    this.#host.waiting(packed + this.#pushes.bytes - before);
+  }
+
+  readHistory(query: HistoryQuery, done: (pushes: readonly StoredPush[], more: boolean) => void): void {
+    if (query.upTo >= this.#firstUnsent) this.#host.send(); // TS2
+    this.#host.ask<'history'>({ kind: 'history', tenant: this.#tenant, query }, ({ count, payload, more }) => {
+      const reader = new HistoryReader(payload, count);
+      done(
+        Array.from({ length: count }, (_, index) => reader.push(index)),
+        more,
+      );
+    });
+  }
+
+  floor(audiences: readonly string[], done: (rev: number) => void): void {
+    this.#host.ask<'floor'>({ kind: 'floor', tenant: this.#tenant, audiences }, done);
+  }
+
+  flush(done: () => void): void {
+    this.#host.flush(done);
+  }
+
+  /** What waits to be sent, if anything does; it is the caller's now. */
+  take(): Batch | undefined {
+    if (!this.#tasks.empty) this.#finished.push(this.#tasks.build());
+    if (this.#pushes.count > 0) this.#history.push(this.#pushes.build());
+    const batch = { tenant: this.#tenant, finished: this.#finished, history: this.#history };
+    this.#finished = [];
+    this.#history = [];
+    this.#unsent.clear();
+    this.#firstUnsent = Infinity;
+    return batch.finished.length + batch.history.length === 0 ? undefined : batch;
+  }
+}

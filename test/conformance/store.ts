@@ -1,0 +1,339 @@
+/**
+ * What every read store does. Each one's test calls `storeConformance` with a way to open it.
+ */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { FinishedTask, Store, StoredPush, TaskFilter, TenantStore } from '../../src/store/port.ts';
+
+export interface StoreFixture {
+  open(retention: { readonly historyMs: number; readonly historyBytes: number }): Promise<Store>;
+  cleanup(): Promise<void>;
+}
+
+export function closedStore(store: Store): Promise<void> {
+  return new Promise((resolve) => store.close(resolve));
+}
+
+export function flushed(store: TenantStore): Promise<void> {
+  return new Promise((resolve) => store.flush(resolve));
+}
+
+export function retained(store: Store, now: number): Promise<void> {
+  return new Promise((resolve) => store.retain(now, resolve));
+}
+
+export function floorOf(store: TenantStore, ...audiences: readonly string[]): Promise<number> {
+  return new Promise((resolve) => store.floor(audiences, resolve));
+}
+
+export function getTask(store: TenantStore, id: string): Promise<FinishedTask | undefined> {
+  return new Promise((resolve) => store.getFinished(id, resolve));
+}
+
+export function listTasks(store: TenantStore, filter: TaskFilter): Promise<readonly FinishedTask[]> {
+  return new Promise((resolve) => store.listFinished(filter, resolve));
+}
+
+export interface HistoryAsk {
+  readonly after?: number;
+  readonly upTo?: number;
+  readonly audiences: readonly string[];
+  readonly limit?: number;
+}
+
+export function readPushes(
+  store: TenantStore,
+  ask: HistoryAsk,
+): Promise<{ readonly pushes: readonly StoredPush[]; readonly more: boolean }> {
+  const { after = 0, upTo = Number.MAX_SAFE_INTEGER, audiences, limit = 1_000_000 } = ask;
+  return new Promise((resolve) => {
+    store.readHistory({ after, upTo, audiences, limit }, (pushes, more) => resolve({ pushes, more }));
+  });
+}
+
+export function finishedTask(number: number, over: Partial<FinishedTask> = {}): FinishedTask {
+  return {
+    id: `t${String(number).padStart(9, '0')}`,
+    rev: 1_000_000 + number,
+    type: 'hash',
+    status: 'completed',
+    dead: false,
+    finishedAt: 1_700_000_000_000 + number,
+    view: new Uint8Array([number % 256, 1, 2, 3]),
+    ...over,
+  };
+}
+
+export function push(rev: number, to: readonly string[], over: Partial<StoredPush> = {}): StoredPush {
+  return { rev, to, event: 'task.completed', data: { id: `t${rev}`, attempt: 1 }, ...over };
+}
+
+const forever = { historyMs: Number.MAX_SAFE_INTEGER, historyBytes: Number.MAX_SAFE_INTEGER };
+
+export function storeConformance(name: string, fixtureOf: () => Promise<StoreFixture>): void {
+  describe(`store conformance: ${name}`, () => {
+    let fixture: StoreFixture;
+    let store: Store;
+    let acme: TenantStore;
+
+    beforeEach(async () => {
+      fixture = await fixtureOf();
+      store = await fixture.open(forever);
+      acme = store.tenant('acme');
+    });
+
+    afterEach(async () => {
+      await closedStore(store);
+      await fixture.cleanup();
+    });
+
+    const reopen = async (retention = forever): Promise<void> => {
+      await closedStore(store);
+      store = await fixture.open(retention);
+      acme = store.tenant('acme');
+    };
+
+    const ids = async (filter: TaskFilter): Promise<string[]> => (await listTasks(acme, filter)).map((task) => task.id);
+    const revs = async (ask: HistoryAsk): Promise<number[]> => (await readPushes(acme, ask)).pushes.map(({ rev }) => rev);
+
+    test('no callback runs inside the call that was given it', async () => {
+      acme.putFinished([finishedTask(1)]);
+      acme.putHistory([push(1, ['a:x'])]);
+      const calls: ((done: () => void) => void)[] = [
+        (done) => acme.getFinished(finishedTask(1).id, done),
+        (done) => acme.getFinished('unknown', done),
+        (done) => acme.listFinished({ limit: 10 }, done),
+        (done) => acme.readHistory({ after: 0, upTo: 9, audiences: ['a:x'], limit: 10 }, done),
+        (done) => acme.floor(['a:x'], done),
+        (done) => acme.flush(done),
+        (done) => store.retain(0, done),
+      ];
+      for (const call of calls) {
+        let inside = true;
+        await new Promise<void>((resolve) => {
+          call(() => {
+            expect(inside).toBe(false);
+            resolve();
+          });
+          inside = false;
+        });
+      }
+    });
+
+    describe('finished tasks', () => {
+      test('are found by id before and after they are durable, and after opening again', async () => {
+        const task = finishedTask(7, { agentId: 'ann', workspaceId: 'w1', dead: true, status: 'failed' });
+        const plain = finishedTask(8, { view: new Uint8Array(0) });
+        acme.putFinished([task, plain]);
+        expect(await getTask(acme, task.id)).toEqual(task);
+        await flushed(acme);
+        expect(await getTask(acme, task.id)).toEqual(task);
+        await reopen();
+        expect(await getTask(acme, task.id)).toEqual(task);
+        expect(await getTask(acme, plain.id)).toEqual(plain);
+        expect(await getTask(acme, 'unknown')).toBeUndefined();
+        expect(await getTask(store.tenant('other'), task.id)).toBeUndefined();
+      });
+
+      test('putting the same id again changes nothing', async () => {
+        const first = Array.from({ length: 300 }, (_, index) => finishedTask(index));
+        acme.putFinished(first);
+        acme.putFinished([finishedTask(5, { status: 'failed' })]);
+        await flushed(acme);
+        // A replay: some known, some new, some twice in one call.
+        const again = Array.from({ length: 300 }, (_, index) => finishedTask(index + 150, { status: 'failed' }));
+        acme.putFinished([...again, ...again]);
+        for (const at of ['before', 'after'] as const) {
+          if (at === 'after') await reopen();
+          expect((await getTask(acme, first[5]!.id))?.status).toBe('completed');
+          expect((await getTask(acme, first[299]!.id))?.status).toBe('completed');
+          expect((await getTask(acme, again[150]!.id))?.status).toBe('failed');
+          expect(await ids({ limit: 1_000 })).toHaveLength(450);
+          expect(await ids({ limit: 1_000, status: 'failed' })).toHaveLength(150);
+        }
+      });
+
+      test('are listed from the highest id down, in pages that meet', async () => {
+        // They end in another order than they were made.
+        const numbers = Array.from({ length: 1_000 }, (_, index) => (index * 617) % 1_000);
+        for (let from = 0; from < 1_000; from += 100) {
+          acme.putFinished(numbers.slice(from, from + 100).map((number) => finishedTask(number)));
+          if (from % 300 === 0) await flushed(acme);
+        }
+        const seen: string[] = [];
+        for (let below: string | undefined; ; ) {
+          const page = await ids({ limit: 77, ...(below === undefined ? undefined : { below }) });
+          if (page.length === 0) break;
+          seen.push(...page);
+          below = page.at(-1);
+        }
+        expect(seen).toEqual(Array.from({ length: 1_000 }, (_, index) => finishedTask(999 - index).id));
+      });
+
+      test('are filtered by each column and by all together', async () => {
+        const all = Array.from({ length: 600 }, (_, number) =>
+          finishedTask(number, {
+            status: number % 3 === 0 ? 'failed' : 'completed',
+            type: number % 2 === 0 ? 'hash' : 'count',
+            dead: number % 50 === 0,
+            ...(number % 5 === 0 ? { agentId: `agent-${number % 25}` } : undefined),
+            ...(number % 7 === 0 ? { workspaceId: 'w7' } : undefined),
+          }),
+        );
+        acme.putFinished(all);
+        const filters: TaskFilter[] = [
+          { limit: 1_000, status: 'failed' },
+          { limit: 1_000, type: 'count' },
+          { limit: 1_000, agentId: 'agent-10' },
+          { limit: 1_000, workspaceId: 'w7' },
+          { limit: 1_000, dead: true },
+          { limit: 3, status: 'completed', type: 'hash', below: finishedTask(301).id },
+          { limit: 1_000, status: 'failed', type: 'hash', agentId: 'agent-0', workspaceId: 'w7', dead: true },
+          { limit: 10, agentId: 'nobody' },
+        ];
+        for (const filter of filters) {
+          const expected = all
+            .filter(
+              (task) =>
+                (filter.status ?? task.status) === task.status &&
+                (filter.type ?? task.type) === task.type &&
+                (filter.agentId === undefined || filter.agentId === task.agentId) &&
+                (filter.workspaceId === undefined || filter.workspaceId === task.workspaceId) &&
+                (filter.dead === undefined || task.dead) &&
+                (filter.below === undefined || task.id < filter.below),
+            )
+            .toReversed()
+            .slice(0, filter.limit);
+          expect(await listTasks(acme, filter)).toEqual(expected);
+        }
+      });
+
+      test('a list sees what was put a moment ago', async () => {
+        acme.putFinished([finishedTask(1)]);
+        await flushed(acme);
+        acme.putFinished([finishedTask(2)]);
+        expect(await ids({ limit: 10 })).toEqual([finishedTask(2).id, finishedTask(1).id]);
+      });
+    });
+
+    describe('history', () => {
+      test('a push comes back as it was put', async () => {
+        const pushes: StoredPush[] = [
+          push(2 ** 40 + 1, ['a:ann'], { event: 'task.assigned', order: true, data: { id: 't1', token: '12' } }),
+          push(2 ** 40 + 5, ['t:task.t1', 's:session', `t:${'långt.'.repeat(40)}`], {
+            topic: 'task.t1',
+            data: [null, true, -1, 2 ** 50, 0.5, 'ö', new Uint8Array([1, 2]), { nested: [] }],
+          }),
+          push(2 ** 40 + 6, ['a:ann'], { data: null }),
+        ];
+        acme.putHistory(pushes);
+        expect(await readPushes(acme, { audiences: ['a:ann', 's:session'] })).toEqual({ pushes, more: false });
+        await reopen();
+        expect(await readPushes(acme, { audiences: ['a:ann', 's:session'] })).toEqual({ pushes, more: false });
+        expect(await revs({ audiences: [`t:${'långt.'.repeat(40)}`] })).toEqual([2 ** 40 + 5]);
+      });
+
+      test('is read by audience and range, ascending, each push once', async () => {
+        const pushes = Array.from({ length: 3_000 }, (_, index) =>
+          push(10 * (index + 1), [`a:${index % 7}`, `t:topic.${index % 11}`]),
+        );
+        for (let from = 0; from < pushes.length; from += 250) acme.putHistory(pushes.slice(from, from + 250));
+        for (const reopened of [false, true]) {
+          if (reopened) await reopen();
+          for (const ask of [
+            { audiences: ['a:3'] },
+            { audiences: ['a:3', 't:topic.5'], after: 7_300, upTo: 22_220 },
+            { audiences: ['t:topic.1'], after: 20, upTo: 20 },
+            { audiences: ['a:8', 'nobody'] },
+            { audiences: ['a:0'], after: 29_990 },
+          ]) {
+            const { after = 0, upTo = Infinity } = ask;
+            const expected = pushes.filter(
+              ({ rev, to }) => rev > after && rev <= upTo && to.some((audience) => ask.audiences.includes(audience)),
+            );
+            expect(await readPushes(acme, ask)).toEqual({ pushes: expected, more: false });
+          }
+        }
+      });
+
+      test('the limit cuts, and says so only when there is more', async () => {
+        acme.putHistory(Array.from({ length: 100 }, (_, index) => push(index + 1, ['a:ann'])));
+        const ask = { audiences: ['a:ann'], limit: 40 };
+        expect(await readPushes(acme, ask)).toMatchObject({ more: true });
+        expect(await revs({ ...ask, after: 10 })).toEqual(Array.from({ length: 40 }, (_, index) => index + 11));
+        expect(await readPushes(acme, { ...ask, after: 60 })).toMatchObject({ more: false });
+        expect(await readPushes(acme, { ...ask, after: 59, upTo: 99 })).toMatchObject({ more: false });
+      });
+
+      test('putting the same revs again changes nothing', async () => {
+        const pushes = Array.from({ length: 700 }, (_, index) => push(index + 1, ['a:ann']));
+        acme.putHistory(pushes.slice(0, 600));
+        await reopen();
+        acme.putHistory(pushes.slice(200, 500));
+        acme.putHistory(pushes.slice(500));
+        expect(await readPushes(acme, { audiences: ['a:ann'] })).toEqual({ pushes, more: false });
+        await reopen();
+        expect(await readPushes(acme, { audiences: ['a:ann'] })).toEqual({ pushes, more: false });
+      });
+
+      test('tenants do not see each other', async () => {
+        store.tenant('a').putHistory([push(1, ['a:ann'])]);
+        store.tenant('b').putHistory([push(1, ['a:ann'], { event: 'b' }), push(2, ['a:ann'])]);
+        expect((await readPushes(store.tenant('a'), { audiences: ['a:ann'] })).pushes).toHaveLength(1);
+        expect((await readPushes(store.tenant('b'), { audiences: ['a:ann'] })).pushes[0]?.event).toBe('b');
+        expect(await revs({ audiences: ['a:ann'] })).toEqual([]);
+      });
+    });
+
+    describe('retention', () => {
+      const old = 1_000_000;
+
+      /** Two rounds of pushes, put at different times. */
+      const filled = async (retention: { historyMs: number; historyBytes: number }): Promise<void> => {
+        await reopen(retention);
+        acme.putHistory(Array.from({ length: 1_000 }, (_, index) => push(index + 1, [`a:${index % 10}`, 't:all'])));
+        acme.putHistory([push(1_001, ['a:early'])]);
+        await flushed(acme);
+      };
+
+      test('nothing is dropped before its time, and floors are 0', async () => {
+        await filled({ historyMs: 3_600_000, historyBytes: 100_000_000 });
+        await retained(store, Date.now());
+        expect(await revs({ audiences: ['t:all'] })).toHaveLength(1_000);
+        expect(await floorOf(acme, 't:all', 'a:3')).toBe(0);
+      });
+
+      test('by age: what is older is gone, and the floors of its audiences say so', async () => {
+        await filled({ historyMs: 1_000, historyBytes: 100_000_000 });
+        await retained(store, Date.now() + old);
+        for (const reopened of [false, true]) {
+          if (reopened) await reopen();
+          expect(await revs({ audiences: ['t:all', 'a:early'] })).toEqual([]);
+          expect(await floorOf(acme, 't:all')).toBeGreaterThanOrEqual(1_000);
+          expect(await floorOf(acme, 'a:3')).toBeGreaterThanOrEqual(994);
+          expect(await floorOf(acme, 'nobody', 'a:early')).toBe(1_001);
+          expect(await floorOf(acme, 'nobody')).toBe(0);
+        }
+        // What was dropped does not come back by a replay; what is new is kept.
+        acme.putHistory([push(1_001, ['a:early']), push(1_002, ['a:early'])]);
+        expect(await revs({ audiences: ['a:early'] })).toEqual([1_002]);
+      });
+
+      test('by bytes: from the old end, and no more than is due', async () => {
+        await reopen({ historyMs: Number.MAX_SAFE_INTEGER, historyBytes: 300_000 });
+        const data = new Uint8Array(200);
+        for (let round = 0; round < 10; round += 1) {
+          const start = round * 500;
+          acme.putHistory(Array.from({ length: 500 }, (_, index) => push(start + index + 1, ['t:all'], { data })));
+          await flushed(acme);
+        }
+        await retained(store, Date.now());
+        const left = await revs({ audiences: ['t:all'] });
+        expect(left.at(-1)).toBe(5_000);
+        expect(left.length).toBeGreaterThan(500);
+        expect(left.length).toBeLessThanOrEqual(1_500);
+        expect(left).toEqual(Array.from({ length: left.length }, (_, index) => 5_000 - left.length + index + 1));
+        expect(await floorOf(acme, 't:all')).toBe(5_000 - left.length);
+      });
+    });
+  });
+}

@@ -1,0 +1,31 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemScheduler } from '../../src/base/system-scheduler.ts';
+import { openSqliteStore } from '../../src/store/index.ts';
+import { memoryStore, MemoryStoreDisk } from '../../src/store/memory.ts';
+import { storeConformance } from '../conformance/store.ts';
+
+storeConformance('memory', async () => {
+  const disk = new MemoryStoreDisk();
+  return {
+    open: async (retention) => memoryStore({ scheduler: systemScheduler, disk, ...retention }),
+    cleanup: async () => undefined,
+  };
+});
+
+storeConformance('sqlite', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'muster-store-'));
+  return {
+    open: (retention) =>
+      openSqliteStore({
+        dir,
+        scheduler: systemScheduler,
+        ...retention,
+        onFatal: (error) => {
+          throw error;
+        },
+      }),
+    cleanup: () => rm(dir, { recursive: true }),
+  };
+});
