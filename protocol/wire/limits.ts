@@ -51,6 +51,8 @@ export const LIMITS = {
 
   /** Items in a snapshot of a session; the rest by `session.snapshot {cursor}`. */
   snapshotItems: 200,
+  /** Encoded items in a page or snapshot, at least one; the rest by the cursor. */
+  pageBytes: 160 * 1024,
   pageDefault: 50,
   pageMax: 200,
   batchMax: 1_000,

@@ -296,7 +296,8 @@ export interface Results {
   'agent.heartbeat': { readonly now: number };
   'agent.deregister': { readonly id: string };
   'task.create': TaskResult;
-  'task.createBatch': { readonly tasks: readonly TaskView[] };
+  /** In the order of the params. Views would not fit into a frame; `task.get` gives them. */
+  'task.createBatch': { readonly tasks: readonly { readonly id: string; readonly status: TaskStatus }[] };
   'task.get': TaskResult;
   'task.list': Page<'tasks', TaskView>;
   'task.accept': TaskResult;

@@ -1,5 +1,5 @@
 /** Reads: from the state, and for what is finished and archived from the store. */
-import { decodeValue } from '../../protocol/wire/codec.ts';
+import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { ReadMethod } from '../../protocol/wire/operations.ts';
 import type { Data, Params, TaskView, Value } from '../../protocol/wire/types.ts';
@@ -87,10 +87,21 @@ function readTasks(parts: ReadParts, filter: Params['task.list'] & { readonly de
       .filter((row) => !seen.has(row.id) && (memory.next === undefined || row.id > memory.next))
       .map((row) => decodeValue(row.view) as unknown as TaskView);
     const merged = [...memory.items, ...archived].toSorted((a, b) => byCodeUnits(b.id, a.id));
-    const tasks = merged.slice(0, limit);
-    const whole = merged.length <= limit && memory.next === undefined && rows.length < limit;
+    const tasks = fitting(merged.slice(0, limit));
+    const cut = tasks.length < merged.length;
+    const whole = !cut && memory.next === undefined && rows.length < limit;
     const last = tasks.at(-1)?.id ?? memory.next;
-    const next = merged.length > limit ? last : (memory.next ?? last);
+    const next = cut ? last : (memory.next ?? last);
     done({ ok: true, rev, result: withCursor({ tasks }, whole ? undefined : next) });
   });
+}
+
+/** As many as fit into an answer, at least one. */
+function fitting(tasks: readonly TaskView[]): readonly TaskView[] {
+  let bytes = 0;
+  for (const [i, task] of tasks.entries()) {
+    bytes += encodeValue(task).length;
+    if (i > 0 && bytes > LIMITS.pageBytes) return tasks.slice(0, i);
+  }
+  return tasks;
 }

@@ -1,4 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { encodeValue } from '../../protocol/wire/codec.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import { sessionSnapshot } from '../../src/engine/sessions/snapshot.ts';
 import { stateHash } from '../../src/engine/kernel/image.ts';
 import { codeOf, expectSound, Rig, sha256, taskOf } from './rig.ts';
 
@@ -212,6 +215,25 @@ describe('a fresh session of a known instance', () => {
     const { id } = rig.create(client);
     rig.agent('w', { running: [{ id, token: '1' }] });
     expect(rig.engine.state.tasks.get(id)?.losses).toBe(1);
+  });
+
+  it('is told what it holds in pages that fit into a frame', () => {
+    const rig = new Rig();
+    const client = rig.session();
+    const agent = rig.agent('w', { capacity: 10 });
+    const tasks = Array.from({ length: 10 }, () => rig.create(client, { parameters: 'x'.repeat(60_000) }).id);
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    let pages = 0;
+    do {
+      const { snapshot } = sessionSnapshot(rig.engine.state, cursor === undefined ? { session: agent.session } : { session: agent.session, cursor });
+      expect(encodeValue(snapshot).length).toBeLessThan(LIMITS.frameBytes);
+      seen.push(...snapshot.tasks.map((one) => one.task.id));
+      cursor = snapshot.more;
+      pages += 1;
+    } while (cursor !== undefined);
+    expect(seen).toEqual(tasks);
+    expect(pages).toBeGreaterThan(2);
   });
 
   it('is another agent when its instance is', () => {

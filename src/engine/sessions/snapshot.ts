@@ -1,4 +1,5 @@
 /** What a session holds, for a client that could not be resumed: tasks and subscriptions, by pages. */
+import { encodeValue } from '../../../protocol/wire/codec.ts';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { SessionSnapshot } from '../../../protocol/wire/types.ts';
 import type { State } from '../kernel/state.ts';
@@ -12,17 +13,20 @@ export function sessionSnapshot(
   const session = s.sessions.get(asked.session);
   const tasks: SessionSnapshot['tasks'][number][] = [];
   let more: string | undefined;
+  let bytes = 0;
   if (session?.agentId !== undefined) {
     const after = asked.cursor === undefined ? 0 : Number(asked.cursor);
     for (const slot of s.assignmentsByAgent.of(session.agentId) ?? []) {
       if (slot.state !== 'current' || slot.token <= after) continue;
       const task = s.tasks.get(slot.task);
       if (task === undefined) continue;
-      if (tasks.length === LIMITS.snapshotItems) {
+      const item = { task: taskView(task), attempt: slot.attempt, token: String(slot.token), leaseMs: LIMITS.leaseMs };
+      bytes += encodeValue(item).length;
+      if (tasks.length === LIMITS.snapshotItems || (tasks.length > 0 && bytes > LIMITS.pageBytes)) {
         more = tasks.at(-1)?.token;
         break;
       }
-      tasks.push({ task: taskView(task), attempt: slot.attempt, token: String(slot.token), leaseMs: LIMITS.leaseMs });
+      tasks.push(item);
     }
   }
   const subs = asked.cursor === undefined ? [...(s.subsBySession.of(asked.session) ?? [])].map((sub) => sub.topic) : [];

@@ -91,7 +91,7 @@ export const createTasks: Decide<Params['task.createBatch']> = (s, c, { session,
   if (refused !== undefined) return refused;
   const tasks = params.tasks.map((one) => newTask(s, c, { params: one, origin: { session } }));
   for (const task of tasks) begin(c, task);
-  return accepted({ tasks: tasks.map(taskView) });
+  return accepted({ tasks: tasks.map(({ id, status }) => ({ id, status })) });
 };
 
 /** What another try needs of a finished task, from memory or from the archive. */
