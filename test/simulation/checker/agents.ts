@@ -29,6 +29,7 @@ export class Agents implements Family {
       add(touched, applied.tenant.agents.get(change.started?.agentId ?? ''));
       add(touched, applied.tenant.agents.get(change.ended?.agentId ?? ''));
     }
+    for (const assignment of applied.hidden) this.#hidden(assignment, touched);
     for (const agent of this.#stopping) if (agent.tenant === applied.tenant) touched.add(agent);
     for (const agent of touched) this.#count(agent, applied.mark);
     this.#oneSession(applied);
@@ -40,7 +41,8 @@ export class Agents implements Family {
     const agent = task.tenant.agents.get(agentId);
     const wrong = (message: string): void =>
       this.#world.report('44', `${task.id}: ${message}`, [agent?.changed.index, start.index]);
-    if (agent === undefined || agent.gone) return wrong(`assigned to the unknown agent ${agentId}`);
+    if (agent === undefined || (agent.gone !== undefined && agent.gone.seq !== start.seq))
+      return wrong(`assigned to the unknown agent ${agentId}`);
     const states = agent.changed.seq === start.seq ? [agent.before, agent.view] : [agent.view];
     const active = states.some((view) => view?.status === 'active');
     if (!active) wrong(`assigned to ${agentId}, which is ${agent.view.status}`);
@@ -69,14 +71,24 @@ export class Agents implements Family {
     this.#stopping.add(agent);
   }
 
+  /** Its holder may have been told to stop before it began. */
+  #hidden(assignment: Assignment, touched: Set<AgentRec>): void {
+    const agent = assignment.task.tenant.agents.get(assignment.agentId);
+    if (agent === undefined) return;
+    agent.stops.push({ assignment, start: assignment.start, sure: false });
+    this.#stopping.add(agent);
+    touched.add(agent);
+  }
+
   #count(agent: AgentRec, mark: Mark): void {
     agent.stops = agent.stops.filter((stop) => this.#mayStop(agent, stop, mark));
     if (agent.stops.length === 0) this.#stopping.delete(agent);
-    if (agent.gone) return;
+    if (agent.gone !== undefined) return;
     const { active, capacity } = agent.view;
     const held = [...agent.held.values()];
     const least = held.filter((assignment) => assignment.status !== 'offered').length;
-    const mustStop = agent.stops.filter((stop) => this.#mustStop(agent, stop, mark)).length;
+    for (const stop of agent.stops) stop.sure = this.#mustStop(agent, stop, mark);
+    const mustStop = agent.stops.filter((stop) => stop.sure).length;
     const events = [...held.map((assignment) => assignment.start.index), agent.changed.index, mark.index];
     if (active < least + mustStop || active > held.length + agent.stops.length) {
       const message = `${agent.id}: active ${active} with ${held.length} assignments and ${mustStop} to ${agent.stops.length} stopping`;
@@ -157,7 +169,9 @@ export class Agents implements Family {
 
 export function isFree(agent: AgentRec): boolean {
   const { status, active, capacity } = agent.view;
-  return !agent.gone && status === 'active' && active < capacity && agent.session?.server?.attached === true;
+  return (
+    agent.gone === undefined && status === 'active' && active < capacity && agent.session?.server?.attached === true
+  );
 }
 
 export function isExcluded(task: TaskRec, agentId: string): boolean {

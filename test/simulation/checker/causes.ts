@@ -97,7 +97,8 @@ function losses(world: World, ending: Ending, agent: AgentRec | undefined): Caus
   if (sessions.some((session) => session?.byes.some((bye) => bye < next.mark.index))) causes.push({ kind: 'bye' });
   for (const op of ending.task.tenant.adminOps) {
     if (!mayHaveRun(op)) continue;
-    if (op.method === 'apiKey.revoke') causes.push({ kind: 'revoked', op });
+    const cutOff = agent.session?.server?.attached !== true;
+    if (op.method === 'apiKey.revoke' && cutOff) causes.push({ kind: 'revoked', op });
     if (op.method === 'agent.deregister' && deregisters(op, agent)) causes.push({ kind: 'deregistered', op });
   }
   return causes;
@@ -145,5 +146,5 @@ function runningIn(conns: readonly Conn[], after: Mark, until: Mark): (readonly 
 
 function deregisters(op: Op, agent: AgentRec): boolean {
   const named = text(op.params, 'id');
-  return named === agent.id || (named === undefined && op.session.agentId === agent.id);
+  return named === agent.id || (named === undefined && op.session.agentIds.has(agent.id));
 }

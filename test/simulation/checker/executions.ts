@@ -2,7 +2,7 @@
  * What agent programs really do: E, F, and the part of 45 that counts running handlers.
  */
 import type { EventOf } from './history.ts';
-import { lastMark, type Assignment, type ClientRec, type Handler } from './records.ts';
+import { firstIndex, lastMark, type Assignment, type ClientRec, type Handler } from './records.ts';
 import type { Family, Step, World } from './world.ts';
 
 export class Executions implements Family {
@@ -37,9 +37,7 @@ export class Executions implements Family {
   #checkAssigned(
     ...[event, client, assignment, index]: [EventOf<'handler.start'>, ClientRec, Assignment | undefined, number]
   ): void {
-    const ours = client.conns.some(
-      (conn) => conn.session !== undefined && conn.session.agentId === assignment?.agentId,
-    );
+    const ours = client.conns.some((conn) => conn.session?.agentIds.has(assignment?.agentId ?? '') === true);
     const right = assignment?.task.id === event.taskId && assignment.attempt === event.attempt;
     if (ours && right) return;
     const message = `${event.taskId}: ${client.client} runs token ${event.token}, which it was not assigned`;
@@ -72,7 +70,9 @@ export class Executions implements Family {
       const counts = end === undefined || (stopping && live - end.mark.live < this.#world.options.stopMs);
       return handler.end === undefined && counts;
     });
-    const capacity = Math.max(agent.view.capacity, agent.before?.capacity ?? 0);
+    const since = Math.min(...busy.map((handler) => client.tenant.tokens.get(handler.token)?.start.index ?? index));
+    const first = Math.max(0, firstIndex(agent.capacities, (one) => one.index > since) - 1);
+    const capacity = Math.max(...agent.capacities.slice(first).map((one) => one.capacity));
     if (busy.length <= capacity) return;
     const message = `${client.client} runs ${busy.length} handlers with a capacity of ${capacity}`;
     this.#world.report('45', message, [...busy.map((handler) => handler.start), index]);

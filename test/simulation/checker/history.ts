@@ -8,6 +8,8 @@
  * H1 One `log.append` before the `log.durable` that covers it, that before the `applied` of the entry.
  * H2 An `applied` lists every task, agent and session that is not as it was after the entry before (a change of
  *    `AgentView.active` or of a status included). Applying an entry again after a restart repeats its `applied`.
+ *    An assignment that begins and ends within one entry is told by a second observation of the task, or by its order
+ *    in `pushes` with taskId, agentId and token.
  * H3 A frame is recorded when the client processes it; a request when it is handed to the connection: the first time
  *    as `invoke`, each further time as `send`.
  * H4 Each logical `task.create` (each item of a batch) carries a string of its own in `parameters.mark`, each
@@ -247,6 +249,8 @@ export interface LogAppend extends At {
   readonly payloadHash: string;
   /** The stored bytes, hex: with them the chain is recomputed. */
   readonly stored?: string;
+  /** The entry that opens the tenant. If absent, it is the first one after each start of the server. */
+  readonly opening?: boolean;
 }
 
 /** Everything up to `seq` is durable. */

@@ -146,9 +146,9 @@ const checkpointed = told(({ run }) => {
     const { at: _, ...again } = event;
     run.emit(again);
   }
-  const entry = run.events.find((event) => event.kind === 'log.append' && event.tenant === 'a');
-  if (entry?.kind === 'log.append') {
-    const { seq, epoch, ts, chain, payloadHash } = entry;
+  const stamped = run.events.find((event) => event.kind === 'log.append' && event.tenant === 'a');
+  if (stamped?.kind === 'log.append') {
+    const { seq, epoch, ts, chain, payloadHash } = stamped;
     run.emit({ kind: 'log.read', tenant: 'a', seq, epoch, ts, chain, payloadHash });
   }
   run.emit({ kind: 'log.trim', tenant: 'a', seq: 2 });
@@ -185,8 +185,8 @@ function firstView(events: readonly HistoryEvent[], where: (status: string) => b
 }
 
 function lastView(events: readonly HistoryEvent[], where: (status: string) => boolean) {
-  const all_ = events.flatMap((event) => (event.kind === 'applied' ? (event.tasks ?? []) : []));
-  const found = all_.findLast(({ task }) => where(task.status));
+  const views = events.flatMap((event) => (event.kind === 'applied' ? (event.tasks ?? []) : []));
+  const found = views.findLast(({ task }) => where(task.status));
   if (found === undefined) throw new Error('no such view');
   return found;
 }

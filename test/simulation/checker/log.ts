@@ -162,8 +162,9 @@ export class LogBook {
   }
 
   #append(tenant: Tenant, event: EventOf<'log.append'>, index: number): void {
-    const replaces = event.seq > tenant.durable && event.seq <= tenant.crashedAt;
-    if (replaces) tenant.entries.length = Math.min(tenant.entries.length, event.seq - 1);
+    // What was never durable was never told to anybody, so another entry may take its place.
+    const replaced = event.seq > tenant.durable ? tenant.entries[event.seq - 1] : undefined;
+    if (replaced !== undefined) tenant.entries.length = event.seq - 1;
     const before = tenant.entries.at(-1);
     if (event.seq !== tenant.entries.length + 1) {
       this.#world.report('1', `entry ${event.seq} follows ${tenant.entries.length}`, [before?.index, index]);
@@ -180,7 +181,7 @@ export class LogBook {
       chain: event.chain,
       payloadHash: event.payloadHash,
       index,
-      up: tenant.opening,
+      up: event.opening ?? (tenant.opening || replaced?.up === true),
     };
     tenant.opening = false;
   }

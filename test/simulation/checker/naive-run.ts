@@ -65,6 +65,7 @@ export class NaiveRun {
   now = 1_000;
   up = false;
   #serial = 0;
+  #batch: { readonly tenant: NaiveTenant; readonly replies: (() => void)[] } | undefined;
   readonly #log = new Map<string, { seq: number; chain: string; opening: boolean }>();
   readonly #answers = new Map<string, Body>();
   readonly #byKey = new Map<string, { readonly rev: number; readonly result: unknown }>();
@@ -126,8 +127,31 @@ export class NaiveRun {
     }
   }
 
+  /** Several commands in one entry: answers and pushes leave after the last. */
+  batch(tenant: NaiveTenant, commands: () => void): void {
+    const replies: (() => void)[] = [];
+    const decide = (): void => {
+      this.#batch = { tenant, replies };
+      commands();
+      this.#batch = undefined;
+    };
+    this.entry(tenant, decide, () => {
+      for (const reply of replies) reply();
+    });
+  }
+
+  get batching(): boolean {
+    return this.#batch !== undefined;
+  }
+
   /** One entry: what `decide` does, then `reply`, then the pushes. */
   entry(tenant: NaiveTenant, decide: () => void, reply?: () => void): void {
+    if (this.#batch?.tenant === tenant) {
+      decide();
+      tenant.assign();
+      if (reply !== undefined) this.#batch.replies.push(reply);
+      return;
+    }
     const log = this.#log.get(tenant.id) ?? { seq: 0, chain: '', opening: false };
     const first = tenant.pushes.length;
     tenant.begin(this.now, log.opening);
@@ -140,7 +164,9 @@ export class NaiveRun {
     const { epoch, ts, live, rev } = tenant;
     this.emit({ kind: 'log.append', tenant: tenant.id, seq, epoch, ts, chain, stored, payloadHash: sha(stored) });
     this.emit({ kind: 'log.durable', tenant: tenant.id, seq });
-    const { pushes, ...rest } = views;
+    const { pushes, passing, ...rest } = views;
+    // What passed within the entry is told in one of the two ways that the format knows.
+    const told = this.detailed ? { pushes } : { tasks: [...passing, ...rest.tasks] };
     const stateHash = sha(`${tenant.id} ${seq} ${rev}`);
     this.emit({
       kind: 'applied',
@@ -150,7 +176,7 @@ export class NaiveRun {
       live,
       stateHash,
       ...rest,
-      ...(this.detailed && { pushes }),
+      ...told,
     });
     reply?.();
     for (const push of tenant.pushes.slice(first)) {

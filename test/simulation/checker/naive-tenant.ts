@@ -22,6 +22,8 @@ export interface NaiveTask {
   view: TaskView;
   token: string | undefined;
   startedLive: number;
+  /** The position when it was assigned. */
+  startedRev: number;
   readonly excluded: string[];
 }
 
@@ -55,6 +57,8 @@ export class NaiveTenant {
   stops: Stop[] = [];
   epoch = 1;
   count = 0;
+  /** The position when the entry began. */
+  entryRev = 0;
   tokens = 0;
   ids = 0;
   ts = 0;
@@ -62,6 +66,8 @@ export class NaiveTenant {
   random: () => number;
   #changed = new Set<string>();
   #entryPushes: PushObservation[] = [];
+  /** Assignments of this entry that did not last until its end. */
+  #passing: TaskObservation[] = [];
 
   constructor(id: string, random: () => number) {
     this.id = id;
@@ -77,20 +83,23 @@ export class NaiveTenant {
     const step = opening ? 0 : Math.min(Math.max(0, ts - this.ts), 5_000);
     this.ts = Math.max(this.ts, ts);
     this.live += step;
+    this.entryRev = this.rev;
     this.count += 1;
     this.#changed = new Set();
     this.#entryPushes = [];
+    this.#passing = [];
     if (!opening) this.#timers();
   }
 
   /** Ends an entry: hands out what waits, and tells what changed. */
   end(): {
     readonly tasks: TaskObservation[];
+    readonly passing: TaskObservation[];
     readonly agents: AgentView[];
     readonly sessions: SessionObservation[];
     readonly pushes: PushObservation[];
   } {
-    this.#assign();
+    this.assign();
     for (const agent of this.agents.values()) {
       const active = this.#activeOf(agent.id);
       if (active !== agent.active) this.#agent({ ...agent, active });
@@ -103,6 +112,7 @@ export class NaiveTenant {
       agents: [...this.agents.values()].filter(has('agent')),
       sessions: [...this.sessions.values()].filter(has('session')).map(observe),
       pushes: this.#entryPushes,
+      passing: this.#passing,
     };
   }
 
@@ -172,7 +182,7 @@ export class NaiveTenant {
       ...(params.deadlineMs !== undefined && { deadlineAt: this.ts + params.deadlineMs }),
       ...(by.retryOf !== undefined && { retryOf: by.retryOf }),
     };
-    const task: NaiveTask = { view, token: undefined, startedLive: 0, excluded: [] };
+    const task: NaiveTask = { view, token: undefined, startedLive: 0, startedRev: 0, excluded: [] };
     this.tasks.set(view.id, task);
     this.open.add(task);
     if (params.watch !== false) by.session.watches.add(view.id);
@@ -283,7 +293,8 @@ export class NaiveTenant {
     return all.findLast((session) => !session.ended) ?? all.at(-1);
   }
 
-  #assign(): void {
+  /** Hands out what waits. */
+  assign(): void {
     for (const task of this.open) {
       if (task.view.status !== 'pending') continue;
       const able = [...this.agents.values()].filter((agent) => {
@@ -298,6 +309,7 @@ export class NaiveTenant {
       this.tokens += 1;
       task.token = String(this.epoch * UNIT + this.tokens);
       task.startedLive = this.live;
+      task.startedRev = this.rev;
       const offered = task.view.mode === 'offer';
       const attempt = task.view.attempt === 0 ? 1 : task.view.attempt;
       this.#set(task, { status: offered ? 'offered' : 'assigned', agentId: best.id, attempt });
@@ -327,15 +339,21 @@ export class NaiveTenant {
     this.#wait(task, { status: 'scheduled', runAt, attempt: attempt + 1 });
   }
 
-  #wait(task: NaiveTask, change: Partial<TaskView>): void {
+  #unhold(task: NaiveTask): void {
+    const { view, token, startedRev } = task;
+    if (token !== undefined && startedRev > this.entryRev) this.#passing.push({ task: view, token });
     task.token = undefined;
+  }
+
+  #wait(task: NaiveTask, change: Partial<TaskView>): void {
+    this.#unhold(task);
     const { agentId: _, startedAt: __, progress: ___, ...rest } = task.view;
     task.view = rest;
     this.#set(task, { status: 'pending', ...change });
   }
 
   #finish(task: NaiveTask, change: Partial<TaskView>): void {
-    task.token = undefined;
+    this.#unhold(task);
     this.open.delete(task);
     this.#set(task, { ...change, finishedAt: this.ts });
   }

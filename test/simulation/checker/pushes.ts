@@ -81,7 +81,7 @@ export class Pushes implements Family {
         index,
       ]);
     if (assignment === undefined || assignment.task.id !== id) return wrong('no such assignment');
-    if (assignment.agentId !== conn.session?.agentId) return wrong(`it is ${assignment.agentId}'s`);
+    if (conn.session?.agentIds.has(assignment.agentId) !== true) return wrong(`it is ${assignment.agentId}'s`);
     if (assignment.attempt !== num(event.data, 'attempt')) wrong(`its attempt is ${assignment.attempt}`);
     const end = assignment.end;
     if (event.event === 'task.cancelled' && end?.to.status !== 'cancelled') wrong('it was not cancelled');

@@ -42,7 +42,20 @@ function oneStep(cast: Cast): void {
   const dice = run.random();
   const connected = all.filter((client) => client.conn !== undefined);
   const away = all.filter((client) => client.conn === undefined);
-  if (dice < 0.25) submit(cast);
+  if (dice < 0.04) {
+    run.batch(run.tenant('a'), () => {
+      for (let i = 0; i < 4; i += 1) {
+        const inA = {
+          ...cast,
+          submitters: cast.submitters.slice(0, 1),
+          agents: cast.agents.slice(0, 5),
+          step: cast.step + i / 10,
+        };
+        if (run.random() < 0.5) submit(inA);
+        else work(inA);
+      }
+    });
+  } else if (dice < 0.25) submit(cast);
   else if (dice < 0.9) work(cast);
   else if (dice < 0.92) run.pass(Math.floor(run.random() * 6_000));
   else if (dice < 0.93) {
@@ -76,7 +89,9 @@ function submit({ run, pick, submitters, step }: Cast): void {
   const client = pick(submitters.filter((one) => one.conn !== undefined));
   if (client === undefined) return;
   const dice = run.random();
-  const known = [...run.tenant(client.tenant).tasks.values()];
+  // Nobody knows the id of a task before its entry has left the server.
+  const tenant = run.tenant(client.tenant);
+  const known = [...tenant.tasks.values()].filter(({ view }) => !run.batching || view.createdAt < tenant.ts);
   const recent = pick(known.slice(-30))?.view.id;
   if (dice < 0.7 || recent === undefined) {
     const type = run.random() < 0.5 ? 'build' : 'test';
@@ -86,15 +101,15 @@ function submit({ run, pick, submitters, step }: Cast): void {
     if (run.random() < 0.05) params['deadlineMs'] = 5_000;
     if (run.random() < 0.1) params['timeoutMs'] = 3_000;
     const opId = `create ${step}`;
-    const loseAnswer = run.random() < 0.02;
+    const loseAnswer = !run.batching && run.random() < 0.02;
     run.call(client, { method: 'task.create', params, opId, loseAnswer, ...(run.random() < 0.1 && { k: `k${step}` }) });
     if (!loseAnswer) return;
     run.resume(client);
     run.again(client, opId);
   } else if (dice < 0.75) run.call(client, { method: 'task.cancel', params: { id: recent } });
   else if (dice < 0.8) run.call(client, { method: 'task.retry', params: { id: recent } });
-  else if (dice < 0.9) run.call(client, { method: 'task.get', params: { id: recent } });
-  else if (dice < 0.95) {
+  else if (dice < 0.9 && !run.batching) run.call(client, { method: 'task.get', params: { id: recent } });
+  else if (dice < 0.95 || run.batching) {
     run.call(client, {
       method: 'topic.publish',
       params: { topic: 'news.x', kind: 'reliable', data: { mark: `m${step}` } },
@@ -114,7 +129,11 @@ function work({ run, pick, agents }: Cast): void {
     run.call(client, { method: 'task.acknowledge', params: { id, token, control: 'cancel' } });
     return;
   }
-  const task = pick([...tenant.open].filter(({ view, token }) => token !== undefined && view.agentId === agentId));
+  // Nobody can use a token before the entry that made it has left the server.
+  const known = ({ startedRev }: { readonly startedRev: number }): boolean =>
+    !run.batching || startedRev <= tenant.entryRev;
+  const held = [...tenant.open].filter(({ view, token }) => token !== undefined && view.agentId === agentId);
+  const task = pick(held.filter(known));
   if (task === undefined) return;
   const { id, status } = task.view;
   const token = task.token ?? '';

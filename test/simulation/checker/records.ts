@@ -106,8 +106,8 @@ export interface Change {
 export interface Stop {
   readonly assignment: Assignment;
   readonly start: Mark;
-  /** The holder certainly worked and was told: the slot must stay taken. */
-  readonly sure: boolean;
+  /** The holder certainly worked and was told: the slot must stay taken. Once doubtful, for good. */
+  sure: boolean;
 }
 
 export interface AgentRec {
@@ -117,7 +117,9 @@ export interface AgentRec {
   /** Before the latest entry that changed it. */
   before: AgentView | undefined;
   changed: Mark;
-  gone: boolean;
+  gone: Mark | undefined;
+  /** How its capacity changed. */
+  readonly capacities: { readonly index: number; readonly capacity: number }[];
   readonly held: Map<string, Assignment>;
   /** All that it ever had. */
   readonly assignments: Assignment[];
@@ -157,6 +159,10 @@ export interface SessionRec {
   principal: string | undefined;
   role: Role | undefined;
   agentId: string | undefined;
+  /** All agents that it ever spoke for. */
+  readonly agentIds: Set<string>;
+  /** HELLOs that wanted to resume it. */
+  readonly resumes: number[];
   readonly conns: Conn[];
   readonly subs: Subscription[];
   /** Tasks that it watches because it created them; true: surely. */
@@ -250,8 +256,6 @@ export interface Tenant {
   readonly id: string;
   logId: string | undefined;
   readonly entries: Entry[];
-  /** Entries up to here were there when the server crashed: the next append may replace those not durable. */
-  crashedAt: number;
   durable: number;
   readonly marks: Mark[];
   readonly tasks: Map<string, TaskRec>;

@@ -264,7 +264,7 @@ export class Requests implements Family {
     if (!HOLDER_CALLS.has(op.method) || event.code !== 'STALE_TOKEN') return;
     const assignment = op.tenant.tokens.get(text(op.params, 'token') ?? '');
     const current = assignment?.task === task && assignment.start.index < op.index && assignment.end === undefined;
-    if (!current) return;
+    if (!current || !op.session.agentIds.has(assignment.agentId)) return;
     const message = `${op.method}: the current token of ${id} was refused as stale`;
     this.#world.report('43', message, [assignment.start.index, op.index, index]);
   }

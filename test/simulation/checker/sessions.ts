@@ -58,10 +58,11 @@ export class Sessions implements Family {
 
   /** Without a request for it a session ends only after the resume window. */
   #endedInTime(session: SessionRec, mark: Mark): void {
-    const asked = session.byes.length > 0 || session.tenant.adminOps.length > 0;
-    const agent = session.tenant.agents.get(session.agentId ?? '');
-    const replaced = agent !== undefined && agent.session !== session;
     const away = this.#awaySince.get(session);
+    const refused = session.resumes.some((hello) => hello > (away?.index ?? Infinity));
+    const asked = session.byes.length > 0 || session.tenant.adminOps.length > 0 || refused;
+    const agents = [...session.agentIds].flatMap((id) => session.tenant.agents.get(id) ?? []);
+    const replaced = agents.some((agent) => agent.session !== session);
     const over = away !== undefined && mark.live - away.live >= this.#world.options.resumeWindowMs;
     if (asked || replaced || over) return;
     this.#world.report('71', `session ${session.id} ended before its time`, [away?.index, mark.index]);
@@ -79,7 +80,7 @@ export class Sessions implements Family {
   #namedPosition(conn: Conn, event: EventOf<'hello'>, index: number): void {
     if (event.resume === undefined || event.forged === true) return;
     const session = this.#world.sessions.get(event.resume.session);
-    const old = session?.conns.filter((one) => one.client.client === conn.client.client) ?? [];
+    const old = session?.conns ?? [];
     const top = Math.max(0, ...old.map((one) => one.position));
     const mine = old.filter((one) => one.client === conn.client);
     const exact = conn.client.sdk && mine.length > 0 && mine.length === old.length;

@@ -187,12 +187,11 @@ export class Tasks implements Family {
   }
 
   /** Tokens of one entry have no order among themselves that could be seen. */
-  #tokens({ tenant, changes, mark }: AppliedStep): void {
+  #tokens({ tenant, changes, hidden, mark }: AppliedStep): void {
     const last = this.#lastToken.get(tenant.id);
     const floor = last === undefined ? 0n : (tokenValue(last.token) ?? 0n);
     let top = last;
-    for (const { started } of changes) {
-      if (started === undefined) continue;
+    for (const started of [...changes.flatMap((one) => one.started ?? []), ...hidden]) {
       const value = tokenValue(started.token);
       if (value === undefined || value <= floor || tenant.tokens.has(started.token)) {
         const message = `${started.task.id}: token ${started.token} after ${last?.token ?? 'none'}`;

@@ -3,7 +3,7 @@
  */
 import type { AgentView, TaskStatus, TaskView } from '../../../protocol/wire/types.ts';
 import type { EventOf, SessionObservation, TaskObservation } from './history.ts';
-import { attachmentsAround, type AgentRec, type Assignment, type Change } from './records.ts';
+import { attachmentsAround, latest, type AgentRec, type Assignment, type Change } from './records.ts';
 import type { Mark, TaskRec, Tenant, Version } from './records.ts';
 import { effectOf, opsOn } from './request-book.ts';
 import { text } from './values.ts';
@@ -27,13 +27,18 @@ export function requirementsOf(task: TaskRec, view: TaskView): readonly string[]
   return asked === undefined && task.origin.method === 'task.create' ? [view.type] : view.requirements;
 }
 
-export function applyViews(world: World, event: EventOf<'applied'>, mark: Mark): Change[] {
+interface Changes {
+  readonly changes: readonly Change[];
+  readonly hidden: readonly Assignment[];
+}
+
+export function applyViews(world: World, event: EventOf<'applied'>, mark: Mark): Changes {
   const tenant = world.tenant(event.tenant);
   for (const observed of event.sessions ?? []) applySession(world, observed, mark);
   for (const view of event.agents ?? []) applyAgent(tenant, view, mark);
   for (const id of event.agentsGone ?? []) {
     const agent = tenant.agents.get(id);
-    if (agent !== undefined) agent.gone = true;
+    if (agent !== undefined) agent.gone = mark;
   }
   for (const observed of event.sessions ?? []) bindAgent(tenant, observed, mark);
   const changes: Change[] = [];
@@ -41,14 +46,36 @@ export function applyViews(world: World, event: EventOf<'applied'>, mark: Mark):
     const change = applyTask(world, observed, mark);
     if (change !== undefined) changes.push(change);
   }
-  return changes;
+  return { changes, hidden: hiddenAssignments(tenant, event, mark) };
+}
+
+/** Assignments of which only the order is seen, because they ended in the entry that made them. */
+function hiddenAssignments(tenant: Tenant, event: EventOf<'applied'>, mark: Mark): Assignment[] {
+  const hidden: Assignment[] = [];
+  for (const push of event.pushes ?? []) {
+    if (push.event !== 'task.assigned' && push.event !== 'task.offered') continue;
+    const task = tenant.tasks.get(push.taskId ?? '');
+    const agentId = push.agentId ?? tenant.sessions.get(push.session ?? '')?.agentId;
+    if (push.topic !== undefined || push.token === undefined || task === undefined || agentId === undefined) continue;
+    if (task.assignments.some(({ token }) => token === push.token)) continue;
+    const { task: view } = latest(task);
+    const session = tenant.agents.get(agentId)?.session?.id;
+    const told = { task, token: push.token, agentId, session, start: mark, attempt: Math.max(1, view.attempt) };
+    const end = { mark, to: view, causes: [], away: false };
+    const assignment: Assignment = { ...told, status: 'assigned', confirmed: undefined, running: undefined, end };
+    task.assignments.push(assignment);
+    tenant.agents.get(agentId)?.assignments.push(assignment);
+    hidden.push(assignment);
+  }
+  return hidden;
 }
 
 function applySession(world: World, observed: SessionObservation, mark: Mark): void {
   const tenant = world.tenant(mark.tenant);
   const session = world.session(observed.id, tenant);
   tenant.sessions.set(session.id, session);
-  session.agentId = observed.agentId ?? session.agentId;
+  session.agentId = observed.agentId;
+  if (observed.agentId !== undefined) session.agentIds.add(observed.agentId);
   const before = session.server;
   const ended = observed.ended === true;
   if (before !== undefined && before.attached === observed.attached && before.ended === ended) return;
@@ -79,7 +106,8 @@ function applyAgent(tenant: Tenant, view: AgentView, mark: Mark): void {
     known.before = known.view;
     known.view = view;
     known.changed = mark;
-    known.gone = false;
+    known.gone = undefined;
+    if (known.before.capacity !== view.capacity) known.capacities.push({ index: mark.index, capacity: view.capacity });
     return;
   }
   const agent: AgentRec = {
@@ -88,7 +116,8 @@ function applyAgent(tenant: Tenant, view: AgentView, mark: Mark): void {
     view,
     before: undefined,
     changed: mark,
-    gone: false,
+    gone: undefined,
+    capacities: [{ index: mark.index, capacity: view.capacity }],
     held: new Map(),
     assignments: [],
     stops: [],

@@ -7,7 +7,7 @@
 import type { CheckOptions, EventOf, HistoryEvent } from './history.ts';
 import type { InvariantId, Violation } from './invariants.ts';
 import { LogBook } from './log.ts';
-import type { AgentRec, Answer, Change, ClientRec, Conn, Mark, Op, SessionRec, Tenant } from './records.ts';
+import type { AgentRec, Answer, Assignment, Change, ClientRec, Conn, Mark, Op, SessionRec, Tenant } from './records.ts';
 import { applyViews } from './views.ts';
 import { RequestBook } from './request-book.ts';
 
@@ -17,6 +17,8 @@ export interface AppliedStep {
   readonly mark: Mark;
   readonly event: EventOf<'applied'>;
   readonly changes: readonly Change[];
+  /** Assignments that began and ended within the entry. */
+  readonly hidden: readonly Assignment[];
 }
 
 export interface Step {
@@ -143,8 +145,7 @@ export class World {
     const mark = this.log.mark(event, index);
     if (mark === undefined) return undefined;
     this.atOf.set(tenant.id, event.at);
-    const changes = applyViews(this, event, mark);
-    return { tenant, mark, event, changes };
+    return { tenant, mark, event, ...applyViews(this, event, mark) };
   }
 
   #clientEvent(event: EventOf<'client.start' | 'client.kill' | 'handler.start' | 'handler.end'>, index: number): Step {
@@ -223,6 +224,7 @@ export class World {
 
   #hello(conn: Conn, event: EventOf<'hello'>, index: number): void {
     conn.hello ??= { event, index };
+    if (event.resume !== undefined) this.sessions.get(event.resume.session)?.resumes.push(index);
     if (event.agent === undefined) return;
     const key = agentKey(conn.tenant, event.agent);
     this.#hellos.set(key, [...(this.#hellos.get(key) ?? []), conn]);
@@ -238,7 +240,8 @@ export class World {
     session.conns.push(conn);
     session.principal ??= event.principal;
     session.role ??= event.role;
-    session.agentId = event.agentId ?? session.agentId;
+    session.agentId ??= event.agentId;
+    if (event.agentId !== undefined) session.agentIds.add(event.agentId);
     if (!fresh) return;
     for (const topic of conn.hello?.event.subs ?? []) {
       session.subs.push({ topic, from: event.rev, mustTo: Infinity, mayTo: Infinity, since: undefined });
@@ -258,7 +261,6 @@ export class World {
       case 'server.crash':
         this.running = false;
         this.crashes.push(index);
-        for (const tenant of this.tenants.values()) tenant.crashedAt = tenant.entries.length;
         break;
       case 'fault':
         if (event.severs === true) this.#sever(event, index);
@@ -296,7 +298,6 @@ function newTenant(id: string): Tenant {
     id,
     logId: undefined,
     entries: [],
-    crashedAt: 0,
     durable: 0,
     marks: [],
     tasks: new Map(),
@@ -322,6 +323,8 @@ function newSession(id: string, tenant: Tenant): SessionRec {
     principal: undefined,
     role: undefined,
     agentId: undefined,
+    agentIds: new Set(),
+    resumes: [],
     conns: [],
     subs: [],
     watches: new Map(),
