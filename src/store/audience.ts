@@ -5,9 +5,14 @@
 const offsetBasis = 0x811c9dc5;
 const prime = 0x01000193;
 
-/** FNV-1a over the UTF-8 bytes of a key. */
-export function audienceHash(key: Uint8Array): number {
+/** FNV-1a over the UTF-8 bytes of a key, which stands at [start, end) of `bytes`. */
+export function hashAt(bytes: Uint8Array, start: number, end: number): number {
   let hash = offsetBasis;
-  for (let at = 0; at < key.length; at += 1) hash = Math.imul(hash ^ (key[at] ?? 0), prime);
+  for (let at = start; at < end; at += 1) hash = Math.imul(hash ^ (bytes[at] ?? 0), prime);
   return hash >>> 0;
+}
+
+export function hashOf(key: string): number {
+  const bytes = new TextEncoder().encode(key);
+  return hashAt(bytes, 0, bytes.length);
 }

@@ -15,7 +15,7 @@
  */
 import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
 import type { Value } from '../../protocol/wire/types.ts';
-import { assert, must } from '../base/assert.ts';
+import { assert } from '../base/assert.ts';
 import type { StoredPush } from './port.ts';
 
 const headBytes = 12;
@@ -100,10 +100,18 @@ export class HistoryReader {
   }
 
   record(index: number): Uint8Array {
-    const ends = this.count * 8;
-    const start = index === 0 ? 0 : this.#view.getUint32(ends + (index - 1) * 4, true);
+    return this.#payload.subarray(this.#start(index), this.#start(index + 1));
+  }
+
+  /** Visits the audience keys of a record: see `eachAudience`. */
+  audiences(index: number, visit: (bytes: Uint8Array, start: number, end: number) => void): void {
+    eachAudience(this.#payload, this.#start(index), (start, end) => visit(this.#payload, start, end));
+  }
+
+  /** Where a record begins, and the one before it ends. */
+  #start(index: number): number {
     const records = this.count * headBytes;
-    return this.#payload.subarray(records + start, records + this.#view.getUint32(ends + index * 4, true));
+    return index === 0 ? records : records + this.#view.getUint32(this.count * 8 + (index - 1) * 4, true);
   }
 
   push(index: number): StoredPush {
@@ -123,31 +131,28 @@ export class HistoryReader {
   }
 }
 
-/** The audience keys of a record, as views of it. */
-export function audiencesOf(record: Uint8Array): readonly Uint8Array[] {
-  assert(record[0] === recordArray, 'a record that was not written here');
-  let [count, at] = head(record, 1, { fix: 0x90, mask: 0xf0, wide: { 0xdc: 2, 0xdd: 4 } });
-  const keys: Uint8Array[] = [];
-  for (; count > 0; count -= 1) {
-    const [length, start] = head(record, at, { fix: 0xa0, mask: 0xe0, wide: { 0xd9: 1, 0xda: 2, 0xdb: 4 } });
-    at = start + length;
-    keys.push(record.subarray(start, at));
+/** Visits the audience keys of the record that begins at `at`: where each stands in `bytes`. No memory is taken. */
+export function eachAudience(bytes: Uint8Array, at: number, visit: (start: number, end: number) => void): void {
+  assert(bytes[at] === recordArray, 'a record that was not written here');
+  const head = bytes[at + 1] ?? 0;
+  const narrow = (head & 0xf0) === 0x90;
+  assert(narrow || head === 0xdc, 'a push has fewer than 2^16 audiences');
+  let key = at + (narrow ? 2 : 4);
+  for (let left = narrow ? head & 0x0f : big(bytes, at + 2, 2); left > 0; left -= 1) {
+    const first = bytes[key] ?? 0;
+    const fixed = (first & 0xe0) === 0xa0;
+    // 0xd9, 0xda, 0xdb: the length stands in 1, 2 or 4 bytes.
+    const width = fixed ? 0 : 1 << (first - 0xd9);
+    const start = key + 1 + width;
+    key = start + (fixed ? first & 0x1f : big(bytes, key + 1, width));
+    visit(start, key);
   }
-  return keys;
 }
 
-/** A MessagePack head: the count in it, and where what it counts begins. */
-function head(
-  bytes: Uint8Array,
-  at: number,
-  form: { readonly fix: number; readonly mask: number; readonly wide: { readonly [first: number]: number } },
-): [count: number, start: number] {
-  const first = bytes[at] ?? 0;
-  if ((first & form.mask) === form.fix) return [first & ~form.mask, at + 1];
-  const width = must(form.wide[first], 'a record that was not written here');
-  let count = 0;
-  for (let index = 1; index <= width; index += 1) count = count * 256 + (bytes[at + index] ?? 0);
-  return [count, at + 1 + width];
+function big(bytes: Uint8Array, at: number, width: number): number {
+  let value = 0;
+  for (let index = 0; index < width; index += 1) value = value * 256 + (bytes[at + index] ?? 0);
+  return value;
 }
 
 function isStrings(value: Value | undefined): value is readonly string[] {

@@ -12,7 +12,7 @@ import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
 import { assert } from '../base/assert.ts';
 import { byCodeUnits } from '../base/order.ts';
 import type { Scheduler } from '../base/scheduler.ts';
-import { audienceHash } from './audience.ts';
+import { hashOf } from './audience.ts';
 import { Floors } from './floors.ts';
 import type { FinishedTask, Store, StoredPush, TaskFilter, TenantStore } from './port.ts';
 import { matches } from './task-chunk.ts';
@@ -278,10 +278,6 @@ export class MemoryTenantStore implements TenantStore {
 
 function bare({ at: _at, bytes: _bytes, ...push }: KeptPush): StoredPush {
   return push;
-}
-
-function hashOf(audience: string): number {
-  return audienceHash(new TextEncoder().encode(audience));
 }
 
 /** The index of the first push after a rev. */

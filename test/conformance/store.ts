@@ -232,6 +232,16 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
         expect(await revs({ audiences: [`t:${'långt.'.repeat(40)}`] })).toEqual([2 ** 40 + 5]);
       });
 
+      test('audiences of every length and number are found', async () => {
+        const names = [0, 1, 29, 30, 31, 32, 255, 256, 700].map((length) => `a:${'x'.repeat(length)}`);
+        const crowd = Array.from({ length: 300 }, (_, index) => `s:${index}`);
+        acme.putHistory([push(1, names), push(2, crowd), push(3, [...crowd.slice(0, 15), 'a:last']), push(4, [])]);
+        for (const name of names) expect(await revs({ audiences: [name] })).toEqual([1]);
+        expect(await revs({ audiences: ['s:299'] })).toEqual([2]);
+        expect(await revs({ audiences: ['s:14'] })).toEqual([2, 3]);
+        expect(await revs({ audiences: ['a:last'] })).toEqual([3]);
+      });
+
       test('is read by audience and range, ascending, each push once', async () => {
         const pushes = Array.from({ length: 3_000 }, (_, index) =>
           push(10 * (index + 1), [`a:${index % 7}`, `t:topic.${index % 11}`]),

@@ -11,7 +11,7 @@
  */
 import type Database from 'better-sqlite3';
 import { byCodeUnits } from '../../base/order.ts';
-import { audienceHash } from '../audience.ts';
+import { hashOf } from '../audience.ts';
 import type { FinishedTask, TaskFilter } from '../port.ts';
 import { filterKeys, matches, rowsOf, taskOf, TaskBuilder, type TaskChunk, type TaskRow } from '../task-chunk.ts';
 import { checked, withCheck } from './checked.ts';
@@ -74,10 +74,9 @@ export class Finished {
     this.#lastNo = no;
     const chunk = changes === all.length ? given : this.#claimed(tenant, no, given); // F1
     const rows = chunk === given ? all : rowsOf(chunk.columns);
-    const ids = rows.map((row) => row.id).toSorted();
-    const keys = Uint32Array.from(new Set(rows.flatMap((row) => filterKeys(row).map(hashOf))));
+    const keys = Uint32Array.from([...keysOf(rows)].map(hashOf));
     const blobs = [new Uint8Array(keys.buffer), chunk.columns, chunk.views].map(withCheck);
-    this.#insert.run(no, tenant.no, ids[0] ?? '', ids.at(-1) ?? '', ...blobs);
+    this.#insert.run(no, tenant.no, lowest(rows), highest(rows), ...blobs);
   }
 
   get(tenant: StoreTenant, id: string): FinishedTask | undefined {
@@ -92,8 +91,8 @@ export class Finished {
     let found: Found[] = [];
     let last: Candidate = { no: 0, highest: top, lowest: '' };
     for (;;) {
-      const { highest, lowest, no } = last;
-      const candidates = this.#walk.all(tenant.no, filter.below ?? top, highest, lowest, no, sliceChunks);
+      const from = [last.highest, last.lowest, last.no];
+      const candidates = this.#walk.all(tenant.no, filter.below ?? top, ...from, sliceChunks);
       for (const candidate of candidates) {
         const lowestFound = found.at(-1)?.row.id;
         if (found.length >= filter.limit && (lowestFound ?? '') > candidate.highest) return this.#tasks(found); // F2
@@ -147,8 +146,18 @@ export class Finished {
   }
 }
 
-function hashOf(key: string): number {
-  return audienceHash(new TextEncoder().encode(key));
+function keysOf(rows: readonly TaskRow[]): ReadonlySet<string> {
+  const keys = new Set<string>();
+  for (const row of rows) for (const key of filterKeys(row)) keys.add(key);
+  return keys;
+}
+
+function lowest(rows: readonly TaskRow[]): string {
+  return rows.reduce((low, { id }) => (id < low ? id : low), top);
+}
+
+function highest(rows: readonly TaskRow[]): string {
+  return rows.reduce((high, { id }) => (id > high ? id : high), '');
 }
 
 /** From the highest id down. */

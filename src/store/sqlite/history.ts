@@ -10,9 +10,9 @@
  * H4 A damaged chunk counts as dropped, for everybody.
  */
 import type Database from 'better-sqlite3';
-import { audienceHash } from '../audience.ts';
+import { hashOf } from '../audience.ts';
 import { Floors } from '../floors.ts';
-import { audiencesOf, HistoryBuilder, HistoryReader, type HistoryChunk } from '../history-chunk.ts';
+import { HistoryBuilder, HistoryReader, type HistoryChunk } from '../history-chunk.ts';
 import { checked, withCheck } from './checked.ts';
 import type { StoreDatabase } from './database.ts';
 import type { HistoryQuery } from './messages.ts';
@@ -169,8 +169,11 @@ export class History {
     if (reader === undefined) return;
     const text = new TextDecoder();
     for (const index of indexes) {
-      const record = reader.record(index);
-      if (audiencesOf(record).some((key) => asked.wanted.has(text.decode(key)))) yield [reader.rev(index), record];
+      let meant = false;
+      reader.audiences(index, (bytes, start, end) => {
+        meant ||= asked.wanted.has(text.decode(bytes.subarray(start, end)));
+      });
+      if (meant) yield [reader.rev(index), reader.record(index)];
     }
   }
 
@@ -258,10 +261,6 @@ export class History {
       line.bytes += chunk.bytes;
     }
   }
-}
-
-function hashOf(audience: string): number {
-  return audienceHash(new TextEncoder().encode(audience));
 }
 
 /** The pushes of a chunk after a rev. */

@@ -4,8 +4,8 @@
  *     u32 audience × m · u16 record × m, in the byte order of the machine
  */
 import { assert } from '../../base/assert.ts';
-import { audienceHash } from '../audience.ts';
-import { audiencesOf, type HistoryReader } from '../history-chunk.ts';
+import { hashAt } from '../audience.ts';
+import type { HistoryReader } from '../history-chunk.ts';
 
 const pairBytes = 6;
 const two16 = 2 ** 16;
@@ -27,13 +27,14 @@ export class Postings {
   static of(chunk: HistoryReader): Postings {
     const pairs: number[] = [];
     for (let index = 0; index < chunk.count; index += 1) {
-      for (const key of audiencesOf(chunk.record(index))) pairs.push(audienceHash(key) * two16 + index);
+      chunk.audiences(index, (bytes, start, end) => pairs.push(hashAt(bytes, start, end) * two16 + index));
     }
     const sorted = Float64Array.from(pairs).sort();
     const bytes = new Uint8Array(sorted.length * pairBytes);
     const audiences = new Uint32Array(bytes.buffer, 0, sorted.length);
     const records = new Uint16Array(bytes.buffer, sorted.length * 4, sorted.length);
-    for (const [at, pair] of sorted.entries()) {
+    for (let at = 0; at < sorted.length; at += 1) {
+      const pair = sorted[at] ?? 0;
       audiences[at] = Math.floor(pair / two16);
       records[at] = pair % two16;
     }
