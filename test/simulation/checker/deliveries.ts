@@ -3,7 +3,6 @@
  * pushes that the entries made (66). Looked at once, at the end, when all answers to subscriptions are known.
  */
 import { firstIndex, lastMark, marksAround, type Conn, type Mark, type SessionRec } from './records.ts';
-import { wasOk } from './request-book.ts';
 import type { Tenant } from './records.ts';
 import { isOrder } from './pushes.ts';
 import { field, num, text, topicMatches } from './values.ts';
@@ -137,24 +136,20 @@ export class Deliveries implements Family {
   #mayBeLeftOut(conn: Conn, due: Due, passed: number): boolean {
     const assignment = conn.tenant.tokens.get(due.order?.token ?? '');
     if (assignment === undefined) return false;
+    const { end, confirmed, task, token } = assignment;
+    const live = (conn.welcome?.index ?? Infinity) < due.mark.index && !conn.severed;
     if (due.order?.event === 'task.assigned' || due.order?.event === 'task.offered') {
-      const { end } = assignment;
       if (end === undefined || end.mark.index > passed) return false;
-      const live = (conn.welcome?.index ?? Infinity) < due.mark.index && !conn.severed;
-      return !live || end.mark.live - due.mark.live < UNDER_WAY_MS;
+      // On a good connection the holder was told before it confirmed, and before the order grew old.
+      return !live || (confirmed === undefined && end.mark.live - due.mark.live < UNDER_WAY_MS);
     }
-    const acked = assignment.task.ops.some((op) => {
-      return (
-        op.method === 'task.acknowledge' &&
-        text(op.params, 'token') === assignment.token &&
-        op.index < passed &&
-        wasOk(op)
-      );
-    });
+    const acked = task.ops.some(
+      (op) => op.method === 'task.acknowledge' && text(op.params, 'token') === token && op.index < passed,
+    );
     const marks = conn.tenant.marks;
     const then = marks[firstIndex(marks, (mark) => mark.index >= passed) - 1];
     const late = then !== undefined && then.live - due.mark.live >= this.#world.options.stopMs;
-    return acked || late || (conn.welcome?.index ?? 0) > due.mark.index;
+    return !live || (late && !acked);
   }
 }
 

@@ -34,8 +34,9 @@ export function judgeEnding(world: World, ending: Ending): void {
 function nameUncaused(world: World, ending: Ending): InvariantId {
   const { task, ended, next } = ending;
   if (isLossy(ending)) {
-    const session = task.tenant.agents.get(ended.agentId)?.session ?? world.sessions.get(ended.session ?? '');
-    const away = session !== undefined && attachmentsAround(session, next.mark).some((state) => !state.attached);
+    const sessions = [task.tenant.agents.get(ended.agentId)?.session, world.sessions.get(ended.session ?? '')];
+    const states = sessions.flatMap((session) => (session === undefined ? [] : attachmentsAround(session, next.mark)));
+    const away = states.some((state) => !state.attached);
     return away ? '27' : '26';
   }
   if (next.task.status === 'cancelled' || next.task.status === 'failed') return '7';

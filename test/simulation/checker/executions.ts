@@ -2,7 +2,9 @@
  * What agent programs really do: E, F, and the part of 45 that counts running handlers.
  */
 import type { EventOf } from './history.ts';
-import { firstIndex, lastMark, type Assignment, type ClientRec, type Handler } from './records.ts';
+import { isOrder } from './pushes.ts';
+import { firstIndex, lastMark, type Assignment, type ClientRec, type Conn, type Handler } from './records.ts';
+import { text } from './values.ts';
 import type { Family, Step, World } from './world.ts';
 
 export class Executions implements Family {
@@ -10,13 +12,24 @@ export class Executions implements Family {
   /** All handlers by task, in the order of starting. */
   readonly #byTask = new Map<string, Handler[]>();
 
+  /** Tokens that a client was told of, by tenant and client. */
+  readonly #told = new Set<string>();
+
   constructor(world: World) {
     this.#world = world;
   }
 
-  on({ event, index }: Step): void {
+  on({ event, index, conn }: Step): void {
+    if (conn !== undefined && event.kind === 'push' && isOrder(event)) this.#tell(conn, text(event.data, 'token'));
+    if (conn !== undefined && event.kind === 'welcome') {
+      for (const { token } of event.snapshot?.tasks ?? []) this.#tell(conn, token);
+    }
     if (event.kind === 'handler.start') this.#start(event, index);
     if (event.kind === 'handler.end') this.#end(event, index);
+  }
+
+  #tell(conn: Conn, token: string | undefined): void {
+    this.#told.add(JSON.stringify([conn.tenant.id, conn.client.client, token]));
   }
 
   #start(event: EventOf<'handler.start'>, index: number): void {
@@ -39,6 +52,10 @@ export class Executions implements Family {
   ): void {
     const ours = client.conns.some((conn) => conn.session?.agentIds.has(assignment?.agentId ?? '') === true);
     const right = assignment?.task.id === event.taskId && assignment.attempt === event.attempt;
+    if (ours && right && !this.#told.has(JSON.stringify([client.tenant.id, client.client, event.token]))) {
+      const untold = `${event.taskId}: ${client.client} runs token ${event.token}, of which it was never told`;
+      this.#world.report('F', untold, [assignment.start.index, index]);
+    }
     if (ours && right) return;
     const message = `${event.taskId}: ${client.client} runs token ${event.token}, which it was not assigned`;
     this.#world.report('F', message, [assignment?.start.index, index]);

@@ -4,9 +4,9 @@ import type { History } from './history.ts';
 import { randomRun } from './random-run.ts';
 
 describe('long legal histories', () => {
-  test.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])('seed %i has no violation', (seed) => {
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])('seed %i has no violation', (seed) => {
     for (const detailed of [true, false]) {
-      const run = randomRun({ seed, steps: 1_200, detailed });
+      const run = randomRun({ seed, steps: 1_000, detailed });
       expect(check(run.history())).toEqual([]);
     }
   });
@@ -56,7 +56,7 @@ describe('long legal histories', () => {
   });
 
   test('a history of 50,000 events is judged whole', () => {
-    const run = randomRun({ seed: 9, steps: 9_000, agents: 12 });
+    const run = randomRun({ seed: 9, steps: 14_000, agents: 12 });
     expect(run.events.length).toBeGreaterThan(50_000);
     expect(check(run.history())).toEqual([]);
   });

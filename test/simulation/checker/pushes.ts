@@ -129,7 +129,7 @@ export class Pushes implements Family {
       return;
     }
     effect.revs.add(event.rev);
-    if (effect.revs.size > 1) {
+    if (effect.revs.size > 1 && published.every((op) => op.k === undefined)) {
       const message = `one publish on ${event.topic} stands at ${effect.revs.size} positions`;
       this.#world.report('6', message, [...published.map((op) => op.index), index]);
     }

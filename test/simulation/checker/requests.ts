@@ -4,7 +4,7 @@
 import { OPERATIONS, isMethod, isRead } from '../../../protocol/wire/operations.ts';
 import type { Role } from '../../../protocol/wire/types.ts';
 import type { AnswerOk, EventOf } from './history.ts';
-import { lastMark, latest, type Answer, type Group, type Op, type TaskRec, type Tenant } from './records.ts';
+import { lastMark, latest, type Answer, type Group, type Mark, type Op, type TaskRec, type Tenant } from './records.ts';
 import { effectOf, isFinal, marksOf, mayHaveRun } from './request-book.ts';
 import { itemOf } from './tasks.ts';
 import { field, items, num, same, text } from './values.ts';
@@ -32,7 +32,7 @@ export class Requests implements Family {
   readonly #byKey = new Map<string, Ok>();
   /** The call that ended an assignment, by tenant and token. */
   readonly #ending = new Map<string, Ok>();
-  readonly #ran = new Map<string, number>();
+  readonly #ran = new Map<string, Mark>();
   /** The position of the last read, by session. */
   readonly #lastRead = new Map<string, { readonly rev: number; readonly index: number }>();
 
@@ -75,18 +75,20 @@ export class Requests implements Family {
       const op = group?.ops.find((one) => one.method === method);
       if (group === undefined || op === undefined) {
         this.#world.report('7', `${method} ${session}#${reqId} ran and was never sent`, [mark.index]);
-      } else if (outcome === 'ok') this.#ranOnce(op, group, mark.index);
+      } else if (outcome === 'ok') this.#ranOnce(op, group, mark);
     }
   }
 
-  #ranOnce(op: Op, group: Group, index: number): void {
+  #ranOnce(op: Op, group: Group, mark: Mark): void {
     const byId = `${group.session.id}#${group.reqId}`;
     const byKey = op.k === undefined ? byId : keyOf(op, op.k);
-    const before = this.#ran.get(byId) ?? this.#ran.get(byKey);
-    this.#ran.set(byId, index);
-    this.#ran.set(byKey, index);
-    if (before === undefined) return;
-    this.#world.report('6', `${op.method} ${byId} ran twice`, [op.index, before, index]);
+    const sameId = this.#ran.get(byId);
+    const sameKey = this.#ran.get(byKey);
+    this.#ran.set(byId, mark);
+    this.#ran.set(byKey, mark);
+    const before = sameId ?? sameKey;
+    if (before === undefined || (sameId === undefined && this.#keyForgotten([op], before.ts, mark.ts))) return;
+    this.#world.report('6', `${op.method} ${byId} ran twice`, [op.index, before.index, mark.index]);
   }
 
   #born(tenant: Tenant, task: TaskRec, mark: string | undefined): void {
@@ -106,13 +108,19 @@ export class Requests implements Family {
     if (asked === undefined) {
       this.#world.report('7', `${task.id} stems from no request`, [...ops.map((op) => op.index), index]);
     }
-    if (tasks.length > 1) {
+    const former = tasks.at(-2)?.versions[0]?.mark.ts ?? -Infinity;
+    if (tasks.length > 1 && !this.#keyForgotten(ops, former, latest(task).mark.ts)) {
       const births = tasks.map((one) => one.versions[0]?.mark.index);
       this.#world.report('6', `the request ${mark} created ${tasks.length} tasks`, [
         ...ops.map((op) => op.index),
         ...births,
       ]);
     }
+  }
+
+  /** An idempotency key holds for a time; after that the request runs anew. */
+  #keyForgotten(ops: readonly Op[], then: number, now: number): boolean {
+    return ops.some((op) => op.k !== undefined) && now - then >= this.#world.options.idempotencyMs;
   }
 
   /** Every answer to one (session, id) fits the first that counts. Reads are not remembered. */
@@ -208,9 +216,11 @@ export class Requests implements Family {
       if (known.length < wanted) missing(`${wanted - known.length} of its tasks are nowhere`);
       const marks = marksOf(op.method, op.params);
       for (const [i, mark] of marks.entries()) {
-        const task = effectOf(op.tenant, mark).tasks[0];
-        if (task !== undefined && task.id !== text(made[i], 'id'))
-          missing(`answered with ${text(made[i], 'id')}, created ${task.id}`);
+        const answered = text(made[i], 'id');
+        const { tasks } = effectOf(op.tenant, mark);
+        if (tasks.length > 0 && !tasks.some(({ id }) => id === answered)) {
+          missing(`answered with ${answered}, created ${tasks[0]?.id}`);
+        }
       }
     }
     if (op.method === 'task.cancel') {
