@@ -10,7 +10,9 @@ import { BOMBS, REFUSED, TAKEN } from './vectors/faults.ts';
 import { FRAMES } from './vectors/frames.ts';
 import { toJson } from './vectors/json-form.ts';
 import { PARAMS } from './vectors/params.ts';
+import { SESSIONS } from './vectors/sessions.ts';
 import { encodeAs, type Style } from './vectors/wide.ts';
+import { WORK } from './vectors/work.ts';
 
 const FOLDER = '../../protocol/vectors/';
 const FORMAT = 1;
@@ -54,5 +56,9 @@ describe('the files are made from the tables', () => {
       all.map((one) => ({ method, ...one, valid: one.code === undefined })),
     );
     await expect(lines('params', vectors)).toMatchFileSnapshot(`${FOLDER}params.json`);
+  });
+
+  it('sessions.json', async () => {
+    await expect(lines('sessions', [...SESSIONS, ...WORK])).toMatchFileSnapshot(`${FOLDER}sessions.json`);
   });
 });

@@ -1,0 +1,152 @@
+/** PROTOCOL.md says what the code does, where a table or a list can be compared. (Codes, frames and methods: the tidy test.) */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { METHOD_SCHEMAS } from '../../protocol/schema/methods.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import { SCAN_REASONS } from '../../protocol/wire/scan.ts';
+import { AGENT_STATUSES, TASK_STATUSES } from '../../protocol/wire/types.ts';
+import { TRANSITIONS } from '../../src/engine/tasks/transitions.ts';
+import { SESSIONS } from './vectors/sessions.ts';
+import { WORK } from './vectors/work.ts';
+
+const PAPER = readFileSync(new URL('../../protocol/PROTOCOL.md', import.meta.url), 'utf8');
+const TRANSCRIPTS = [...SESSIONS, ...WORK];
+
+/** From a heading to the next one of its level or above. */
+function section(heading: string): string {
+  const level = heading.split(' ')[0] ?? '#';
+  const start = PAPER.indexOf(`\n${heading}`);
+  expect(start, heading).toBeGreaterThan(0);
+  const rest = PAPER.slice(start + heading.length + 1);
+  const end = rest.search(new RegExp(`^#{1,${level.length}} `, 'm'));
+  return end === -1 ? rest : rest.slice(0, end);
+}
+
+/** Cells of the rows of a section's tables, heads apart. */
+function rows(heading: string): string[][] {
+  return section(heading)
+    .split('\n')
+    .filter((line) => line.startsWith('|') && !/^\|[\s|:-]+\|$/.test(line))
+    .map((line) =>
+      line
+        .replaceAll('\\|', '/')
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim().replaceAll('`', '')),
+    );
+}
+
+/** Bounds inside the server that no client meets. */
+const INTERNAL = new Set([
+  'authAddressesMax',
+  'authDelayMs',
+  'authDelayMsMax',
+  'authFailuresFree',
+  'authWindowMs',
+  'controlFrames',
+  'deadLettersMax',
+  'diskFreeBytes',
+  'diskFreePercent',
+  'entryCommandsMax',
+  'followUpsMax',
+  'liveGapMs',
+  'outboundBytes',
+  'outboundFrames',
+  'pendingCommandsMax',
+  'ringBytes',
+  'ringPushesMax',
+  'socketBytes',
+]);
+
+describe('PROTOCOL.md', () => {
+  it('has the limits of the code, each of them or a reason why not', () => {
+    const flat = Object.entries(LIMITS).flatMap(([name, value]) =>
+      typeof value === 'number'
+        ? [[name, value] as const]
+        : Object.entries(value).map(([part, one]) => [`${name}.${part}`, one] as const),
+    );
+    const paper = rows('## 18. Limits').slice(1);
+    const visible = flat.filter(([name]) => !INTERNAL.has(name)).map(([name, value]) => `${name} ${value}`);
+    expect(paper.map(([name, value]) => `${name} ${value}`).toSorted()).toEqual(visible.toSorted());
+    for (const [name, , bound] of paper) expect(bound, name).not.toBe('');
+  });
+
+  it('has the reasons of INVALID_FRAME', () => {
+    const text = section('## 3. Encoding');
+    const list = text.slice(text.indexOf('Reasons of `INVALID_FRAME`'), text.indexOf('In this page'));
+    expect([...list.matchAll(/`([a-z0-9_]+)`/g)].map((match) => match[1])).toEqual([...SCAN_REASONS]);
+  });
+
+  it('has the statuses, and the transitions that the engine allows', () => {
+    const table = rows('### 11.1 Statuses')
+      .filter((row) => row.length === 4)
+      .slice(1);
+    expect(table.map(([status]) => status)).toEqual([...TASK_STATUSES]);
+    for (const [status = '', , , leads = ''] of table) {
+      const named =
+        leads === 'final' || leads === '–'
+          ? []
+          : leads.split(/[,;] /).flatMap((one) => (one === 'ends' ? ['failed', 'cancelled', 'timed_out'] : [one]));
+      const allowed: readonly string[] =
+        TASK_STATUSES.includes(status as 'paused') && status !== 'paused' ? TRANSITIONS[status as 'pending'] : [];
+      expect(named.toSorted(), status).toEqual(allowed.filter((one) => one !== 'paused').toSorted());
+    }
+  });
+
+  it('has the statuses of agents', () => {
+    for (const status of AGENT_STATUSES) expect(section('### agent (result)')).toContain(`\`${status}\``);
+  });
+
+  it('names every param of every method, with a mark where it may be absent', () => {
+    for (const [method, schema] of Object.entries(METHOD_SCHEMAS)) {
+      expect(schema, method).toBeInstanceOf(z.ZodObject);
+      const text = section(method === 'agent.register' ? '### agent shape' : `### ${method}`);
+      const { shape } = schema as unknown as z.ZodObject;
+      for (const [name, field] of Object.entries(shape)) {
+        const optional = (field as z.ZodType).safeParse(undefined).success || field instanceof z.ZodExactOptional;
+        expect(text, `${method} ${name}`).toContain(`\`${name}${optional ? '?' : ''}\``);
+      }
+    }
+  });
+
+  it('names no param that a method does not have', () => {
+    for (const [method, schema] of Object.entries(METHOD_SCHEMAS)) {
+      if (method === 'agent.register') continue;
+      const text = section(`### ${method}`);
+      const params = text.slice(0, text.search(/result `|result /));
+      const known = Object.keys((schema as unknown as z.ZodObject).shape);
+      const named = [...params.matchAll(/`([a-zA-Z]+)\?`/g)].map((match) => match[1] ?? '');
+      const inner = ['maxAttempts', 'initialDelayMs', 'maxDelayMs', 'factor'];
+      expect(
+        named.filter((name) => !known.includes(name) && !inner.includes(name)),
+        method,
+      ).toEqual([]);
+    }
+  });
+
+  it('has each rule once, and those that transcripts cite', () => {
+    const rules = [...PAPER.matchAll(/^- \[([A-Z]+\d+)\]/gm)].map((match) => match[1] ?? '');
+    expect(rules.length).toBeGreaterThan(80);
+    expect(new Set(rules).size).toBe(rules.length);
+    for (const { name, rules: cited } of TRANSCRIPTS) {
+      for (const rule of cited) expect(rules, `${name} cites ${rule}`).toContain(rule);
+    }
+    const mentioned = [...PAPER.matchAll(/\(([A-Z]\d+)(?:[,)])/g)].map((match) => match[1] ?? '');
+    expect(mentioned.filter((rule) => !rules.includes(rule))).toEqual([]);
+  });
+
+  it('names vectors that are there', () => {
+    const named = [...PAPER.matchAll(/vectors? ((?:`[a-z-]+`(?:, )?)+)/g)].flatMap((match) =>
+      [...(match[1] ?? '').matchAll(/`([a-z-]+)`/g)].map((one) => one[1] ?? ''),
+    );
+    const there = TRANSCRIPTS.map(({ name }) => name);
+    expect(named.length).toBeGreaterThan(25);
+    expect(named.filter((name) => !there.includes(name))).toEqual([]);
+    expect(new Set(there).size).toBe(there.length);
+  });
+
+  it('has at least fifteen scenarios', () => {
+    expect([...PAPER.matchAll(/^### 19\.\d+ /gm)].length).toBeGreaterThanOrEqual(15);
+  });
+});
