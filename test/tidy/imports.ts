@@ -121,7 +121,15 @@ export const UNITS: { readonly [name: string]: Unit } = {
   },
   cli: {
     at: ['src/cli/'],
-    modules: [...WIRE, 'protocol/schema/', 'src/base/', 'src/client/', 'src/main.ts', 'src/config.ts'],
+    modules: [
+      ...WIRE,
+      'src/base/',
+      'src/client/',
+      'src/client/node.ts',
+      'src/client/version.ts',
+      'src/main.ts',
+      'src/config.ts',
+    ],
     packages: ['commander', 'cli-table3', 'node:'],
   },
   main: { at: ['src/main.ts', 'src/config.ts'], modules: ['src/', 'protocol/'], packages: ['zod', 'node:'] },
