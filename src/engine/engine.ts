@@ -13,7 +13,8 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import { assert } from '../base/assert.ts';
 import { Groups } from './assignment/groups.ts';
 import { runFollowUp, runSystem, runTimer } from './dispatch.ts';
-import { evolve, type Effects, type Event, type PushEvent } from './kernel/events.ts';
+import { evolve, type Effects, type PushEvent } from './kernel/events.ts';
+import type { Context } from './kernel/context.ts';
 import { EntryRandom } from './kernel/random.ts';
 import { PushRing, type RingOptions } from './kernel/ring.ts';
 import { State } from './kernel/state.ts';
@@ -102,11 +103,12 @@ export class Engine implements Effects {
     this.#output = { pushes: [], finished: [], ended: [] };
     this.#budget = this.#options.followUpsMax ?? LIMITS.followUpsMax;
     this.#advance(entry);
-    const random = new EntryRandom(entry.random, s.counters.now);
-    this.#fire(random);
+    const { now, live } = s.counters;
+    const c: Context = { now, live, random: new EntryRandom(entry.random, now), groups: this.groups, events: [] };
+    this.#fire(c);
     const commands: CommandOutput[] = [];
-    for (const command of entry.commands) commands.push(this.#command(command, random));
-    this.#work(random);
+    for (const command of entry.commands) commands.push(this.#command(command, c));
+    this.#work(c);
     this.#expireKeys();
     const due = s.timers.due(s.counters.now, s.counters.live) !== undefined;
     return {
@@ -143,55 +145,57 @@ export class Engine implements Effects {
     requests.turnOwnKeys();
   }
 
-  #fire(random: EntryRandom): void {
+  #fire(c: Context): void {
     const s = this.state;
     while (this.#budget > 0) {
-      const timer = s.timers.due(s.counters.now, s.counters.live);
+      const timer = s.timers.due(c.now, c.live);
       if (timer === undefined) return;
       this.#budget -= 1;
-      this.#unit((events) => {
-        events.push({ kind: 'timerCleared', timer: timer.kind, entity: timer.entity });
-        runTimer(s, this.#context(random, events), timer);
-      });
-      this.#work(random);
+      c.events.push({ kind: 'timerCleared', timer: timer.kind, entity: timer.entity });
+      runTimer(s, c, timer);
+      this.#commit(c);
+      this.#work(c);
     }
   }
 
-  #work(random: EntryRandom): void {
+  #work(c: Context): void {
     const s = this.state;
     while (this.#budget > 0) {
       const work = s.work.shift();
       if (work === undefined) return;
       this.#budget -= 1;
-      this.#unit((events) => runFollowUp(s, this.#context(random, events), work));
+      runFollowUp(s, c, work);
+      this.#commit(c);
     }
   }
 
-  /** One decision and its events: all or none. */
-  #unit<T>(decide: (events: Event[]) => T): T {
+  /** Turns the events of one decision into state, all or none. */
+  #commit(c: Context): void {
     const s = this.state;
-    const events: Event[] = [];
-    const decided = decide(events);
-    for (const event of events) evolve(s, event, this);
+    for (const event of c.events) evolve(s, event, this);
+    c.events.length = 0;
     s.journal.commit();
+    if (this.#forgotten.length > 0) {
+      for (const session of this.#forgotten) s.requests.forget(session);
+      this.#forgotten = [];
+    }
     for (const work of this.#follow) s.work.push(work);
-    this.#follow = [];
-    for (const session of this.#forgotten) s.requests.forget(session);
-    this.#forgotten = [];
-    return decided;
+    this.#follow.length = 0;
   }
 
-  #command(command: Command, random: EntryRandom): CommandOutput {
+  #command(command: Command, c: Context): CommandOutput {
     const s = this.state;
     if (command.kind === 'request') {
-      const answered = this.#unit((events) => runRequest(s, this.#context(random, events), command));
-      this.#work(random);
+      const answered = runRequest(s, c, command);
+      this.#commit(c);
+      this.#work(c);
       if (answered.kind === 'again') return { reply: answered.outcome.reply, rev: answered.outcome.rev };
-      settle(s.requests, { command, answered, now: s.counters.now, rev: s.rev });
+      settle(s.requests, { command, answered, now: c.now, rev: s.rev });
       return { reply: answered.reply, rev: s.rev };
     }
-    const decided = this.#unit((events) => runSystem(s, this.#context(random, events), command));
-    this.#work(random);
+    const decided = runSystem(s, c, command);
+    this.#commit(c);
+    this.#work(c);
     if (decided.welcome === undefined) return { reply: decided.reply, rev: s.rev };
     return { reply: decided.reply, rev: s.rev, welcome: this.#welcome(decided.welcome) };
   }
@@ -201,11 +205,6 @@ export class Engine implements Effects {
     if (resumedRev !== undefined) return { ...welcome, rev: resumedRev };
     const { snapshot } = sessionSnapshot(this.state, { session: decided.session });
     return { ...welcome, rev: this.state.rev, snapshot };
-  }
-
-  #context(random: EntryRandom, events: Event[]): Parameters<typeof runFollowUp>[1] {
-    const { now, live } = this.state.counters;
-    return { now, live, random, groups: this.groups, events };
   }
 
   push(event: PushEvent): void {

@@ -16,8 +16,9 @@ export function sessionSnapshot(
   let bytes = 0;
   if (session?.agentId !== undefined) {
     const after = asked.cursor === undefined ? 0 : Number(asked.cursor);
+    const losing = givenUp(s);
     for (const slot of s.assignmentsByAgent.of(session.agentId) ?? []) {
-      if (slot.state !== 'current' || slot.token <= after) continue;
+      if (slot.state !== 'current' || slot.token <= after || losing.has(slot.token)) continue;
       const task = s.tasks.get(slot.task);
       if (task === undefined) continue;
       const item = { task: taskView(task), attempt: slot.attempt, token: String(slot.token), leaseMs: LIMITS.leaseMs };
@@ -31,4 +32,9 @@ export function sessionSnapshot(
   }
   const subs = asked.cursor === undefined ? [...(s.subsBySession.of(asked.session) ?? [])].map((sub) => sub.topic) : [];
   return { snapshot: { tasks, locks: [], waits: [], subs, ...(more === undefined ? undefined : { more }) } };
+}
+
+/** Tokens of assignments that are given up already, and only wait for the next entry to be. */
+function givenUp(s: State): ReadonlySet<number> {
+  return new Set(s.work.hold().flatMap((work) => (work.kind === 'lose' ? work.token : [])));
 }
