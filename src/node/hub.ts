@@ -113,7 +113,7 @@ export class Hub {
   }
 
   closeAll(name: CloseName, message?: string): void {
-    for (const session of [...this.#lines.keys()]) this.#end(session, name, message);
+    for (const session of this.#lines.keys()) this.#end(session, name, message);
     this.#marking?.();
     this.#marking = undefined;
   }

@@ -63,6 +63,15 @@ export interface Caller {
 export class Requests {
   readonly #parts: RequestsParts;
   readonly #progress: Progress;
+  /** Methods that need more than their entry in the log; true: taken care of. */
+  readonly #special: { readonly [M in Method]?: (caller: Caller, request: RequestIn, done: Answer) => boolean } = {
+    'apiKey.create': (caller, request, done) => this.#createKey(caller, request, done),
+    'tenant.create': (caller, request, done) => this.#createTenant(caller, request, done),
+    'task.retry': (caller, request, done) => this.#retry(caller, request, done),
+    'task.progress': (caller, request, done) => this.#hold(caller, request, done),
+    'topic.publish': (caller, request, done) => this.#ephemeral(caller, request, done),
+    'topic.subscribe': (caller, request, done) => this.#subscribe(caller, request, done),
+  };
 
   constructor(parts: RequestsParts) {
     this.#parts = parts;
@@ -90,27 +99,7 @@ export class Requests {
   #write(caller: Caller, request: RequestIn, done: Answer): void {
     const full = this.#diskFull(request.method);
     if (full !== undefined) return this.#parts.scheduler.defer(() => done(full));
-    switch (request.method) {
-      case 'apiKey.create':
-        return this.#createKey(caller, request, done);
-      case 'tenant.create':
-        return this.#createTenant(caller, request, done);
-      case 'task.retry':
-        return this.#retry(caller, request, done);
-      case 'topic.publish':
-        if ((request.params as Params['topic.publish']).kind === 'ephemeral')
-          return this.#ephemeral(caller, request, done);
-        break;
-      case 'task.progress': {
-        const early = this.#progress.hold(caller.session, request);
-        if (early !== undefined) return this.#parts.scheduler.defer(() => done(early));
-        break;
-      }
-      case 'topic.subscribe':
-        return this.#subscribe(caller, request, done);
-      default:
-        break;
-    }
+    if (this.#special[request.method]?.(caller, request, done) === true) return;
     this.#submit(caller, { request }, (output) => this.#answer(request, output, done));
   }
 
@@ -155,7 +144,7 @@ export class Requests {
     return unavailable('The disk is nearly full: new work is refused, ends of work are taken.');
   }
 
-  #createKey(caller: Caller, request: RequestIn, done: Answer): void {
+  #createKey(caller: Caller, request: RequestIn, done: Answer): boolean {
     const { access, tenant } = this.#parts;
     const minted = access.mintKey(tenant.id);
     const params = { ...(request.params as Params['apiKey.create']), keyId: minted.keyId, secretHash: minted.hash };
@@ -164,20 +153,20 @@ export class Requests {
       const created = reply.ok ? (reply.result as { readonly id: string }).id : undefined;
       done(reply.ok && created === minted.keyId ? { ...reply, result: { id: created, key: minted.key } } : reply);
     });
+    return true;
   }
 
-  #createTenant(caller: Caller, request: RequestIn, done: Answer): void {
+  #createTenant(caller: Caller, request: RequestIn, done: Answer): boolean {
     const { id } = request.params as Params['tenant.create'];
     const dedupe = `${this.#parts.tenant.id} ${caller.session} ${request.id}`;
     this.#parts.system.createTenant({ id, by: caller.principal.id, dedupe }, done);
+    return true;
   }
 
-  #retry(caller: Caller, request: RequestIn, done: Answer): void {
+  #retry(caller: Caller, request: RequestIn, done: Answer): boolean {
     const { tenant, store } = this.#parts;
     const params = request.params as Params['task.retry'];
-    if (tenant.engine.state.tasks.get(params.id) !== undefined) {
-      return this.#submit(caller, { request }, (output) => done(toReply(output)));
-    }
+    if (tenant.engine.state.tasks.get(params.id) !== undefined) return false;
     caller.preparing = true;
     store.getFinished(params.id, (found) => {
       const prepared = found === undefined ? params : { ...params, archived: decodeValue(found.view) };
@@ -185,33 +174,45 @@ export class Requests {
       caller.preparing = false;
       while (!caller.preparing && caller.queue.length > 0) caller.queue.shift()?.();
     });
+    return true;
   }
 
-  #ephemeral(caller: Caller, request: RequestIn, done: Answer): void {
-    const { topic, data } = request.params as Params['topic.publish'];
+  #hold(caller: Caller, request: RequestIn, done: Answer): boolean {
+    const early = this.#progress.hold(caller.session, request);
+    if (early !== undefined) this.#parts.scheduler.defer(() => done(early));
+    return early !== undefined;
+  }
+
+  #ephemeral(caller: Caller, request: RequestIn, done: Answer): boolean {
+    const { topic, data, kind } = request.params as Params['topic.publish'];
+    if (kind !== 'ephemeral') return false;
     const { hub, tenant, scheduler } = this.#parts;
     if (isServerTopic(topic)) {
       const rejection = { code: 'UNAUTHORIZED', message: 'Only the server publishes on this topic.' } as const;
-      return scheduler.defer(() => done({ ok: false, rejection }));
+      scheduler.defer(() => done({ ok: false, rejection }));
+      return true;
     }
     scheduler.defer(() => {
       hub.message(topic, { data, from: caller.principal.id });
       const { rev } = tenant.engine.state;
       done({ ok: true, rev, result: { rev } });
     });
+    return true;
   }
 
   /** With `since`, what was published between it and the subscription comes with the answer. */
-  #subscribe(caller: Caller, request: RequestIn, done: Answer): void {
+  #subscribe(caller: Caller, request: RequestIn, done: Answer): boolean {
     const { topic, since } = request.params as Params['topic.subscribe'];
+    if (since === undefined) return false;
     this.#submit(caller, { request }, (output) => {
       const reply = toReply(output);
-      if (!reply.ok || since === undefined) return done(reply);
+      if (!reply.ok) return done(reply);
       const upTo = this.#parts.tenant.engine.state.subs.get(`${caller.session} ${topic}`)?.rev ?? output.rev;
       missedOn(this.#parts, { topic, since, upTo }, (missed) =>
         done({ ...reply, result: { ...(reply.result as object), ...missed } }),
       );
     });
+    return true;
   }
 }
 

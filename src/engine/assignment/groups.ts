@@ -45,9 +45,8 @@ export class Group {
   available(strategy: Strategy, agents: Iterable<AgentRecord>): SortedSet<AgentRecord> {
     let order = this.#orders.get(strategy);
     if (order === undefined) {
-      const compare = STRATEGIES[strategy].compare;
       const fitOf = (agent: AgentRecord): Fit => must(this.members.get(agent.id), 'an ordered agent is a member');
-      order = new SortedSet<AgentRecord>((a, b) => compare(a, b, fitOf));
+      order = new SortedSet<AgentRecord>((a, b) => STRATEGIES[strategy].compare(a, b, fitOf));
       this.#orders.set(strategy, order);
       for (const agent of agents) if (this.members.has(agent.id) && hasFreeSlot(agent)) order.add(agent);
     }

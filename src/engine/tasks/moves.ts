@@ -17,6 +17,7 @@ import { order, tell, type TaskHappening } from './view.ts';
 type Change = Partial<TaskRecord> & { readonly status?: TaskStatus };
 
 /** The task after `change`, stamped; the status change must be in the table. */
+// eslint-disable-next-line max-params -- every change of a task comes through here.
 export function changed(s: State, c: Context, task: TaskRecord, change: Change): TaskRecord {
   if (change.status !== undefined && change.status !== task.status) {
     assert(allows(task.status, change.status), `task ${task.id}: ${task.status} to ${change.status}`);

@@ -70,6 +70,7 @@ function eventData(task: TaskRecord, reason: string | undefined): TaskEventData 
 }
 
 /** Tells the topic of the task and the session that watches it; never parameters or outputs. */
+// eslint-disable-next-line max-params -- told several times per task; an object around these costs there.
 export function tell(c: Context, task: TaskRecord, what: TaskHappening, reason?: string): void {
   const topic = `task.${task.id}`;
   const to = task.watcher === undefined ? [`t:${topic}`] : [`s:${task.watcher}`, `t:${topic}`];
