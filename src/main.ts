@@ -188,8 +188,10 @@ class Server implements RunningServer {
         applied: (applied) => this.#applied(applied),
         halted: (tenant, error) => this.#log.error('tenant halted', { tenant, error }),
         snapshotDamaged: (tenant, seq, why) => this.#log.error('snapshot not usable', { tenant, seq, why }),
-        checkpointed: (tenant, outcome) =>
-          this.#log.debug('checkpoint', { tenant, outcome: Object.keys(outcome).join() }),
+        checkpointed: (tenant, outcome) => {
+          if ('seq' in outcome) this.#metrics.node.checkpoint(outcome);
+          else if ('error' in outcome) this.#log.error('checkpoint failed', { tenant, error: outcome.error });
+        },
       },
     });
     return node;
@@ -268,6 +270,14 @@ class Server implements RunningServer {
       ms: applied.appendMs ?? 0,
     });
     node.applied(applied.applyMs);
+    const { tasks } = applied.engine.state;
+    for (const push of applied.output.pushes) {
+      node.pushed(push.latestKey !== undefined ? 'latest' : push.topic === undefined ? 'grant' : 'reliable', 1);
+      const task = push.order === undefined ? undefined : tasks.get(push.order.task);
+      // Of later attempts it is not kept since when they could have been assigned.
+      const first = task !== undefined && task.attempt === 1 && task.losses === 0;
+      if (first && task.token === push.order?.token) node.dispatched(Math.max(0, applied.output.now - task.createdAt));
+    }
   }
 
   #fatal(error: Error): void {

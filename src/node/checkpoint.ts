@@ -30,7 +30,10 @@ const SLICE_RECORDS = 2_000;
 const KEEP = 2;
 
 export type CheckpointDone = (
-  outcome: { readonly seq: number } | { readonly error: Error } | { readonly skipped: string },
+  outcome:
+    | { readonly seq: number; readonly ms: number; readonly bytes: number }
+    | { readonly error: Error }
+    | { readonly skipped: string },
 ) => void;
 
 /** One checkpoint of one tenant, from archive to trim. */
@@ -50,6 +53,7 @@ export function checkpoint(parts: CheckpointParts, done: CheckpointDone): void {
 function hold(parts: CheckpointParts, done: CheckpointDone): void {
   const { tenant } = parts;
   if (!tenant.serving) return done({ skipped: 'not serving' });
+  const began = parts.scheduler.mono();
   const image = holdImage(tenant.engine.state);
   const { counters } = tenant.engine.state;
   const head = must(tenant.head, 'a serving tenant has applied an entry');
@@ -59,7 +63,7 @@ function hold(parts: CheckpointParts, done: CheckpointDone): void {
   const chunks: Uint8Array[] = [];
   encodeSlices(parts, { records: image.records(), hasher, chunks }, () => {
     const meta: SnapshotMeta = { ...about, stateHash: hasher.hex(), createdAt: parts.scheduler.now() };
-    parts.store.flush(() => write(parts, { meta, chunks }, done));
+    parts.store.flush(() => write(parts, { meta, chunks, began }, done));
   });
 }
 
@@ -112,9 +116,10 @@ function joined(records: readonly Uint8Array[], size: number): Uint8Array {
 
 function write(
   parts: CheckpointParts,
-  made: { readonly meta: SnapshotMeta; readonly chunks: Uint8Array[] },
+  made: { readonly meta: SnapshotMeta; readonly chunks: Uint8Array[]; readonly began: number },
   done: CheckpointDone,
 ): void {
+  const bytes = made.chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   const writer: SnapshotWriter = parts.snapshots.begin(parts.tenant.id, made.meta);
   const failed = (fault: LogFault): void => {
     writer.abort();
@@ -125,18 +130,22 @@ function write(
     if (chunk !== undefined) {
       return writer.chunk(chunk, (fault) => (fault === undefined ? next() : failed(fault)));
     }
-    writer.commit((fault) => (fault === undefined ? trim(parts, made.meta.seq, done) : failed(fault)));
+    writer.commit((fault) => {
+      if (fault !== undefined) return failed(fault);
+      const { seq } = made.meta;
+      trim(parts, () => done({ seq, bytes, ms: parts.scheduler.mono() - made.began }));
+    });
   };
   next();
 }
 
-function trim(parts: CheckpointParts, seq: number, done: CheckpointDone): void {
+function trim(parts: CheckpointParts, done: () => void): void {
   const { tenant, snapshots } = parts;
   snapshots.prune(tenant.id, KEEP, () => {
     snapshots.list(tenant.id, (metas) => {
       const oldest = metas.length >= KEEP ? metas[KEEP - 1] : undefined;
-      if (oldest === undefined) return done({ seq });
-      tenant.log.trim(oldest.seq, () => done({ seq }));
+      if (oldest === undefined) return done();
+      tenant.log.trim(oldest.seq, done);
     });
   });
 }
