@@ -8,6 +8,8 @@
  * R2 A command's outcome is told when its entry came back by the tail, in log order; never before.
  * R3 At most one append is under way: what arrives meanwhile shares the next one (group commit).
  * R4 A halted tenant applies and takes nothing more; the others go on.
+ * R5 Commands stand in the log in the order in which they were submitted, also when an append is lost.
+ * R6 What nobody would ask again (lost sessions, ticks, an opening) is not dropped because the log was full for a while.
  */
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { assert } from '../base/assert.ts';
@@ -65,6 +67,8 @@ const UNAVAILABLE: CommandOutput = {
 };
 /** Entries of one append. */
 const APPEND_ENTRIES = 32;
+/** After an append that failed. */
+const REST_MS = 50;
 /** The clock looks again at least so often, so that a jump of the wall clock is met. */
 const CLOCK_MS = 1_000;
 
@@ -84,6 +88,9 @@ export class Tenant implements TailSink {
   #appliedAt = 0;
   #clock: { readonly at: number; readonly cancel: () => void } | undefined;
   #continuing = false;
+  /** The log could not take the last append: the next one waits. */
+  #resting: (() => void) | undefined;
+  #up: Command = { kind: 'tick' };
   #idle: (() => void) | undefined;
 
   constructor(options: TenantOptions) {
@@ -120,7 +127,8 @@ export class Tenant implements TailSink {
 
   /** Puts a command into the log; `done` is told its outcome, later. */
   submit(command: Command, done?: Done): void {
-    if (this.#halted !== undefined || this.#stopped !== 'no' || this.#waiting.length >= LIMITS.pendingCommandsMax) {
+    const full = this.#waiting.length >= LIMITS.pendingCommandsMax && !isOwn(command);
+    if (this.#halted !== undefined || this.#stopped !== 'no' || full) {
       if (done !== undefined) this.#options.scheduler.defer(() => done(UNAVAILABLE));
       return;
     }
@@ -152,7 +160,8 @@ export class Tenant implements TailSink {
     const { nodeId, entropy } = this.#options;
     const incarnation = hex(entropy(8));
     const version = this.engine.state.counters.engineVersion;
-    this.submit({ kind: 'up', incarnation, node: nodeId, version }, () => {
+    this.#up = { kind: 'up', incarnation, node: nodeId, version };
+    this.submit(this.#up, () => {
       this.#live = true;
       this.#options.observer.caughtUp();
     });
@@ -163,7 +172,8 @@ export class Tenant implements TailSink {
   }
 
   #schedule(): void {
-    if (this.#flushing || this.#appending || this.#waiting.length === 0) return;
+    if (this.#flushing || this.#appending || this.#resting !== undefined) return;
+    if (this.#waiting.length === 0 && !this.#probing) return;
     this.#flushing = true;
     this.#options.scheduler.defer(() => {
       this.#flushing = false;
@@ -172,10 +182,9 @@ export class Tenant implements TailSink {
   }
 
   #flush(): void {
-    if (this.#appending || this.#halted !== undefined || this.#waiting.length === 0) return;
-    const take = Math.min(this.#waiting.length, LIMITS.entryCommandsMax * APPEND_ENTRIES);
-    const taken = take === this.#waiting.length ? this.#waiting : this.#waiting.slice(0, take);
-    this.#waiting = take === this.#waiting.length ? [] : this.#waiting.slice(take);
+    if (this.#appending || this.#resting !== undefined || this.#halted !== undefined) return;
+    const taken = this.#take();
+    if (taken.length === 0) return;
     const payloads: Uint8Array[] = [];
     const sent: Sent[] = [];
     for (let i = 0; i < taken.length; i += LIMITS.entryCommandsMax) {
@@ -189,6 +198,21 @@ export class Tenant implements TailSink {
     this.log.append(payloads, (outcome) => this.#appended(outcome, sent));
   }
 
+  /** It is not known whether the last append is in the log; nothing else goes there before that is known. */
+  get #probing(): boolean {
+    return this.#sent.at(-1)?.unknown === true;
+  }
+
+  #take(): Waiting[] {
+    // Behind an append of unknown outcome goes an entry that shows it, and until that came back nothing else: what
+    // was not appended after all is asked again in its old place, so that the order of requests stays (R5).
+    if (this.#sent.some((one) => one.unknown)) {
+      if (!this.#probing) return [];
+      return [{ command: this.#live ? { kind: 'tick' } : this.#up, done: undefined }];
+    }
+    return this.#waiting.splice(0, LIMITS.entryCommandsMax * APPEND_ENTRIES);
+  }
+
   #appended(outcome: AppendOutcome, sent: readonly Sent[]): void {
     this.#appending = false;
     if (this.#halted !== undefined) return;
@@ -198,11 +222,10 @@ export class Tenant implements TailSink {
       case 'UNKNOWN':
         // The tail will tell: it passes these entries, or a later one of ours without them.
         for (const one of sent) one.unknown = true;
-        this.#waiting.push({ command: { kind: 'tick' }, done: undefined });
+        this.#rest();
         break;
       case 'FULL':
-        this.#sent = this.#sent.filter((one) => !sent.includes(one));
-        for (const one of sent) for (const waiting of one.commands) waiting.done?.(UNAVAILABLE);
+        this.#refuse(sent);
         break;
       case 'FENCED':
       case 'REGRESSED':
@@ -210,6 +233,26 @@ export class Tenant implements TailSink {
     }
     this.#schedule();
     this.#settleIdle();
+  }
+
+  /** No room: clients ask again; what nobody would ask again is kept and tried again. */
+  #refuse(sent: readonly Sent[]): void {
+    this.#sent = this.#sent.filter((one) => !sent.includes(one));
+    const kept: Waiting[] = [];
+    for (const waiting of sent.flatMap((one) => one.commands)) {
+      if (this.#stopped === 'no' && isOwn(waiting.command)) kept.push(waiting);
+      else waiting.done?.(UNAVAILABLE);
+    }
+    if (kept.length === 0) return;
+    this.#waiting.unshift(...kept);
+    this.#rest();
+  }
+
+  #rest(): void {
+    this.#resting ??= this.#options.scheduler.after(REST_MS, () => {
+      this.#resting = undefined;
+      this.#schedule();
+    });
   }
 
   #apply(entry: LogEntry): void {
@@ -244,11 +287,9 @@ export class Tenant implements TailSink {
     const mine = this.#sent[at] as Sent;
     const passed = this.#sent.slice(0, at);
     this.#sent = at + 1 === this.#sent.length ? [] : this.#sent.slice(at + 1);
-    for (const one of passed) {
-      assert(one.unknown, 'own entries come back in the order in which they were appended');
-      // Not in the log and never will be: asked again. Requests are remembered, so twice would not hurt them.
-      this.#waiting.unshift(...one.commands);
-    }
+    for (const one of passed) assert(one.unknown, 'own entries come back in the order in which they were appended');
+    // Not in the log and never will be: asked again. Requests are remembered, so twice would not hurt them.
+    if (passed.length > 0) this.#waiting.unshift(...passed.flatMap((one) => one.commands).filter(isWanted));
     mine.commands.forEach((waiting, i) => {
       const done = waiting.done;
       const result = output.commands[i];
@@ -271,6 +312,8 @@ export class Tenant implements TailSink {
     this.#halted = error;
     this.#clock?.cancel();
     this.#clock = undefined;
+    this.#resting?.();
+    this.#resting = undefined;
     const waiting = [...this.#sent.flatMap((one) => one.commands), ...this.#waiting];
     this.#sent = [];
     this.#waiting = [];
@@ -326,6 +369,25 @@ export class Tenant implements TailSink {
     this.#stopped = 'stopped';
     this.#options.scheduler.defer(idle);
   }
+}
+
+/** A command of the node itself: nobody waits who would ask again. */
+function isOwn(command: Command): boolean {
+  switch (command.kind) {
+    case 'up':
+    case 'tick':
+    case 'continue':
+    case 'session.lost':
+    case 'session.bye':
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** A probe that did not come back has no more use. */
+function isWanted({ command, done }: Waiting): boolean {
+  return done !== undefined || (command.kind !== 'tick' && command.kind !== 'up');
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
