@@ -127,7 +127,7 @@ export class Engine implements Effects {
   /** Two clocks: the calendar never goes back; live time takes steps of at most 5 s, and none when a node opens. */
   #advance(entry: Entry): void {
     const { counters } = this.state;
-    const up = entry.commands.some((command) => command.kind === 'up');
+    const up = entry.commands.some((one) => one.kind === 'up' && one.incarnation !== counters.incarnation);
     const step = counters.seq === 0 || up ? 0 : Math.max(0, entry.ts - counters.lastTs);
     counters.live += Math.min(step, LIMITS.liveGapMs);
     counters.lastTs = Math.max(counters.lastTs, entry.ts);

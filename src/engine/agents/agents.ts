@@ -161,7 +161,9 @@ export function bindAgent(
     const running = new Map((shape.running ?? []).map((one) => [one.id, one.token]));
     giveUp(s, c, { agent: known, why: 'replaced', keep: (task, token) => running.get(task) === String(token) });
   }
-  if (known !== undefined) resumeTimersOfKept(s, c, agent);
+  // Registering again on a session that was there all the time gives nobody more time to confirm.
+  const wasAway = known !== undefined && (known.session !== session.id || !known.attached);
+  if (wasAway) resumeTimersOfKept(s, c, agent);
   tellAgent(c, agent, known === undefined ? 'registered' : 'online');
   c.events.push({ kind: 'followed', work: { kind: 'fill', agent: agent.id } });
   return agent;

@@ -237,8 +237,12 @@ export function sessionExpired(s: State, c: Context, id: string): void {
   partAgent(s, c, { session, why: 'lost' });
 }
 
-/** A node opens the tenant: connections of the incarnation before are gone. It adds nothing to live time. */
+/**
+ * A node opens the tenant: connections of the incarnation before are gone. It adds nothing to live time. Said again by
+ * the same incarnation, which did not know whether the log had it, it changes nothing.
+ */
 export function up(s: State, c: Context, incarnation: string): void {
+  if (s.counters.incarnation === incarnation) return;
   c.events.push({ kind: 'incarnated', incarnation });
   for (const session of s.attachedSessions) loseSession(s, c, { session, graceMs: LIMITS.recoveryGraceMs });
   // Those who were already away get the recovery grace too: they could not come back while nobody served.
