@@ -7,11 +7,12 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import { SCAN_REASONS } from '../../protocol/wire/scan.ts';
 import { AGENT_STATUSES, TASK_STATUSES } from '../../protocol/wire/types.ts';
 import { TRANSITIONS } from '../../src/engine/tasks/transitions.ts';
+import { CLIENTS } from './vectors/clients.ts';
 import { SESSIONS } from './vectors/sessions.ts';
 import { WORK } from './vectors/work.ts';
 
 const PAPER = readFileSync(new URL('../../protocol/PROTOCOL.md', import.meta.url), 'utf8');
-const TRANSCRIPTS = [...SESSIONS, ...WORK];
+const TRANSCRIPTS = [...SESSIONS, ...WORK, ...CLIENTS];
 
 /** From a heading to the next one of its level or above. */
 function section(heading: string): string {

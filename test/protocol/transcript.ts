@@ -216,22 +216,22 @@ class Player {
   }
 }
 
-function opOf(pattern: Json): number | undefined {
+export function opOf(pattern: Json): number | undefined {
   const op: Json | undefined = Array.isArray(pattern) ? (pattern as readonly Json[])[0] : undefined;
   return typeof op === 'number' ? op : undefined;
 }
 
-function toFrame(json: Json): Frame {
+export function toFrame(json: Json): Frame {
   const [op, id, body, meta] = fromJson(json) as readonly [number, number, Frame['body'], Frame['meta']?];
   return meta === undefined ? { op, id, body } : { op, id, body, meta };
 }
 
-function fromFrame(frame: Frame): Json {
+export function fromFrame(frame: Frame): Json {
   const value: Value =
     frame.meta === undefined ? [frame.op, frame.id, frame.body] : [frame.op, frame.id, frame.body, { ...frame.meta }];
   return toJson(value);
 }
 
-function joined(frames: readonly Uint8Array[]): Uint8Array {
+export function joined(frames: readonly Uint8Array[]): Uint8Array {
   return Uint8Array.from(frames.flatMap((frame) => [...frame]));
 }

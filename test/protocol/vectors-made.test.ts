@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeFrame } from '../../protocol/wire/codec.ts';
 import type { Frame, Value } from '../../protocol/wire/types.ts';
 import { toHex } from './hex.ts';
+import { CLIENTS } from './vectors/clients.ts';
 import { BOMBS, REFUSED, TAKEN } from './vectors/faults.ts';
 import { FRAMES } from './vectors/frames.ts';
 import { toJson } from './vectors/json-form.ts';
@@ -60,5 +61,9 @@ describe('the files are made from the tables', () => {
 
   it('sessions.json', async () => {
     await expect(lines('sessions', [...SESSIONS, ...WORK])).toMatchFileSnapshot(`${FOLDER}sessions.json`);
+  });
+
+  it('clients.json', async () => {
+    await expect(lines('clients', CLIENTS)).toMatchFileSnapshot(`${FOLDER}clients.json`);
   });
 });
