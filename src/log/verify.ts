@@ -75,7 +75,10 @@ export function startFault(
 ): LogFault | undefined {
   const where = `log of tenant ${tenant}`;
   if (from.seq < span.baseSeq) {
-    return new LogFault('GAP', `${where}: entry ${from.seq + 1} was trimmed, the first one there is ${span.baseSeq + 1}`);
+    return new LogFault(
+      'GAP',
+      `${where}: entry ${from.seq + 1} was trimmed, the first one there is ${span.baseSeq + 1}`,
+    );
   }
   if (from.seq > span.headSeq) {
     return new LogFault('TRUNCATED', `${where} ends at ${span.headSeq}, but ${from.seq} was already applied`);

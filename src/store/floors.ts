@@ -1,8 +1,9 @@
 /**
  * Per audience, the newest rev that retention has dropped.
  *
- * FL1 A floor may be too high, never too low: a reader that is told of a gap too many starts afresh, one that is not told
- *     of a gap misses something for good. So audiences are known by their 32-bit numbers, of which two may share one.
+ * FL1 A floor may be too high, never too low: a reader that is told of a gap too many starts afresh, one that is not
+ *    told of a gap misses something for good. So audiences are known by their 32-bit numbers, of which two may share
+ *    one.
  * FL2 Their number is bounded: beyond it the lowest half becomes one floor for everybody who has none of his own.
  */
 import { byNumber } from '../base/order.ts';

@@ -3,8 +3,8 @@
  *
  * Owns: what was put and is not durable yet. Does not own: clock and randomness.
  *
- * M1 Puts become durable in their order, after `lazyMs` or at a flush. `crash` leaves on the disk what was durable, and of the
- *    rest as many puts as the caller says, from the front.
+ * M1 Puts become durable in their order, after `lazyMs` or at a flush. `crash` leaves on the disk what was durable,
+ *    and of the rest as many puts as the caller says, from the front.
  * M2 After `crash` nothing that was under way calls back.
  * M3 Values are encoded and decoded once, so that what could not be stored fails here too, and nothing is shared.
  */
@@ -247,7 +247,12 @@ export class MemoryTenantStore implements TenantStore {
   }
 
   readHistory(
-    query: { readonly after: number; readonly upTo: number; readonly audiences: readonly string[]; readonly limit: number },
+    query: {
+      readonly after: number;
+      readonly upTo: number;
+      readonly audiences: readonly string[];
+      readonly limit: number;
+    },
     done: (pushes: readonly StoredPush[], more: boolean) => void,
   ): void {
     const { after, upTo, limit } = query;

@@ -51,9 +51,16 @@ export interface TenantStore {
   listFinished(filter: TaskFilter, done: (tasks: readonly FinishedTask[]) => void): void;
   /** Pushes in rev order, appended at the end. */
   putHistory(pushes: readonly StoredPush[]): void;
-  /** Pushes for any of the audiences with after < rev <= upTo, ascending, at most `limit`; `more` if the limit cut it. */
+  /**
+   * Pushes for any of the audiences with after < rev <= upTo, ascending, at most `limit`; `more` if the limit cut it.
+   */
   readHistory(
-    query: { readonly after: number; readonly upTo: number; readonly audiences: readonly string[]; readonly limit: number },
+    query: {
+      readonly after: number;
+      readonly upTo: number;
+      readonly audiences: readonly string[];
+      readonly limit: number;
+    },
     done: (pushes: readonly StoredPush[], more: boolean) => void,
   ): void;
   /** For the audiences, the newest rev that retention has dropped; 0 if none. */

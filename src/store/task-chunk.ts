@@ -1,9 +1,9 @@
 /**
  * Finished tasks, packed: how they travel to the store's thread and how they are stored.
  *
- * A chunk has two parts: `columns`, a MessagePack array with one row per task (id, rev, type, status, agent, workspace, dead,
- * finishedAt, length of the view), and `views`, their views one after the other. Lists read columns only, until they
- * know which tasks they return.
+ * A chunk has two parts: `columns`, a MessagePack array with one row per task (id, rev, type, status, agent,
+ * workspace, dead, finishedAt, length of the view), and `views`, their views one after the other. Lists read columns
+ * only, until they know which tasks they return.
  */
 import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
 import type { Value } from '../../protocol/wire/types.ts';
@@ -84,7 +84,10 @@ function rowOf(value: Value, start: number): TaskRow {
   const row: readonly Value[] = value;
   const [id, rev, type, status, agentId, workspaceId, dead, finishedAt, length] = row;
   assert(typeof id === 'string' && typeof type === 'string' && typeof status === 'string', 'a row has its texts');
-  assert(typeof rev === 'number' && typeof finishedAt === 'number' && typeof length === 'number', 'a row has its numbers');
+  assert(
+    typeof rev === 'number' && typeof finishedAt === 'number' && typeof length === 'number',
+    'a row has its numbers',
+  );
   return {
     id,
     rev,

@@ -4,7 +4,15 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { chainNext, chainStart, EnvelopeKind, seal } from '../../src/log/envelope.ts';
 import { LogFault, snapshotChunkBytes } from '../../src/log/port.ts';
-import type { AppendOutcome, LogDriver, LogEntry, LogHead, SnapshotMeta, TailSink, TenantLog } from '../../src/log/port.ts';
+import type {
+  AppendOutcome,
+  LogDriver,
+  LogEntry,
+  LogHead,
+  SnapshotMeta,
+  TailSink,
+  TenantLog,
+} from '../../src/log/port.ts';
 
 export interface LogFixture {
   /** Opens the driver, on what the one before left. */
@@ -151,7 +159,10 @@ export function logConformance(name: string, fixtureOf: () => Promise<LogFixture
       driver = await fixture.open();
     };
 
-    const tailed = async (log: TenantLog, from: { seq: number; chain?: Uint8Array } = { seq: 0 }): Promise<Collector> => {
+    const tailed = async (
+      log: TenantLog,
+      from: { seq: number; chain?: Uint8Array } = { seq: 0 },
+    ): Promise<Collector> => {
       const tail = new Collector();
       log.tail(from, tail);
       await tail.until(({ head, stopped }) => head !== undefined || stopped !== undefined);
@@ -245,7 +256,9 @@ export function logConformance(name: string, fixtureOf: () => Promise<LogFixture
       log.tail({ seq: 0 }, tail);
       for (let index = 0; index < 200; index += 1) await append(log, `new ${index}`);
       await tail.until(({ entriesSeen, head }) => head !== undefined && entriesSeen.length >= 3_200);
-      expect(tail.entriesSeen.map((entry) => entry.seq)).toEqual(Array.from({ length: 3_200 }, (_, index) => index + 1));
+      expect(tail.entriesSeen.map((entry) => entry.seq)).toEqual(
+        Array.from({ length: 3_200 }, (_, index) => index + 1),
+      );
       expect(tail.head?.seq).toBe(3_000);
       expect(tail.caughtUpAt).toBeGreaterThanOrEqual(3_000);
     });
@@ -254,7 +267,7 @@ export function logConformance(name: string, fixtureOf: () => Promise<LogFixture
       const log = await openTenant(driver, 'acme');
       await append(log, 'a', 'b');
       const entries = await readAll(log);
-      const tail = await tailed(log, entries[1]!);
+      const tail = await tailed(log, entries[1]);
       expect(tail.head).toEqual({ seq: 2, ts: entries[1]!.ts, chain: entries[1]!.chain });
       expect(tail.entriesSeen).toEqual([]);
     });
@@ -347,7 +360,10 @@ export function logConformance(name: string, fixtureOf: () => Promise<LogFixture
         await writeSnapshot(driver, { tenant: 'acme', meta: metaAt(entries[2]!, 'third') }, chunked(9, [5]));
         await reopen();
         await openTenant(driver, 'acme');
-        expect(await listSnapshots(driver, 'acme')).toEqual([metaAt(entries[2]!, 'third'), metaAt(entries[0]!, 'first')]);
+        expect(await listSnapshots(driver, 'acme')).toEqual([
+          metaAt(entries[2]!, 'third'),
+          metaAt(entries[0]!, 'first'),
+        ]);
         const chunks = await readSnapshot(driver, 'acme', 1);
         expect(chunks).toEqual(chunked(1, sizes));
       });

@@ -93,7 +93,8 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
     };
 
     const ids = async (filter: TaskFilter): Promise<string[]> => (await listTasks(acme, filter)).map((task) => task.id);
-    const revs = async (ask: HistoryAsk): Promise<number[]> => (await readPushes(acme, ask)).pushes.map(({ rev }) => rev);
+    const revs = async (ask: HistoryAsk): Promise<number[]> =>
+      (await readPushes(acme, ask)).pushes.map(({ rev }) => rev);
 
     test('no callback runs inside the call that was given it', async () => {
       acme.putFinished([finishedTask(1)]);
@@ -160,7 +161,7 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
           if (from % 300 === 0) await flushed(acme);
         }
         const seen: string[] = [];
-        for (let below: string | undefined; ; ) {
+        for (let below: string | undefined; ;) {
           const page = await ids({ limit: 77, ...(below === undefined ? undefined : { below }) });
           if (page.length === 0) break;
           seen.push(...page);

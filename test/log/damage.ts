@@ -16,7 +16,8 @@ function flip(bytes: Uint8Array, at: number): Uint8Array {
   return flipped;
 }
 
-const without = (entries: readonly StoredEntry[], seq: number): StoredEntry[] => entries.filter((entry) => entry.seq !== seq);
+const without = (entries: readonly StoredEntry[], seq: number): StoredEntry[] =>
+  entries.filter((entry) => entry.seq !== seq);
 
 const replaced = (entries: readonly StoredEntry[], by: StoredEntry): StoredEntry[] =>
   entries.map((entry) => (entry.seq === by.seq ? by : entry));
@@ -55,7 +56,8 @@ export const damages: readonly Damage[] = [
   {
     what: 'two entries that changed places',
     fault: 'FORK',
-    apply: (all) => replaced(replaced(all, { ...all[4]!, seq: 6 }), { ...all[5]!, seq: 5 }).toSorted((a, b) => a.seq - b.seq),
+    apply: (all) =>
+      replaced(replaced(all, { ...all[4]!, seq: 6 }), { ...all[5]!, seq: 5 }).toSorted((a, b) => a.seq - b.seq),
   },
   {
     what: 'an entry of another history',

@@ -72,7 +72,10 @@ describe('envelope', () => {
     for (let length = 0; length < sealed.length; length += 1) {
       expect(unseal(EnvelopeKind.entry, sealed.subarray(0, length))).toEqual({ ok: false, error: 'CORRUPT' });
     }
-    expect(unseal(EnvelopeKind.entry, Buffer.concat([sealed, Buffer.alloc(1)]))).toEqual({ ok: false, error: 'CORRUPT' });
+    expect(unseal(EnvelopeKind.entry, Buffer.concat([sealed, Buffer.alloc(1)]))).toEqual({
+      ok: false,
+      error: 'CORRUPT',
+    });
   });
 
   test.each([

@@ -252,9 +252,7 @@ describe('memory log: crashes', () => {
       }
       driver.crash(random() < 0.5);
       // What a tail delivered in an earlier life, it delivers again in the same order.
-      expect(texts(tail.entriesSeen).slice(0, delivered.length)).toEqual(
-        delivered.slice(0, tail.entriesSeen.length),
-      );
+      expect(texts(tail.entriesSeen).slice(0, delivered.length)).toEqual(delivered.slice(0, tail.entriesSeen.length));
       delivered.splice(0, delivered.length, ...texts(tail.entriesSeen));
     }
     const recovered = texts(bench.tail(bench.tenant(bench.open())).entriesSeen);
@@ -307,7 +305,12 @@ describe('memory log: damage', () => {
       writer.commit(() => undefined);
       bench.scheduler.settle();
       spoil(bench.disk.tenant('acme').snapshots[0]!.chunks);
-      driver.snapshots.read('acme', 1, () => undefined, (fault) => faults.push(fault?.fault));
+      driver.snapshots.read(
+        'acme',
+        1,
+        () => undefined,
+        (fault) => faults.push(fault?.fault),
+      );
       bench.scheduler.settle();
     };
     readAfter(() => undefined);

@@ -1,4 +1,7 @@
-/** The worker's half of the SQLite log, run in this thread: for tests that need hundreds of openings, or a step between two steps. */
+/**
+ * The worker's half of the SQLite log, run in this thread: for tests that need hundreds of openings, or a step
+ * between two steps.
+ */
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,7 +56,7 @@ export class Rig {
   read(tenant: Tenant): string[] {
     if (tenant.fault !== undefined) throw tenant.fault;
     const all: string[] = [];
-    for (let after = tenant.base.seq; after < tenant.head.seq; ) {
+    for (let after = tenant.base.seq; after < tenant.head.seq;) {
       const page = this.reader.page(tenant, { after, upTo: tenant.head.seq, countMax: 1_000 });
       all.push(...unpackEntries(page.bytes, page.first).map((entry) => new TextDecoder().decode(entry.payload)));
       after += page.count;

@@ -1,4 +1,7 @@
-/** Real processes: what was acknowledged survives kill -9 and a failing disk, and two processes never share a directory. */
+/**
+ * Real processes: what was acknowledged survives kill -9 and a failing disk, and two processes never share a
+ * directory.
+ */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -26,7 +29,7 @@ function startWriter(dir: string, limitKiB?: number): Writer {
       : spawn('bash', ['-c', `trap "" XFSZ; ulimit -f ${limitKiB}; exec "$0" "$@"`, process.execPath, ...args], {
           stdio: ['ignore', 'pipe', 'inherit'],
         });
-  return { process: child, lines: createInterface({ input: child.stdout! }) };
+  return { process: child, lines: createInterface({ input: child.stdout }) };
 }
 
 /** Every acknowledged append is there, its two entries together, in the order in which it was acknowledged. */
@@ -82,17 +85,21 @@ describe('the SQLite log in processes', () => {
     expect(acked.get('acme')!.length + acked.get('beta')!.length).toBeGreaterThan(1_000);
   });
 
-  test('a disk that cannot take more ends the process, and keeps what was acknowledged', { timeout: 30_000 }, async () => {
-    const writer = startWriter(dir, 1_500);
-    const others = await life(writer, () => false);
-    expect(writer.process.exitCode).toBe(1);
-    expect(others.at(-1)).toMatch(/^fatal IO: /);
-    expect(acked.get('acme')!.length).toBeGreaterThan(10);
-    expectRecovered(dir, acked);
-    // With room again it goes on where it was.
-    await life(startWriter(dir), (count) => count >= 50);
-    expectRecovered(dir, acked);
-  });
+  test(
+    'a disk that cannot take more ends the process, and keeps what was acknowledged',
+    { timeout: 30_000 },
+    async () => {
+      const writer = startWriter(dir, 1_500);
+      const others = await life(writer, () => false);
+      expect(writer.process.exitCode).toBe(1);
+      expect(others.at(-1)).toMatch(/^fatal IO: /);
+      expect(acked.get('acme')!.length).toBeGreaterThan(10);
+      expectRecovered(dir, acked);
+      // With room again it goes on where it was.
+      await life(startWriter(dir), (count) => count >= 50);
+      expectRecovered(dir, acked);
+    },
+  );
 
   test('a second process is told who is in the way', { timeout: 30_000 }, async () => {
     const first = startWriter(dir);
@@ -110,4 +117,3 @@ describe('the SQLite log in processes', () => {
     await life(startWriter(dir), (count) => count >= 5);
   });
 });
-

@@ -1,5 +1,6 @@
 /**
- * Bit rot, truncation and mixed-up files: the log opens with everything that was durable, or it refuses. It never opens shorter.
+ * Bit rot, truncation and mixed-up files: the log opens with everything that was durable, or it refuses. It never
+ * opens shorter.
  */
 import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +14,10 @@ import { imageOf, recover, remove, Rig, run, temporary } from './rig.ts';
 
 const payload = (tenant: string, index: number): string => `${tenant} ${index} ${'.'.repeat((index * 37) % 300)}`;
 
-/** Fills a directory and leaves what kill -9 would: part of it in the database, part in the write-ahead log; also `closed`, where all is in the database. */
+/**
+ * Fills a directory and leaves what kill -9 would: part of it in the database, part in the write-ahead log; also
+ * `closed`, where all is in the database.
+ */
 function killedDirectory(): { dir: string; closed: string; durable: ReadonlyMap<string, readonly string[]> } {
   const dir = temporary();
   const rig = new Rig(dir);
@@ -229,7 +233,7 @@ describe('a log whose rows were changed', () => {
   test.each([
     ['a tenant that is gone', 'DELETE FROM tenant WHERE no = 2', 'TRUNCATED'],
     ['a tenant under another number', 'UPDATE tenant SET no = 7 WHERE no = 2', 'CORRUPT'],
-    ['a damaged tenant', "UPDATE tenant SET record = zeroblob(length(record)) WHERE no = 1", 'CORRUPT'],
+    ['a damaged tenant', 'UPDATE tenant SET record = zeroblob(length(record)) WHERE no = 1', 'CORRUPT'],
     ['the newest entry gone', `DELETE FROM entry WHERE pos = ${base + 10}`, 'TRUNCATED'],
     ['the newest entry replaced', `UPDATE entry SET bytes = zeroblob(30) WHERE pos = ${base + 10}`, 'CORRUPT'],
     ['a chain of another type', `UPDATE entry SET chain = zeroblob(5) WHERE pos = ${base + 3}`, 'FORK'],

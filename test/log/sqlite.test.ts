@@ -6,7 +6,17 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { LogFault, type AppendOutcome } from '../../src/log/port.ts';
 import { openSqliteLog, type SqliteLog } from '../../src/log/sqlite/index.ts';
-import { append, closed, Collector, metaAt, openTenant, readAll, text, trimmed, writeSnapshot } from '../conformance/log.ts';
+import {
+  append,
+  closed,
+  Collector,
+  metaAt,
+  openTenant,
+  readAll,
+  text,
+  trimmed,
+  writeSnapshot,
+} from '../conformance/log.ts';
 import { remove, Rig, temporary } from './rig.ts';
 
 let dir: string;
@@ -80,7 +90,10 @@ describe('groups', () => {
     const logs = [await openTenant(driver, 'a'), await openTenant(driver, 'b')];
     const batches: number[] = [];
     for (const log of logs) {
-      log.tail({ seq: 0 }, { entries: (batch) => batches.push(batch.length), caughtUp: () => undefined, fault: () => undefined });
+      log.tail(
+        { seq: 0 },
+        { entries: (batch) => batches.push(batch.length), caughtUp: () => undefined, fault: () => undefined },
+      );
       await readAll(log);
     }
     const outcomes = Array.from({ length: 20 }, (_, index) => append(logs[index % 2]!, `${index}`));
@@ -247,4 +260,3 @@ describe('housekeeping', () => {
     expect(disk?.freePercent).toBeLessThanOrEqual(100);
   });
 });
-

@@ -1,6 +1,7 @@
 /**
- * Appends to two tenants' logs until it is killed, and says on standard output what was acknowledged: a line `tenant name` per
- * append of two entries, `name` and `name+`. Run by sqlite-crash.test.ts with the built log: `writer.js LOG_MODULE SCHEDULER_MODULE DIR`.
+ * Appends to two tenants' logs until it is killed, and says on standard output what was acknowledged: a line `tenant
+ * name` per append of two entries, `name` and `name+`. Run by sqlite-crash.test.ts with the built log: `writer.js
+ * LOG_MODULE SCHEDULER_MODULE DIR`.
  */
 import { writeSync } from 'node:fs';
 
@@ -32,7 +33,9 @@ function write(tenant) {
     const next = () => {
       sent += 1;
       const name = `${life}.${sent}`;
-      const payloads = [name, `${name}+${'.'.repeat((sent * 997) % 9_000)}`].map((text) => new TextEncoder().encode(text));
+      const payloads = [name, `${name}+${'.'.repeat((sent * 997) % 9_000)}`].map((text) =>
+        new TextEncoder().encode(text),
+      );
       log.append(payloads, (/** @type {{ kind: string }} */ outcome) => {
         if (outcome.kind === 'appended') say(`${tenant} ${name}`);
         next();

@@ -5,8 +5,8 @@
  * (lane.ts), when one comes.
  *
  * C1 Heads advance and head records are written only after the commit returned.
- * C2 A commit that fails is never tried again: after a failed fsync the kernel may call the lost pages clean, and the second
- *    try would succeed without them. The error leaves this module, the worker stops, and the process ends.
+ * C2 A commit that fails is never tried again: after a failed fsync the kernel may call the lost pages clean, and the
+ *    second try would succeed without them. The error leaves this module, the worker stops, and the process ends.
  * C3 The write-ahead log is kept below about `walBytes` (file.ts says why): it is emptied when it has grown past that,
  *    after the reply was posted, or past half of it when the worker is idle. Not sooner: the first commit after that
  *    syncs twice.

@@ -4,8 +4,8 @@
  * Owns: the worker thread, the free space of the disk, the end after a fatal fault. Does not own: groups (groups.ts),
  * files and rows (worker.ts and below it).
  *
- * D1 After a fatal fault no outcome is known: pending appends get UNKNOWN, tails and asks the fault, `onFatal` is called
- *    once. The process must end then; nothing is tried again.
+ * D1 After a fatal fault no outcome is known: pending appends get UNKNOWN, tails and asks the fault, `onFatal` is
+ *    called once. The process must end then; nothing is tried again.
  * D2 No callback runs inside the call that was given it: every one is run by a message from the worker, or deferred.
  */
 import { mkdirSync } from 'node:fs';
@@ -67,7 +67,9 @@ export class SqliteLog implements LogDriver {
       execArgv: [],
     });
     this.#worker.on('message', (message: FromWorker) => this.#received(message));
-    this.#worker.on('error', (error) => this.#fail({ fault: 'IO', message: `the log's thread failed: ${error.message}` }));
+    this.#worker.on('error', (error) =>
+      this.#fail({ fault: 'IO', message: `the log's thread failed: ${error.message}` }),
+    );
     this.#worker.on('exit', () => this.#exited());
     const post = (message: ToWorker): void => {
       const given = message.kind === 'ask' && message.ask.kind === 'chunk' ? [message.ask.sealed.buffer] : [];

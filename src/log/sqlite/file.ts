@@ -8,9 +8,9 @@
  * F3 A database is made only where nothing says that there was one: `head` without `muster.db` is a fault.
  *
  * Settings, measured here with commits of one 400-byte entry and of eight 20 KB entries:
- * - Write-ahead log kept at about 2 MiB: a commit takes 0.14 ms (p50); with one that only grows 0.22–0.29 ms, since each
- *   fdatasync then also records the new length. A checkpoint of 2 MiB takes 0.5 ms after small commits and 2 ms after
- *   large ones; one of 16 MiB takes 16 ms. So checkpoints are small and frequent (commit.ts).
+ * - Write-ahead log kept at about 2 MiB: a commit takes 0.14 ms (p50); with one that only grows 0.22–0.29 ms, since
+ *   each fdatasync then also records the new length. A checkpoint of 2 MiB takes 0.5 ms after small commits and 2 ms
+ *   after large ones; one of 16 MiB takes 16 ms. So checkpoints are small and frequent (commit.ts).
  * - Page size 16 KiB: as fast as 4 KiB for small commits (0.137 against 0.123–0.150 ms), 10–20 % faster for large
  *   ones (0.29 against 0.33 ms, checkpoints 2.0 against 2.9 ms).
  * - `locking_mode=EXCLUSIVE` spares the lock calls of each transaction: below what can be measured here, but it also
@@ -76,9 +76,13 @@ function lockDirectory(dir: string): Database.Database {
     lock?.close();
     const fault = faultOf(error, `locking ${dir}`);
     if (fault.fault !== 'LOCKED') throw fault;
-    throw new LogFault('LOCKED', `another process has the data directory ${dir} open: stop it, or use another directory`, {
-      cause: error,
-    });
+    throw new LogFault(
+      'LOCKED',
+      `another process has the data directory ${dir} open: stop it, or use another directory`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -94,11 +98,13 @@ function openLocked(dir: string): Omit<LogFiles, 'close'> {
       syncDirectory(dir); // before the database can hold anything
     }
     const recorded = head !== undefined && head.records.size > 0;
-    if (!there.db && recorded) throw new LogFault('TRUNCATED', `${dbPath} is gone, but ${headPath} knows of entries in it`); // F3
+    if (!there.db && recorded)
+      throw new LogFault('TRUNCATED', `${dbPath} is gone, but ${headPath} knows of entries in it`); // F3
     db = new Database(dbPath, { timeout: 0 });
     configure(db);
     const fresh = isFresh(db);
-    if (fresh && recorded) throw new LogFault('TRUNCATED', `${dbPath} is empty, but ${headPath} knows of entries in it`); // F3
+    if (fresh && recorded)
+      throw new LogFault('TRUNCATED', `${dbPath} is empty, but ${headPath} knows of entries in it`); // F3
     if (fresh) create(db, head?.fileId ?? randomBytes(fileIdBytes));
     checkVersion(db, dbPath);
     const fileId = fileIdOf(db, dbPath);
@@ -127,7 +133,10 @@ function configure(db: Database.Database): void {
   const journal: unknown = db.pragma('journal_mode', { simple: true });
   const synchronous: unknown = db.pragma('synchronous', { simple: true });
   if (journal !== 'wal' || synchronous !== 2) {
-    throw new LogFault('IO', `this file system refuses the settings that make commits durable (${String(journal)}, ${String(synchronous)})`);
+    throw new LogFault(
+      'IO',
+      `this file system refuses the settings that make commits durable (${String(journal)}, ${String(synchronous)})`,
+    );
   }
 }
 

@@ -1,8 +1,8 @@
 /**
  * `<data>/head`: per tenant the newest entry that was ever durable, kept beside the database.
  *
- * SQLite ends its write-ahead log at the first damaged frame without a word: after one flipped bit a history is simply shorter.
- * This second place makes that visible at the next start.
+ * SQLite ends its write-ahead log at the first damaged frame without a word: after one flipped bit a history is
+ * simply shorter. This second place makes that visible at the next start.
  *
  * Owns: layout and checks of the file. Does not own: the comparison with the log (tenants.ts).
  *
@@ -161,5 +161,8 @@ function slotAt(pair: Buffer, no: number, which: 0 | 1): { readonly written: boo
 }
 
 function damaged(path: string, how: string): LogFault {
-  return new LogFault('CORRUPT', `${path} is damaged: ${how}. Without it a shortened log cannot be told from a whole one`);
+  return new LogFault(
+    'CORRUPT',
+    `${path} is damaged: ${how}. Without it a shortened log cannot be told from a whole one`,
+  );
 }

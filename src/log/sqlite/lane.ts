@@ -11,9 +11,9 @@
  *                  32 bytes chain before
  *                  per entry: header 20 · payload · CRC 4 (together the stored bytes) · 32 bytes chain after
  *
- * The main thread leaves room for header, CRC and chains, the worker completes them in place. The chain before an entry stands
- * beside the entry's stored bytes, so that the next chain is one hash over one range; and what the main thread then
- * delivers is copied from the very bytes that were stored.
+ * The main thread leaves room for header, CRC and chains, the worker completes them in place. The chain before an
+ * entry stands beside the entry's stored bytes, so that the next chain is one hash over one range; and what the main
+ * thread then delivers is copied from the very bytes that were stored.
  *
  * A group by message with its buffer transferred costs about 10 µs of the main thread more, and 5–9 % of the
  * latency of one append (measured with a commit of 0.15 ms behind it); waiting on the bell with a port read
@@ -26,7 +26,10 @@ import { chainBytes, headerBytes, overheadBytes } from '../envelope.ts';
 const bell = 0;
 const sent = 1;
 
-/** Groups that may be on their way while another is read out: with two areas one is filled while the other is delivered. */
+/**
+ * Groups that may be on their way while another is read out: with two areas one is filled while the other is
+ * delivered.
+ */
 export const areaCount = 2;
 
 export interface PlacedEntry {

@@ -1,7 +1,8 @@
 /**
  * Reading entries of the database, in the worker: always in order, always verified.
  *
- * Owns: pages, verification of a stretch of a log. Does not own: whether a log may begin or end where it does (tenants.ts).
+ * Owns: pages, verification of a stretch of a log. Does not own: whether a log may begin or end where it does
+ * (tenants.ts).
  *
  * Long work is a generator that yields at every slice, so that group commits go between.
  */

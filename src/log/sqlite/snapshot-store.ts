@@ -1,7 +1,13 @@
 /** Snapshots on the main thread: asks to the worker, one chunk at a time. */
 import { assert } from '../../base/assert.ts';
 import { headerBytes, overheadBytes } from '../envelope.ts';
-import { snapshotChunkBytes, type LogFault, type SnapshotMeta, type SnapshotStore, type SnapshotWriter } from '../port.ts';
+import {
+  snapshotChunkBytes,
+  type LogFault,
+  type SnapshotMeta,
+  type SnapshotStore,
+  type SnapshotWriter,
+} from '../port.ts';
 import type { Asker } from './asker.ts';
 
 const nothing = { answered: (): void => undefined, refused: (): void => undefined };
@@ -46,21 +52,25 @@ export class SqliteSnapshots implements SnapshotStore {
     this.#asker.ask<'list'>({ kind: 'list', tenant }, { answered: done, refused: () => undefined });
   }
 
+  // oxlint-disable-next-line max-params -- what to read, where it goes, and the end
   read(tenant: string, seq: number, onChunk: (bytes: Uint8Array) => void, done: (fault?: LogFault) => void): void {
     const reader = this.#lastReader + 1;
     this.#lastReader = reader;
     const load = (index: number): void => {
-      this.#asker.ask<'load'>({ kind: 'load', reader, tenant, seq, index }, {
-        answered: (chunk) => {
-          if (chunk === null) {
-            done();
-            return;
-          }
-          load(index + 1); // read while this one is being decoded
-          onChunk(chunk);
+      this.#asker.ask<'load'>(
+        { kind: 'load', reader, tenant, seq, index },
+        {
+          answered: (chunk) => {
+            if (chunk === null) {
+              done();
+              return;
+            }
+            load(index + 1); // read while this one is being decoded
+            onChunk(chunk);
+          },
+          refused: done,
         },
-        refused: done,
-      });
+      );
     };
     load(0);
   }

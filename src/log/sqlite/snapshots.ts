@@ -96,7 +96,11 @@ export class Snapshots {
     const { meta } = writing;
     assert(writing.chunks < positions, 'a snapshot has too many chunks');
     const payloadBytes = sealed.length - overheadBytes;
-    sealInPlace(sealed, { offset: 0, payloadBytes }, { kind: EnvelopeKind.chunk, epoch: meta.epoch, ts: meta.createdAt });
+    sealInPlace(
+      sealed,
+      { offset: 0, payloadBytes },
+      { kind: EnvelopeKind.chunk, epoch: meta.epoch, ts: meta.createdAt },
+    );
     this.#putChunk.run(writing.no * positions + writing.chunks, sealed); // S2
     this.#host.wrote(sealed.length);
     writing.chunks += 1;

@@ -3,8 +3,9 @@
  *
  * Owns: the numbering of what was sent, the tail's switch from reading to live. Does not own: groups (driver.ts).
  *
- * TL1 Until the tail has caught up it reads pages; what is committed meanwhile is read too. Then entries are delivered
- *     as they are committed. Both happen in one order of messages from the worker, so that nothing is left out or doubled.
+ * TL1 Until the tail has caught up it reads pages; what is committed meanwhile is read too. Then entries are
+ *    delivered as they are committed. Both happen in one order of messages from the worker, so that nothing is left
+ *    out or doubled.
  * TL2 The next page is asked for before the one at hand is delivered.
  */
 import { assert, must } from '../../base/assert.ts';
@@ -127,7 +128,8 @@ export class SqliteTenantLog implements TenantLog {
     const tail = this.#tail;
     if (tail.kind !== 'reading') return;
     const last = page.first + page.count - 1;
-    if (last < this.#head.seq) this.#page(last, (next) => this.#paged(next)); // TL2
+    if (last < this.#head.seq)
+      this.#page(last, (next) => this.#paged(next)); // TL2
     else this.#tail = { kind: 'live', sink: tail.sink }; // TL1
     if (page.count > 0) tail.sink.entries(unpackEntries(page.bytes, page.first));
     if (tail.caughtUp || last < tail.target.seq) return;

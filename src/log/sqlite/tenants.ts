@@ -55,7 +55,9 @@ export class Tenants {
     );
     this.#chainOf = db.prepare<[number]>('SELECT chain FROM entry WHERE pos = ?').pluck();
     this.#last = db
-      .prepare<[number, number]>('SELECT pos, chain, bytes FROM entry WHERE pos > ? AND pos < ? ORDER BY pos DESC LIMIT 1')
+      .prepare<[number, number]>(
+        'SELECT pos, chain, bytes FROM entry WHERE pos > ? AND pos < ? ORDER BY pos DESC LIMIT 1',
+      )
       .raw();
     for (const row of db.prepare('SELECT no, record FROM tenant ORDER BY no').raw().all()) this.#load(row);
     for (const [no, recorded] of files.head.records) this.#compare(no, recorded);

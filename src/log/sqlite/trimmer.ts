@@ -1,8 +1,8 @@
 /**
  * Forgetting entries, in the worker.
  *
- * TR1 The base moves first, in a transaction of its own: from then on the entries are gone for every reader. Their rows are
- *     removed in slices; what a crash leaves is removed at the next start.
+ * TR1 The base moves first, in a transaction of its own: from then on the entries are gone for every reader. Their
+ *    rows are removed in slices; what a crash leaves is removed at the next start.
  * TR2 Nothing is trimmed that no snapshot covers.
  */
 import type Database from 'better-sqlite3';
@@ -29,7 +29,9 @@ export class Trimmer {
     this.#tenants = tenants;
     this.#wrote = wrote;
     this.#bytesOf = db.prepare<[number]>('SELECT bytes FROM entry WHERE pos = ?').pluck();
-    this.#oldest = db.prepare<[number, number]>('SELECT pos FROM entry WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT 1').pluck();
+    this.#oldest = db
+      .prepare<[number, number]>('SELECT pos FROM entry WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT 1')
+      .pluck();
     this.#drop = db.prepare('DELETE FROM entry WHERE pos >= ? AND pos < ?');
   }
 

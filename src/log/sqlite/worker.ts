@@ -108,7 +108,8 @@ class LogWorker {
       if (step.done !== true) return true;
       post({ kind: 'answer', id, answer: step.value });
     } catch (error) {
-      const fault = writes.has(ask.kind) && !(error instanceof LogFault) ? ioFault(error) : faultOf(error, 'reading the log');
+      const fault =
+        writes.has(ask.kind) && !(error instanceof LogFault) ? ioFault(error) : faultOf(error, 'reading the log');
       if (fault.fault === 'IO') throw fault; // W3
       post({ kind: 'refused', id, fault: faultMessage(fault) });
     }
@@ -202,7 +203,9 @@ class LogWorker {
 const writes: ReadonlySet<CallKind> = new Set(['trim', 'chunk', 'commit', 'abort', 'prune', 'close']);
 
 function ioFault(error: unknown): LogFault {
-  return new LogFault('IO', `writing the log: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  return new LogFault('IO', `writing the log: ${error instanceof Error ? error.message : String(error)}`, {
+    cause: error,
+  });
 }
 
 function post(message: FromWorker): void {

@@ -1,8 +1,9 @@
 /**
  * `<data>/store.db`: settings and schema of the read store.
  *
- * DB1 `synchronous=NORMAL`: a commit writes the write-ahead log and does not sync it, so that lazy writes cost no flush of the
- *     disk. After a power cut a clean prefix of the commits is there. What must be durable is made so by `flush`.
+ * DB1 `synchronous=NORMAL`: a commit writes the write-ahead log and does not sync it, so that lazy writes cost no
+ *    flush of the disk. After a power cut a clean prefix of the commits is there. What must be durable is made so by
+ *    `flush`.
  * DB2 `flush` commits one row with `synchronous=FULL`. That syncs the write-ahead log, which is one file and holds
  *     every commit before it that no checkpoint has yet moved to the database; and a checkpoint syncs both files.
  */
@@ -24,7 +25,8 @@ const schema = `
     dropped INTEGER NOT NULL DEFAULT 0, floor INTEGER NOT NULL DEFAULT 0, floors BLOB NOT NULL DEFAULT x''
   ) STRICT;
   CREATE TABLE history (
-    no INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, count INTEGER NOT NULL,
+    no INTEGER PRIMARY KEY, tenant INTEGER NOT NULL,
+    first INTEGER NOT NULL, last INTEGER NOT NULL, count INTEGER NOT NULL,
     at INTEGER NOT NULL, bytes INTEGER NOT NULL, audiences BLOB NOT NULL, payload BLOB NOT NULL
   ) STRICT;
   CREATE TABLE finished (

@@ -6,8 +6,8 @@
  * column of the filter would be five inserts, at 1 to 1.5 µs each.
  *
  * F1 The first task put under an id stays.
- * F2 A chunk's tasks are in no order; chunks overlap, since tasks end in another order than they were made. A list ends when no
- *    chunk that is left can hold a higher id than the lowest one found.
+ * F2 A chunk's tasks are in no order; chunks overlap, since tasks end in another order than they were made. A list
+ *    ends when no chunk that is left can hold a higher id than the lowest one found.
  */
 import type Database from 'better-sqlite3';
 import { byCodeUnits } from '../../base/order.ts';

@@ -1,11 +1,12 @@
 /**
  * The history of pushes, in the store's thread.
  *
- * Owns: chunks and what is known of them in memory, retention, floors. Does not own: how pushes are packed (history-chunk.ts).
+ * Owns: chunks and what is known of them in memory, retention, floors. Does not own: how pushes are packed
+ * (history-chunk.ts).
  *
  * H1 Revs at or below the newest one ever put are not put again.
- * H2 Retention first stores the floors, then removes chunks: a crash between leaves floors that are too high, and the chunks are
- *    removed at the next retention.
+ * H2 Retention first stores the floors, then removes chunks: a crash between leaves floors that are too high, and the
+ *    chunks are removed at the next retention.
  * H3 A floor is the last rev of the dropped chunk, for every audience in it: at most the width of one chunk too high.
  * H4 A damaged chunk counts as dropped, for everybody.
  */
@@ -89,7 +90,16 @@ export class History {
     const postings = Postings.of(new HistoryReader(payload, count));
     const bytes = payload.length + postings.bytes.length;
     const audiences = withCheck(postings.bytes);
-    const { lastInsertRowid } = this.#insert.run(tenant.no, first, last, count, at, bytes, audiences, withCheck(payload));
+    const { lastInsertRowid } = this.#insert.run(
+      tenant.no,
+      first,
+      last,
+      count,
+      at,
+      bytes,
+      audiences,
+      withCheck(payload),
+    );
     const chunk = { no: Number(lastInsertRowid), first, last, count, at, bytes };
     line.chunks.push(chunk);
     line.bytes += bytes;
@@ -201,7 +211,8 @@ export class History {
   #readerOf(line: Line, chunk: Chunk): HistoryReader | undefined {
     const payload = checked(this.#payload.get(chunk.no));
     const reader = payload === undefined ? undefined : new HistoryReader(payload, chunk.count);
-    if (reader !== undefined && reader.rev(0) === chunk.first && reader.rev(chunk.count - 1) === chunk.last) return reader;
+    if (reader !== undefined && reader.rev(0) === chunk.first && reader.rev(chunk.count - 1) === chunk.last)
+      return reader;
     this.#damaged(`history of tenant ${line.tenant.id}, revs ${chunk.first} to ${chunk.last}`);
     line.floors.raiseAll(chunk.last); // H4
     this.#drop(line, new Set([chunk]), line.dropped);
@@ -248,7 +259,9 @@ export class History {
 
   #loadChunks(): void {
     const rows = this.#database.db
-      .prepare<[], Chunk & { tenant: number }>('SELECT no, tenant, first, last, count, at, bytes FROM history ORDER BY no')
+      .prepare<[], Chunk & { tenant: number }>(
+        'SELECT no, tenant, first, last, count, at, bytes FROM history ORDER BY no',
+      )
       .all();
     for (const { tenant, ...chunk } of rows) {
       const line = this.#lines.get(tenant);

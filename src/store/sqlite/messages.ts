@@ -1,4 +1,7 @@
-/** What the main thread and the store's thread say to each other. Asks are taken up in order; puts are done before later asks. */
+/**
+ * What the main thread and the store's thread say to each other. Asks are taken up in order; puts are done before
+ * later asks.
+ */
 import type { HistoryChunk } from '../history-chunk.ts';
 import type { FinishedTask, TaskFilter } from '../port.ts';
 import type { TaskChunk } from '../task-chunk.ts';

@@ -45,7 +45,8 @@ export class Postings {
   find(audiences: readonly number[]): number[] {
     const found = new Set<number>();
     for (const audience of audiences) {
-      for (let at = this.#lowest(audience); this.#audiences[at] === audience; at += 1) found.add(this.#records[at] ?? 0);
+      for (let at = this.#lowest(audience); this.#audiences[at] === audience; at += 1)
+        found.add(this.#records[at] ?? 0);
     }
     return [...found].sort((a, b) => a - b);
   }

@@ -1,10 +1,11 @@
 /**
  * The read store on SQLite, seen from the main thread.
  *
- * Owns: the worker thread, when what was put is sent. Does not own: packing (tenant-store.ts), rows (store-worker.ts and below).
+ * Owns: the worker thread, when what was put is sent. Does not own: packing (tenant-store.ts), rows (store-worker.ts
+ * and below).
  *
- * ST1 What was put is sent after `lazyMs`, or when `sendBytes` wait, or before a read that needs it. A message is cheap for the main thread
- *     and a transaction for the worker.
+ * ST1 What was put is sent after `lazyMs`, or when `sendBytes` wait, or before a read that needs it. A message is
+ *    cheap for the main thread and a transaction for the worker.
  * ST2 What was sent and not yet written is bounded: a store that falls further behind than `behindBytesMax` is a
  *     fatal fault, as is any error of the database. Then `onFatal` is called once, nothing is answered any more, and
  *     the process must end.
@@ -84,7 +85,9 @@ export class SqliteStore implements Store {
       execArgv: [],
     });
     this.#worker.on('message', (message: FromStoreWorker) => this.#received(message));
-    this.#worker.on('error', (error) => this.#fail(new Error(`the store's thread failed: ${error.message}`, { cause: error })));
+    this.#worker.on('error', (error) =>
+      this.#fail(new Error(`the store's thread failed: ${error.message}`, { cause: error })),
+    );
     this.#worker.on('exit', () => this.#exited());
     this.#host = {
       ask: (ask, answered) => this.#ask(ask, answered),

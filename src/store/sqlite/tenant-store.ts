@@ -1,7 +1,8 @@
 /**
  * One tenant's part of the read store, on the main thread.
  *
- * Owns: packing what is put into chunks. Does not own: when they are sent (sqlite.ts), what is done with them (store-worker.ts).
+ * Owns: packing what is put into chunks. Does not own: when they are sent (sqlite.ts), what is done with them
+ * (store-worker.ts).
  *
  * TS1 A chunk is packed when it is full, so that the work is spread over the puts and not piled up at the sending.
  * TS2 Before a read whose answer may be among what was not sent yet, that is sent: messages keep their order.

@@ -1,0 +1,222 @@
+/** What the SQLite store does beyond what every store does. */
+import { join } from 'node:path';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { systemScheduler } from '../../src/base/system-scheduler.ts';
+import { openSqliteStore, type SqliteStore } from '../../src/store/index.ts';
+import {
+  closedStore,
+  finishedTask,
+  floorOf,
+  flushed,
+  getTask,
+  listTasks,
+  push,
+  readPushes,
+  retained,
+} from '../conformance/store.ts';
+
+let dir: string;
+let stores: SqliteStore[];
+let fatal: Error[];
+let damaged: string[];
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'muster-store-'));
+  stores = [];
+  fatal = [];
+  damaged = [];
+});
+
+afterEach(async () => {
+  for (const store of stores) await closedStore(store);
+  rmSync(dir, { recursive: true });
+});
+
+async function open(historyMs = 3_600_000): Promise<SqliteStore> {
+  const store = await openSqliteStore({
+    dir,
+    scheduler: systemScheduler,
+    historyMs,
+    historyBytes: 1_000_000_000,
+    onFatal: (error) => fatal.push(error),
+    onDamaged: (what) => damaged.push(what),
+  });
+  stores.push(store);
+  return store;
+}
+
+async function close(store: SqliteStore): Promise<void> {
+  stores = stores.filter((other) => other !== store);
+  await closedStore(store);
+}
+
+function edit<T>(change: (db: Database.Database) => T): T {
+  const db = new Database(join(dir, 'store.db'));
+  try {
+    return change(db);
+  } finally {
+    db.close();
+  }
+}
+
+const flipLast = (table: string, column: string, no: number): void => {
+  edit((db) => {
+    const bytes = db.prepare<[number], Buffer>(`SELECT ${column} FROM ${table} WHERE no = ?`).pluck().get(no)!;
+    bytes[bytes.length >> 1]! ^= 1;
+    db.prepare(`UPDATE ${table} SET ${column} = ? WHERE no = ?`).run(bytes, no);
+  });
+};
+
+/** Three chunks of pushes for everybody, one of tasks. */
+async function filled(): Promise<void> {
+  const store = await open();
+  const acme = store.tenant('acme');
+  for (const start of [0, 100, 200]) {
+    acme.putHistory(Array.from({ length: 100 }, (_, index) => push(start + index + 1, ['t:all', `a:${index}`])));
+    await flushed(acme);
+  }
+  acme.putFinished(Array.from({ length: 20 }, (_, index) => finishedTask(index, { status: `s${index % 2}` })));
+  await close(store);
+  expect(edit((db) => db.prepare('SELECT count(*) FROM history').pluck().get())).toBe(3);
+}
+
+describe('damaged rows', () => {
+  test('a damaged chunk of pushes counts as dropped, for everybody, and is reported', async () => {
+    await filled();
+    flipLast('history', 'payload', 2);
+    const store = await open();
+    const acme = store.tenant('acme');
+    const { pushes } = await readPushes(acme, { audiences: ['t:all'] });
+    expect(pushes.map(({ rev }) => rev)).toEqual(
+      [...Array(100).keys(), ...Array.from({ length: 100 }, (_, index) => index + 200)].map((index) => index + 1),
+    );
+    expect(await floorOf(acme, 'nobody')).toBe(200);
+    expect(damaged).toEqual(['history of tenant acme, revs 101 to 200']);
+    await close(store);
+    expect(await floorOf((await open()).tenant('acme'), 'nobody')).toBe(200);
+  });
+
+  test('a damaged index of a chunk is made again from its pushes', async () => {
+    await filled();
+    flipLast('history', 'audiences', 2);
+    const acme = (await open()).tenant('acme');
+    expect((await readPushes(acme, { audiences: ['a:7'] })).pushes.map(({ rev }) => rev)).toEqual([8, 108, 208]);
+    expect(damaged).toEqual([]);
+  });
+
+  test('damaged floors become one floor for all that was dropped', async () => {
+    await filled();
+    const store = await open(1_000);
+    await retained(store, Date.now() + 1_000_000);
+    await close(store);
+    flipLast('tenant', 'floors', 1);
+    const acme = (await open()).tenant('acme');
+    expect(await floorOf(acme, 'nobody')).toBe(300);
+    expect(damaged).toEqual(['floors of tenant acme']);
+  });
+
+  test.each(['columns', 'views'])('damaged tasks (%s) are left out and reported', async (column) => {
+    await filled();
+    flipLast('finished', column, 1);
+    const acme = (await open()).tenant('acme');
+    expect(await getTask(acme, finishedTask(3).id)).toBeUndefined();
+    expect(await listTasks(acme, { limit: 5 })).toEqual([]);
+    expect(damaged.length).toBeGreaterThan(0);
+  });
+
+  test('damaged filter keys cost time, not tasks', async () => {
+    await filled();
+    flipLast('finished', 'keys', 1);
+    const acme = (await open()).tenant('acme');
+    expect(await listTasks(acme, { limit: 100, status: 's1' })).toHaveLength(10);
+  });
+});
+
+describe('retention', () => {
+  test('rows that a crash left after their floors were stored are removed by the next one', async () => {
+    await filled();
+    edit((db) => db.prepare('UPDATE tenant SET dropped = 200, floor = 200').run());
+    const store = await open();
+    const acme = store.tenant('acme');
+    expect((await readPushes(acme, { audiences: ['t:all'] })).pushes[0]?.rev).toBe(201);
+    await retained(store, Date.now());
+    await close(store);
+    expect(edit((db) => db.prepare('SELECT no FROM history').pluck().all())).toEqual([3]);
+  });
+
+  test('revs that were dropped are not put again', async () => {
+    await filled();
+    const store = await open(1_000);
+    await retained(store, Date.now() + 1_000_000);
+    await close(store);
+    const acme = (await open()).tenant('acme');
+    acme.putHistory([push(299, ['t:all']), push(300, ['t:all']), push(301, ['t:all'])]);
+    expect((await readPushes(acme, { audiences: ['t:all'] })).pushes.map(({ rev }) => rev)).toEqual([301]);
+  });
+});
+
+describe('long work', () => {
+  test('a long list and a long read let puts and other reads between, and are right', async () => {
+    const store = await open();
+    const acme = store.tenant('acme');
+    const total = 40_000;
+    for (let start = 0; start < total; start += 1_000) {
+      acme.putFinished(
+        Array.from({ length: 1_000 }, (_, index) => finishedTask(start + index, { agentId: `a${index % 3}` })),
+      );
+      acme.putHistory(
+        Array.from({ length: 1_000 }, (_, index) =>
+          push(start + index + 1, index === 7 ? ['a:0', 't:rare'] : [`a:${index % 3}`]),
+        ),
+      );
+    }
+    await flushed(acme);
+    const order: string[] = [];
+    const long = listTasks(acme, { limit: 10, agentId: 'nobody' }).then((tasks) => {
+      order.push('long');
+      return tasks;
+    });
+    const everything = readPushes(acme, { audiences: ['a:0', 'a:1', 'a:2'] }).then((read) => {
+      order.push('everything');
+      return read;
+    });
+    const short = getTask(acme, finishedTask(5).id).then((task) => {
+      order.push('short');
+      return task;
+    });
+    expect(await long).toEqual([]);
+    expect((await everything).pushes).toHaveLength(total);
+    expect((await short)?.id).toBe(finishedTask(5).id);
+    expect(order.indexOf('short')).toBeLessThan(order.indexOf('everything'));
+    expect((await readPushes(acme, { audiences: ['t:rare'] })).pushes).toHaveLength(40);
+  });
+});
+
+describe('faults', () => {
+  test('a file that is no store is refused', async () => {
+    writeFileSync(join(dir, 'store.db'), 'no database at all, but longer than the header of one would be '.repeat(5));
+    await expect(open()).rejects.toThrow(/store\.db/);
+    expect(fatal).toEqual([]);
+  });
+
+  test('a store of a later version is refused', async () => {
+    await filled();
+    edit((db) => db.pragma('user_version = 9'));
+    await expect(open()).rejects.toThrow(/version 9/);
+  });
+
+  test('an error while writing is fatal, once', async () => {
+    await filled();
+    edit((db) => db.exec("CREATE TRIGGER refuse BEFORE INSERT ON history BEGIN SELECT RAISE(FAIL, 'no more'); END"));
+    const store = await open();
+    const acme = store.tenant('acme');
+    acme.putHistory([push(301, ['t:all'])]);
+    acme.flush(() => expect.unreachable('it is not durable'));
+    acme.putHistory([push(302, ['t:all'])]);
+    await close(store);
+    expect(fatal.map(({ message }) => message)).toEqual([expect.stringContaining('no more')]);
+  });
+});
