@@ -215,6 +215,14 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
     });
   }
 
+  /** Resolves when the client has ended, with the reason if it was not `close`. */
+  whenClosed(): Promise<MusterError | undefined> {
+    return new Promise((resolve) => {
+      if (this.#end === undefined) this.on('closed', resolve);
+      else resolve(this.#end.error);
+    });
+  }
+
   /** For `connect`: resolves when the server has greeted. */
   open(options: { readonly timeoutMs?: number | undefined; readonly signal?: AbortSignal | undefined }): Promise<this> {
     const { timeoutMs = CONNECT_TIMEOUT_MS, signal } = options;

@@ -11,7 +11,7 @@ export interface TaskContext {
   /** Fencing token: larger than that of every assignment before. Give it to what the task writes to. */
   readonly token: string;
   /** Percent in 0 … 100 and what is being done; the latest is sent now and then. */
-  progress(percentComplete: number, status?: string): void;
+  readonly progress: (percentComplete: number, status?: string) => void;
 }
 
 /** What it returns becomes the result; what it throws the failure. */
@@ -21,12 +21,13 @@ export type TaskHandler = (task: TaskView, context: TaskContext) => unknown;
 class Context implements TaskContext {
   readonly attempt: number;
   readonly token: string;
-  readonly #handle: JobHandle;
+  readonly progress: TaskContext['progress'];
   #controller: AbortController | undefined;
   #stopped: Error | undefined;
 
   constructor(handle: JobHandle, attempt: number, token: string) {
-    this.#handle = handle;
+    // Callers take the context apart: this must not need it.
+    this.progress = (percentComplete, status) => handle.progress(percentComplete, status);
     this.attempt = attempt;
     this.token = token;
   }
@@ -37,10 +38,6 @@ class Context implements TaskContext {
       if (this.#stopped !== undefined) this.#controller.abort(this.#stopped);
     }
     return this.#controller.signal;
-  }
-
-  progress(percentComplete: number, status?: string): void {
-    this.#handle.progress(percentComplete, status);
   }
 
   stop(reason: StopReason, detail: string): void {

@@ -413,7 +413,7 @@ describe('broken connections', () => {
     expect(message?.length).toBeLessThanOrEqual(16 * 1024);
     expect(message?.length).toBeGreaterThan(15 * 1024);
     const [, , hello] = world.link.take()[0] ?? [];
-    const { running } = hello?.['agent'] as { running: { token: string }[] };
+    const { running } = (hello?.['agent'] ?? { running: [] }) as { running: { token: string }[] };
     expect(running[0]?.token).toBe('1000599');
     expect(running.length).toBeGreaterThan(200);
   });

@@ -1,0 +1,54 @@
+/** `muster serve`: runs a server until it is told to stop. */
+import type { Command } from 'commander';
+import type { Context } from '../context.ts';
+import { serve, type RunningServer } from '../../main.ts';
+import { wholeNumber } from '../values.ts';
+
+interface Flags {
+  readonly host?: string;
+  readonly port?: number;
+  readonly httpPort?: number;
+  readonly redis?: string;
+  readonly transport?: string;
+  readonly config?: string;
+  readonly logLevel?: string;
+  readonly origin?: readonly string[];
+}
+
+export function addServe(program: Command, context: Context): void {
+  program
+    .command('serve')
+    .description('run a server; on its first start it creates the tenant "default" and an administrator\'s key')
+    .option('--host <host>', 'address to listen on (default 127.0.0.1)')
+    .option('--port <port>', 'port of the WebSockets; 0 takes a free one (default 7420)', wholeNumber)
+    .option('--http-port <port>', 'port of health, readiness and metrics (default 7421)', wholeNumber)
+    .option('--redis <url>', 'share the log with other nodes')
+    .option('--transport <name>', 'auto, ws or uws (default auto)')
+    .option('--config <file>', 'JSON file with any of these options')
+    .option('--log-level <level>', 'debug, info, warn, error or silent (default info)')
+    .option('--origin <origin...>', 'web pages that may connect')
+    .action((flags: Flags) => context.run(() => runServer(flags, context)));
+}
+
+async function runServer(flags: Flags, context: Context): Promise<void> {
+  const { origin, ...rest } = flags;
+  const { data } = context.server;
+  const server = await serve({ ...rest, data, ...(origin === undefined ? {} : { origins: origin }) });
+  announce(server, context);
+  await context.untilStopped();
+  context.output.note('stopping; once more to stop at once');
+  await server.stop();
+}
+
+function announce(server: RunningServer, { output }: Context): void {
+  const { url, httpUrl, keyFile, firstKey } = server;
+  output.result({ event: 'serving', url, httpUrl, keyFile, ...(firstKey === undefined ? {} : { firstKey }), pid: process.pid }, () => {
+    const lines = [`Muster serves at ${url}`, `Health and metrics at ${httpUrl}`];
+    if (firstKey === undefined) lines.push(`The administrator's key is in ${keyFile}`);
+    else lines.push('', `The administrator's key, shown this once and kept in ${keyFile}:`, '', `    ${firstKey}`);
+    lines.push('', 'Next, in another terminal here:', '', ...NEXT.map((line) => `    ${line}`), '');
+    return lines.join('\n');
+  });
+}
+
+const NEXT = ['npx muster agent --name echo --capability echo -- cat', `npx muster task create --type echo --params '{"hello": "world"}' --wait`];

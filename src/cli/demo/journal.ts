@@ -1,0 +1,42 @@
+/**
+ * What the agents themselves say that they did: one line per start and end of an execution, written before anything
+ * else happens, so that a killed agent's journal tells how far it was.
+ */
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+
+export interface JournalLine {
+  /** Wall ms; all processes are on one machine. */
+  readonly at: number;
+  readonly agent: string;
+  readonly pid: number;
+  readonly task: string;
+  readonly token: string;
+  readonly what: 'start' | 'end';
+}
+
+export class JournalWriter {
+  readonly #fd: number;
+  readonly #agent: string;
+
+  constructor(path: string, agent: string) {
+    this.#fd = openSync(path, 'a', 0o600);
+    this.#agent = agent;
+  }
+
+  write(what: JournalLine['what'], task: string, token: string): void {
+    const line: JournalLine = { at: Date.now(), agent: this.#agent, pid: process.pid, task, token, what };
+    writeSync(this.#fd, `${JSON.stringify(line)}\n`);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+/** A last line that was not written to its end is left out. */
+export function readJournal(path: string): readonly JournalLine[] {
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as JournalLine);
+}

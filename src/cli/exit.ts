@@ -1,0 +1,64 @@
+/** Exit codes, and the errors that lead to them. */
+import { MusterError } from '../client/node.ts';
+
+export const Exit = {
+  OK: 0,
+  /** The server refused, or something failed. */
+  FAILED: 1,
+  /** The command line is not right. */
+  USAGE: 2,
+  /** No server answered. */
+  UNREACHABLE: 3,
+  /** The key is missing, unknown or not allowed to do this. */
+  DENIED: 4,
+  /** The task was waited for and did not complete. */
+  TASK: 5,
+} as const;
+export type Exit = (typeof Exit)[keyof typeof Exit];
+
+export const EXIT_HELP = `
+Exit codes: 0 done · 1 refused or failed · 2 wrong usage · 3 no server answered · 4 key missing or not allowed ·
+5 a task that was waited for did not complete`;
+
+/** An end of a command that its user can act on. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  readonly code: string;
+  readonly exit: Exit;
+
+  constructor(code: string, message: string, exit: Exit = Exit.FAILED) {
+    super(message);
+    this.code = code;
+    this.exit = exit;
+  }
+}
+
+export function usage(message: string): CliError {
+  return new CliError('USAGE', message, Exit.USAGE);
+}
+
+export interface Told {
+  readonly code: string;
+  readonly message: string;
+  readonly exit: Exit;
+  readonly details?: unknown;
+}
+
+const UNREACHABLE: readonly string[] = ['CONNECT_TIMEOUT'];
+const DENIED: readonly string[] = ['UNAUTHENTICATED', 'UNAUTHORIZED'];
+const TASK: readonly string[] = ['TASK_FAILED', 'TASK_CANCELLED', 'TASK_TIMED_OUT'];
+
+/** What to tell of any error, and how to exit. */
+export function told(error: unknown): Told {
+  if (error instanceof CliError) return { code: error.code, message: error.message, exit: error.exit };
+  if (error instanceof MusterError) {
+    const { code, message, details } = error;
+    const exit = UNREACHABLE.includes(code) ? Exit.UNREACHABLE : DENIED.includes(code) ? Exit.DENIED : TASK.includes(code) ? Exit.TASK : code === 'INVALID_OPTIONS' ? Exit.USAGE : Exit.FAILED;
+    return { code, message, exit, ...(details === undefined ? {} : { details }) };
+  }
+  if (error instanceof Error) {
+    const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name === 'ConfigError' ? 'CONFIG' : 'INTERNAL';
+    return { code, message: error.message, exit: code === 'CONFIG' ? Exit.USAGE : Exit.FAILED };
+  }
+  return { code: 'INTERNAL', message: String(error), exit: Exit.FAILED };
+}

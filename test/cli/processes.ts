@@ -1,0 +1,110 @@
+/** Runs the built command line as its users do, in processes of its own. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { until } from '../support/until.ts';
+
+const MUSTER = fileURLToPath(new URL('../../dist/src/cli/muster.js', import.meta.url));
+
+export interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** A process that runs on, whose standard output is lines of JSON. */
+export class Running {
+  readonly events: Record<string, unknown>[] = [];
+  readonly child: ChildProcess;
+  err = '';
+  readonly ended: Promise<number | null>;
+
+  constructor(child: ChildProcess) {
+    this.child = child;
+    child.stderr?.on('data', (chunk: Buffer) => (this.err += chunk.toString()));
+    if (child.stdout !== null) createInterface({ input: child.stdout }).on('line', (line) => this.events.push(JSON.parse(line) as Record<string, unknown>));
+    this.ended = new Promise((resolve) => child.once('close', (code) => resolve(code)));
+  }
+
+  /** The `count`th event of this name. */
+  async event(name: string, count = 1): Promise<Record<string, unknown>> {
+    const found = (): Record<string, unknown>[] => this.events.filter((event) => event['event'] === name);
+    await until(() => found().length >= count || this.child.exitCode !== null || this.child.signalCode !== null, `${name} (saw ${JSON.stringify(this.events)} ${this.err})`, 30_000);
+    const event = found()[count - 1];
+    if (event === undefined) throw new Error(`ended without ${name}: ${this.err}`);
+    return event;
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
+    return this.ended;
+  }
+}
+
+/** A folder with a server's data, and everything that runs in it. */
+export class Place {
+  readonly folder = mkdtempSync(join(tmpdir(), 'muster-e2e-'));
+  readonly data = join(this.folder, 'data');
+  readonly #running: Running[] = [];
+  #ports: string[] = ['--port', '0', '--http-port', '0'];
+  #server: Running | undefined;
+  url = '';
+
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  read(name: string): string {
+    return existsSync(this.path(name)) ? readFileSync(this.path(name), 'utf8') : '';
+  }
+
+  start(...args: string[]): Running {
+    const running = new Running(this.#spawn(args));
+    this.#running.push(running);
+    return running;
+  }
+
+  /** The first time on free ports, then on the same ones. */
+  async serve(): Promise<Record<string, unknown>> {
+    this.#server = this.start('serve', ...this.#ports, '--log-level', 'error', '--json');
+    const said = await this.#server.event('serving');
+    this.url = String(said['url']);
+    this.#ports = ['--port', new URL(this.url).port, '--http-port', new URL(String(said['httpUrl'])).port];
+    return said;
+  }
+
+  get server(): Running {
+    if (this.#server === undefined) throw new Error('no server was started');
+    return this.#server;
+  }
+
+  /** One command to its end. */
+  async run(...args: string[]): Promise<Ended> {
+    const child = this.#spawn(args);
+    let out = '';
+    let err = '';
+    child.stdout?.on('data', (chunk: Buffer) => (out += chunk.toString()));
+    child.stderr?.on('data', (chunk: Buffer) => (err += chunk.toString()));
+    const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+    return { code, out, err };
+  }
+
+  async json<T>(...args: string[]): Promise<T> {
+    const { code, out, err } = await this.run(...args, '--json');
+    if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${err}`);
+    return JSON.parse(out) as T;
+  }
+
+  async close(): Promise<void> {
+    for (const running of this.#running) await running.stop('SIGKILL');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #spawn(args: readonly string[]): ChildProcess {
+    const { MUSTER_URL: _url, MUSTER_KEY: _key, ...env } = process.env;
+    return spawn(process.execPath, [MUSTER, ...args], { cwd: this.folder, env: { ...env, MUSTER_DATA: this.data, PLACE: this.folder }, stdio: ['ignore', 'pipe', 'pipe'] });
+  }
+}
