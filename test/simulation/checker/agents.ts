@@ -2,12 +2,15 @@
  * Agents and their slots: 44, 45 (as the server counts), 23, K, M.
  */
 import { leaseIsOver } from './causes.ts';
-import type { AgentRec, Assignment, Change, Mark, Stop, TaskRec, Tenant } from './records.ts';
+import type { AgentRec, Assignment, CauseKind, Change, Mark, Stop, TaskRec, Tenant } from './records.ts';
 import { attachmentsAround, latest } from './records.ts';
 import { mayHaveRun, wasOk } from './request-book.ts';
 import { text } from './values.ts';
 import { requirementsOf } from './views.ts';
 import type { AppliedStep, Family, Step, World } from './world.ts';
+
+/** Ends of which the holder is told, and which leave its slot taken until it has stopped. */
+const TOLD: readonly CauseKind[] = ['cancel', 'accept', 'timeout', 'progressTimeout', 'deadline'];
 
 export class Agents implements Family {
   readonly #world: World;
@@ -66,7 +69,8 @@ export class Agents implements Family {
     const causes = ended.end?.causes ?? [];
     const byHolder = causes.length > 0 && causes.every(({ kind }) => ['fail', 'reject', 'release'].includes(kind));
     if (byHolder) return;
-    const sure = to === 'cancelled' && ended.status !== 'offered' && causes.every(({ kind }) => kind === 'cancel');
+    const told = causes.length > 0 && causes.every(({ kind }) => TOLD.includes(kind));
+    const sure = told && ended.status !== 'offered' && agent.session?.server?.attached === true;
     agent.stops.push({ assignment: ended, start: change.next.mark, sure });
     this.#stopping.add(agent);
   }
@@ -86,19 +90,18 @@ export class Agents implements Family {
     if (agent.gone !== undefined) return;
     const { active, capacity } = agent.view;
     const held = [...agent.held.values()];
-    const least = held.filter((assignment) => assignment.status !== 'offered').length;
     for (const stop of agent.stops) stop.sure = this.#mustStop(agent, stop, mark);
     const mustStop = agent.stops.filter((stop) => stop.sure).length;
     const events = [...held.map((assignment) => assignment.start.index), agent.changed.index, mark.index];
-    if (active < least + mustStop || active > held.length + agent.stops.length) {
+    if (active < held.length + mustStop || active > held.length + agent.stops.length) {
       const message = `${agent.id}: active ${active} with ${held.length} assignments and ${mustStop} to ${agent.stops.length} stopping`;
       this.#world.report('45', message, events);
     }
     const { before } = agent;
+    const was = before?.capacity ?? capacity;
+    // It was filled, and shrank, within one entry; or it was over its capacity before.
     const shrunk =
-      before !== undefined &&
-      active <= before.active &&
-      (capacity < before.capacity || before.active > before.capacity);
+      (capacity < was && active <= was) || (before !== undefined && active <= before.active && before.active > was);
     const justSeen = agent.changed.seq === mark.seq;
     if (active < 0 || (active > capacity && justSeen && !shrunk)) {
       this.#world.report('45', `${agent.id}: active ${active} of capacity ${capacity}`, events);

@@ -29,19 +29,19 @@ export function isFailure(kind: CauseKind): boolean {
 
 /** The kinds of cause that fit what was seen. */
 function fitting(ending: Ending, agent: AgentRec | undefined): readonly CauseKind[] {
-  const failsWhenLost = agent?.view.onLost === 'fail' ? BY_LOSS : [];
-  if (isLossy(ending)) return [...BY_LOSS, 'accept', 'progressTimeout'];
+  const failsWhenLost: readonly CauseKind[] = agent?.view.onLost === 'fail' ? ['lost', 'replaced', 'deregistered'] : [];
+  if (isLossy(ending)) return [...BY_LOSS, 'accept'];
   const { status } = ending.next.task;
   if (status === 'completed') return ['complete'];
   if (status === 'cancelled') return ['cancel'];
   if (status === 'timed_out') return ['timeout', 'deadline', 'progressTimeout'];
-  if (status === 'failed') return [...BY_FAILURE, ...failsWhenLost];
-  return [...BY_FAILURE, 'reject', 'release', ...failsWhenLost];
+  if (status === 'failed') return ['fail', ...failsWhenLost];
+  return [...BY_FAILURE, 'reject', 'release', 'bye', 'revoked'];
 }
 
 export function causesOf(world: World, ending: Ending): Cause[] {
   const agent = ending.task.tenant.agents.get(ending.ended.agentId);
-  const found = [...requested(ending), ...timers(ending, agent), ...losses(world, ending, agent)];
+  const found = [...requested(ending), ...timers(world, ending, agent), ...losses(world, ending, agent)];
   const fits = fitting(ending, agent);
   return found.filter((cause) => fits.includes(cause.kind));
 }
@@ -60,19 +60,31 @@ function requested(ending: Ending): Cause[] {
 }
 
 /** Timers of the task and of its assignment that are due at the entry. */
-function timers(ending: Ending, agent: AgentRec | undefined): Cause[] {
+function timers(world: World, ending: Ending, agent: AgentRec | undefined): Cause[] {
   const { ended, prev, next } = ending;
   const { mark } = next;
   const view = prev.task;
   const causes: Cause[] = [];
-  if (view.timeoutMs !== undefined && mark.ts - ended.start.ts >= view.timeoutMs) causes.push({ kind: 'timeout' });
+  if (view.timeoutMs !== undefined && mark.live - ended.start.live >= view.timeoutMs) causes.push({ kind: 'timeout' });
   if (view.deadlineAt !== undefined && mark.ts >= view.deadlineAt) causes.push({ kind: 'deadline' });
   if (view.progressTimeoutMs !== undefined && mark.live - lastSign(ending) >= view.progressTimeoutMs) {
     causes.push({ kind: 'progressTimeout' });
   }
   const acceptMs = agent?.view.acceptMs ?? Infinity;
-  if (ended.confirmed === undefined && mark.live - ended.start.live >= acceptMs) causes.push({ kind: 'accept' });
+  const unconfirmed = ended.confirmed === undefined && waitedPresent(world, ended, mark) >= acceptMs;
+  if (unconfirmed && isPresent(agent, mark)) causes.push({ kind: 'accept' });
   return causes;
+}
+
+function isPresent(agent: AgentRec | undefined, mark: Mark): boolean {
+  const { session } = agent ?? {};
+  return session !== undefined && attachmentsAround(session, mark).some((state) => state.attached);
+}
+
+/** For how long, in live time, an agent that was there has had an assignment. */
+function waitedPresent(world: World, ended: Assignment, mark: Mark): number {
+  const session = world.sessions.get(ended.session ?? '');
+  return mark.live - ended.start.live - Math.max(0, (session?.awayMs ?? 0) - ended.awayMs);
 }
 
 /** The live time of the last progress that the server surely had. */
@@ -80,7 +92,8 @@ function lastSign(ending: Ending): number {
   let sign = ending.ended.start.live;
   let before: Version | undefined;
   for (const version of ending.task.versions) {
-    const reported = !same(version.task.progress, before?.task.progress);
+    const { progress, status } = version.task;
+    const reported = !same(progress, before?.task.progress) || status !== before?.task.status;
     if (reported && version.token === ending.ended.token) sign = Math.max(sign, version.mark.live);
     before = version;
   }
@@ -124,8 +137,12 @@ export function graceOf(world: World, agent: AgentRec, byOpening: boolean): numb
 /** Another session of the instance took over and did not claim the task. */
 function isReplaced(world: World, ending: Ending, agent: AgentRec): boolean {
   const { ended, next } = ending;
-  if (agent.session === undefined || agent.session.id === ended.session) return false;
+  // Given and taken back in one entry: which session it was given under cannot be seen.
+  const sameEntry = agent.bound !== undefined && agent.bound.seq === ended.start.seq;
+  if (agent.session === undefined || (agent.session.id === ended.session && !sameEntry)) return false;
   const hellos = runningIn(world.hellosOf(agent), ended.start, next.mark);
+  const taken = agent.session.registers.filter((op) => op.index < next.mark.index && mayHaveRun(op));
+  hellos.push(...taken.map((op) => items(op.params, 'running')));
   if (hellos.length === 0) return true;
   return hellos.some((running) => {
     return !running.some((item) => text(item, 'id') === ending.task.id && text(item, 'token') === ended.token);

@@ -2,12 +2,16 @@
  * What every connection should have received, worked out from the views (67) and, where the history has it, from the
  * pushes that the entries made (66). Looked at once, at the end, when all answers to subscriptions are known.
  */
-import { firstIndex, lastMark, marksAround, type Conn, type Mark, type SessionRec } from './records.ts';
-import type { Tenant } from './records.ts';
+import type { TaskStatus } from '../../../protocol/wire/types.ts';
 import { isOrder } from './pushes.ts';
-import { field, num, text, topicMatches } from './values.ts';
-import { isTerminal } from './views.ts';
+import { firstIndex, lastMark, marksAround, type Assignment, type CauseKind } from './records.ts';
+import type { Conn, Mark, Op, SessionRec, Tenant } from './records.ts';
+import { field, items, messageMark, num, text } from './values.ts';
+import { isHeld } from './views.ts';
 import type { AppliedStep, Family, Step, World } from './world.ts';
+
+/** Ends that the holder learns of by an order. */
+const TAKEN: readonly CauseKind[] = ['cancel', 'timeout', 'progressTimeout', 'deadline', 'accept', 'lost'];
 
 /** How long a push may be under way on a good connection. */
 const UNDER_WAY_MS = 5_000;
@@ -21,7 +25,8 @@ interface Due {
   readonly key: string;
   readonly topic?: string;
   readonly session?: SessionRec | undefined;
-  readonly order?: { readonly event: string; readonly token: string };
+  /** `away`: its session was not connected when it was made. */
+  readonly order?: { readonly event: string; readonly token: string; readonly away: boolean };
   readonly what: string;
 }
 
@@ -71,10 +76,9 @@ export class Deliveries implements Family {
         const name = status === 'offered' ? 'task.offered' : 'task.assigned';
         this.#order(tenant, { mark, agentId: started.agentId, event: name, token: started.token });
       }
-      if (ended !== undefined && status === 'cancelled') {
-        this.#order(tenant, { mark, agentId: ended.agentId, event: 'task.cancelled', token: ended.token });
-      }
-      if (!isTerminal(status) || prev?.task.status === status) continue;
+      if (ended !== undefined) this.#takenBack(ended, status, mark);
+      const told = prev === undefined ? isHeld(status) : status !== 'pending' && status !== prev.task.status;
+      if (!told) continue;
       const topic = `task.${task.id}`;
       this.#add(tenant, { ...range(mark), mark, topic, key: `${topic} ${status}`, what: `${task.id} is ${status}` });
     }
@@ -88,22 +92,37 @@ export class Deliveries implements Family {
         key: String(push.rev),
         what: `${push.event} at ${push.rev}`,
         ...(push.topic === undefined ? { session: carrier } : { topic: push.topic }),
-        ...(push.token !== undefined && isOrder(push) && { order: { event: push.event, token: push.token } }),
+        ...(push.token !== undefined &&
+          isOrder(push) && {
+            order: { event: push.event, token: push.token, away: carrier?.server?.attached !== true },
+          }),
       });
     }
+  }
+
+  /** A holder that did not end it itself is told to stop. */
+  #takenBack(ended: Assignment, status: TaskStatus, mark: Mark): void {
+    const { agentId, token, task, end } = ended;
+    const causes = end?.causes ?? [];
+    if (task.tenant.agents.get(agentId)?.gone !== undefined || causes.length === 0) return;
+    const event = status === 'cancelled' ? 'task.cancelled' : 'task.leaseLost';
+    if (causes.some(({ kind }) => !TAKEN.includes(kind))) return;
+    this.#order(task.tenant, { mark, agentId, event, token });
   }
 
   #order(tenant: Tenant, from: { mark: Mark; agentId: string; event: string; token: string }): void {
     const { mark, agentId, event, token } = from;
     const session = tenant.agents.get(agentId)?.session;
     const key = `${event} ${token}`;
-    this.#add(tenant, { ...range(mark), mark, session, key, order: { event, token }, what: `the order ${key}` });
+    const away = session?.server?.attached !== true;
+    this.#add(tenant, { ...range(mark), mark, session, key, order: { event, token, away }, what: `the order ${key}` });
   }
 
   finish(): void {
     for (const [tenant, list] of this.#due) {
       list.sort((a, b) => a.hi - b.hi);
       for (const conn of this.#world.conns.values()) if (conn.tenant === tenant) this.#check(conn, list);
+      for (const op of tenant.ops) this.#missed(op, list);
     }
   }
 
@@ -143,14 +162,47 @@ export class Deliveries implements Family {
       // On a good connection the holder was told before it confirmed, and before the order grew old.
       return !live || (confirmed === undefined && end.mark.live - due.mark.live < UNDER_WAY_MS);
     }
-    const acked = task.ops.some(
-      (op) => op.method === 'task.acknowledge' && text(op.params, 'token') === token && op.index < passed,
-    );
+    const acked = task.ops.some((op) => isAck(op, token) && op.index < passed);
     const marks = conn.tenant.marks;
     const then = marks[firstIndex(marks, (mark) => mark.index >= passed) - 1];
     const late = then !== undefined && then.live - due.mark.live >= this.#world.options.stopMs;
-    return !live || (late && !acked);
+    if (live) return late && !acked;
+    // A holder that was away finds it when it comes back, as long as it is to stop still.
+    const first = conn.session?.conns.find((one) => (one.welcome?.index ?? 0) > due.mark.index);
+    return acked || conn.severed || due.order?.away !== true || first !== conn;
   }
+
+  /** `missed` of a subscription lists what was published between the position that it names and its own. */
+  #missed(op: Op, list: readonly Due[]): void {
+    const since = num(op.params, 'since');
+    const topic = text(op.params, 'topic');
+    const answer = op.answers.find(({ event }) => event.ok);
+    if (op.method !== 'topic.subscribe' || since === undefined || answer?.event.ok !== true) return;
+    const { result } = answer.event;
+    if (field(result, 'gap') === true) return;
+    const until = num(result, 'rev') ?? answer.event.rev;
+    const got = items(result, 'missed').map((item) => ({
+      rev: num(item, 'rev') ?? 0,
+      keys: keysOf({ ...push(item), topic }),
+    }));
+    for (const due of list) {
+      if (due.topic !== topic || due.lo < since || due.hi > until) continue;
+      if (got.some(({ rev, keys }) => rev > due.lo && rev <= due.hi && keys.includes(due.key))) continue;
+      this.#world.report('67', `${op.session.id} subscribed since ${since} and was not told: ${due.what}`, [
+        due.mark.index,
+        op.index,
+        answer.index,
+      ]);
+    }
+  }
+}
+
+function push(item: unknown): { readonly rev: number; readonly event: string; readonly data: unknown } {
+  return { rev: num(item, 'rev') ?? 0, event: text(item, 'e') ?? '', data: field(item, 'd') };
+}
+
+function isAck(op: Op, token: string): boolean {
+  return op.method === 'task.acknowledge' && text(op.params, 'token') === token;
 }
 
 function range(mark: Mark): { readonly lo: number; readonly hi: number } {
@@ -163,7 +215,7 @@ function mustGet(session: SessionRec, due: Due): boolean {
   const { topic, lo, hi } = due;
   if (topic.startsWith('task.') && session.watches.get(topic.slice('task.'.length)) === true) return true;
   return session.subs.some((sub) => {
-    return sub.from !== undefined && sub.from <= lo && hi <= sub.mustTo && topicMatches(sub.topic, topic);
+    return sub.topic === topic && sub.from !== undefined && sub.from <= lo && hi <= sub.mustTo;
   });
 }
 
@@ -176,12 +228,25 @@ function index(conn: Conn): Map<string, number[]> {
     else list.push(rev);
   };
   for (const { event } of conn.pushes) {
-    if (event.rev === undefined) continue;
-    put(String(event.rev), event.rev);
-    if (event.topic !== undefined) put(`${event.topic} ${text(event.data, 'status')}`, event.rev);
-    const mark = text(event.data, 'mark');
-    if (mark !== undefined) put(`mark ${mark}`, event.rev);
-    if (isOrder(event)) put(`${event.event} ${text(event.data, 'token')}`, event.rev);
+    const { rev } = event;
+    if (rev !== undefined) for (const key of keysOf({ ...event, rev })) put(key, rev);
   }
   return found;
+}
+
+interface Received {
+  readonly rev: number;
+  readonly event: string;
+  readonly topic?: string | undefined;
+  readonly data: unknown;
+}
+
+/** The keys under which a push that was received may be due. */
+function keysOf({ rev, event, topic, data }: Received): string[] {
+  const mark = messageMark(data);
+  const keys = [String(rev)];
+  if (topic !== undefined) keys.push(`${topic} ${text(data, 'status')}`);
+  if (mark !== undefined) keys.push(`mark ${mark}`);
+  if (topic === undefined) keys.push(`${event} ${text(data, 'token')}`);
+  return keys;
 }

@@ -86,27 +86,31 @@ function exclude(ending: Ending, causes: readonly Cause[]): void {
   if (may) task.unconfirmedBy.add(ended.agentId);
 }
 
+/** What the task must become: by its attempts, by what the holder asked for, by what its agent wants when lost. */
 function checkWhatNext(world: World, ending: Ending, causes: readonly Cause[]): void {
+  if (causes.length === 0) return;
   const { task, ended, prev, next } = ending;
-  const view = next.task;
-  const events = [ended.start.index, ...causes.map(({ op }) => op?.index), next.mark.index];
-  const wrong = (invariant: InvariantId, message: string): void =>
-    world.report(invariant, `${task.id}: ${message}`, events);
-  const failed = causes.length > 0 && causes.every(({ kind }) => isFailure(kind)) && !isLossy(ending);
+  const { status, losses } = next.task;
+  const of = `attempt ${ended.attempt} of ${prev.task.retry.maxAttempts}`;
   const usedUp = ended.attempt >= prev.task.retry.maxAttempts;
-  if (failed && usedUp && !isTerminal(view.status)) {
-    wrong('46', `goes on after attempt ${ended.attempt} of ${prev.task.retry.maxAttempts}`);
+  const only = (fits: (cause: Cause) => boolean): boolean => causes.every(fits);
+  const wrong = (message: string): void => {
+    const events = [ended.start.index, ...causes.map(({ op }) => op?.index), next.mark.index];
+    world.report('46', `${task.id}: ${message}`, events);
+  };
+  const failsWhenLost = task.tenant.agents.get(ended.agentId)?.view.onLost === 'fail';
+  if (isLossy(ending)) {
+    if (status === 'failed' && !failsWhenLost && losses < world.options.lossesMax)
+      wrong(`failed by loss number ${losses}`);
+  } else if (only(({ kind }) => isFailure(kind))) {
+    const canRetry = ({ kind, op }: Cause): boolean => kind !== 'fail' || field(op?.params, 'retryable') !== false;
+    if (usedUp && !isTerminal(status)) wrong(`goes on after ${of}`);
+    if (!usedUp && isTerminal(status) && only(canRetry)) wrong(`${status} in ${of}`);
   }
-  if (failed && usedUp && view.status === 'failed' && view.dead !== true) wrong('N', 'used up and not a dead letter');
-  const wantsMore = causes.every(({ kind, op }) => kind === 'fail' && field(op?.params, 'retryable') !== false);
-  if (failed && wantsMore && !usedUp && view.status === 'failed') {
-    wrong('46', `failed for good in attempt ${ended.attempt} of ${prev.task.retry.maxAttempts}`);
+  if (failsWhenLost && status !== 'failed' && only(({ kind }) => kind === 'lost' || kind === 'replaced')) {
+    wrong('goes on, though its agent wants it failed when lost');
   }
-  if (isLossy(ending) && view.status === 'failed') {
-    const fails = task.tenant.agents.get(ended.agentId)?.view.onLost === 'fail';
-    if (!fails && view.losses < world.options.lossesMax) wrong('46', `failed by loss number ${view.losses}`);
-  }
-  if (view.status === 'scheduled' && causes.length > 0) checkDelay(world, ending, causes);
+  if (status === 'scheduled') checkDelay(world, ending, causes);
 }
 
 function checkDelay(world: World, ending: Ending, causes: readonly Cause[]): void {

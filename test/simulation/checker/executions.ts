@@ -4,7 +4,7 @@
 import type { EventOf } from './history.ts';
 import { isOrder } from './pushes.ts';
 import { firstIndex, lastMark, type Assignment, type ClientRec, type Conn, type Handler } from './records.ts';
-import { text } from './values.ts';
+import { field, items, text } from './values.ts';
 import type { Family, Step, World } from './world.ts';
 
 export class Executions implements Family {
@@ -23,6 +23,9 @@ export class Executions implements Family {
     if (conn !== undefined && event.kind === 'push' && isOrder(event)) this.#tell(conn, text(event.data, 'token'));
     if (conn !== undefined && event.kind === 'welcome') {
       for (const { token } of event.snapshot?.tasks ?? []) this.#tell(conn, token);
+    }
+    if (conn !== undefined && event.kind === 'answer' && event.ok) {
+      for (const item of items(field(event.result, 'snapshot'), 'tasks')) this.#tell(conn, text(item, 'token'));
     }
     if (event.kind === 'handler.start') this.#start(event, index);
     if (event.kind === 'handler.end') this.#end(event, index);
@@ -69,10 +72,9 @@ export class Executions implements Family {
       this.#world.report('F', message, [other.start, handler.start]);
     }
     if (other.token === handler.token || !alive) return;
+    // The older of both may have ended while its agent could not know, be it the one that starts now.
+    if ([other.token, handler.token].some((token) => endedLawfully(handler.client.tenant.tokens.get(token)))) return;
     const { end } = handler.client.tenant.tokens.get(other.token) ?? {};
-    const onlyUnconfirmed = end?.causes.every(({ kind }) => kind === 'accept') === true;
-    const lawful = end !== undefined && end.causes.length > 0 && !(onlyUnconfirmed && end.away);
-    if (lawful) return;
     const message = `${handler.taskId}: runs under token ${handler.token} while it still runs under ${other.token}`;
     this.#world.report('E', message, [other.start, end?.mark.index, handler.start]);
   }
@@ -102,4 +104,10 @@ export class Executions implements Family {
     if (handler === undefined) this.#world.report('H', 'a handler ended that did not start', [index]);
     else handler.end = index;
   }
+}
+
+function endedLawfully(assignment: Assignment | undefined): boolean {
+  const end = assignment?.end;
+  const onlyUnconfirmed = end?.causes.every(({ kind }) => kind === 'accept') === true;
+  return end !== undefined && end.causes.length > 0 && !(onlyUnconfirmed && end.away);
 }

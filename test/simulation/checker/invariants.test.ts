@@ -96,7 +96,7 @@ const cancelled = told((made) => {
 });
 
 const published = told(({ run, sub }) => {
-  const reader = run.client('reader', { subs: ['news.*'] });
+  const reader = run.client('reader', { subs: ['news.a', 'news.b'] });
   run.call(sub, { method: 'topic.publish', params: { topic: 'news.a', kind: 'reliable', data: { mark: 'p1' } } });
   run.call(sub, { method: 'topic.publish', params: { topic: 'news.b', kind: 'reliable', data: { mark: 'p2' } } });
   run.ping(reader);
@@ -287,7 +287,7 @@ const rows: readonly Row[] = [
   }),
   row('6', 'one publish at two positions', {
     legal: published,
-    broken: change({ kind: 'push', nth: -1 }, (e) => ({ ...e, data: { mark: 'p1' } })),
+    broken: change({ kind: 'push', nth: -1 }, (e) => ({ ...e, data: { data: { mark: 'p1' } } })),
   }),
   row('6', 'a command that ran twice', {
     legal: whole,
@@ -593,7 +593,7 @@ const rows: readonly Row[] = [
   }),
   row('66', 'one position, two pushes', {
     legal: told((made) => {
-      made.run.client('reader', { subs: ['task.>'] });
+      made.run.client('reader', { subs: ['task.task-a-1'] });
       create(made);
     }),
     broken: change({ kind: 'push', where: (e) => e.topic !== undefined, nth: -1 }, (e) => ({

@@ -77,7 +77,7 @@ export class Liveness implements Family {
     const last = client.conns.at(-1);
     if (last === undefined || (last.closed === undefined && last.welcome !== undefined)) return;
     const code = last.closed?.code ?? 0;
-    const dismissed = (code >= 4500 && code <= 4999) || (last.session?.byes.length ?? 0) > 0;
+    const dismissed = (code >= 4500 && code <= 4999) || client.conns.some((conn) => conn.left);
     if (!dismissed) this.#world.report('75', `${client.client} is not connected at the end`, [last.opened, end]);
   }
 }

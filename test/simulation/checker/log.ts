@@ -75,6 +75,7 @@ export class LogBook {
     }
     const mark = this.#newMark({ tenant, entry, event, index });
     tenant.marks.push(mark);
+    if (mark.up) tenant.opened = mark;
     this.#marks(tenant).set(mark.seq, mark);
     return mark;
   }

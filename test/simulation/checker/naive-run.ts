@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { Role, SessionSnapshot, TaskCreate } from '../../../protocol/wire/types.ts';
 import type { CheckOptions, History, HistoryEvent } from './history.ts';
 import { NaiveTenant, type NaivePush, type NaiveSession } from './naive-tenant.ts';
-import { text, topicMatches } from './values.ts';
+import { text } from './values.ts';
 
 export interface NaiveClient {
   readonly name: string;
@@ -306,7 +306,8 @@ export class NaiveRun {
         client.conn = conn;
         this.#welcome(client, { rev: position, resumed: true });
         for (const push of tenant.pushes.slice(0, before)) {
-          const current = push.token === undefined || tenant.tasks.get(push.taskId)?.token === push.token;
+          const given = push.event === 'task.assigned' || push.event === 'task.offered';
+          const current = !given || push.token === undefined || tenant.tasks.get(push.taskId)?.token === push.token;
           if (push.rev > position && current) this.#deliver(client, push);
         }
       },
@@ -331,7 +332,7 @@ export class NaiveRun {
     const mine =
       topic === undefined
         ? push.agentId === session.agentId
-        : session.watches.has(push.taskId) || [...session.subs].some((sub) => topicMatches(sub, topic));
+        : session.watches.has(push.taskId) || session.subs.has(topic);
     if (!mine) return;
     client.position = rev;
     this.emit({ kind: 'push', conn, rev, event, data: structuredClone(data), ...(topic !== undefined && { topic }) });

@@ -2,6 +2,7 @@
  * A tenant as simple as the protocol allows: plain records, everything decided by looking at all of them.
  * It makes the legal histories that the checker's tests start from; nothing else uses it.
  */
+import { PRIORITIES } from '../../../protocol/wire/types.ts';
 import type { AgentView, RetryPolicy, TaskCreate, TaskView } from '../../../protocol/wire/types.ts';
 import type { PushObservation, SessionObservation, TaskObservation } from './history.ts';
 
@@ -20,6 +21,8 @@ export interface NaiveSession {
 
 export interface NaiveTask {
   view: TaskView;
+  /** Rises with the time of creation. */
+  readonly number: number;
   token: string | undefined;
   startedLive: number;
   /** The position when it was assigned. */
@@ -156,7 +159,13 @@ export class NaiveTenant {
     old.ended = true;
     this.#touch('session', old.id);
     this.stops = this.stops.filter((stop) => stop.agentId !== old.agentId);
-    for (const task of this.#heldBy(old.agentId)) if (!running.includes(task.token ?? '')) this.#lost(task);
+    const agent = this.agents.get(old.agentId ?? '');
+    for (const task of this.#heldBy(old.agentId)) {
+      if (running.includes(task.token ?? '')) continue;
+      this.#pushOrder(task, 'task.leaseLost');
+      if (agent?.onLost === 'fail') this.#finish(task, { status: 'failed', dead: true });
+      else this.#lost(task);
+    }
   }
 
   create(params: TaskCreate, by: { session: NaiveSession; retryOf?: string }): TaskView {
@@ -182,7 +191,7 @@ export class NaiveTenant {
       ...(params.deadlineMs !== undefined && { deadlineAt: this.ts + params.deadlineMs }),
       ...(by.retryOf !== undefined && { retryOf: by.retryOf }),
     };
-    const task: NaiveTask = { view, token: undefined, startedLive: 0, startedRev: 0, excluded: [] };
+    const task: NaiveTask = { view, number: this.ids, token: undefined, startedLive: 0, startedRev: 0, excluded: [] };
     this.tasks.set(view.id, task);
     this.open.add(task);
     if (params.watch !== false) by.session.watches.add(view.id);
@@ -213,7 +222,7 @@ export class NaiveTenant {
         this.#finish(task, { status: 'completed', result: (params['output'] ?? null) as TaskView['parameters'] });
         return undefined;
       case 'task.fail':
-        this.#failed(task, params['retryable'] !== false);
+        this.#failed(task, { status: 'failed', dead: true }, params['retryable'] !== false);
         return undefined;
       case 'task.reject':
         task.excluded.push(view.agentId ?? '');
@@ -241,7 +250,7 @@ export class NaiveTenant {
   }
 
   publish(topic: string, data: unknown): number {
-    this.#push({ event: 'message', topic, taskId: '', data });
+    this.#push({ event: 'message', topic, taskId: '', data: { data, from: 'somebody' } });
     return this.rev;
   }
 
@@ -250,7 +259,7 @@ export class NaiveTenant {
       const { view } = task;
       if (view.deadlineAt !== undefined && this.ts >= view.deadlineAt) {
         this.#stopHolder(task, 'task.leaseLost');
-        this.#finish(task, { status: 'timed_out' });
+        this.#finish(task, { status: 'timed_out', dead: true });
       } else if (view.status === 'scheduled' && this.ts >= (view.runAt ?? 0)) this.#set(task, { status: 'pending' });
       else if (task.token !== undefined) this.#holderTimers(task);
     }
@@ -264,11 +273,16 @@ export class NaiveTenant {
     const { view } = task;
     const session = this.sessionOf(view.agentId ?? '');
     if (session === undefined) return;
+    if (view.timeoutMs !== undefined && this.live - task.startedLive >= view.timeoutMs) {
+      this.#stopHolder(task, 'task.leaseLost');
+      return this.#failed(task, { status: 'timed_out', dead: true });
+    }
     if (!session.attached) {
       const agent = this.agents.get(view.agentId ?? '');
-      if (this.live - session.lostAt < session.graceMs || agent?.onLost === 'hold') return;
+      if (this.live - session.lostAt < (agent?.onLost === 'hold' ? 600_000 : session.graceMs)) return;
       this.stops = this.stops.filter((stop) => stop.agentId !== view.agentId);
-      if (agent?.onLost === 'fail') this.#finish(task, { status: 'failed', losses: view.losses + 1 });
+      this.#pushOrder(task, 'task.leaseLost');
+      if (agent?.onLost === 'fail') this.#finish(task, { status: 'failed', dead: true });
       else this.#lost(task);
       return;
     }
@@ -278,13 +292,6 @@ export class NaiveTenant {
       this.#stopHolder(task, 'task.leaseLost');
       task.excluded.push(view.agentId ?? '');
       this.#lost(task);
-    } else if (
-      view.timeoutMs !== undefined &&
-      view.startedAt !== undefined &&
-      this.ts - view.startedAt >= view.timeoutMs
-    ) {
-      this.#stopHolder(task, 'task.leaseLost');
-      this.#failed(task, true);
     }
   }
 
@@ -295,8 +302,9 @@ export class NaiveTenant {
 
   /** Hands out what waits. */
   assign(): void {
-    for (const task of this.open) {
-      if (task.view.status !== 'pending') continue;
+    const waiting = [...this.open].filter(({ view }) => view.status === 'pending');
+    const rank = ({ view }: NaiveTask): number => PRIORITIES.indexOf(view.priority);
+    for (const task of waiting.sort((a, b) => rank(b) - rank(a) || a.number - b.number)) {
       const able = [...this.agents.values()].filter((agent) => {
         const names = agent.capabilities.map(({ name }) => name);
         const free = this.#activeOf(agent.id) < agent.capacity && this.sessionOf(agent.id)?.attached === true;
@@ -304,7 +312,8 @@ export class NaiveTenant {
           free && task.view.requirements.every((need) => names.includes(need)) && !task.excluded.includes(agent.id)
         );
       });
-      const [best] = able.sort((a, b) => this.#activeOf(a.id) - this.#activeOf(b.id));
+      const share = (agent: AgentView): number => this.#activeOf(agent.id) / agent.capacity;
+      const [best] = able.sort((a, b) => share(a) - share(b));
       if (best === undefined) continue;
       this.tokens += 1;
       task.token = String(this.epoch * UNIT + this.tokens);
@@ -329,10 +338,9 @@ export class NaiveTenant {
     this.#wait(task, { losses: task.view.losses + 1 });
   }
 
-  #failed(task: NaiveTask, retryable: boolean): void {
+  #failed(task: NaiveTask, end: Partial<TaskView>, retryable = true): void {
     const { attempt, retry } = task.view;
-    const usedUp = attempt >= retry.maxAttempts;
-    if (usedUp || !retryable) return this.#finish(task, { status: 'failed', ...(usedUp && { dead: true }) });
+    if (attempt >= retry.maxAttempts || !retryable) return this.#finish(task, end);
     let delay = retry.initialDelayMs;
     for (let i = 1; i < attempt; i += 1) delay *= retry.factor;
     const runAt = this.ts + 1 + Math.floor(this.random() * Math.min(delay, retry.maxDelayMs));

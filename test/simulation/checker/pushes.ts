@@ -7,7 +7,7 @@ import { lastMark, latest, type Answer, type Change, type Conn } from './records
 import type { Op, SessionRec, Subscription } from './records.ts';
 import { effectOf, isFinal } from './request-book.ts';
 import { itemOf } from './tasks.ts';
-import { field, items, num, same, text, topicMatches } from './values.ts';
+import { field, items, messageMark, num, same, text } from './values.ts';
 import type { Family, Step, World } from './world.ts';
 
 const ORDERS: ReadonlySet<string> = new Set(['task.assigned', 'task.offered', 'task.cancelled', 'task.leaseLost']);
@@ -50,7 +50,7 @@ export class Pushes implements Family {
     this.#published(conn, event, index);
     this.#remember(conn, event, index);
     if (event.rev === undefined) return;
-    if (event.rev <= conn.position && !replayed(conn, event)) {
+    if (event.rev <= conn.position) {
       const message = `position ${event.rev} after ${conn.position} on ${conn.id}`;
       this.#world.report('66', message, [conn.positions.at(-1)?.index, index]);
     }
@@ -120,7 +120,7 @@ export class Pushes implements Family {
   }
 
   #published(conn: Conn, event: PushSeen, index: number): void {
-    const mark = text(event.data, 'mark');
+    const mark = messageMark(event.data);
     if (mark === undefined || event.topic === undefined || event.rev === undefined) return;
     const effect = conn.tenant.effects.get(mark);
     const published = effect?.ops.filter((op) => op.method === 'topic.publish') ?? [];
@@ -169,8 +169,7 @@ export class Pushes implements Family {
     const topic = text(op.params, 'topic');
     if (topic === undefined) return;
     if (op.method === 'topic.subscribe') {
-      const since = num(op.params, 'since');
-      const sub: Subscription = { topic, from: undefined, mustTo: Infinity, mayTo: Infinity, since };
+      const sub: Subscription = { topic, from: undefined, mustTo: Infinity, mayTo: Infinity };
       op.session.subs.push(sub);
       this.#subs.set(op, sub);
     }
@@ -206,19 +205,11 @@ function move(conn: Conn, rev: number, index: number): void {
   conn.positions.push({ rev, index });
 }
 
-/** History that a subscription asked for may lie before the position. */
-function replayed(conn: Conn, { topic, rev }: PushSeen): boolean {
-  const subs = conn.session?.subs ?? [];
-  return subs.some((sub) => topicMatches(sub.topic, topic ?? '') && sub.since !== undefined && (rev ?? 0) > sub.since);
-}
-
 function mayGet(session: SessionRec, topic: string, rev: number | undefined): boolean {
-  const watched = topic.startsWith('task.') && session.watches.has(topic.slice('task.'.length));
-  if (watched) return true;
+  if (topic.startsWith('task.') && session.watches.has(topic.slice('task.'.length))) return true;
   return session.subs.some((sub) => {
-    if (!topicMatches(sub.topic, topic)) return false;
-    if (rev === undefined) return true;
-    return rev <= sub.mayTo && (sub.from === undefined || rev > (sub.since ?? sub.from));
+    if (sub.topic !== topic) return false;
+    return rev === undefined || (rev <= sub.mayTo && (sub.from === undefined || rev > sub.from));
   });
 }
 

@@ -1,6 +1,7 @@
 /**
  * A long legal history: agents that take, finish, refuse and lose tasks, submitters, dropped sockets, kills, crashes.
  */
+import { PRIORITIES } from '../../../protocol/wire/types.ts';
 import type { NaiveClient } from './naive-run.ts';
 import { NaiveRun, type RunOptions } from './naive-run.ts';
 
@@ -14,7 +15,7 @@ export function randomRun(shape: Shape): NaiveRun {
   const pick = <T>(list: readonly T[]): T | undefined => list[Math.floor(run.random() * list.length)];
   run.start('a', 'b');
   const submitters = [run.client('sub-a'), run.client('sub-b', { tenant: 'b' })];
-  const watcher = run.client('watcher', { subs: ['task.>', 'news.*'] });
+  const watcher = run.client('watcher', { subs: ['news.x', 'agent.none'] });
   const agents: NaiveClient[] = [];
   for (let i = 0; i < (shape.agents ?? 6); i += 1) {
     const onLost = i === 2 ? ('hold' as const) : i === 3 ? ('fail' as const) : ('requeue' as const);
@@ -100,6 +101,7 @@ function submit({ run, pick, submitters, step }: Cast): void {
     if (run.random() < 0.1) params['mode'] = 'offer';
     if (run.random() < 0.05) params['deadlineMs'] = 5_000;
     if (run.random() < 0.1) params['timeoutMs'] = 3_000;
+    if (run.random() < 0.3) params['priority'] = pick(PRIORITIES);
     const opId = `create ${step}`;
     const loseAnswer = !run.batching && run.random() < 0.02;
     run.call(client, { method: 'task.create', params, opId, loseAnswer, ...(run.random() < 0.1 && { k: `k${step}` }) });

@@ -63,8 +63,9 @@ export interface Assignment {
   readonly task: TaskRec;
   readonly token: string;
   readonly agentId: string;
-  /** The agent's session when it began. */
+  /** The agent's session when it began, and how long it had been away until then. */
   readonly session: string | undefined;
+  readonly awayMs: number;
   readonly start: Mark;
   readonly attempt: number;
   /** The last status seen while it was current. */
@@ -148,8 +149,6 @@ export interface Subscription {
   mustTo: number;
   /** Pushes above must not come. */
   mayTo: number;
-  /** Replay from here was asked for. */
-  readonly since: number | undefined;
 }
 
 export interface SessionRec {
@@ -161,8 +160,8 @@ export interface SessionRec {
   agentId: string | undefined;
   /** All agents that it ever spoke for. */
   readonly agentIds: Set<string>;
-  /** HELLOs that wanted to resume it. */
-  readonly resumes: number[];
+  /** Connections on which somebody wanted to resume it. */
+  readonly resumes: Conn[];
   readonly conns: Conn[];
   readonly subs: Subscription[];
   /** Tasks that it watches because it created them; true: surely. */
@@ -170,8 +169,12 @@ export interface SessionRec {
   /** As the server's view shows it, and before the latest entry that changed it. */
   server: Attachment | undefined;
   serverBefore: Attachment | undefined;
-  /** Indices of BYEs. */
+  /** Indices of BYEs that gave everything back. */
   readonly byes: number[];
+  /** Its requests to register an agent. */
+  readonly registers: Op[];
+  /** Live time that it was away in all, before the present absence. */
+  awayMs: number;
   readonly groups: Group[];
   maxReqId: number;
   acked: number;
@@ -187,6 +190,8 @@ export interface Conn {
   session: SessionRec | undefined;
   closed: { readonly index: number; readonly code: number | undefined } | undefined;
   severed: boolean;
+  /** The client said BYE on it. */
+  left: boolean;
   position: number;
   /** Where the position moved to, and at which event. */
   readonly positions: { readonly rev: number; readonly index: number }[];
@@ -272,6 +277,8 @@ export interface Tenant {
   okRev: number;
   /** The server was started and has not written its opening entry here. */
   opening: boolean;
+  /** The last opening entry. */
+  opened: Mark | undefined;
   readonly held: Set<TaskRec>;
   readonly scheduled: Set<TaskRec>;
   /** Pending tasks by what they require. */

@@ -226,6 +226,10 @@ export class Requests implements Family {
     if (op.method === 'task.cancel') {
       const task = op.tenant.tasks.get(text(op.params, 'id') ?? '');
       if (task === undefined || latest(task).task.status !== 'cancelled') missing('the task is not cancelled');
+      const { role, principal } = op.session;
+      if (task !== undefined && role === 'agent' && latest(task).task.createdBy !== principal) {
+        this.#world.report('61', `${principal} cancelled ${task.id}, which it did not create`, [op.index, index]);
+      }
     }
   }
 
@@ -240,6 +244,9 @@ export class Requests implements Family {
     if (assignment === undefined || assignment.task.id !== text(op.params, 'id') || end < op.index) {
       this.#world.report('43', `${op.method} was answered ok under the stale token ${token}`, events);
       return;
+    }
+    if (!maySpeakFor(op, assignment.agentId)) {
+      this.#world.report('61', `${op.method}: ${op.session.id} does not speak for ${assignment.agentId}`, events);
     }
     const missing = (what: string): void =>
       this.#world.report('4', `${op.method}: ${assignment.task.id} ${what}`, events);
@@ -274,7 +281,7 @@ export class Requests implements Family {
     if (!HOLDER_CALLS.has(op.method) || event.code !== 'STALE_TOKEN') return;
     const assignment = op.tenant.tokens.get(text(op.params, 'token') ?? '');
     const current = assignment?.task === task && assignment.start.index < op.index && assignment.end === undefined;
-    if (!current || !op.session.agentIds.has(assignment.agentId)) return;
+    if (!current) return;
     const message = `${op.method}: the current token of ${id} was refused as stale`;
     this.#world.report('43', message, [assignment.start.index, op.index, index]);
   }
@@ -322,6 +329,13 @@ export class Requests implements Family {
     if (twice.length === 0 && alive.length === 0) return;
     this.#world.report('N', `dead letters: twice ${twice.join(', ')}; not dead ${alive.join(', ')}`, [op.index, index]);
   }
+}
+
+/** The holder's session, another one with its credential, or an administrator. */
+function maySpeakFor({ session, tenant }: Op, agentId: string): boolean {
+  if (session.role === 'admin' || session.role === 'operator' || session.agentIds.has(agentId)) return true;
+  const holders = [...tenant.sessions.values()].filter((other) => other.agentIds.has(agentId));
+  return holders.some((other) => other.principal === session.principal);
 }
 
 function keyOf(op: Op, k: string): string {

@@ -59,7 +59,8 @@ export class Sessions implements Family {
   /** Without a request for it a session ends only after the resume window. */
   #endedInTime(session: SessionRec, mark: Mark): void {
     const away = this.#awaySince.get(session);
-    const refused = session.resumes.some((hello) => hello > (away?.index ?? Infinity));
+    // A resume that is refused may end the session that it named.
+    const refused = session.resumes.some((conn) => conn.welcome?.event.resumed !== true);
     const asked = session.byes.length > 0 || session.tenant.adminOps.length > 0 || refused;
     const agents = [...session.agentIds].flatMap((id) => session.tenant.agents.get(id) ?? []);
     const replaced = agents.some((agent) => agent.session !== session);
@@ -104,9 +105,10 @@ export class Sessions implements Family {
     if (session === undefined) return;
     if (!event.resumed) {
       if (session.conns.length > 1) wrong(`session ${session.id} is not new`);
+      const wanted = resume !== undefined || hello.event.agent !== undefined;
+      if (wanted && event.snapshot === undefined) wrong('not resumed, and no snapshot');
       if (resume === undefined) return;
-      if (event.reason === undefined || event.snapshot === undefined)
-        wrong('refused to resume without reason and snapshot');
+      if (event.reason === undefined) wrong('refused to resume without a reason');
       return this.#refusal(conn, event, index);
     }
     if (resume === undefined) return wrong('resumed without being asked');
@@ -173,7 +175,9 @@ export class Sessions implements Family {
       const held = around.map(({ seq }) => start.seq <= seq && (end === undefined || end.mark.seq > seq));
       const item = listed.get(token);
       listed.delete(token);
-      const lacks = item === undefined && held.length > 0 && held.every(Boolean) && snapshot.more === undefined;
+      // What is about to be taken back by the rest of the entry's work need not be listed.
+      const whole = snapshot.more === undefined && around.every(({ drained }) => drained);
+      const lacks = item === undefined && held.length > 0 && held.every(Boolean) && whole;
       const wrong = item !== undefined && (item.task.id !== task.id || !held.some(Boolean));
       if (!lacks && !wrong) continue;
       const message = `the snapshot ${lacks ? 'lacks' : 'wrongly lists'} ${task.id} with token ${token}`;

@@ -86,21 +86,25 @@ export function overdueTimer(world: World, task: TaskRec, now: Clocks): string |
   const agent = task.tenant.agents.get(current?.agentId ?? '');
   const server = agent?.session?.server;
   if (current === undefined || agent === undefined || server === undefined) return undefined;
+  const ran = now.live - current.start.live;
+  if (view.timeoutMs !== undefined && ran > view.timeoutMs + timerSlackMs) return 'runs longer than its timeout';
   if (!server.attached) return overdueLease(world, agent, now);
   const since = Math.max(current.start.live, server.since.live);
   const waited = now.live - since;
   if (current.confirmed === undefined && waited > agent.view.acceptMs + timerSlackMs)
     return 'neither accepted nor passed on';
-  const { running } = current;
-  const ran = running === undefined ? 0 : now.live - Math.max(running.live, since);
-  if (view.timeoutMs !== undefined && ran > view.timeoutMs + timerSlackMs) return 'runs longer than its timeout';
   return undefined;
 }
 
 function overdueLease(world: World, agent: AgentRec, now: Clocks): string | undefined {
   const server = agent.session?.server;
-  if (server === undefined || agent.view.onLost === 'hold') return undefined;
+  if (server === undefined) return undefined;
   const away = now.live - server.since.live;
-  const over = away > graceOf(world, agent, server.byOpening) + world.options.timerSlackMs;
-  return over ? `still held by ${agent.id}, whose session is away for ${away} ms` : undefined;
+  const { opened } = agent.tenant;
+  // An opening gives the longer grace to those who were away already, too.
+  const renewed = opened !== undefined && opened.seq >= server.since.seq ? now.live - opened.live : Infinity;
+  const left = Math.min(away - graceOf(world, agent, server.byOpening), renewed - graceOf(world, agent, true));
+  return left > world.options.timerSlackMs
+    ? `still held by ${agent.id}, whose session is away for ${away} ms`
+    : undefined;
 }

@@ -1,4 +1,4 @@
-/** Reading of values of unknown shape; comparing them; topics. */
+/** Reading of values of unknown shape, and comparing them. */
 
 export function field(value: unknown, key: string): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
@@ -54,17 +54,9 @@ export function eachString(value: unknown, visit: (found: string) => void): void
   }
 }
 
-/** `*` is one token, `>` at the end is one or more. */
-export function topicMatches(pattern: string, topic: string): boolean {
-  if (pattern === topic) return true;
-  if (!pattern.includes('*') && !pattern.includes('>')) return false;
-  const want = pattern.split('.');
-  const have = topic.split('.');
-  for (const [i, token] of want.entries()) {
-    if (token === '>' && i === want.length - 1) return have.length > i;
-    if (have[i] === undefined || (token !== '*' && token !== have[i])) return false;
-  }
-  return have.length === want.length;
+/** The mark of a published message, as a push of it carries it. */
+export function messageMark(data: unknown): string | undefined {
+  return text(field(data, 'data'), 'mark');
 }
 
 const REV_UNIT = 2 ** 40;

@@ -59,8 +59,9 @@ function hiddenAssignments(tenant: Tenant, event: EventOf<'applied'>, mark: Mark
     if (push.topic !== undefined || push.token === undefined || task === undefined || agentId === undefined) continue;
     if (task.assignments.some(({ token }) => token === push.token)) continue;
     const { task: view } = latest(task);
-    const session = tenant.agents.get(agentId)?.session?.id;
-    const told = { task, token: push.token, agentId, session, start: mark, attempt: Math.max(1, view.attempt) };
+    const session = tenant.agents.get(agentId)?.session;
+    const whose = { task, token: push.token, agentId, session: session?.id, awayMs: session?.awayMs ?? 0 };
+    const told = { ...whose, start: mark, attempt: Math.max(1, view.attempt) };
     const end = { mark, to: view, causes: [], away: false };
     const assignment: Assignment = { ...told, status: 'assigned', confirmed: undefined, running: undefined, end };
     task.assignments.push(assignment);
@@ -74,12 +75,15 @@ function applySession(world: World, observed: SessionObservation, mark: Mark): v
   const tenant = world.tenant(mark.tenant);
   const session = world.session(observed.id, tenant);
   tenant.sessions.set(session.id, session);
+  session.principal ??= observed.principal;
   session.agentId = observed.agentId;
   if (observed.agentId !== undefined) session.agentIds.add(observed.agentId);
   const before = session.server;
   const ended = observed.ended === true;
   if (before !== undefined && before.attached === observed.attached && before.ended === ended) return;
   const lost = before !== undefined && before.attached && !observed.attached;
+  const returned = before !== undefined && !before.attached && observed.attached;
+  if (returned) session.awayMs += mark.live - before.since.live;
   session.serverBefore = before;
   session.server = {
     attached: observed.attached,
@@ -190,6 +194,7 @@ function begin(task: TaskRec, version: Version): Assignment {
     token,
     agentId: view.agentId ?? '',
     session: agent?.session?.id,
+    awayMs: agent?.session?.awayMs ?? 0,
     start: mark,
     attempt: view.attempt,
     status: view.status,

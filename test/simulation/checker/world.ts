@@ -188,8 +188,10 @@ export class World {
     if (event.kind === 'hello') this.#hello(conn, event, index);
     else if (event.kind === 'welcome') this.#welcome(conn, event, index);
     else if (event.kind === 'push') conn.pushes.push({ event, index });
-    else if (event.kind === 'bye') conn.session?.byes.push(index);
-    else if (event.kind === 'disconnect') conn.closed ??= { index, code: event.code };
+    else if (event.kind === 'bye') {
+      conn.left = true;
+      if (event.requeue === true) conn.session?.byes.push(index);
+    } else if (event.kind === 'disconnect') conn.closed ??= { index, code: event.code };
     else if (event.kind === 'notice' && event.notice === 'gap') {
       conn.gapTo = conn.tenant.marks.at(-1)?.rev ?? 0;
     }
@@ -212,6 +214,7 @@ export class World {
       session: undefined,
       closed: undefined,
       severed: false,
+      left: false,
       position: 0,
       positions: [],
       pushes: [],
@@ -224,7 +227,7 @@ export class World {
 
   #hello(conn: Conn, event: EventOf<'hello'>, index: number): void {
     conn.hello ??= { event, index };
-    if (event.resume !== undefined) this.sessions.get(event.resume.session)?.resumes.push(index);
+    if (event.resume !== undefined) this.sessions.get(event.resume.session)?.resumes.push(conn);
     if (event.agent === undefined) return;
     const key = agentKey(conn.tenant, event.agent);
     this.#hellos.set(key, [...(this.#hellos.get(key) ?? []), conn]);
@@ -244,7 +247,7 @@ export class World {
     if (event.agentId !== undefined) session.agentIds.add(event.agentId);
     if (!fresh) return;
     for (const topic of conn.hello?.event.subs ?? []) {
-      session.subs.push({ topic, from: event.rev, mustTo: Infinity, mayTo: Infinity, since: undefined });
+      session.subs.push({ topic, from: event.rev, mustTo: Infinity, mayTo: Infinity });
     }
   }
 
@@ -310,6 +313,7 @@ function newTenant(id: string): Tenant {
     adminOps: [],
     okRev: 0,
     opening: true,
+    opened: undefined,
     held: new Set(),
     scheduled: new Set(),
     pending: new Map(),
@@ -331,6 +335,8 @@ function newSession(id: string, tenant: Tenant): SessionRec {
     server: undefined,
     serverBefore: undefined,
     byes: [],
+    registers: [],
+    awayMs: 0,
     groups: [],
     maxReqId: 0,
     acked: 0,
