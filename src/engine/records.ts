@@ -51,8 +51,10 @@ export interface TaskRecord {
   readonly parentId: string | undefined;
   readonly retryOf: string | undefined;
   readonly createdBy: string;
-  /** The session that watches it. */
-  readonly watcher: string | undefined;
+  /** `task.<id>`. */
+  readonly topic: string;
+  /** Who hears of it: the session that watches it, if one does, and the topic. One array for all its events. */
+  readonly to: readonly string[];
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly startedAt: number | undefined;
@@ -79,6 +81,8 @@ export interface WeightedCapability {
 
 export interface AgentRecord {
   readonly id: string;
+  /** The audience of its orders, one array for all of them. */
+  readonly to: readonly string[];
   readonly name: string;
   readonly instance: string;
   readonly type: string | undefined;

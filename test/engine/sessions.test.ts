@@ -226,7 +226,10 @@ describe('a fresh session of a known instance', () => {
     let cursor: string | undefined;
     let pages = 0;
     do {
-      const { snapshot } = sessionSnapshot(rig.engine.state, cursor === undefined ? { session: agent.session } : { session: agent.session, cursor });
+      const { snapshot } = sessionSnapshot(
+        rig.engine.state,
+        cursor === undefined ? { session: agent.session } : { session: agent.session, cursor },
+      );
       expect(encodeValue(snapshot).length).toBeLessThan(LIMITS.frameBytes);
       seen.push(...snapshot.tasks.map((one) => one.task.id));
       cursor = snapshot.more;

@@ -68,8 +68,10 @@ export function described(
   const { shape, session } = made;
   const known = findAgent(s, shape);
   const fresh = weighted(shape.capabilities);
+  const id = known?.id ?? c.random.id('agt');
   return {
-    id: known?.id ?? c.random.id('agt'),
+    id,
+    to: known?.to ?? [`a:${id}`],
     name: shape.name,
     instance: shape.instance ?? '',
     type: shape.type,

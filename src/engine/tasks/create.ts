@@ -24,8 +24,10 @@ function newTask(s: State, c: Context, made: { readonly params: TaskCreate; read
   const { params, origin } = made;
   const requirements = normalised(params.type, params.requirements);
   const delayed = (params.delayMs ?? 0) > 0;
+  const id = c.random.id('tsk');
+  const topic = `task.${id}`;
   return {
-    id: c.random.id('tsk'),
+    id,
     type: params.type,
     status: delayed ? 'scheduled' : 'pending',
     priority: PRIORITIES.indexOf(params.priority ?? 'normal'),
@@ -55,7 +57,8 @@ function newTask(s: State, c: Context, made: { readonly params: TaskCreate; read
     parentId: params.parentId,
     retryOf: origin.retryOf,
     createdBy: origin.session.principal.id,
-    watcher: params.watch === false ? undefined : origin.session.id,
+    topic,
+    to: params.watch === false ? [`t:${topic}`] : [`s:${origin.session.id}`, `t:${topic}`],
     createdAt: c.now,
     updatedAt: c.now,
     startedAt: undefined,

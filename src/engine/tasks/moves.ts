@@ -57,7 +57,7 @@ export function give(s: State, c: Context, given: { readonly task: TaskRecord; r
     c.events.push({ kind: 'timerSet', timer: 'timeout', entity: task.id, due: c.live + task.timeoutMs });
   }
   touch(c, task);
-  order(c, task, agent.id);
+  order(c, task, agent.to);
   tell(c, task, task.status === 'offered' ? 'offered' : 'assigned');
 }
 

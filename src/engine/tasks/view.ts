@@ -72,8 +72,7 @@ function eventData(task: TaskRecord, reason: string | undefined): TaskEventData 
 /** Tells the topic of the task and the session that watches it; never parameters or outputs. */
 // eslint-disable-next-line max-params -- told several times per task; an object around these costs there.
 export function tell(c: Context, task: TaskRecord, what: TaskHappening, reason?: string): void {
-  const topic = `task.${task.id}`;
-  const to = task.watcher === undefined ? [`t:${topic}`] : [`s:${task.watcher}`, `t:${topic}`];
+  const { topic, to } = task;
   const event = `task.${what}`;
   if (what === 'progress') {
     const data = { ...eventData(task, reason), progress: progressOf(task) };
@@ -84,11 +83,11 @@ export function tell(c: Context, task: TaskRecord, what: TaskHappening, reason?:
 }
 
 /** Gives the holder its task: a reference, rendered with the task of that moment when it is sent. */
-export function order(c: Context, task: TaskRecord, agent: string): void {
+export function order(c: Context, task: TaskRecord, to: readonly string[]): void {
   c.events.push({
     kind: 'pushed',
     event: task.mode === 'offer' ? 'task.offered' : 'task.assigned',
-    to: [`a:${agent}`],
+    to,
     order: { task: task.id, token: task.token },
     data: { id: task.id, attempt: task.attempt, token: String(task.token) },
   });
