@@ -201,8 +201,12 @@ describe('the memory of results', () => {
   it('is right for results larger than a block, and after a refusal', () => {
     for (const size of [60_000, 65_530, 65_536, 200_000, 1_000_000]) {
       expect(() => encodeValue([1, Number.NaN])).toThrow(EncodeError);
-      const big = ['a', 'é'.repeat(size), new Uint8Array(size).fill(7), Array.from({ length: 1_000 }, (_none, i) => i)];
-      expect(decodeValue(encodeValue(big))).toEqual(big);
+      const bytes = new Uint8Array(size).fill(7);
+      const numbers = Array.from({ length: 1_000 }, (_none, k) => k);
+      const [text, same, list] = decodeValue(encodeValue(['é'.repeat(size), bytes, numbers])) as readonly Value[];
+      expect(text === 'é'.repeat(size)).toBe(true);
+      expect(Buffer.compare(same as Uint8Array, bytes)).toBe(0);
+      expect(list).toEqual(numbers);
       expect(hexOf(1)).toBe('01');
     }
   });

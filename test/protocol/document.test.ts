@@ -7,6 +7,7 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import { SCAN_REASONS } from '../../protocol/wire/scan.ts';
 import { AGENT_STATUSES, TASK_STATUSES } from '../../protocol/wire/types.ts';
 import { TRANSITIONS } from '../../src/engine/tasks/transitions.ts';
+import { SERVER_TOPICS } from '../../src/engine/topics/topics.ts';
 import { CLIENTS } from './vectors/clients.ts';
 import { SESSIONS } from './vectors/sessions.ts';
 import { WORK } from './vectors/work.ts';
@@ -93,6 +94,12 @@ describe('PROTOCOL.md', () => {
         TASK_STATUSES.includes(status as 'paused') && status !== 'paused' ? TRANSITIONS[status as 'pending'] : [];
       expect(named.toSorted(), status).toEqual(allowed.filter((one) => one !== 'paused').toSorted());
     }
+  });
+
+  it('has the topics that belong to the server', () => {
+    const rule = /- \[C2\][^]*?(?=\n- \[C3\])/.exec(PAPER)?.[0] ?? '';
+    const list = rule.slice(0, rule.indexOf('are the server'));
+    expect([...list.matchAll(/`([a-z]+)`/g)].map((match) => match[1])).toEqual([...SERVER_TOPICS]);
   });
 
   it('has the statuses of agents', () => {
