@@ -7,6 +7,7 @@
  * reported by `finish`.
  */
 import { Agents } from './agents.ts';
+import { Choices } from './choices.ts';
 import { Deliveries } from './deliveries.ts';
 import { Executions } from './executions.ts';
 import type { CheckOptions, History, HistoryEvent } from './history.ts';
@@ -34,6 +35,7 @@ export class Checker {
       new Sessions(world),
       new Tasks(world),
       new Agents(world),
+      new Choices(world),
       new Requests(world),
       new Pushes(world),
       new Deliveries(world),

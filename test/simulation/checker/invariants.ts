@@ -26,6 +26,7 @@ export const INVARIANTS = {
   '45': '0 ≤ active ≤ capacity, active = current and stopping assignments; handlers of one process ≤ capacity',
   '46': 'attempt = 1 + failures ≤ maximum; losses apart; a retry waits within its bound and starts not before runAt',
   '47': 'every task ends or waits for a stated reason; none is forgotten',
+  '48': 'the most urgent task first, of these the oldest; the agent that the strategy prefers',
   '50': 'progress is what the holder reported, and does not go back unless the holder did',
   '61': 'the caller had the role and the identity for what it did',
   '64': 'nothing of one tenant is seen by another',

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { Role, SessionSnapshot, TaskCreate } from '../../../protocol/wire/types.ts';
 import type { CheckOptions, History, HistoryEvent } from './history.ts';
 import { NaiveTenant, type NaivePush, type NaiveSession } from './naive-tenant.ts';
-import { text } from './values.ts';
+import { num, text } from './values.ts';
 
 export interface NaiveClient {
   readonly name: string;
@@ -414,7 +414,7 @@ export class NaiveRun {
         return { id };
       case 'topic.subscribe':
         session.subs.add(text(params, 'topic') ?? '');
-        return { rev: tenant.rev };
+        return { rev: tenant.rev, ...missed(tenant, params) };
       case 'topic.unsubscribe':
         session.subs.delete(text(params, 'topic') ?? '');
         return { rev: tenant.rev };
@@ -444,6 +444,14 @@ export class NaiveRun {
     this.emit({ kind: 'end', settled: true, wall: this.now });
     return this.history();
   }
+}
+
+/** What a subscription with `since` is told of the past. */
+function missed(tenant: NaiveTenant, params: Record<string, unknown>): object {
+  const since = num(params, 'since');
+  if (since === undefined) return {};
+  const past = tenant.pushes.filter(({ rev, topic }) => rev > since && topic === params['topic']);
+  return { missed: past.map(({ rev, event, data }) => ({ rev, e: event, d: data })) };
 }
 
 function snapshotOf(tenant: NaiveTenant, agentId: string | undefined): SessionSnapshot {

@@ -188,6 +188,7 @@ export class NaiveTenant {
       rev: this.rev,
       ...(delayed && { runAt: this.ts + (params.delayMs ?? 0) }),
       ...(params.timeoutMs !== undefined && { timeoutMs: params.timeoutMs }),
+      ...(params.strategy !== undefined && { strategy: params.strategy }),
       ...(params.deadlineMs !== undefined && { deadlineAt: this.ts + params.deadlineMs }),
       ...(by.retryOf !== undefined && { retryOf: by.retryOf }),
     };

@@ -121,7 +121,10 @@ export class Sessions implements Family {
       ]);
     }
     const end = this.#ended.get(session);
-    if (end !== undefined) this.#world.report('71', `session ${session.id} was resumed after its end`, [end, index]);
+    // A WELCOME may still be under way when another one of the agent takes its place.
+    if (end !== undefined && end < hello.index) {
+      this.#world.report('71', `session ${session.id} was resumed after its end`, [end, index]);
+    }
   }
 
   /** A credential that is bound to an agent speaks for no other. */

@@ -1,0 +1,104 @@
+/**
+ * Who gets what: 48. The most urgent task first, of equally urgent ones the oldest; of several agents the one that the
+ * strategy prefers. Only judged where one entry leaves no doubt about what was to choose from.
+ */
+import { PRIORITIES, type AgentView } from '../../../protocol/wire/types.ts';
+import { isCapable, isExcluded } from './agents.ts';
+import { attachmentsAround, type AgentRec, type Assignment, type Change, type Mark, type TaskRec } from './records.ts';
+import { requirementsOf } from './views.ts';
+import type { AppliedStep, Family, Step, World } from './world.ts';
+
+export class Choices implements Family {
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  on({ applied }: Step): void {
+    if (applied === undefined || !applied.mark.drained || applied.hidden.length > 0) return;
+    const starts = applied.changes.filter((change) => change.started !== undefined);
+    for (const change of starts) this.#urgency(applied, change);
+    if (starts.length === 1 && starts[0] !== undefined) this.#strategy(applied, starts[0]);
+  }
+
+  /** No task that waited before and still waits would have been before this one for the same agent. */
+  #urgency({ tenant, changes, mark }: AppliedStep, { started, next }: Change): void {
+    const agent = tenant.agents.get(started?.agentId ?? '');
+    if (started === undefined || agent === undefined || sameEntry(agent, mark)) return;
+    const touched = new Set(changes.map(({ task }) => task));
+    for (const tasks of tenant.pending.values()) {
+      const [first] = tasks;
+      if (first === undefined || !isCapable(agent.view.capabilities, first)) continue;
+      for (const waiting of tasks) {
+        if (touched.has(waiting) || isExcluded(waiting, agent.id) || !isBefore(waiting, started.task)) continue;
+        const view = waiting.versions.at(-1);
+        const message = `${started.task.id} (${next.task.priority}) went to ${agent.id} before ${waiting.id} (${view?.task.priority})`;
+        this.#world.report('48', message, [view?.mark.index, mark.index]);
+        return;
+      }
+    }
+  }
+
+  /** One assignment and nothing else that could matter: the chosen agent is the best by the task's strategy. */
+  #strategy({ tenant, event, changes, mark }: AppliedStep, { started, next, task }: Change): void {
+    const others = (event.sessions ?? []).length + (event.agentsGone ?? []).length;
+    const moved = (event.agents ?? []).some(({ id }) => id !== started?.agentId);
+    if (started === undefined || others > 0 || moved || changes.some(({ ended }) => ended !== undefined)) return;
+    const chosen = tenant.agents.get(started.agentId);
+    const before = chosen === undefined ? undefined : viewBefore(chosen, mark);
+    if (chosen === undefined || before === undefined || !sameButActive(before, chosen.view)) return;
+    if (chosen.view.active !== before.active + 1) return;
+    const score = scoring(task, next.task.strategy ?? 'least_loaded');
+    for (const agent of tenant.agents.values()) {
+      const view = viewBefore(agent, mark);
+      if (agent === chosen || view === undefined || !couldTake(agent, { view, started, mark })) continue;
+      if (score(view) <= score(before)) continue;
+      const message = `${task.id} went to ${chosen.id}, though ${agent.id} was better`;
+      this.#world.report('48', message, [agent.changed.index, mark.index]);
+      return;
+    }
+  }
+}
+
+function couldTake(agent: AgentRec, at: { view: AgentView; started: Assignment; mark: Mark }): boolean {
+  const { view, started, mark } = at;
+  const { session } = agent;
+  const here = session !== undefined && attachmentsAround(session, mark).every((state) => state.attached);
+  const free = view.status === 'active' && view.active < view.capacity && agent.gone === undefined;
+  return here && free && isCapable(view.capabilities, started.task) && !isExcluded(started.task, agent.id);
+}
+
+/** More is better. Shares of slots are compared as whole basis points: finer differences are not judged. */
+function scoring(task: TaskRec, strategy: string): (view: AgentView) => number {
+  if (strategy === 'least_loaded') return ({ active, capacity }) => -Math.floor((active * 10_000) / capacity);
+  const version = task.versions.at(-1);
+  const needs = version === undefined ? [] : requirementsOf(task, version.task);
+  return ({ capabilities }) => {
+    const weights = capabilities.filter(({ name }) => needs.includes(name)).map(({ weight }) => weight);
+    return weights.reduce((sum, weight) => sum + weight, 0);
+  };
+}
+
+function isBefore(one: TaskRec, other: TaskRec): boolean {
+  const [a, b] = [one.versions.at(-1)?.task, other.versions.at(-1)?.task];
+  if (a === undefined || b === undefined) return false;
+  const rank = PRIORITIES.indexOf(a.priority) - PRIORITIES.indexOf(b.priority);
+  return rank > 0 || (rank === 0 && a.createdAt < b.createdAt);
+}
+
+function sameEntry(agent: AgentRec, mark: Mark): boolean {
+  const before = viewBefore(agent, mark);
+  return before === undefined || !sameButActive(before, agent.view) || agent.bound?.seq === mark.seq;
+}
+
+/** How the agent stood before the entry, or undefined if it was not known. */
+function viewBefore(agent: AgentRec, mark: Mark): AgentView | undefined {
+  return agent.changed.seq === mark.seq ? agent.before : agent.view;
+}
+
+function sameButActive(a: AgentView, b: AgentView): boolean {
+  const plain = ({ capabilities, capacity, status }: AgentView): string =>
+    JSON.stringify([capabilities, capacity, status]);
+  return plain(a) === plain(b);
+}
