@@ -453,6 +453,20 @@ export const WORK: readonly Transcript[] = [
     ],
   },
   {
+    name: 'names-that-join-alike',
+    rules: ['A1', 'A2'],
+    steps: [
+      // Two agents whose names and instances read the same when they are written one after the other.
+      connect('a'),
+      send('a', hello('$admin', worker({ name: 'resizer one', instance: 'two' }))),
+      expect('a', welcome({ agent: { id: '$first' } })),
+      connect('b'),
+      send('b', hello('$agent', worker({ name: 'resizer', instance: 'one two' }))),
+      expect('b', welcome({ agent: { id: other('$first', '$second') } })),
+      ...call('a', [1, 'agent.get', { id: '$first' }], { agent: { name: 'resizer one', instance: 'two' } }),
+    ],
+  },
+  {
     name: 'on-lost-fail',
     rules: ['A5'],
     steps: [
