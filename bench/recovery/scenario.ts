@@ -28,25 +28,24 @@ const P99_RISE_MS = 5;
 interface Sizes {
   readonly behind: number;
   readonly after: number;
+  /** Tasks that wait for an agent. */
   readonly waiting: number;
-  readonly sliceMs: number;
-  readonly steadyMs: number;
+  /** Checkpoints in one run of steady work. */
   readonly checkpoints: number;
 }
 
-const FULL: Sizes = {
-  behind: 1_000_000,
-  after: 100_000,
-  waiting: 50_000,
-  sliceMs: 1_000,
-  steadyMs: 30_000,
-  checkpoints: 2,
-};
-const QUICK: Sizes = { behind: 30_000, after: 5_000, waiting: 2_000, sliceMs: 300, steadyMs: 15_000, checkpoints: 1 };
+const FULL: Sizes = { behind: 1_000_000, after: 100_000, waiting: 50_000, checkpoints: 2 };
+const QUICK: Sizes = { behind: 30_000, after: 5_000, waiting: 2_000, checkpoints: 1 };
 
-const BATCH = 1_000;
-/** Long enough that a server without a checkpoint in it has none. */
-const SLICES_MAX = 400;
+/** The answer holds all tasks of a batch and must fit a frame. */
+const BATCH = 200;
+const FLOOD_MS = 4_000;
+const DRIP_MS = 250;
+/** Longer than the server waits before it looks whether a checkpoint is due, and than it takes. */
+const IDLE_MS = 15_000;
+const FLOODS_MAX = 200;
+const STEADY_MS = 10_000;
+const STEADY_MAX = 20;
 const POLL_MS = 100;
 const MARGIN_MS = 250;
 
@@ -100,26 +99,38 @@ async function fill(of: {
   const server = await startMuster({ data, cleanup: context.cleanup });
   await createWaiting(server, sizes.waiting);
   const load = await Load.start(server, context.cleanup);
-  let behind = 0;
-  let checkpoints = 0;
-  for (let slice = 0; slice < SLICES_MAX; slice += 1) {
-    await load.flood(0, sizes.sliceMs);
-    const now = await readMetrics(server.http);
-    if (now.checkpoints > checkpoints) {
-      // What was logged while it was taken comes after it, so there are more than counted from here on.
-      behind = now.commands;
-      checkpoints = now.checkpoints;
-      context.say(`  ${behind} commands are logged, and a checkpoint stands`);
-    }
-    const after = now.commands - behind;
-    if (behind >= sizes.behind && after >= sizes.after) {
-      await server.process.kill();
-      await load.stop();
-      context.say(`  ${after} commands follow it`);
-      return { behind, after };
-    }
+  let { commands } = await readMetrics(server.http);
+  for (let floods = 0; commands < sizes.behind || !(await checkpointWhileIdle(server.http)); floods += 1) {
+    if (floods === FLOODS_MAX)
+      throw new BenchError(`After ${FLOODS_MAX} floods of work no checkpoint stood where it was wanted.`);
+    await load.flood(0, FLOOD_MS);
+    ({ commands } = await readMetrics(server.http));
+    context.say(`  ${commands} commands are logged`);
   }
-  throw new BenchError(`After ${SLICES_MAX} slices of work no checkpoint stood where it was wanted.`);
+  const behind = commands;
+  const { checkpoints } = await readMetrics(server.http);
+  while (commands - behind < sizes.after) {
+    await load.flood(0, DRIP_MS);
+    ({ commands } = await readMetrics(server.http));
+  }
+  const { checkpoints: now } = await readMetrics(server.http);
+  if (now !== checkpoints) throw new BenchError('A checkpoint was taken where none was wanted.');
+  await server.process.kill();
+  await load.stop();
+  const after = commands - behind;
+  context.say(`  ${behind} commands are behind a checkpoint, ${after} follow it`);
+  return { behind, after };
+}
+
+/** True if a checkpoint was begun and ended while nothing was done: then everything is behind it. */
+async function checkpointWhileIdle(http: string): Promise<boolean> {
+  const watch = new CheckpointWatch(http);
+  const idleAt = wallMs();
+  const watching = watch.run();
+  await watch.first(IDLE_MS);
+  watch.stop();
+  await watching;
+  return watch.windows.some(({ from }) => from >= idleAt);
 }
 
 /** Tasks of a type that no agent takes: the state that a checkpoint must hold and a start must load. */
@@ -170,7 +181,7 @@ async function measureCheckpoints(of: {
   const { data, sizes, context } = of;
   const server = await startMuster({ data, cleanup: context.cleanup });
   const load = await Load.start(server, context.cleanup);
-  const rate = Math.round((await load.flood(sizes.sliceMs, 3 * sizes.sliceMs)) / 2);
+  const rate = Math.round((await load.flood(FLOOD_MS, FLOOD_MS)) / 2);
   const effects: Effect[] = [];
   for (let round = 0; round < context.runs; round += 1) {
     const effect = await measureEffect({ server, load, rate, sizes });
@@ -190,13 +201,20 @@ async function measureEffect(of: { server: Muster; load: Load; rate: number; siz
   const before = sample(pids);
   const watch = new CheckpointWatch(server.http);
   const watching = watch.run();
-  const result = await load.steady(rate, sizes.steadyMs);
+  const dueAt: number[] = [];
+  const latencyMs: number[] = [];
+  for (let part = 0; watch.windows.length < sizes.checkpoints; part += 1) {
+    if (part === STEADY_MAX)
+      throw new BenchError(`Only ${watch.windows.length} checkpoints in ${part * STEADY_MS} ms of work.`);
+    const result = await load.steady(rate, STEADY_MS);
+    dueAt.push(...result.dueAt);
+    latencyMs.push(...result.latencyMs);
+  }
   watch.stop();
   await watching;
   const cores = describeUsage(usage(before, sample(pids)));
-  if (watch.windows.length < sizes.checkpoints)
-    throw new BenchError(`Only ${watch.windows.length} checkpoints were taken in ${sizes.steadyMs} ms of work.`);
-  const { during, calm } = split(result, watch.windows, MARGIN_MS);
+  const latencies = { dueAt: Float64Array.from(dueAt), latencyMs: Float64Array.from(latencyMs) };
+  const { during, calm } = split(latencies, watch.windows, MARGIN_MS);
   return {
     rate,
     calmP99: percentiles(calm).p99,
@@ -212,6 +230,7 @@ class CheckpointWatch {
   readonly durations: number[] = [];
   readonly #http: string;
   #stopped = false;
+  #seen: (() => void) | undefined;
 
   constructor(http: string) {
     this.#http = http;
@@ -219,6 +238,17 @@ class CheckpointWatch {
 
   stop(): void {
     this.#stopped = true;
+  }
+
+  /** Resolves at the next checkpoint, or after `ms`. */
+  first(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#seen = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   async run(): Promise<void> {
@@ -233,6 +263,7 @@ class CheckpointWatch {
         // It ended somewhere between the two questions.
         this.windows.push({ from: lastAt - ms, to: at });
         this.durations.push(ms);
+        this.#seen?.();
       }
       last = now;
       lastAt = at;
