@@ -13,6 +13,8 @@ const CONNECT_MS = 10_000;
 /** Options that every command takes. */
 export interface GlobalOptions extends ServerOptions {
   readonly json?: boolean;
+  /** How long a command looks for the server. */
+  readonly connectTimeout?: number;
 }
 
 export class Context {
@@ -46,7 +48,12 @@ export class Context {
   }
 
   connect(options: Partial<NodeClientOptions> = {}): Promise<Client> {
-    return connect({ connectTimeoutMs: CONNECT_MS, name: 'muster-cli', ...findServer(this.server, process.env), ...options });
+    return connect({
+      connectTimeoutMs: this.#options().connectTimeout ?? CONNECT_MS,
+      name: 'muster-cli',
+      ...findServer(this.server, process.env),
+      ...options,
+    });
   }
 
   /** Connects, does one thing, and takes leave. */

@@ -37,10 +37,18 @@ export function findServer(options: ServerOptions, env: Environment): Found {
   if (key !== undefined && key.trim() !== '') return { url, key: key.trim() };
   const file = join(data, 'admin.key');
   if (!existsSync(file)) {
-    throw new CliError('NO_KEY', `No key: give --key, set MUSTER_KEY, or point --data to the data directory of a server here (there is no ${file}).`, Exit.DENIED);
+    throw new CliError(
+      'NO_KEY',
+      `No key: give --key, set MUSTER_KEY, or point --data to the data directory of a server here (there is no ${file}).`,
+      Exit.DENIED,
+    );
   }
   if (named !== undefined && named !== addressOf(data) && !isLocal(named)) {
-    throw new CliError('NO_KEY', `No key for ${named}: the key in ${file} belongs to the server here and is not sent elsewhere. Give --key or set MUSTER_KEY.`, Exit.DENIED);
+    throw new CliError(
+      'NO_KEY',
+      `No key for ${named}: the key in ${file} belongs to the server here and is not sent elsewhere. Give --key or set MUSTER_KEY.`,
+      Exit.DENIED,
+    );
   }
   return { url, key: readFileSync(file, 'utf8').trim() };
 }
@@ -49,7 +57,8 @@ export function findServer(options: ServerOptions, env: Environment): Found {
 function addressOf(data: string): string | undefined {
   try {
     const address: unknown = JSON.parse(readFileSync(join(data, 'address.json'), 'utf8'));
-    if (typeof address === 'object' && address !== null && 'url' in address && typeof address.url === 'string') return address.url;
+    if (typeof address === 'object' && address !== null && 'url' in address && typeof address.url === 'string')
+      return address.url;
   } catch {
     // Not there, or being written: the default address is as good a guess.
   }

@@ -53,11 +53,24 @@ export function told(error: unknown): Told {
   if (error instanceof CliError) return { code: error.code, message: error.message, exit: error.exit };
   if (error instanceof MusterError) {
     const { code, message, details } = error;
-    const exit = UNREACHABLE.includes(code) ? Exit.UNREACHABLE : DENIED.includes(code) ? Exit.DENIED : TASK.includes(code) ? Exit.TASK : code === 'INVALID_OPTIONS' ? Exit.USAGE : Exit.FAILED;
+    const exit = UNREACHABLE.includes(code)
+      ? Exit.UNREACHABLE
+      : DENIED.includes(code)
+        ? Exit.DENIED
+        : TASK.includes(code)
+          ? Exit.TASK
+          : code === 'INVALID_OPTIONS'
+            ? Exit.USAGE
+            : Exit.FAILED;
     return { code, message, exit, ...(details === undefined ? {} : { details }) };
   }
   if (error instanceof Error) {
-    const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name === 'ConfigError' ? 'CONFIG' : 'INTERNAL';
+    const code =
+      'code' in error && typeof error.code === 'string'
+        ? error.code
+        : error.name === 'ConfigError'
+          ? 'CONFIG'
+          : 'INTERNAL';
     return { code, message: error.message, exit: code === 'CONFIG' ? Exit.USAGE : Exit.FAILED };
   }
   return { code: 'INTERNAL', message: String(error), exit: Exit.FAILED };

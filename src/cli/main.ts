@@ -13,6 +13,7 @@ import { Context, type GlobalOptions } from './context.ts';
 import { addDemo } from './demo/command.ts';
 import { Exit, EXIT_HELP, told } from './exit.ts';
 import { Output } from './output.ts';
+import { durationMs } from './values.ts';
 
 /** Runs one command; the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -37,7 +38,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return Exit.OK;
     if (error instanceof CommanderError && error.code === 'commander.help') return Exit.USAGE;
-    const fault = error instanceof CommanderError ? { code: 'USAGE', message: error.message.replace(/^error: /, ''), exit: Exit.USAGE } : told(error);
+    const fault =
+      error instanceof CommanderError
+        ? { code: 'USAGE', message: error.message.replace(/^error: /, ''), exit: Exit.USAGE }
+        : told(error);
     new Output(json).error(fault);
     return fault.exit;
   }
@@ -50,6 +54,11 @@ function describe(program: Command): void {
     .option('--url <url>', 'server (default: MUSTER_URL, the data directory, ws://127.0.0.1:7420)')
     .option('--key <key>', 'key (default: MUSTER_KEY, the data directory)')
     .option('--data <folder>', 'data directory of a server on this machine (default: MUSTER_DATA, ./muster-data)')
+    .option(
+      '--connect-timeout <duration>',
+      'how long to look for the server (default: 10s; an agent never gives up)',
+      durationMs,
+    )
     .option('--json', 'results as JSON on standard output, errors as JSON on standard error')
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError(false)

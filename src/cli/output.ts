@@ -55,7 +55,8 @@ export class Output {
   }
 
   error({ code, message, details }: Told): void {
-    if (this.json) this.#err.write(`${toJson({ error: { code, message, ...(details === undefined ? {} : { details }) } })}\n`);
+    if (this.json)
+      this.#err.write(`${toJson({ error: { code, message, ...(details === undefined ? {} : { details }) } })}\n`);
     else this.#err.write(`error: ${code}: ${message}${details === undefined ? '' : `\n${pretty(details)}`}\n`);
   }
 }
@@ -64,7 +65,14 @@ export class Output {
 function replaceBinary(_key: string, value: unknown): unknown {
   if (value instanceof Uint8Array) return { $bin: Buffer.from(value).toString('base64') };
   // Buffer has a toJSON of its own, which came first.
-  if (typeof value === 'object' && value !== null && 'type' in value && value.type === 'Buffer' && 'data' in value && Array.isArray(value.data)) {
+  if (
+    typeof value === 'object' &&
+    value !== null &&
+    'type' in value &&
+    value.type === 'Buffer' &&
+    'data' in value &&
+    Array.isArray(value.data)
+  ) {
     return { $bin: Buffer.from(value.data as number[]).toString('base64') };
   }
   return value;
@@ -99,7 +107,11 @@ const NO_LINES = {
 /** Columns without lines, as other tools can cut them; `none` when there is no row. */
 export function columns(head: readonly string[], rows: readonly (readonly string[])[], none: string): string {
   if (rows.length === 0) return none;
-  const table = new Table({ head: [...head], chars: NO_LINES, style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] } });
+  const table = new Table({
+    head: [...head],
+    chars: NO_LINES,
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+  });
   for (const row of rows) table.push([...row]);
   return table
     .toString()

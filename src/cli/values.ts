@@ -37,7 +37,12 @@ export function pairs(texts: readonly string[]): { [name: string]: string } {
 
 /** JSON, `@FILE` with JSON, or `-` for JSON on standard input. */
 export function jsonValue(text: string, stdin: () => string = () => readFileSync(0, 'utf8')): Value {
-  const [what, source] = text === '-' ? ['standard input', stdin()] : text.startsWith('@') ? [text.slice(1), fileText(text.slice(1))] : ['the value', text];
+  const [what, source] =
+    text === '-'
+      ? ['standard input', stdin()]
+      : text.startsWith('@')
+        ? [text.slice(1), fileText(text.slice(1))]
+        : ['the value', text];
   try {
     return restoreBinary(JSON.parse(source));
   } catch (error) {
@@ -56,9 +61,11 @@ function fileText(path: string): string {
 /** `{"$bin": base64}` stands for bytes, as in the protocol's JSON variant. */
 export function restoreBinary(value: unknown): Value {
   if (Array.isArray(value)) return value.map(restoreBinary);
-  if (typeof value !== 'object' || value === null) return typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean' ? value : null;
+  if (typeof value !== 'object' || value === null)
+    return typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean' ? value : null;
   const entries = Object.entries(value);
   const [first] = entries;
-  if (entries.length === 1 && first?.[0] === '$bin' && typeof first[1] === 'string') return new Uint8Array(Buffer.from(first[1], 'base64'));
+  if (entries.length === 1 && first?.[0] === '$bin' && typeof first[1] === 'string')
+    return new Uint8Array(Buffer.from(first[1], 'base64'));
   return Object.fromEntries(entries.map(([key, member]) => [key, restoreBinary(member)]));
 }

@@ -239,7 +239,11 @@ export class AgentCore {
         if (type === undefined || this.#options.find(type) !== undefined) continue;
         this.#options.note({ kind: 'unhandled', task: holding.id, type });
         this.#enter(holding, { kind: 'gone' });
-        this.#tell('task.reject', { id: holding.id, token: holding.token, reason: `no handler for tasks of type ${type}` });
+        this.#tell('task.reject', {
+          id: holding.id,
+          token: holding.token,
+          reason: `no handler for tasks of type ${type}`,
+        });
       }
     });
   }
@@ -319,12 +323,22 @@ export class AgentCore {
     if (outcome.kind === 'released') return this.#giveBack(holding, outcome.delayMs ?? 0);
     if (outcome.kind === 'failed' && holding.closing) return this.#giveBack(holding, 0);
     this.#enter(holding, { kind: 'finished' });
-    if (outcome.kind === 'failed') this.#sendResult(holding, 'task.fail', { id, token, error: fitted(outcome.error), retryable: outcome.retryable });
-    else this.#sendResult(holding, 'task.complete', { id, token, ...(outcome.output === undefined ? {} : { output: outcome.output }) });
+    if (outcome.kind === 'failed')
+      this.#sendResult(holding, 'task.fail', { id, token, error: fitted(outcome.error), retryable: outcome.retryable });
+    else
+      this.#sendResult(holding, 'task.complete', {
+        id,
+        token,
+        ...(outcome.output === undefined ? {} : { output: outcome.output }),
+      });
   }
 
   #sendResult(holding: Holding, method: 'task.complete' | 'task.fail', params: Value): void {
-    const refused = this.#options.outbox.send({ method, params, done: (reply) => this.#resultAnswered(holding, method, reply) });
+    const refused = this.#options.outbox.send({
+      method,
+      params,
+      done: (reply) => this.#resultAnswered(holding, method, reply),
+    });
     if (refused instanceof Error) this.#resultAnswered(holding, method, { ok: false, error: refused, moved: false });
   }
 
@@ -346,7 +360,8 @@ export class AgentCore {
   /** A result that an earlier process stored: its holding is kept until the answer comes. */
   #restore(request: StoredRequest): void {
     const of = heldBy(request);
-    if (of !== undefined && this.#holdings.get(of.token) === undefined) this.#holdings.add({ ...of, job: undefined, since: 0 }, { kind: 'finished' });
+    if (of !== undefined && this.#holdings.get(of.token) === undefined)
+      this.#holdings.add({ ...of, job: undefined, since: 0 }, { kind: 'finished' });
   }
 
   /** The answer to a request that an earlier process stored. */
@@ -362,11 +377,19 @@ export class AgentCore {
   }
 
   #acknowledge(of: { readonly id: string; readonly token: string }, control: 'cancel' | 'leaseLost'): void {
-    this.#options.outbox.send({ method: 'task.acknowledge', params: { id: of.id, token: of.token, control }, done: nothing });
+    this.#options.outbox.send({
+      method: 'task.acknowledge',
+      params: { id: of.id, token: of.token, control },
+      done: nothing,
+    });
   }
 
   /** The server says that a holding is over. */
-  #stopOrder(of: { readonly id: string; readonly token: string }, control: 'cancel' | 'leaseLost', reason: string): void {
+  #stopOrder(
+    of: { readonly id: string; readonly token: string },
+    control: 'cancel' | 'leaseLost',
+    reason: string,
+  ): void {
     const holding = this.#holdings.get(of.token);
     switch (holding?.phase.kind) {
       case 'running':
@@ -395,7 +418,8 @@ export class AgentCore {
   /** This side found out that a holding is over. */
   #lose(holding: Holding, reason: string): void {
     if (holding.phase.kind === 'running') this.#stop(holding, 'leaseLost', reason);
-    else if (holding.phase.kind === 'waiting' || holding.phase.kind === 'accepting') this.#enter(holding, { kind: 'gone' });
+    else if (holding.phase.kind === 'waiting' || holding.phase.kind === 'accepting')
+      this.#enter(holding, { kind: 'gone' });
   }
 
   #stop(holding: Holding, control: 'cancel' | 'leaseLost', reason: string): void {
@@ -463,7 +487,8 @@ function nothing(): void {
 }
 
 function heldBy(request: StoredRequest): { readonly id: string; readonly token: string } | undefined {
-  if ((request.method !== 'task.complete' && request.method !== 'task.fail') || !isMap(request.params)) return undefined;
+  if ((request.method !== 'task.complete' && request.method !== 'task.fail') || !isMap(request.params))
+    return undefined;
   const { id, token } = request.params;
   return typeof id === 'string' && typeof token === 'string' ? { id, token } : undefined;
 }

@@ -4,7 +4,17 @@
  * Owns: what a caller holds. Does not own: anything of the protocol (sdk.ts and below).
  */
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
-import type { AgentShape, Method, Params, Results, TaskCreate, TaskView, Value, ValueMap, WelcomeBody } from '../../protocol/wire/types.ts';
+import type {
+  AgentShape,
+  Method,
+  Params,
+  Results,
+  TaskCreate,
+  TaskView,
+  Value,
+  ValueMap,
+  WelcomeBody,
+} from '../../protocol/wire/types.ts';
 import type { AgentNote } from './agent-core.ts';
 import type { Call, ConnectionState, Outage } from './core.ts';
 import { isRead } from '../../protocol/wire/operations.ts';
@@ -115,11 +125,18 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
   constructor(options: ClientOptions, platform: Platform) {
     this.url = normaliseUrl(options.url);
     this.#platform = platform;
-    for (const [type, handler] of Object.entries(options.handlers ?? {})) this.#handlers.set(type, startHandler(handler));
-    if (this.#handlers.size > 0 && options.agent === undefined) throw clientError('INVALID_OPTIONS', 'handlers need an agent: connect({ agent: { name, capabilities } }).');
+    for (const [type, handler] of Object.entries(options.handlers ?? {}))
+      this.#handlers.set(type, startHandler(handler));
+    if (this.#handlers.size > 0 && options.agent === undefined)
+      throw clientError('INVALID_OPTIONS', 'handlers need an agent: connect({ agent: { name, capabilities } }).');
     if (options.onState !== undefined) this.on('state', options.onState);
     this.#sdk = new Sdk({
-      ports: { scheduler: platform.scheduler, entropy: platform.entropy, dial: platform.dial(this.url), token: tokenSource(options.key) },
+      ports: {
+        scheduler: platform.scheduler,
+        entropy: platform.entropy,
+        dial: platform.dial(this.url),
+        token: tokenSource(options.key),
+      },
       client: { name: options.name ?? 'muster-client', version: options.version ?? VERSION },
       ...(options.agent === undefined ? {} : { agent: options.agent }),
       ...(options.subs === undefined ? {} : { subs: options.subs }),
@@ -140,7 +157,11 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
     });
     const methods = makeMethods((method, params, request) => this.request(method, params, request));
     this.agent = { ...methods.agent, handle: (type, handler) => this.#handle(type, handler) };
-    this.task = { ...methods.task, wait: (task, wait) => this.#wait(task, wait), run: (params, run) => this.#run(params, run) };
+    this.task = {
+      ...methods.task,
+      wait: (task, wait) => this.#wait(task, wait),
+      run: (params, run) => this.#run(params, run),
+    };
     this.topic = methods.topic;
     this.deadLetter = methods.deadLetter;
     this.apiKey = methods.apiKey;
@@ -173,7 +194,10 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
   /** Sends a request, again after every reconnect until it is answered; rejects with MusterError. */
   request<M extends Method>(method: M, params: Params[M], options: RequestOptions = {}): Promise<Results[M]> {
     return new Promise((resolve, reject) => {
-      if (method === 'topic.unsubscribe' && !this.#sdk.subscriptions.unsubscribed((params as Params['topic.unsubscribe']).topic)) {
+      if (
+        method === 'topic.unsubscribe' &&
+        !this.#sdk.subscriptions.unsubscribed((params as Params['topic.unsubscribe']).topic)
+      ) {
         // A wait for a task still listens; the caller has let go of it.
         resolve({ rev: this.rev } as unknown as Results[M]);
         return;
@@ -241,8 +265,12 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
         settle();
         reject(error ?? clientError('CLIENT_CLOSED'));
       };
-      const onAbort = (): void => giveUp(clientError('REQUEST_ABORTED', 'Connecting was given up.', { cause: signal?.reason }));
-      const cancelTimer = timeoutMs > 0 ? this.#platform.scheduler.after(timeoutMs, () => giveUp(this.#unreachable(timeoutMs))) : undefined;
+      const onAbort = (): void =>
+        giveUp(clientError('REQUEST_ABORTED', 'Connecting was given up.', { cause: signal?.reason }));
+      const cancelTimer =
+        timeoutMs > 0
+          ? this.#platform.scheduler.after(timeoutMs, () => giveUp(this.#unreachable(timeoutMs)))
+          : undefined;
       const settle = (): void => {
         cancelTimer?.();
         signal?.removeEventListener('abort', onAbort);
@@ -259,12 +287,20 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
 
   #unreachable(timeoutMs: number): MusterError {
     const why = this.#outage === undefined ? 'no answer' : this.#outage.message;
-    return clientError('CONNECT_TIMEOUT', `No server answered at ${this.url} within ${timeoutMs / 1_000} s (${why}). Is "muster serve" running there?`);
+    return clientError(
+      'CONNECT_TIMEOUT',
+      `No server answered at ${this.url} within ${timeoutMs / 1_000} s (${why}). Is "muster serve" running there?`,
+    );
   }
 
-  #call(method: Method, params: Params[Method], call: RequestOptions & { resolve(result: Value): void; reject(error: unknown): void }): void {
+  #call(
+    method: Method,
+    params: Params[Method],
+    call: RequestOptions & { resolve(result: Value): void; reject(error: unknown): void },
+  ): void {
     const { signal, deadlineMs, key } = call;
-    if (signal?.aborted === true) return call.reject(clientError('REQUEST_ABORTED', undefined, { cause: signal.reason }));
+    if (signal?.aborted === true)
+      return call.reject(clientError('REQUEST_ABORTED', undefined, { cause: signal.reason }));
     const request: Call = {
       method,
       params: params as unknown as Value,
@@ -279,7 +315,8 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
     };
     const accepted = this.#submit(request, call.durable ?? false);
     const abandon = (): void => {
-      if (!(accepted instanceof MusterError)) this.#sdk.core.cancel(accepted, clientError('REQUEST_ABORTED', undefined, { cause: signal?.reason }));
+      if (!(accepted instanceof MusterError))
+        this.#sdk.core.cancel(accepted, clientError('REQUEST_ABORTED', undefined, { cause: signal?.reason }));
     };
     if (accepted instanceof MusterError) call.reject(accepted);
     else signal?.addEventListener('abort', abandon, { once: true });
@@ -288,10 +325,17 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
   #submit(request: Call, durable: boolean): ReturnType<Sdk['request']> {
     const { method, params, done, deadlineMs } = request;
     if (!durable) return this.#sdk.request(request);
-    if (this.#platform.journal === undefined) return clientError('INVALID_OPTIONS', 'A durable request needs an outbox file: connect({ outbox: path }).');
+    if (this.#platform.journal === undefined)
+      return clientError('INVALID_OPTIONS', 'A durable request needs an outbox file: connect({ outbox: path }).');
     if (isRead(method)) return clientError('INVALID_OPTIONS', `${method} changes nothing and cannot be durable.`);
     const key = typeof request.key === 'string' ? { key: request.key } : {};
-    return this.#sdk.requestDurably({ method, params, done, ...key, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
+    return this.#sdk.requestDurably({
+      method,
+      params,
+      done,
+      ...key,
+      ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    });
   }
 
   /** What the caller asked for by itself must hold on the next session too. */
@@ -301,17 +345,23 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
   }
 
   #handle(type: string, handler: TaskHandler): void {
-    if (this.#sdk.agent === undefined) throw clientError('INVALID_OPTIONS', 'This client is no agent: connect({ agent: { name, capabilities } }).');
+    if (this.#sdk.agent === undefined)
+      throw clientError('INVALID_OPTIONS', 'This client is no agent: connect({ agent: { name, capabilities } }).');
     this.#handlers.set(type, startHandler(handler));
     this.#sdk.agent.handlersChanged();
   }
 
   #wait(task: string | { readonly id: string }, options: WaitOptions = {}): Promise<TaskView> {
-    return new Promise((resolve, reject) => this.#await({ id: typeof task === 'string' ? task : task.id, watched: false }, { ...options, resolve, reject }));
+    return new Promise((resolve, reject) =>
+      this.#await({ id: typeof task === 'string' ? task : task.id, watched: false }, { ...options, resolve, reject }),
+    );
   }
 
   /** Waits for the end of a task, for its own time limit, or for the caller to give up. */
-  #await(task: { readonly id: string; readonly watched: boolean }, wait: WaitOptions & { resolve(task: TaskView): void; reject(error: MusterError): void }): void {
+  #await(
+    task: { readonly id: string; readonly watched: boolean },
+    wait: WaitOptions & { resolve(task: TaskView): void; reject(error: MusterError): void },
+  ): void {
     const { signal, timeoutMs } = wait;
     const release = (): void => {
       cancelTimer?.();
@@ -351,7 +401,15 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
             const { task } = reply.result as unknown as Results['task.create'];
             // In here, and not in a later turn: the end of the task may stand in the same message.
             const watched = params.watch !== false && !reply.moved;
-            this.#await({ id: task.id, watched }, { ...(signal === undefined ? {} : { signal }), ...(deadlineMs === undefined ? {} : { timeoutMs: deadlineMs }), resolve: ended, reject });
+            this.#await(
+              { id: task.id, watched },
+              {
+                ...(signal === undefined ? {} : { signal }),
+                ...(deadlineMs === undefined ? {} : { timeoutMs: deadlineMs }),
+                resolve: ended,
+                reject,
+              },
+            );
           },
         },
         options.durable ?? false,
@@ -380,11 +438,18 @@ const ENDS: { readonly [status: string]: ClientCode } = { cancelled: 'TASK_CANCE
 
 function unfinished(task: TaskView): MusterError {
   const why = task.error === undefined ? '' : `: ${task.error.code}: ${task.error.message}`;
-  return clientError(ENDS[task.status] ?? 'TASK_FAILED', `Task ${task.id} ended ${task.status}${why}`, { task, ...(task.error === undefined ? {} : { details: { ...task.error } }) });
+  return clientError(ENDS[task.status] ?? 'TASK_FAILED', `Task ${task.id} ended ${task.status}${why}`, {
+    task,
+    ...(task.error === undefined ? {} : { details: { ...task.error } }),
+  });
 }
 
 function tokenSource(key: ClientOptions['key']): TokenSource {
-  if (key === undefined || key === '') throw clientError('INVALID_OPTIONS', 'connect needs a key: an API key, or a function that gives one. "muster serve" writes an admin key to <data>/admin.key.');
+  if (key === undefined || key === '')
+    throw clientError(
+      'INVALID_OPTIONS',
+      'connect needs a key: an API key, or a function that gives one. "muster serve" writes an admin key to <data>/admin.key.',
+    );
   if (typeof key === 'string') return (done) => done(key.trim());
   return (done) => {
     void answer(key, done);
@@ -401,15 +466,22 @@ async function answer(key: () => string | Promise<string>, done: (token: string 
   done(token);
 }
 
-const SCHEMES: { readonly [scheme: string]: string } = { 'ws:': 'ws:', 'wss:': 'wss:', 'http:': 'ws:', 'https:': 'wss:' };
+const SCHEMES: { readonly [scheme: string]: string } = {
+  'ws:': 'ws:',
+  'wss:': 'wss:',
+  'http:': 'ws:',
+  'https:': 'wss:',
+};
 
 /** With the scheme of WebSockets and the protocol's path. */
 export function normaliseUrl(url: string): string {
   const example = 'for example ws://127.0.0.1:7420';
-  if (typeof url !== 'string' || url === '') throw clientError('INVALID_OPTIONS', `connect needs the server's url, ${example}.`);
+  if (typeof url !== 'string' || url === '')
+    throw clientError('INVALID_OPTIONS', `connect needs the server's url, ${example}.`);
   const match = /^([a-z]+:)\/\/([^/?#]+)(\/[^?#]*)?$/i.exec(url.trim());
   const scheme = SCHEMES[match?.[1]?.toLowerCase() ?? ''];
-  if (match === null || scheme === undefined) throw clientError('INVALID_OPTIONS', `${url} is not the url of a server, ${example}.`);
+  if (match === null || scheme === undefined)
+    throw clientError('INVALID_OPTIONS', `${url} is not the url of a server, ${example}.`);
   const path = match[3] === undefined || match[3] === '/' ? '/v1' : match[3];
   return `${scheme}//${match[2]}${path}`;
 }

@@ -18,7 +18,16 @@ import { decodeFrames, encodeFrameParts } from '../../protocol/wire/codec.ts';
 import { CLOSE, mayResume } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { SERVER_FRAME_LIMITS } from '../../protocol/wire/scan.ts';
-import { Op, type AgentShape, type ErrorBody, type Frame, type GoawayBody, type HelloBody, type ValueMap, type WelcomeBody } from '../../protocol/wire/types.ts';
+import {
+  Op,
+  type AgentShape,
+  type ErrorBody,
+  type Frame,
+  type GoawayBody,
+  type HelloBody,
+  type ValueMap,
+  type WelcomeBody,
+} from '../../protocol/wire/types.ts';
 import { assert, unreachable } from '../base/assert.ts';
 import { backoffMs, between } from './backoff.ts';
 import { asServerError, clientError, serverError, type MusterError } from './errors.ts';
@@ -162,8 +171,8 @@ export class ClientCore {
     return this.#table.size;
   }
 
-  newKey(): string {
-    return this.#table.newKey();
+  newKey(lasting: boolean): string {
+    return this.#table.newKey(lasting);
   }
 
   start(): void {
@@ -173,7 +182,8 @@ export class ClientCore {
 
   /** Sends a request now or as soon as it can be; or says why not, and `done` is never called. */
   request(call: Call): Pending | MusterError {
-    if (this.#phase.kind === 'closed' || this.#phase.kind === 'leaving') return clientError('CLIENT_CLOSED', 'The client is closed.');
+    if (this.#phase.kind === 'closed' || this.#phase.kind === 'leaving')
+      return clientError('CLIENT_CLOSED', 'The client is closed.');
     return this.#table.add(call);
   }
 
@@ -243,7 +253,9 @@ export class ClientCore {
       auth: { token: phase.token },
       ...(agent === undefined ? {} : { agent }),
       ...(subs === undefined || subs.length === 0 ? {} : { subs }),
-      ...(session === undefined ? {} : { resume: { session: session.id, secret: session.secret, rev: session.position } }),
+      ...(session === undefined
+        ? {}
+        : { resume: { session: session.id, secret: session.secret, rev: session.position } }),
     };
     const hello = encodeHello(body);
     if (!(hello instanceof Uint8Array)) {
@@ -258,7 +270,9 @@ export class ClientCore {
     this.#heardAt = this.#ports.scheduler.mono();
     const frames = decodeFrames(bytes, SERVER_FRAME_LIMITS);
     if (!frames.ok) {
-      this.#drop(`the server sent what is not a message of this protocol (${frames.error.reason} at ${frames.error.offset})`);
+      this.#drop(
+        `the server sent what is not a message of this protocol (${frames.error.reason} at ${frames.error.offset})`,
+      );
       return;
     }
     const generation = this.#generation;
@@ -271,7 +285,11 @@ export class ClientCore {
   #frame(frame: Frame): void {
     switch (frame.op) {
       case Op.RESULT:
-        this.#table.result(frame.id, typeof frame.body['rev'] === 'number' ? frame.body['rev'] : 0, frame.body['r'] ?? null);
+        this.#table.result(
+          frame.id,
+          typeof frame.body['rev'] === 'number' ? frame.body['rev'] : 0,
+          frame.body['r'] ?? null,
+        );
         return;
       case Op.PUSH:
         this.#push(frame.body);
@@ -325,7 +343,8 @@ export class ClientCore {
 
   #ping(body: ValueMap): void {
     const rev = body['rev'];
-    if (typeof rev === 'number' && this.#session !== undefined && rev > this.#session.position) this.#session.position = rev; // C3
+    if (typeof rev === 'number' && this.#session !== undefined && rev > this.#session.position)
+      this.#session.position = rev; // C3
     this.#pongDue = true;
     this.#wake();
   }
@@ -333,7 +352,11 @@ export class ClientCore {
   #welcome(body: ValueMap): void {
     const phase = this.#phase;
     const welcome = readWelcome(body);
-    if (phase.kind !== 'greeting' || welcome === undefined || (welcome.resumed && welcome.session !== this.#session?.id)) {
+    if (
+      phase.kind !== 'greeting' ||
+      welcome === undefined ||
+      (welcome.resumed && welcome.session !== this.#session?.id)
+    ) {
       this.#session = undefined;
       this.#drop('the server sent a WELCOME that does not fit');
       return;
@@ -372,7 +395,8 @@ export class ClientCore {
   #goaway(goaway: GoawayBody): void {
     const [min, max] = goaway.delayMs;
     const wait = between(this.#ports.entropy, min, max);
-    if (goaway.action === 'stop') this.#stop = clientError('CONNECTION_REFUSED', `The server ended the session: ${goaway.reason}.`);
+    if (goaway.action === 'stop')
+      this.#stop = clientError('CONNECTION_REFUSED', `The server ended the session: ${goaway.reason}.`);
     if (goaway.action === 'fresh') this.#session = undefined;
     const generation = this.#generation;
     this.#notBefore = this.#ports.scheduler.mono() + wait;
@@ -474,9 +498,13 @@ export class ClientCore {
     const retryAfterMs = Math.max(info.retryAfterMs ?? 0, this.#lastError?.retryAfterMs ?? 0);
     const told = this.#notBefore;
     this.#notBefore = undefined;
-    const wait = told === undefined ? Math.max(retryAfterMs, backoffMs(this.#ports.entropy, this.#attempt)) : Math.max(0, told - now);
+    const wait =
+      told === undefined
+        ? Math.max(retryAfterMs, backoffMs(this.#ports.entropy, this.#attempt))
+        : Math.max(0, told - now);
     if (told === undefined) this.#attempt += 1;
-    const message = info.message ?? (this.#lastError === undefined ? `closed with code ${info.code}` : this.#lastError.message);
+    const message =
+      info.message ?? (this.#lastError === undefined ? `closed with code ${info.code}` : this.#lastError.message);
     this.#release();
     const cancel = this.#ports.scheduler.after(wait, () => {
       if (generation === this.#generation) this.#connect(); // C2
@@ -491,7 +519,10 @@ export class ClientCore {
     if (this.#stop !== undefined) return this.#stop;
     if (info.code === CLOSE.BAD_AUTH.code) return asServerError('UNAUTHENTICATED', info.message);
     const known = Object.values(CLOSE).find((row) => row.code === info.code);
-    return clientError('CONNECTION_REFUSED', known?.message ?? info.message ?? `The server closed with code ${info.code}.`);
+    return clientError(
+      'CONNECTION_REFUSED',
+      known?.message ?? info.message ?? `The server closed with code ${info.code}.`,
+    );
   }
 
   #finish(error: MusterError | undefined): void {
@@ -500,7 +531,11 @@ export class ClientCore {
     if ('socket' in phase) phase.socket.close(1000, 'client');
     this.#begin({ kind: 'closed' });
     this.#session = undefined;
-    this.#table.close(clientError('CLIENT_CLOSED', error === undefined ? undefined : `The client was closed: ${error.message}`, { cause: error }));
+    this.#table.close(
+      clientError('CLIENT_CLOSED', error === undefined ? undefined : `The client was closed: ${error.message}`, {
+        cause: error,
+      }),
+    );
     this.#events.state('closed');
     this.#events.closed(error);
   }

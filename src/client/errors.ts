@@ -16,7 +16,10 @@ export const CLIENT_CODES = {
   CLIENT_CLOSED: { type: 'client', message: 'The client was closed before the answer came.' },
   CONNECTION_REFUSED: { type: 'unavailable', message: 'The server refused the connection for good.' },
   CONNECT_TIMEOUT: { type: 'unavailable', message: 'No server answered in time.' },
-  REQUEST_TIMEOUT: { type: 'client', message: 'The deadline of the request passed; whether it was executed is not known.' },
+  REQUEST_TIMEOUT: {
+    type: 'client',
+    message: 'The deadline of the request passed; whether it was executed is not known.',
+  },
   REQUEST_ABORTED: { type: 'client', message: 'The caller gave up; whether the request was executed is not known.' },
   OUTBOX_FULL: { type: 'client', message: 'Too many requests wait to be sent.' },
   VALUE_UNSUPPORTED: { type: 'client', message: 'The value has a part that the protocol cannot carry.' },

@@ -34,11 +34,13 @@ export class FrameWriter {
       encoder.string('p');
       encoder.value(params, PARAMS_DEPTH);
     } catch (error) {
-      if (error instanceof EncodeError) return clientError('VALUE_UNSUPPORTED', `${method}: ${error.message}.`, { cause: error });
+      if (error instanceof EncodeError)
+        return clientError('VALUE_UNSUPPORTED', `${method}: ${error.message}.`, { cause: error });
       throw error;
     }
     const body = encoder.finish();
-    if (body.length + FRAME_EXTRA > LIMITS.frameBytes) return asServerError('TOO_LARGE', `${method}: ${body.length} bytes do not fit a frame of ${LIMITS.frameBytes}.`);
+    if (body.length + FRAME_EXTRA > LIMITS.frameBytes)
+      return asServerError('TOO_LARGE', `${method}: ${body.length} bytes do not fit a frame of ${LIMITS.frameBytes}.`);
     if (body.length > ITEMS_SUSPECT_BYTES) return this.#tooMany(method, body) ?? body;
     return body;
   }
@@ -66,7 +68,11 @@ export class FrameWriter {
     this.#bytes += frame.length;
   }
 
-  request(id: number, body: Uint8Array, meta: { readonly k: string | undefined; readonly dl: number; readonly ack: number }): void {
+  request(
+    id: number,
+    body: Uint8Array,
+    meta: { readonly k: string | undefined; readonly dl: number; readonly ack: number },
+  ): void {
     const encoder = this.#encoder;
     const members = (meta.k === undefined ? 0 : 1) + (meta.dl > 0 ? 1 : 0) + (meta.ack > 0 ? 1 : 0);
     encoder.arrayHead(members === 0 ? 3 : 4);
@@ -100,6 +106,8 @@ export class FrameWriter {
     this.begin();
     this.request(1, body, { k: undefined, dl: 0, ack: 0 });
     const scan = scanMessage(this.finish());
-    return scan.ok ? undefined : asServerError('TOO_LARGE', `${method}: the parameters do not fit a frame (${scan.error.reason}).`);
+    return scan.ok
+      ? undefined
+      : asServerError('TOO_LARGE', `${method}: the parameters do not fit a frame (${scan.error.reason}).`);
   }
 }

@@ -80,7 +80,8 @@ function completed(output: unknown): Outcome {
 }
 
 function failed(error: unknown): Outcome {
-  if (error instanceof TaskFailure) return { kind: 'failed', error: { code: error.code, message: error.message }, retryable: error.retryable };
+  if (error instanceof TaskFailure)
+    return { kind: 'failed', error: { code: error.code, message: error.message }, retryable: error.retryable };
   const message = error instanceof Error ? error.message : String(error);
   return { kind: 'failed', error: { code: 'HANDLER_ERROR', message }, retryable: true };
 }

@@ -14,18 +14,26 @@ export function encodeHello(body: HelloBody): Uint8Array | MusterError {
   for (;;) {
     const bytes = encode(body, keep);
     if (!(bytes instanceof Uint8Array) || bytes.length <= LIMITS.helloBytes) return bytes;
-    if (keep === 0) return asServerError('TOO_LARGE', `HELLO has ${bytes.length} bytes; the limit is ${LIMITS.helloBytes}. Shorten the agent's metadata or the subscriptions.`);
+    if (keep === 0)
+      return asServerError(
+        'TOO_LARGE',
+        `HELLO has ${bytes.length} bytes; the limit is ${LIMITS.helloBytes}. Shorten the agent's metadata or the subscriptions.`,
+      );
     keep = Math.floor((keep * LIMITS.helloBytes) / bytes.length);
   }
 }
 
 function encode(body: HelloBody, keep: number): Uint8Array | MusterError {
   const running = body.agent?.running;
-  const fitted = body.agent === undefined || running === undefined ? body : { ...body, agent: { ...body.agent, running: running.slice(0, keep) } };
+  const fitted =
+    body.agent === undefined || running === undefined
+      ? body
+      : { ...body, agent: { ...body.agent, running: running.slice(0, keep) } };
   try {
     return encodeFrameParts(Op.HELLO, 0, fitted);
   } catch (error) {
-    if (error instanceof EncodeError) return clientError('VALUE_UNSUPPORTED', `HELLO: ${error.message}.`, { cause: error });
+    if (error instanceof EncodeError)
+      return clientError('VALUE_UNSUPPORTED', `HELLO: ${error.message}.`, { cause: error });
     throw error;
   }
 }

@@ -85,9 +85,19 @@ export class Holdings {
     return this.#ended.has(token);
   }
 
-  add(of: { readonly id: string; readonly token: string; readonly job: Job | undefined; readonly since: number }, phase: HoldingPhase): Holding {
+  add(
+    of: { readonly id: string; readonly token: string; readonly job: Job | undefined; readonly since: number },
+    phase: HoldingPhase,
+  ): Holding {
     assert(!this.#byToken.has(of.token), 'a token names one holding');
-    const holding: Holding = { ...of, phase, confirmed: false, closing: false, refused: false, older: this.#byTask.get(of.id) };
+    const holding: Holding = {
+      ...of,
+      phase,
+      confirmed: false,
+      closing: false,
+      refused: false,
+      older: this.#byTask.get(of.id),
+    };
     this.#byToken.set(of.token, holding);
     this.#byTask.set(of.id, holding);
     if (phase.kind === 'waiting') this.#waiting.add(holding);

@@ -5,7 +5,14 @@
  * are passed on as it sent them: a later server may add to them.
  */
 import { isMap } from '../../protocol/wire/codec.ts';
-import type { ErrorBody, GoawayBody, SessionSnapshot, Value, ValueMap, WelcomeBody } from '../../protocol/wire/types.ts';
+import type {
+  ErrorBody,
+  GoawayBody,
+  SessionSnapshot,
+  Value,
+  ValueMap,
+  WelcomeBody,
+} from '../../protocol/wire/types.ts';
 
 export interface PushIn {
   readonly event: string;
@@ -55,8 +62,10 @@ export function readGoaway(body: ValueMap): GoawayBody {
 /** The parts that the session depends on; undefined when one of them is missing. */
 export function readWelcome(body: ValueMap): WelcomeBody | undefined {
   const { session, secret, rev, resumed, ping, limits, snapshot } = body;
-  if (typeof session !== 'string' || typeof secret !== 'string' || !integer(rev) || typeof resumed !== 'boolean') return undefined;
-  if (ping === undefined || !isMap(ping) || !positive(ping['intervalMs']) || !positive(ping['timeoutMs'])) return undefined;
+  if (typeof session !== 'string' || typeof secret !== 'string' || !integer(rev) || typeof resumed !== 'boolean')
+    return undefined;
+  if (ping === undefined || !isMap(ping) || !positive(ping['intervalMs']) || !positive(ping['timeoutMs']))
+    return undefined;
   if (limits === undefined || !isMap(limits) || !positive(limits['inFlight'])) return undefined;
   if (snapshot !== undefined && readSnapshot(snapshot) === undefined) return undefined;
   return body as unknown as WelcomeBody;
@@ -72,7 +81,8 @@ export function readSnapshot(snapshot: Value): SessionSnapshot | undefined {
 
 /** `{task: {id, type}, attempt, token}`: what an agent needs in order to work. */
 export function isOrder(value: Value | undefined): boolean {
-  if (value === undefined || !isMap(value) || typeof value['token'] !== 'string' || !integer(value['attempt'])) return false;
+  if (value === undefined || !isMap(value) || typeof value['token'] !== 'string' || !integer(value['attempt']))
+    return false;
   const task = value['task'];
   return task !== undefined && isMap(task) && typeof task['id'] === 'string' && typeof task['type'] === 'string';
 }

@@ -11,6 +11,10 @@ export * from './public.ts';
 
 /** Opens a session; resolves when the server has greeted. */
 export async function connect(options: ClientOptions): Promise<Client> {
-  const client = new Client(options, { scheduler: webScheduler, entropy: webEntropy, dial: (url) => webDial(normaliseUrl(url)) });
+  const client = new Client(options, {
+    scheduler: webScheduler,
+    entropy: webEntropy,
+    dial: (url) => webDial(normaliseUrl(url)),
+  });
   return client.open({ timeoutMs: options.connectTimeoutMs, signal: options.signal });
 }

@@ -27,14 +27,19 @@ export type Methods = {
   };
 };
 
-export type Requester = <M extends Method>(method: M, params: Params[M], options?: RequestOptions) => Promise<Results[M]>;
+export type Requester = <M extends Method>(
+  method: M,
+  params: Params[M],
+  options?: RequestOptions,
+) => Promise<Results[M]>;
 
 export function makeMethods(request: Requester): Methods {
   const entities: Record<string, Record<string, unknown>> = {};
   for (const method of Object.keys(OPERATIONS) as Method[]) {
     const dot = method.indexOf('.');
     const verbs = (entities[method.slice(0, dot)] ??= {});
-    verbs[method.slice(dot + 1)] = (params: Params[Method] | undefined, options?: RequestOptions) => request(method, params ?? {}, options);
+    verbs[method.slice(dot + 1)] = (params: Params[Method] | undefined, options?: RequestOptions) =>
+      request(method, params ?? {}, options);
   }
   // The names come from the same table as the type.
   return entities as unknown as Methods;

@@ -40,11 +40,15 @@ export async function connect(options: NodeClientOptions = {}): Promise<Client> 
   let client: Client | undefined;
   try {
     const platform = { scheduler: systemScheduler, entropy: blockEntropy(), dial: nodeDial };
-    client = new Client({ ...rest, url, ...(key === undefined ? {} : { key }) }, journal === undefined ? platform : { ...platform, journal });
+    client = new Client(
+      { ...rest, url, ...(key === undefined ? {} : { key }) },
+      journal === undefined ? platform : { ...platform, journal },
+    );
   } catch (error) {
     journal?.close(() => undefined);
     throw error;
   }
-  if (journal !== undefined && journal.cutBytes > 0) warn(`${journal.cutBytes} bytes of an unfinished record were cut off the outbox.`);
+  if (journal !== undefined && journal.cutBytes > 0)
+    warn(`${journal.cutBytes} bytes of an unfinished record were cut off the outbox.`);
   return client.open({ timeoutMs: options.connectTimeoutMs, signal: options.signal });
 }

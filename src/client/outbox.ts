@@ -10,7 +10,7 @@
  * O3 A stored request carries an idempotency key, so that the process after this one gets the first outcome. What is
  *    not stored and names the token of an assignment needs none: the token makes a repeat harmless.
  */
-import { isMethod, type WriteMethod } from '../../protocol/wire/operations.ts';
+import { isMethod, OPERATIONS, type WriteMethod } from '../../protocol/wire/operations.ts';
 import type { Value } from '../../protocol/wire/types.ts';
 import type { Call, ClientCore, Pending, Reply } from './core.ts';
 import type { MusterError } from './errors.ts';
@@ -82,7 +82,7 @@ export class Outbox {
     const journal = this.#journal;
     const again: Call = { ...call, key: call.key ?? false, urgent: true };
     if (journal === undefined) return this.#core.request(again);
-    const key = call.key ?? this.#core.newKey();
+    const key = call.key ?? this.#core.newKey(OPERATIONS[call.method].class !== 'hold');
     const accepted = this.#core.request({
       ...again,
       key,

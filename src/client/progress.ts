@@ -46,7 +46,10 @@ export class ProgressReports {
     let track = this.#tracks.get(holding);
     if (track === undefined) this.#tracks.set(holding, (track = { next: undefined, at: -Infinity, asked: false }));
     const percent = Math.max(0, Math.min(100, Math.floor(percentComplete) || 0));
-    track.next = { percentComplete: percent, ...(status === undefined ? {} : { status: cut(status, LIMITS.reasonBytes) }) };
+    track.next = {
+      percentComplete: percent,
+      ...(status === undefined ? {} : { status: cut(status, LIMITS.reasonBytes) }),
+    };
     this.#due.add(holding);
     if (this.#options.scheduler.mono() - track.at >= PROGRESS_MS) this.#options.wake();
     else this.#arm();

@@ -129,19 +129,28 @@ export class RequestTable {
     return this.#lastId === this.#options.idsMax && this.#sent.size === 0;
   }
 
-  /** A key that nobody else draws. */
-  newKey(): string {
+  /**
+   * A key that nobody else draws. With `~` in front the server forgets it as soon as it knows that the answer
+   * arrived; one that another process may present again lasts its 24 h.
+   */
+  newKey(lasting = false): string {
     if (this.#keyPrefix === '') this.#keyPrefix = base64url(this.#options.entropy(12));
     this.#keys += 1;
-    return `${this.#keyPrefix}.${this.#keys.toString(36)}`;
+    return `${lasting ? '' : '~'}${this.#keyPrefix}.${this.#keys.toString(36)}`;
   }
 
   /** Takes a call, or says why not; then `done` is not called. */
   add(call: Call): Pending | MusterError {
     const body = this.#options.writer.requestBody(call.method, call.params);
     if (body instanceof Error) return body;
-    if (call.urgent !== true && (this.#calls >= this.#options.callsMax || this.#bytes + body.length > this.#options.bytesMax)) {
-      return clientError('OUTBOX_FULL', `${this.#calls} requests wait for the server; the limit is ${this.#options.callsMax}.`);
+    if (
+      call.urgent !== true &&
+      (this.#calls >= this.#options.callsMax || this.#bytes + body.length > this.#options.bytesMax)
+    ) {
+      return clientError(
+        'OUTBOX_FULL',
+        `${this.#calls} requests wait for the server; the limit is ${this.#options.callsMax}.`,
+      );
     }
     if (typeof call.key === 'string' && (call.key === '' || call.key.length > LIMITS.idempotencyKeyBytes)) {
       return clientError('INVALID_OPTIONS', `An idempotency key has 1 to ${LIMITS.idempotencyKeyBytes} bytes.`);
@@ -249,7 +258,8 @@ export class RequestTable {
     this.#delayed = [];
     this.#queue = [];
     this.#head = 0;
-    for (const pending of open) if (pending.where !== 'over') this.#end(pending, { ok: false, error, moved: pending.sessions > 1 });
+    for (const pending of open)
+      if (pending.where !== 'over') this.#end(pending, { ok: false, error, moved: pending.sessions > 1 });
     this.#cancelDelay?.();
     this.#cancelDeadline?.();
   }
@@ -300,7 +310,9 @@ export class RequestTable {
       this.#cancelDelay();
     }
     this.#delayAt = dueAt;
-    this.#cancelDelay = this.#options.scheduler.after(Math.max(0, dueAt - this.#options.scheduler.mono()), () => this.#releaseDelayed());
+    this.#cancelDelay = this.#options.scheduler.after(Math.max(0, dueAt - this.#options.scheduler.mono()), () =>
+      this.#releaseDelayed(),
+    );
   }
 
   #releaseDelayed(): void {
@@ -334,7 +346,9 @@ export class RequestTable {
 
   #armDeadline(at: number): void {
     this.#deadlineAt = at;
-    this.#cancelDeadline = this.#options.scheduler.after(Math.max(0, at - this.#options.scheduler.mono()), () => this.#expire());
+    this.#cancelDeadline = this.#options.scheduler.after(Math.max(0, at - this.#options.scheduler.mono()), () =>
+      this.#expire(),
+    );
   }
 
   #expire(): void {
@@ -343,7 +357,14 @@ export class RequestTable {
     let next = Infinity;
     for (const pending of Array.from(this.#timed)) {
       if (pending.deadline > now) next = Math.min(next, pending.deadline);
-      else this.cancel(pending, clientError('REQUEST_TIMEOUT', `${pending.method} was not answered in time; whether it was executed is not known.`));
+      else
+        this.cancel(
+          pending,
+          clientError(
+            'REQUEST_TIMEOUT',
+            `${pending.method} was not answered in time; whether it was executed is not known.`,
+          ),
+        );
     }
     if (next < Infinity && this.#cancelDeadline === undefined) this.#armDeadline(next);
   }

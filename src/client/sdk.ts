@@ -137,7 +137,8 @@ export class Sdk {
     this.#cancelClose = undefined;
     if (options.drain) this.agent?.drain();
     else this.agent?.stopAll('the client is being closed');
-    if (options.withinMs !== undefined) this.#cancelClose = this.#options.ports.scheduler.after(options.withinMs, () => this.core.close(options.requeue));
+    if (options.withinMs !== undefined)
+      this.#cancelClose = this.#options.ports.scheduler.after(options.withinMs, () => this.core.close(options.requeue));
     this.#settle();
   }
 

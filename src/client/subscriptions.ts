@@ -55,7 +55,13 @@ export class Subscriptions {
     wanted.waits -= 1;
     if (wanted.waits > 0 || wanted.caller) return;
     this.#topics.delete(topic);
-    this.#core.request({ method: 'topic.unsubscribe', params: { topic }, key: false, urgent: true, done: () => undefined });
+    this.#core.request({
+      method: 'topic.unsubscribe',
+      params: { topic },
+      key: false,
+      urgent: true,
+      done: () => undefined,
+    });
   }
 
   /** The caller's own `topic.subscribe` succeeded. */
@@ -76,6 +82,12 @@ export class Subscriptions {
   }
 
   #subscribe(topic: string, done: (ok: boolean) => void): void {
-    this.#core.request({ method: 'topic.subscribe', params: { topic }, key: false, urgent: true, done: (reply) => done(reply.ok) });
+    this.#core.request({
+      method: 'topic.subscribe',
+      params: { topic },
+      key: false,
+      urgent: true,
+      done: (reply) => done(reply.ok),
+    });
   }
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { connect, type Client } from '../../src/client/node.ts';
 import { until } from '../support/until.ts';
 
 const MUSTER = fileURLToPath(new URL('../../dist/src/cli/muster.js', import.meta.url));
@@ -25,14 +26,21 @@ export class Running {
   constructor(child: ChildProcess) {
     this.child = child;
     child.stderr?.on('data', (chunk: Buffer) => (this.err += chunk.toString()));
-    if (child.stdout !== null) createInterface({ input: child.stdout }).on('line', (line) => this.events.push(JSON.parse(line) as Record<string, unknown>));
+    if (child.stdout !== null)
+      createInterface({ input: child.stdout }).on('line', (line) =>
+        this.events.push(JSON.parse(line) as Record<string, unknown>),
+      );
     this.ended = new Promise((resolve) => child.once('close', (code) => resolve(code)));
   }
 
   /** The `count`th event of this name. */
   async event(name: string, count = 1): Promise<Record<string, unknown>> {
     const found = (): Record<string, unknown>[] => this.events.filter((event) => event['event'] === name);
-    await until(() => found().length >= count || this.child.exitCode !== null || this.child.signalCode !== null, `${name} (saw ${JSON.stringify(this.events)} ${this.err})`, 30_000);
+    await until(
+      () => found().length >= count || this.child.exitCode !== null || this.child.signalCode !== null,
+      `${name} (saw ${JSON.stringify(this.events)} ${this.err})`,
+      30_000,
+    );
     const event = found()[count - 1];
     if (event === undefined) throw new Error(`ended without ${name}: ${this.err}`);
     return event;
@@ -51,6 +59,7 @@ export class Place {
   readonly #running: Running[] = [];
   #ports: string[] = ['--port', '0', '--http-port', '0'];
   #server: Running | undefined;
+  #client: Promise<Client> | undefined;
   url = '';
 
   path(name: string): string {
@@ -81,6 +90,12 @@ export class Place {
     return this.#server;
   }
 
+  /** A client in this process, for what is not the subject of a test: it comes back when the server does. */
+  client(): Promise<Client> {
+    this.#client ??= connect({ url: this.url, key: this.read('data/admin.key').trim() });
+    return this.#client;
+  }
+
   /** One command to its end. */
   async run(...args: string[]): Promise<Ended> {
     const child = this.#spawn(args);
@@ -99,12 +114,17 @@ export class Place {
   }
 
   async close(): Promise<void> {
+    if (this.#client !== undefined) await (await this.#client).close({ timeoutMs: 0 });
     for (const running of this.#running) await running.stop('SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });
   }
 
   #spawn(args: readonly string[]): ChildProcess {
     const { MUSTER_URL: _url, MUSTER_KEY: _key, ...env } = process.env;
-    return spawn(process.execPath, [MUSTER, ...args], { cwd: this.folder, env: { ...env, MUSTER_DATA: this.data, PLACE: this.folder }, stdio: ['ignore', 'pipe', 'pipe'] });
+    return spawn(process.execPath, [MUSTER, ...args], {
+      cwd: this.folder,
+      env: { ...env, MUSTER_DATA: this.data, PLACE: this.folder },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
   }
 }

@@ -55,15 +55,33 @@ describe('values of options', () => {
     expect(jsonValue('{"a":[1,null,true]}')).toEqual({ a: [1, null, true] });
     expect(jsonValue(`@${put('p.json', '"text"')}`)).toBe('text');
     expect(jsonValue('-', () => '[1]')).toEqual([1]);
-    expect(jsonValue('{"bytes":{"$bin":"AQI="},"plain":{"$bin":1}}')).toEqual({ bytes: Uint8Array.of(1, 2), plain: { $bin: 1 } });
-    expect(() => jsonValue('{')).toThrow(expect.objectContaining({ exit: Exit.USAGE, message: expect.stringContaining('not JSON') }));
+    expect(jsonValue('{"bytes":{"$bin":"AQI="},"plain":{"$bin":1}}')).toEqual({
+      bytes: Uint8Array.of(1, 2),
+      plain: { $bin: 1 },
+    });
+    expect(() => jsonValue('{')).toThrow(
+      expect.objectContaining({ exit: Exit.USAGE, message: expect.stringContaining('not JSON') }),
+    );
     expect(() => jsonValue(`@${join(folder, 'none')}`)).toThrow(expect.objectContaining({ exit: Exit.USAGE }));
   });
 
   it('makes params of a task from flags, and says nothing that was not said', () => {
     expect(paramsOf({ type: 'x' })).toEqual({ type: 'x' });
     expect(
-      paramsOf({ type: 'x', params: '{"n":1}', priority: 'high', require: ['a', 'b'], label: ['k=v'], timeout: 1, progressTimeout: 2, deadline: 3, delay: 4, attempts: 5, strategy: 'capability_match', mode: 'offer' }),
+      paramsOf({
+        type: 'x',
+        params: '{"n":1}',
+        priority: 'high',
+        require: ['a', 'b'],
+        label: ['k=v'],
+        timeout: 1,
+        progressTimeout: 2,
+        deadline: 3,
+        delay: 4,
+        attempts: 5,
+        strategy: 'capability_match',
+        mode: 'offer',
+      }),
     ).toEqual({
       type: 'x',
       parameters: { n: 1 },
@@ -102,15 +120,23 @@ describe('which server', () => {
   });
 
   it('says how to give a key when there is none', () => {
-    expect(() => findServer({ data: folder }, {})).toThrow(expect.objectContaining({ code: 'NO_KEY', exit: Exit.DENIED, message: expect.stringContaining('MUSTER_KEY') }));
+    expect(() => findServer({ data: folder }, {})).toThrow(
+      expect.objectContaining({ code: 'NO_KEY', exit: Exit.DENIED, message: expect.stringContaining('MUSTER_KEY') }),
+    );
     expect(() => findServer({ data: folder, key: ' ' }, {})).toThrow(expect.objectContaining({ code: 'NO_KEY' }));
   });
 
   it('gives the key of this machine to addresses of this machine only', () => {
     local();
     const data = join(folder, 'data');
-    for (const url of ['ws://localhost:1', 'ws://127.0.0.9:1', 'http://[::1]:1', 'ws://127.0.0.1:9999/v1']) expect(findServer({ data, url }, {}).key).toBe('mu_default_1_s');
-    for (const url of ['ws://example.org', 'ws://127.0.0.1.example.org', 'wss://localhost.example.org', 'ws://10.0.0.1']) {
+    for (const url of ['ws://localhost:1', 'ws://127.0.0.9:1', 'http://[::1]:1', 'ws://127.0.0.1:9999/v1'])
+      expect(findServer({ data, url }, {}).key).toBe('mu_default_1_s');
+    for (const url of [
+      'ws://example.org',
+      'ws://127.0.0.1.example.org',
+      'wss://localhost.example.org',
+      'ws://10.0.0.1',
+    ]) {
       expect(() => findServer({ data, url }, {}), url).toThrow(expect.objectContaining({ code: 'NO_KEY' }));
     }
   });
@@ -136,8 +162,14 @@ describe('output', () => {
 
   it('gives errors with their code on standard error', () => {
     const error = { code: 'X', message: 'it broke', exit: Exit.FAILED, details: { path: 'a' } };
-    expect(written(false, (output) => output.error(error))).toEqual({ out: '', err: 'error: X: it broke\n{\n  "path": "a"\n}\n' });
-    expect(written(true, (output) => output.error(error))).toEqual({ out: '', err: '{"error":{"code":"X","message":"it broke","details":{"path":"a"}}}\n' });
+    expect(written(false, (output) => output.error(error))).toEqual({
+      out: '',
+      err: 'error: X: it broke\n{\n  "path": "a"\n}\n',
+    });
+    expect(written(true, (output) => output.error(error))).toEqual({
+      out: '',
+      err: '{"error":{"code":"X","message":"it broke","details":{"path":"a"}}}\n',
+    });
   });
 
   it('writes bytes as the JSON variant of the protocol does', () => {
@@ -146,7 +178,16 @@ describe('output', () => {
   });
 
   it('writes columns that other tools can cut', () => {
-    expect(columns(['ID', 'N'], [['a', '1'], ['long', '22']], 'none')).toBe('ID    N\na     1\nlong  22');
+    expect(
+      columns(
+        ['ID', 'N'],
+        [
+          ['a', '1'],
+          ['long', '22'],
+        ],
+        'none',
+      ),
+    ).toBe('ID    N\na     1\nlong  22');
     expect(columns(['ID'], [], 'none')).toBe('none');
     expect([when(0), when(undefined)]).toEqual(['1970-01-01 00:00:00', '']);
   });
@@ -168,7 +209,10 @@ describe('exit codes', () => {
 });
 
 describe('output of a program', () => {
-  function read(...chunks: (string | Uint8Array)[]): { result: ProgramResult; progress: [number, string | undefined][] } {
+  function read(...chunks: (string | Uint8Array)[]): {
+    result: ProgramResult;
+    progress: [number, string | undefined][];
+  } {
     const progress: [number, string | undefined][] = [];
     const lines = new ProgramLines(100, (percent, status) => progress.push([percent, status]));
     for (const chunk of chunks) lines.write(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
@@ -182,23 +226,40 @@ describe('output of a program', () => {
     ['JSON', ['{"a": [1]}\n'], value({ a: [1] }), []],
     ['text', ['done\n'], value('done'), []],
     ['progress only', ['::progress 40 reading files\n'], { kind: 'none' }, [[40, 'reading files']]],
-    ['progress without text', ['::progress 7\n::progress 8.5 \n'], { kind: 'none' }, [[7, undefined], [8.5, '']]],
+    [
+      'progress without text',
+      ['::progress 7\n::progress 8.5 \n'],
+      { kind: 'none' },
+      [
+        [7, undefined],
+        [8.5, ''],
+      ],
+    ],
     ['progress in pieces', ['::pro', 'gress 1', '0 a b\n', '{"x"', ':1}'], value({ x: 1 }), [[10, 'a b']]],
     ['progress between', ['[1,\n', '::progress 50 half\n', '2]\n'], value([1, 2]), [[50, 'half']]],
     ['progress as the last line', ['x\n::progress 99'], value('x'), [[99, undefined]]],
     ['progress with a carriage return', ['::progress 5 dos\r\n'], { kind: 'none' }, [[5, 'dos']]],
-    ['what only looks like progress', ['::progress\n::progress x\n a ::progress 4 b\n'], value('::progress\n::progress x\n a ::progress 4 b'), []],
+    [
+      'what only looks like progress',
+      ['::progress\n::progress x\n a ::progress 4 b\n'],
+      value('::progress\n::progress x\n a ::progress 4 b'),
+      [],
+    ],
     ['text that goes on with it in the same line', ['abc', '::progress 40 x\n'], value('abc::progress 40 x'), []],
     ['bytes', ['{"$bin":"AQ=="}'], value(Uint8Array.of(1)), []],
   ])('%s', (_name, chunks, result, progress) => expect(read(...chunks)).toEqual({ result, progress }));
 
   it('puts characters together that were cut', () => {
     const bytes = Buffer.from('"größe"');
-    for (let at = 1; at < bytes.length; at += 1) expect(read(bytes.subarray(0, at), bytes.subarray(at)).result).toEqual(value('größe'));
+    for (let at = 1; at < bytes.length; at += 1)
+      expect(read(bytes.subarray(0, at), bytes.subarray(at)).result).toEqual(value('größe'));
   });
 
   it('keeps no more than a result may have', () => {
-    expect(read('x'.repeat(80), '::progress 1\n', 'y'.repeat(10)).result).toMatchObject({ kind: 'tooLarge', bytes: 103 });
+    expect(read('x'.repeat(80), '::progress 1\n', 'y'.repeat(10)).result).toMatchObject({
+      kind: 'tooLarge',
+      bytes: 103,
+    });
     expect(read('x'.repeat(100)).result).toEqual(value('x'.repeat(100)));
     expect(read(`${'::progress 1 '.padEnd(5_000, 'z')}\n`).result).toMatchObject({ kind: 'tooLarge' });
   });
@@ -206,7 +267,17 @@ describe('output of a program', () => {
 
 describe('files of the demonstration', () => {
   it('takes files of the folder, not hidden ones nor those of tools, spread and in order', () => {
-    for (const path of ['a.txt', 'b/c.txt', 'b/d/e.txt', '.git/config', 'node_modules/x/i.js', 'dist/y.js', '.env', 'empty']) put(path, path === 'empty' ? '' : 'x');
+    for (const path of [
+      'a.txt',
+      'b/c.txt',
+      'b/d/e.txt',
+      '.git/config',
+      'node_modules/x/i.js',
+      'dist/y.js',
+      '.env',
+      'empty',
+    ])
+      put(path, path === 'empty' ? '' : 'x');
     symlinkSync(folder, join(folder, 'loop'));
     expect(pickFiles(folder, 10).map((file) => file.path)).toEqual(['a.txt', 'b/c.txt', 'b/d/e.txt']);
     expect(pickFiles(folder, 2).map((file) => file.path)).toEqual(['a.txt', 'b/c.txt']);
@@ -229,18 +300,35 @@ describe('files of the demonstration', () => {
     expect(await work('count', folder, 'a.txt')).toEqual({ bytes: 21, lines: 3, words: 4 });
     expect((await work('compress', folder, 'a.txt'))['gzip']).toBeGreaterThan(0);
     put('abc', 'abc');
-    expect(await work('hash', folder, 'abc')).toEqual({ bytes: 3, sha256: 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad' });
+    expect(await work('hash', folder, 'abc')).toEqual({
+      bytes: 3,
+      sha256: 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
+    });
   });
 });
 
 describe('the verdict of the demonstration', () => {
-  const line = (what: JournalLine['what'], at: number, more: Partial<JournalLine> = {}): JournalLine => ({ at, agent: 'ant', pid: 1, task: 't1', token: '1', what, ...more });
+  const line = (what: JournalLine['what'], at: number, more: Partial<JournalLine> = {}): JournalLine => ({
+    at,
+    agent: 'ant',
+    pid: 1,
+    task: 't1',
+    token: '1',
+    what,
+    ...more,
+  });
   const fine: Evidence = { kind: 'hash', task: taskView('t1', { status: 'completed' }), completions: 1, correct: true };
-  const verdict = (evidence: Partial<Evidence>, journal: readonly JournalLine[] = [line('start', 1), line('end', 2)], killed = new Map<number, number>()) =>
-    judge(new Map([['t1', { ...fine, ...evidence }]]), journal, killed);
+  const verdict = (
+    evidence: Partial<Evidence>,
+    journal: readonly JournalLine[] = [line('start', 1), line('end', 2)],
+    killed = new Map<number, number>(),
+  ) => judge(new Map([['t1', { ...fine, ...evidence }]]), journal, killed);
 
   it('finds a task that was done once', () => {
-    expect(verdict({})).toMatchObject({ ok: true, total: { tasks: 1, doneOnce: 1, retried: 0, executedAgain: 0, lost: 0, doubled: 0, wrong: 0 } });
+    expect(verdict({})).toMatchObject({
+      ok: true,
+      total: { tasks: 1, doneOnce: 1, retried: 0, executedAgain: 0, lost: 0, doubled: 0, wrong: 0 },
+    });
     expect(verdict({ correct: undefined }).ok).toBe(true);
   });
 
@@ -248,8 +336,23 @@ describe('the verdict of the demonstration', () => {
     ['that the server does not know', { task: undefined }, undefined, 'lost'],
     ['that did not complete', { task: taskView('t1', { status: 'failed' }) }, undefined, 'lost'],
     ['whose result was taken twice', { completions: 2 }, undefined, 'doubled'],
-    ['that two agents did at the same time', {}, [line('start', 1), line('start', 2, { pid: 2, token: '2' }), line('end', 3), line('end', 4, { pid: 2, token: '2' })], 'doubled'],
-    ['that somebody never ended while another did it', {}, [line('start', 1), line('start', 9, { pid: 2, token: '2' }), line('end', 10, { pid: 2, token: '2' })], 'doubled'],
+    [
+      'that two agents did at the same time',
+      {},
+      [
+        line('start', 1),
+        line('start', 2, { pid: 2, token: '2' }),
+        line('end', 3),
+        line('end', 4, { pid: 2, token: '2' }),
+      ],
+      'doubled',
+    ],
+    [
+      'that somebody never ended while another did it',
+      {},
+      [line('start', 1), line('start', 9, { pid: 2, token: '2' }), line('end', 10, { pid: 2, token: '2' })],
+      'doubled',
+    ],
     ['whose result is wrong', { correct: false }, undefined, 'wrong'],
   ])('finds a task %s', (_name, evidence, journal, column) => {
     const found = verdict(evidence, journal);
@@ -259,7 +362,11 @@ describe('the verdict of the demonstration', () => {
   });
 
   it('does not blame a task that was begun again after its agent was killed', () => {
-    const journal = [line('start', 1), line('start', 9, { pid: 2, token: '2' }), line('end', 10, { pid: 2, token: '2' })];
+    const journal = [
+      line('start', 1),
+      line('start', 9, { pid: 2, token: '2' }),
+      line('end', 10, { pid: 2, token: '2' }),
+    ];
     const found = verdict({ task: taskView('t1', { status: 'completed', losses: 1 }) }, journal, new Map([[1, 5]]));
     expect(found).toMatchObject({ ok: true, total: { doneOnce: 1, retried: 1, executedAgain: 1 } });
   });

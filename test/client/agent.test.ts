@@ -36,7 +36,8 @@ function online(options: Partial<WorldOptions> = {}, body: Record<string, unknow
   return { world, link };
 }
 
-const calls = (link: Link): [string, unknown][] => link.requests().map((one) => [one.m, one.p['token'] ?? one.p['cursor'] ?? one.p['capacity']]);
+const calls = (link: Link): [string, unknown][] =>
+  link.requests().map((one) => [one.m, one.p['token'] ?? one.p['cursor'] ?? one.p['capacity']]);
 const done: Outcome = { kind: 'completed', output: 'ok' };
 const broke: Outcome = { kind: 'failed', error: { code: 'BROKE', message: 'broke' }, retryable: true };
 
@@ -146,7 +147,12 @@ describe('failures', () => {
     const { world, link } = online();
     link.push('task.assigned', order('t1', '11'));
     finish(world, 0, { kind: 'failed', error: { code: 'BAD_INPUT', message: 'no file' }, retryable: false });
-    expect(link.requests()[0]?.p).toEqual({ id: 't1', token: '11', error: { code: 'BAD_INPUT', message: 'no file' }, retryable: false });
+    expect(link.requests()[0]?.p).toEqual({
+      id: 't1',
+      token: '11',
+      error: { code: 'BAD_INPUT', message: 'no file' },
+      retryable: false,
+    });
   });
 
   it('cuts what is longer than an error may be', () => {
@@ -166,7 +172,10 @@ describe('failures', () => {
     link.error(1, 'TOO_LARGE', { message: 'A value is larger than its limit.' });
     world.settle();
     const [fail] = link.requests().slice(-1);
-    expect(fail).toMatchObject({ m: 'task.fail', p: { id: 't1', token: '11', error: { code: 'RESULT_REFUSED' }, retryable: false } });
+    expect(fail).toMatchObject({
+      m: 'task.fail',
+      p: { id: 't1', token: '11', error: { code: 'RESULT_REFUSED' }, retryable: false },
+    });
     link.error(fail?.id ?? 0, 'INVALID_PARAMS');
     expect(world.sdk.agent?.isIdle).toBe(true);
   });
@@ -176,19 +185,24 @@ describe('failures', () => {
     link.push('task.assigned', order('t1', '11'));
     finish(world, 0, { kind: 'completed', output: new Map() as unknown as string });
     expect(link.requests()).toMatchObject([{ m: 'task.fail', p: { error: { code: 'RESULT_REFUSED' } } }]);
-    expect(world.notes).toMatchObject([{ kind: 'refused', method: 'task.complete', error: { code: 'VALUE_UNSUPPORTED' } }]);
+    expect(world.notes).toMatchObject([
+      { kind: 'refused', method: 'task.complete', error: { code: 'VALUE_UNSUPPORTED' } },
+    ]);
   });
 
-  it.each(['STALE_TOKEN', 'INVALID_TRANSITION', 'TASK_NOT_FOUND'])('ends a result that gets %s, and says so', (code) => {
-    const { world, link } = online();
-    link.push('task.assigned', order('t1', '11'));
-    finish(world, 0);
-    link.error(1, code);
-    world.scheduler.advance(5_000);
-    expect(calls(link)).toEqual([['task.complete', '11']]);
-    expect(world.sdk.agent?.isIdle).toBe(true);
-    expect(world.notes).toMatchObject([{ kind: 'refused', task: 't1', error: { code } }]);
-  });
+  it.each(['STALE_TOKEN', 'INVALID_TRANSITION', 'TASK_NOT_FOUND'])(
+    'ends a result that gets %s, and says so',
+    (code) => {
+      const { world, link } = online();
+      link.push('task.assigned', order('t1', '11'));
+      finish(world, 0);
+      link.error(1, code);
+      world.scheduler.advance(5_000);
+      expect(calls(link)).toEqual([['task.complete', '11']]);
+      expect(world.sdk.agent?.isIdle).toBe(true);
+      expect(world.notes).toMatchObject([{ kind: 'refused', task: 't1', error: { code } }]);
+    },
+  );
 
   it('brings a result again and again to a server that cannot take it now', () => {
     const { world, link } = online({ refusalsMax: 1 });
@@ -220,7 +234,9 @@ describe('stops', () => {
     expect(world.runs[0]?.stops).toEqual([{ reason: 'cancel', detail: 'not needed' }]);
     expect(calls(link)).toEqual([]);
     finish(world, 0, broke);
-    expect(link.requests().map((one) => [one.m, one.p])).toEqual([['task.acknowledge', { id: 't1', token: '11', control: 'cancel' }]]);
+    expect(link.requests().map((one) => [one.m, one.p])).toEqual([
+      ['task.acknowledge', { id: 't1', token: '11', control: 'cancel' }],
+    ]);
     expect(world.sdk.agent?.isIdle).toBe(true);
   });
 
@@ -261,18 +277,21 @@ describe('stops', () => {
     expect(link.requests().at(-1)).toMatchObject({ m: 'task.acknowledge', p: { control: 'leaseLost' } });
   });
 
-  it.each(['task.start', 'task.progress'])('stops a handler when the answer to %s says that the token is stale', (method) => {
-    const { world, link } = online();
-    link.push('task.assigned', order('t1', '11'));
-    world.settle();
-    if (method === 'task.progress') {
-      link.result(1);
-      world.runs[0]?.handle.progress(10);
+  it.each(['task.start', 'task.progress'])(
+    'stops a handler when the answer to %s says that the token is stale',
+    (method) => {
+      const { world, link } = online();
+      link.push('task.assigned', order('t1', '11'));
       world.settle();
-    }
-    link.error(link.requests().find((one) => one.m === method)?.id ?? 0, 'STALE_TOKEN');
-    expect(world.runs[0]?.stops).toMatchObject([{ reason: 'leaseLost' }]);
-  });
+      if (method === 'task.progress') {
+        link.result(1);
+        world.runs[0]?.handle.progress(10);
+        world.settle();
+      }
+      link.error(link.requests().find((one) => one.m === method)?.id ?? 0, 'STALE_TOKEN');
+      expect(world.runs[0]?.stops).toMatchObject([{ reason: 'leaseLost' }]);
+    },
+  );
 
   it('runs a task again only when the handler of its older token has ended', () => {
     const { world, link } = online();
@@ -306,7 +325,9 @@ describe('progress', () => {
     expect(link.requests()).toEqual([]);
     link.result(first?.id ?? 0);
     world.scheduler.advance(200);
-    expect(link.requests().map((one) => one.p)).toEqual([{ id: 't1', token: '11', percentComplete: 3, status: 'three' }]);
+    expect(link.requests().map((one) => one.p)).toEqual([
+      { id: 't1', token: '11', percentComplete: 3, status: 'three' },
+    ]);
   });
 
   it('keeps percent within its bounds and says nothing after the end', () => {
@@ -364,7 +385,10 @@ describe('broken connections', () => {
     const { world, link } = online({ agent: { ...AGENT, capacity: 3 } });
     link.push('task.assigned', order('t1', '11'));
     link.push('task.assigned', order('t2', '12'));
-    const again = world.reconnect({ ...fresh(order('t1', '11')), snapshot: { ...snapshot(order('t1', '11')), more: 'c1' } });
+    const again = world.reconnect({
+      ...fresh(order('t1', '11')),
+      snapshot: { ...snapshot(order('t1', '11')), more: 'c1' },
+    });
     expect(world.runs.map((run) => run.stops.length)).toEqual([0, 0]);
     const page = again.requests().find((one) => one.m === 'session.snapshot');
     expect(page?.p).toEqual({ cursor: 'c1' });
@@ -392,7 +416,9 @@ describe('broken connections', () => {
     link.push('task.offered', order('t1', '11', { status: 'offered' }));
     world.settle();
     link.take();
-    const again = world.reconnect({ ...fresh(order('t1', '11', { status: 'accepted' }), order('t2', '12', { status: 'offered' })) });
+    const again = world.reconnect({
+      ...fresh(order('t1', '11', { status: 'accepted' }), order('t2', '12', { status: 'offered' })),
+    });
     expect(world.runs.map((run) => run.job.task.id)).toEqual(['t1']);
     const accepts = again.requests().filter((one) => one.m === 'task.accept');
     expect(accepts.map((one) => one.p['id'])).toEqual(['t1', 't2']);
@@ -404,7 +430,8 @@ describe('broken connections', () => {
 
   it('cuts what it runs to what fits HELLO, results that only wait for their answer first', () => {
     const { world, link } = online({ agent: { ...AGENT, capacity: 1_000 } });
-    for (let n = 0; n < 600; n += 1) link.push('task.assigned', order(`tsk_${'x'.repeat(20)}_${n}`, `${1_000_000 + n}`));
+    for (let n = 0; n < 600; n += 1)
+      link.push('task.assigned', order(`tsk_${'x'.repeat(20)}_${n}`, `${1_000_000 + n}`));
     finish(world, 599);
     link.end();
     world.redial();
@@ -426,7 +453,9 @@ describe('results that outlive the process', () => {
     link.push('task.assigned', order('t1', '11'));
     finish(world, 0);
     const [complete] = link.requests();
-    expect([...journal.live.values()]).toEqual([{ key: complete?.meta?.['k'], method: 'task.complete', params: complete?.p }]);
+    expect([...journal.live.values()]).toEqual([
+      { key: complete?.meta?.['k'], method: 'task.complete', params: complete?.p },
+    ]);
     link.result(complete?.id ?? 0);
     expect(journal.live.size).toBe(0);
   });
@@ -461,7 +490,9 @@ describe('results that outlive the process', () => {
   });
 
   it('lets go of a stored result that came too late', () => {
-    const journal = new MemoryJournal([{ key: 'k1', method: 'task.fail', params: { id: 't1', token: '11', error: { code: 'X', message: 'x' } } }]);
+    const journal = new MemoryJournal([
+      { key: 'k1', method: 'task.fail', params: { id: 't1', token: '11', error: { code: 'X', message: 'x' } } },
+    ]);
     const world = new World({ agent: AGENT, journal });
     const link = world.online();
     link.error(link.requests()[0]?.id ?? 0, 'STALE_TOKEN');
@@ -498,7 +529,9 @@ describe('the end of an agent', () => {
     expect(calls(link)).toEqual([['agent.register', 2]]);
     link.push('task.assigned', order('t3', '13'));
     world.settle();
-    expect(link.requests().map((one) => [one.m, one.p])).toEqual([['task.release', { id: 't3', token: '13', delayMs: 1_000 }]]);
+    expect(link.requests().map((one) => [one.m, one.p])).toEqual([
+      ['task.release', { id: 't3', token: '13', delayMs: 1_000 }],
+    ]);
     finish(world, 0);
     expect(calls(link)).toEqual([
       ['agent.register', 1],
@@ -574,5 +607,13 @@ function snapshot(...tasks: Record<string, unknown>[]): Record<string, unknown> 
 }
 
 function fresh(...tasks: Record<string, unknown>[]): Record<string, unknown> {
-  return { session: 'ses_2', secret: 's2', resumed: false, reason: 'gap', rev: 200, agent: { id: 'agt_1' }, snapshot: snapshot(...tasks) };
+  return {
+    session: 'ses_2',
+    secret: 's2',
+    resumed: false,
+    reason: 'gap',
+    rev: 200,
+    agent: { id: 'agt_1' },
+    snapshot: snapshot(...tasks),
+  };
 }

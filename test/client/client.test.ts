@@ -85,7 +85,10 @@ describe('connect', () => {
     const { links, opened, scheduler } = make({ connectTimeoutMs: 5_000 });
     links[0]?.end(1006, 'connect ECONNREFUSED 127.0.0.1:7420');
     scheduler.advance(5_000);
-    await expect(opened).rejects.toMatchObject({ code: 'CONNECT_TIMEOUT', message: expect.stringMatching(/ws:\/\/host:1\/v1 within 5 s \(connect ECONNREFUSED.*muster serve/) });
+    await expect(opened).rejects.toMatchObject({
+      code: 'CONNECT_TIMEOUT',
+      message: expect.stringMatching(/ws:\/\/host:1\/v1 within 5 s \(connect ECONNREFUSED.*muster serve/),
+    });
     scheduler.advance(60_000);
     expect(scheduler.timers).toBe(0);
   });
@@ -113,7 +116,9 @@ describe('connect', () => {
 
   it('tells every change of the connection', async () => {
     const seen: string[] = [];
-    const { links } = make({ onState: (state, outage) => seen.push(outage === undefined ? state : `${state}: ${outage.message}`) });
+    const { links } = make({
+      onState: (state, outage) => seen.push(outage === undefined ? state : `${state}: ${outage.message}`),
+    });
     links[0]?.open();
     links[0]?.say(welcome());
     links[0]?.end(4001, 'shutdown');
@@ -129,11 +134,16 @@ describe('connect', () => {
   ])('takes %s for %s', (given, made) => expect(normaliseUrl(given)).toBe(made));
 
   it.each(['', 'localhost:7420', 'ftp://a', 'ws://', 'ws:///v1'])('refuses the url "%s"', (url) => {
-    expect(() => normaliseUrl(url)).toThrow(expect.objectContaining({ code: 'INVALID_OPTIONS', message: expect.stringContaining('ws://127.0.0.1:7420') }));
+    expect(() => normaliseUrl(url)).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTIONS', message: expect.stringContaining('ws://127.0.0.1:7420') }),
+    );
   });
 
   it('says what is missing', async () => {
-    await expect(connect({ url: 'ws://127.0.0.1:1', key: '' })).rejects.toMatchObject({ code: 'INVALID_OPTIONS', message: expect.stringContaining('admin.key') });
+    await expect(connect({ url: 'ws://127.0.0.1:1', key: '' })).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+      message: expect.stringContaining('admin.key'),
+    });
     await expect(connect({ key: 'k', handlers: { x: () => 1 } })).rejects.toMatchObject({ code: 'INVALID_OPTIONS' });
     await expect(connectInBrowser({ url: 'nonsense', key: 'k' })).rejects.toMatchObject({ code: 'INVALID_OPTIONS' });
   });
@@ -182,7 +192,9 @@ describe('methods', () => {
     scheduler.advance(100);
     expect(await aborted).toMatchObject({ code: 'REQUEST_ABORTED' });
     expect(await late).toMatchObject({ code: 'REQUEST_TIMEOUT' });
-    await expect(client.task.get({ id: 'x' }, { signal: controller.signal })).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
+    await expect(client.task.get({ id: 'x' }, { signal: controller.signal })).rejects.toMatchObject({
+      code: 'REQUEST_ABORTED',
+    });
   });
 
   it('sends the key that it is given', async () => {
@@ -194,7 +206,9 @@ describe('methods', () => {
 
   it('refuses durable requests without a file, and durable reads', async () => {
     const { client } = await online();
-    await expect(client.task.create({ type: 'x' }, { durable: true })).rejects.toMatchObject({ code: 'INVALID_OPTIONS' });
+    await expect(client.task.create({ type: 'x' }, { durable: true })).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+    });
     await expect(client.task.get({ id: 'x' }, { durable: true })).rejects.toMatchObject({ code: 'INVALID_OPTIONS' });
   });
 
@@ -219,7 +233,10 @@ describe('tasks', () => {
     const result = client.task.run({ type: 'sum', parameters: [1, 2] });
     await turn(scheduler);
     // Creation and end in one message: the wait must stand before the promise of the creation resolves.
-    link.say([7, 1, { rev: 101, r: { task: taskView('t1', { status: 'pending' }) } }], [11, 0, { e: 'task.completed', t: 'task.t1', rev: 102, d: { id: 't1', status: 'completed', attempt: 1 } }]);
+    link.say(
+      [7, 1, { rev: 101, r: { task: taskView('t1', { status: 'pending' }) } }],
+      [11, 0, { e: 'task.completed', t: 'task.t1', rev: 102, d: { id: 't1', status: 'completed', attempt: 1 } }],
+    );
     scheduler.settle();
     expect(link.requests().map((one) => one.m)).toEqual(['task.create', 'task.get']);
     link.result(2, { task: taskView('t1', { status: 'completed', result: 3 }) });
@@ -257,14 +274,19 @@ describe('tasks', () => {
     const aborted = client.task.wait('t3', { signal: controller.signal });
     controller.abort();
     await expect(aborted).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
-    await expect(client.task.wait('t4', { signal: controller.signal })).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
+    await expect(client.task.wait('t4', { signal: controller.signal })).rejects.toMatchObject({
+      code: 'REQUEST_ABORTED',
+    });
   });
 });
 
 describe('handlers', () => {
-  const agentOnline = (options: Partial<ClientOptions> = {}): ReturnType<typeof online> => online({ agent: AGENT, ...options });
+  const agentOnline = (options: Partial<ClientOptions> = {}): ReturnType<typeof online> =>
+    online({ agent: AGENT, ...options });
 
-  async function outcome(handler: Parameters<Client['agent']['handle']>[1]): Promise<{ m: string; p: Record<string, unknown> } | undefined> {
+  async function outcome(
+    handler: Parameters<Client['agent']['handle']>[1],
+  ): Promise<{ m: string; p: Record<string, unknown> } | undefined> {
     const { link, scheduler } = await agentOnline({ handlers: { work: handler } });
     link.push('task.assigned', order('t1', '11', { parameters: { n: 20 } }));
     await turn(scheduler);
@@ -283,7 +305,11 @@ describe('handlers', () => {
   });
 
   it.each([
-    ['an error', () => Promise.reject(new Error('no disk')), { error: { code: 'HANDLER_ERROR', message: 'no disk' }, retryable: true }],
+    [
+      'an error',
+      () => Promise.reject(new Error('no disk')),
+      { error: { code: 'HANDLER_ERROR', message: 'no disk' }, retryable: true },
+    ],
     [
       'an error at once',
       () => {
@@ -291,8 +317,16 @@ describe('handlers', () => {
       },
       { error: { code: 'HANDLER_ERROR', message: 'at once' }, retryable: true },
     ],
-    ['a TaskFailure', () => Promise.reject(new TaskFailure('BAD_INPUT', 'not a number', { retryable: false })), { error: { code: 'BAD_INPUT', message: 'not a number' }, retryable: false }],
-    ['what is no error', () => Promise.reject('words'), { error: { code: 'HANDLER_ERROR', message: 'words' }, retryable: true }],
+    [
+      'a TaskFailure',
+      () => Promise.reject(new TaskFailure('BAD_INPUT', 'not a number', { retryable: false })),
+      { error: { code: 'BAD_INPUT', message: 'not a number' }, retryable: false },
+    ],
+    [
+      'what is no error',
+      () => Promise.reject('words'),
+      { error: { code: 'HANDLER_ERROR', message: 'words' }, retryable: true },
+    ],
   ])('fails with %s that the handler throws', async (_name, handler, failure) => {
     expect(await outcome(handler)).toMatchObject({ m: 'task.fail', p: { id: 't1', ...failure } });
   });
@@ -357,13 +391,22 @@ describe('events', () => {
     const { client, link } = await online();
     const seen: unknown[] = [];
     const onPush = (push: unknown): number => seen.push(push);
-    client.on('push', onPush).on('notice', (kind) => seen.push(kind)).on('gap', (reason) => seen.push(reason)).on('warning', (warning) => seen.push(warning));
+    client
+      .on('push', onPush)
+      .on('notice', (kind) => seen.push(kind))
+      .on('gap', (reason) => seen.push(reason))
+      .on('warning', (warning) => seen.push(warning));
     link.push('message', { data: 1 }, { t: 'news', rev: 101 });
     link.say([2, 0, { kind: 'gap' }]);
     client.warn({ kind: 'outbox', message: 'w' });
     client.off('push', onPush);
     link.push('message', { data: 2 }, { t: 'news', rev: 102 });
-    expect(seen).toEqual([{ event: 'message', topic: 'news', data: { data: 1 }, rev: 101 }, 'gap', 'gap', { kind: 'outbox', message: 'w' }]);
+    expect(seen).toEqual([
+      { event: 'message', topic: 'news', data: { data: 1 }, rev: 101 },
+      'gap',
+      'gap',
+      { kind: 'outbox', message: 'w' },
+    ]);
   });
 
   it('goes on when a listener throws, and does not hide it', async () => {
@@ -416,7 +459,9 @@ describe('codes and version', () => {
   });
 
   it('is the version of the package', () => {
-    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
     expect(VERSION).toBe(version);
   });
 });
@@ -486,17 +531,27 @@ describe('over real sockets', () => {
   });
 
   it('says what it met when nobody listens, and when the server is no such server', async () => {
-    await expect(connect({ url: 'ws://127.0.0.1:1', key: 'k', connectTimeoutMs: 200 })).rejects.toMatchObject({ code: 'CONNECT_TIMEOUT', message: expect.stringContaining('ECONNREFUSED') });
+    await expect(connect({ url: 'ws://127.0.0.1:1', key: 'k', connectTimeoutMs: 200 })).rejects.toMatchObject({
+      code: 'CONNECT_TIMEOUT',
+      message: expect.stringContaining('ECONNREFUSED'),
+    });
     const { createServer } = await import('node:http');
     const server = createServer((_request, response) => {
       response.writeHead(503, { 'retry-after': '1' }).end('busy');
     });
-    server.on('upgrade', (_request, socket) => socket.end('HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n'));
+    server.on('upgrade', (_request, socket) =>
+      socket.end('HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n'),
+    );
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
     const { port } = server.address() as { port: number };
     const waits: number[] = [];
     await expect(
-      connect({ url: `ws://127.0.0.1:${port}`, key: 'k', connectTimeoutMs: 300, onState: (_state, outage) => outage !== undefined && waits.push(outage.retryInMs) }),
+      connect({
+        url: `ws://127.0.0.1:${port}`,
+        key: 'k',
+        connectTimeoutMs: 300,
+        onState: (_state, outage) => outage !== undefined && waits.push(outage.retryInMs),
+      }),
     ).rejects.toMatchObject({ message: expect.stringContaining('HTTP 503') });
     expect(waits[0]).toBeGreaterThanOrEqual(1_000);
     await new Promise((resolve) => server.close(resolve));

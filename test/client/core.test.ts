@@ -4,10 +4,19 @@ import type { Reply } from '../../src/client/core.ts';
 import { MusterError } from '../../src/client/errors.ts';
 import { World, encode, welcome, type FrameIn } from './peer.ts';
 
-function ask(world: World, n: number, more: { key?: string | false; deadlineMs?: number; method?: 'task.get' | 'task.cancel' } = {}): { replies: Reply[]; error: MusterError | undefined } {
+function ask(
+  world: World,
+  n: number,
+  more: { key?: string | false; deadlineMs?: number; method?: 'task.get' | 'task.cancel' } = {},
+): { replies: Reply[]; error: MusterError | undefined } {
   const seen: { replies: Reply[]; error: MusterError | undefined } = { replies: [], error: undefined };
   const { method = 'task.cancel', ...rest } = more;
-  const accepted = world.sdk.request({ method, params: { id: `t${n}` }, ...rest, done: (reply) => seen.replies.push(reply) });
+  const accepted = world.sdk.request({
+    method,
+    params: { id: `t${n}` },
+    ...rest,
+    done: (reply) => seen.replies.push(reply),
+  });
   if (accepted instanceof MusterError) seen.error = accepted;
   return seen;
 }
@@ -21,7 +30,12 @@ describe('greeting', () => {
     expect(world.link.messages).toEqual([]);
     const [op, id, body] = world.link.open();
     expect([op, id]).toEqual([1, 0]);
-    expect(body).toEqual({ v: [1, 0, 0], client: { name: 'test', version: '1' }, auth: { token: 'mu_default_1_secret' }, subs: ['news'] });
+    expect(body).toEqual({
+      v: [1, 0, 0],
+      client: { name: 'test', version: '1' },
+      auth: { token: 'mu_default_1_secret' },
+      subs: ['news'],
+    });
     world.settle();
     expect(world.link.take()).toEqual([]);
     world.link.say(welcome());
@@ -326,7 +340,12 @@ describe('requests over connections', () => {
   it('never writes a message over the limit', () => {
     const world = new World();
     const link = world.online();
-    for (let n = 1; n <= 10; n += 1) world.sdk.request({ method: 'topic.publish', params: { topic: 't', data: 'x'.repeat(200_000) }, done: () => undefined });
+    for (let n = 1; n <= 10; n += 1)
+      world.sdk.request({
+        method: 'topic.publish',
+        params: { topic: 't', data: 'x'.repeat(200_000) },
+        done: () => undefined,
+      });
     world.settle();
     expect(link.requests()).toHaveLength(10);
     for (const message of link.messages) expect(message.length).toBeLessThanOrEqual(1_048_576);
@@ -367,7 +386,13 @@ describe('refusals', () => {
     expect(reply?.ok).toBe(false);
     if (reply?.ok === false) {
       expect(reply.error).toBeInstanceOf(MusterError);
-      expect(reply.error).toMatchObject({ code: 'TASK_NOT_FOUND', type: 'not_found', retryable: false, message: 'No such task.', details: { id: 't1' } });
+      expect(reply.error).toMatchObject({
+        code: 'TASK_NOT_FOUND',
+        type: 'not_found',
+        retryable: false,
+        message: 'No such task.',
+        details: { id: 't1' },
+      });
     }
   });
 
@@ -404,7 +429,11 @@ describe('refusals', () => {
   it('ends a request at its deadline, wherever it is, and tells the server how long it may take', () => {
     const world = new World();
     const link = world.online({ limits: { inFlight: 1 } });
-    const [sent, queued, other] = [ask(world, 1, { deadlineMs: 1_000 }), ask(world, 2, { deadlineMs: 500 }), ask(world, 3, { deadlineMs: 9_000 })];
+    const [sent, queued, other] = [
+      ask(world, 1, { deadlineMs: 1_000 }),
+      ask(world, 2, { deadlineMs: 500 }),
+      ask(world, 3, { deadlineMs: 9_000 }),
+    ];
     world.settle();
     expect(link.requests()[0]?.meta?.['dl']).toBe(1_000);
     world.scheduler.advance(600);
@@ -429,14 +458,27 @@ describe('refusals', () => {
     world.scheduler.advance(600);
     expect(one.replies).toHaveLength(1);
     if (world.links.length === 1) world.redial();
-    expect(world.greet({ resumed: true }).requests().map((request) => request.id)).toEqual([2]);
+    expect(
+      world
+        .greet({ resumed: true })
+        .requests()
+        .map((request) => request.id),
+    ).toEqual([2]);
   });
 
   it('refuses calls over its bounds, by number and by bytes', () => {
     const world = new World({ callsMax: 2, bytesMax: 1_000_000 });
-    expect([ask(world, 1), ask(world, 2), ask(world, 3)].map((one) => one.error?.code)).toEqual([undefined, undefined, 'OUTBOX_FULL']);
+    expect([ask(world, 1), ask(world, 2), ask(world, 3)].map((one) => one.error?.code)).toEqual([
+      undefined,
+      undefined,
+      'OUTBOX_FULL',
+    ]);
     const bytes = new World({ bytesMax: 1_000 });
-    const big = bytes.sdk.request({ method: 'topic.publish', params: { topic: 't', data: 'x'.repeat(2_000) }, done: () => undefined });
+    const big = bytes.sdk.request({
+      method: 'topic.publish',
+      params: { topic: 't', data: 'x'.repeat(2_000) },
+      done: () => undefined,
+    });
     expect(big).toMatchObject({ code: 'OUTBOX_FULL' });
   });
 
@@ -498,7 +540,11 @@ describe('coming back', () => {
     const world = new World();
     world.sdk.start();
     world.link.open();
-    world.link.say([9, 0, { code: 'UNAUTHENTICATED', type: 'authentication', message: 'Unknown key.', retryable: false }]);
+    world.link.say([
+      9,
+      0,
+      { code: 'UNAUTHENTICATED', type: 'authentication', message: 'Unknown key.', retryable: false },
+    ]);
     expect(world.closed?.error).toMatchObject({ code: 'UNAUTHENTICATED', message: 'Unknown key.' });
     world.link.end(1006);
     expect(world.scheduler.timers).toBe(0);
@@ -569,14 +615,22 @@ describe('coming back', () => {
     expect(world.states.at(-1)?.[1]).toMatchObject({ retryInMs: 7_000, message: 'the server answered HTTP 503' });
     world.redial();
     world.link.open();
-    world.link.say([9, 0, { code: 'UNAVAILABLE', type: 'unavailable', message: 'later', retryable: true, retryAfterMs: 20_000 }]);
+    world.link.say([
+      9,
+      0,
+      { code: 'UNAVAILABLE', type: 'unavailable', message: 'later', retryable: true, retryAfterMs: 20_000 },
+    ]);
     world.link.end(4013);
     expect(world.states.at(-1)?.[1]?.retryInMs).toBe(20_000);
   });
 });
 
 describe('GOAWAY', () => {
-  const goaway = (body: Record<string, unknown>): FrameIn => [13, 0, { reason: 'shutdown', action: 'resume', delayMs: [1_000, 1_000], ...body }];
+  const goaway = (body: Record<string, unknown>): FrameIn => [
+    13,
+    0,
+    { reason: 'shutdown', action: 'resume', delayMs: [1_000, 1_000], ...body },
+  ];
 
   it('stays until the time that it was given, then comes back at once', () => {
     const world = new World();

@@ -50,7 +50,8 @@ class ModelServer {
       if (known.body !== text) this.faults.push(`id ${id} of ${session.id} was used for two bodies`);
       return known.frame;
     }
-    if (id <= session.high && body['m'] !== 'task.get') this.faults.push(`id ${id} of ${session.id} came after ${session.high}`);
+    if (id <= session.high && body['m'] !== 'task.get')
+      this.faults.push(`id ${id} of ${session.id} came after ${session.high}`);
     session.high = Math.max(session.high, id);
     this.order.at(-1)?.push(name);
     if (body['m'] === 'task.get') return [7, id, { rev: 1, r: { name } }];
@@ -161,7 +162,11 @@ function run(seed: number, steps: readonly Step[]): { readonly asked: readonly A
       case 'ask': {
         const entry: Asked = { name: `r${asked.length}`, read: one.read, replies: [] };
         asked.push(entry);
-        world.sdk.request({ method: one.read ? 'task.get' : 'task.cancel', params: { id: entry.name }, done: (reply) => entry.replies.push(reply) });
+        world.sdk.request({
+          method: one.read ? 'task.get' : 'task.cancel',
+          params: { id: entry.name },
+          done: (reply) => entry.replies.push(reply),
+        });
         break;
       }
       case 'turn':

@@ -1,6 +1,16 @@
 import { execFileSync, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -27,7 +37,10 @@ afterEach(async () => {
 });
 
 function open(at = path, compactBytes?: number): OutboxFile {
-  const file = openOutboxFile(at, { warn: (message) => warnings.push(message), ...(compactBytes === undefined ? {} : { compactBytes }) });
+  const file = openOutboxFile(at, {
+    warn: (message) => warnings.push(message),
+    ...(compactBytes === undefined ? {} : { compactBytes }),
+  });
   opened.push(file);
   return file;
 }
@@ -41,7 +54,12 @@ function closed(file: OutboxFile): Promise<void> {
 }
 
 function request(n: number, more: Partial<StoredRequest> = {}): StoredRequest {
-  return { key: `k${n}`, method: 'task.complete', params: { id: `t${n}`, token: `${n}`, output: { n, bytes: Uint8Array.of(n) } }, ...more };
+  return {
+    key: `k${n}`,
+    method: 'task.complete',
+    params: { id: `t${n}`, token: `${n}`, output: { n, bytes: Uint8Array.of(n) } },
+    ...more,
+  };
 }
 
 describe('an outbox file', () => {
@@ -239,7 +257,8 @@ describe('an outbox file', () => {
   it('writes on where the system took only a part', async () => {
     const slow = {
       fdatasync: fs.fdatasync,
-      write: ((fd: number, bytes: Uint8Array, offset: number, _length: number, position: null, done: () => void) => fs.write(fd, bytes, offset, 1, position, done)) as typeof fs.write,
+      write: ((fd: number, bytes: Uint8Array, offset: number, _length: number, position: null, done: () => void) =>
+        fs.write(fd, bytes, offset, 1, position, done)) as typeof fs.write,
     };
     const file = openOutboxFile(path, { warn: (message) => warnings.push(message), fs: slow });
     file.put(request(1));
@@ -252,7 +271,9 @@ describe('an outbox file', () => {
 describe('the lock of an outbox', () => {
   it('keeps a second user out, in this process too, and lets one in after the first', async () => {
     const file = open();
-    expect(() => open()).toThrow(expect.objectContaining({ code: 'OUTBOX_LOCKED', message: expect.stringContaining(String(process.pid)) }));
+    expect(() => open()).toThrow(
+      expect.objectContaining({ code: 'OUTBOX_LOCKED', message: expect.stringContaining(String(process.pid)) }),
+    );
     await closed(file);
     expect(existsSync(`${path}.lock`)).toBe(false);
     open();
@@ -268,7 +289,10 @@ describe('the lock of an outbox', () => {
   });
 
   it('is taken over from a process whose number another one has now', () => {
-    writeFileSync(join(folder, 'x.lock'), JSON.stringify({ pid: process.pid, host: hostname(), start: 'another boot:1' }));
+    writeFileSync(
+      join(folder, 'x.lock'),
+      JSON.stringify({ pid: process.pid, host: hostname(), start: 'another boot:1' }),
+    );
     lockFile(join(folder, 'x')).release();
   });
 
@@ -276,7 +300,8 @@ describe('the lock of an outbox', () => {
     // The shell starts a child and becomes a program that never asks for its end.
     const parent = spawn('sh', ['-c', 'sh -c "exit 0" & echo $!; exec sleep 30']);
     const pid = await new Promise<number>((resolve) => parent.stdout.once('data', (text) => resolve(Number(text))));
-    for (let tries = 0; tries < 200 && startOf(pid) !== ''; tries += 1) await new Promise((resolve) => setImmediate(resolve));
+    for (let tries = 0; tries < 200 && startOf(pid) !== ''; tries += 1)
+      await new Promise((resolve) => setImmediate(resolve));
     writeFileSync(join(folder, 'x.lock'), JSON.stringify({ pid, host: hostname(), start: 'boot:1' }));
     lockFile(join(folder, 'x')).release();
     parent.kill('SIGKILL');
@@ -306,6 +331,8 @@ describe('the lock of an outbox', () => {
   it('names this process by a start that does not change', () => {
     expect(startOf(process.pid)).toBe(startOf(process.pid));
     if (process.platform === 'linux') expect(startOf(process.pid)).toMatch(/^[0-9a-f-]{36}:\d+$/);
-    expect(execFileSync(process.execPath, ['-e', 'process.stdout.write(String(process.pid))']).length).toBeGreaterThan(0);
+    expect(execFileSync(process.execPath, ['-e', 'process.stdout.write(String(process.pid))']).length).toBeGreaterThan(
+      0,
+    );
   });
 });

@@ -3,7 +3,10 @@ import type { TaskView } from '../../protocol/wire/types.ts';
 import { MusterError } from '../../src/client/errors.ts';
 import { taskView, World, type Link } from './peer.ts';
 
-function waiting(watched: boolean, options: ConstructorParameters<typeof World>[0] = {}): { world: World; link: Link; ends: (TaskView | MusterError)[]; giveUp: () => void } {
+function waiting(
+  watched: boolean,
+  options: ConstructorParameters<typeof World>[0] = {},
+): { world: World; link: Link; ends: (TaskView | MusterError)[]; giveUp: () => void } {
   const world = new World(options);
   const link = world.online();
   link.take();
@@ -13,8 +16,13 @@ function waiting(watched: boolean, options: ConstructorParameters<typeof World>[
   return { world, link, ends, giveUp };
 }
 
-const asked = (link: Link): [number, string, unknown][] => link.requests().map((one) => [one.id, one.m, one.p['id'] ?? one.p['topic']]);
-const event = (status: string): [string, Record<string, unknown>, Record<string, unknown>] => [`task.${status}`, { id: 't1', status, attempt: 1 }, { t: 'task.t1', rev: 110 }];
+const asked = (link: Link): [number, string, unknown][] =>
+  link.requests().map((one) => [one.id, one.m, one.p['id'] ?? one.p['topic']]);
+const event = (status: string): [string, Record<string, unknown>, Record<string, unknown>] => [
+  `task.${status}`,
+  { id: 't1', status, attempt: 1 },
+  { t: 'task.t1', rev: 110 },
+];
 const completed = taskView('t1', { status: 'completed', result: 42 });
 
 describe('waiting for a task', () => {
@@ -158,7 +166,9 @@ describe('subscriptions', () => {
     const [, , hello] = world.link.open();
     expect(hello['subs']).toEqual(subs.slice(0, 32));
     world.greetOpened();
-    expect(asked(world.link).map(([, method, topic]) => [method, topic])).toEqual(subs.slice(32).map((topic) => ['topic.subscribe', topic]));
+    expect(asked(world.link).map(([, method, topic]) => [method, topic])).toEqual(
+      subs.slice(32).map((topic) => ['topic.subscribe', topic]),
+    );
   });
 
   it('keeps a topic that the caller wants when a wait lets go of it, and the other way round', () => {

@@ -35,7 +35,11 @@ interface End {
   readonly signal: NodeJS.Signals | null;
 }
 
-export async function runProgram(task: TaskView, context: TaskContext, options: ProgramOptions): Promise<Value | undefined> {
+export async function runProgram(
+  task: TaskView,
+  context: TaskContext,
+  options: ProgramOptions,
+): Promise<Value | undefined> {
   const child = await start(task, context, options);
   const lines = new ProgramLines(LIMITS.payloadBytes, (percent, status) => context.progress(percent, status));
   let quote = '';
@@ -56,14 +60,28 @@ export async function runProgram(task: TaskView, context: TaskContext, options: 
   options.leftovers?.gone(child.pid ?? 0);
   if (context.signal.aborted) throw new TaskFailure('STOPPED', 'The program was stopped.');
   if (signal !== null) throw new TaskFailure(`SIGNAL_${signal}`, quoted(`The program was ended by ${signal}.`, quote));
-  if (code !== 0) throw new TaskFailure(`EXIT_${code ?? 0}`, quoted(`The program ended with code ${code ?? 0}.`, quote), { retryable: !options.finalExits.includes(code ?? 0) });
+  if (code !== 0)
+    throw new TaskFailure(`EXIT_${code ?? 0}`, quoted(`The program ended with code ${code ?? 0}.`, quote), {
+      retryable: !options.finalExits.includes(code ?? 0),
+    });
   const result = lines.result();
-  if (result.kind === 'tooLarge') throw new TaskFailure('OUTPUT_TOO_LARGE', `The program wrote ${result.bytes} bytes; a result has at most ${LIMITS.payloadBytes}.`, { retryable: false });
+  if (result.kind === 'tooLarge')
+    throw new TaskFailure(
+      'OUTPUT_TOO_LARGE',
+      `The program wrote ${result.bytes} bytes; a result has at most ${LIMITS.payloadBytes}.`,
+      { retryable: false },
+    );
   return result.kind === 'none' ? undefined : result.value;
 }
 
 function start(task: TaskView, context: TaskContext, options: ProgramOptions): Promise<ChildProcessWithoutNullStreams> {
-  const env = { ...process.env, MUSTER_TASK_ID: task.id, MUSTER_TASK_TYPE: task.type, MUSTER_TASK_TOKEN: context.token, MUSTER_TASK_ATTEMPT: `${context.attempt}` };
+  const env = {
+    ...process.env,
+    MUSTER_TASK_ID: task.id,
+    MUSTER_TASK_TYPE: task.type,
+    MUSTER_TASK_TOKEN: context.token,
+    MUSTER_TASK_ATTEMPT: `${context.attempt}`,
+  };
   return new Promise((resolve, reject) => {
     const child = spawn(options.program, options.args, { stdio: 'pipe', detached: process.platform !== 'win32', env });
     child.once('error', (error) => reject(new TaskFailure('SPAWN_FAILED', error.message, { cause: error })));

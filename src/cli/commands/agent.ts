@@ -44,10 +44,17 @@ export function addAgent(program: Command, context: Context): void {
     .option('--cost <n>', 'micro-units per task', wholeNumber)
     .option('--on-lost <what>', 'when it is lost for longer than its lease: requeue, hold or fail its tasks')
     .option('--outbox <file>', 'keeps results until the server has them (default <data>/agents/<name>.outbox)')
-    .option('--kill-after <duration>', 'from SIGTERM to SIGKILL for a program that must stop', durationMs, KILL_AFTER_MS)
+    .option(
+      '--kill-after <duration>',
+      'from SIGTERM to SIGKILL for a program that must stop',
+      durationMs,
+      KILL_AFTER_MS,
+    )
     .option('--final-exit <code...>', 'exit codes after which a task is not tried again')
     .addHelpText('after', HELP)
-    .action((file: string, args: string[], flags: Flags) => context.run(() => runAgent([file, ...args], flags, context)));
+    .action((file: string, args: string[], flags: Flags) =>
+      context.run(() => runAgent([file, ...args], flags, context)),
+    );
 }
 
 const HELP = `
@@ -71,7 +78,8 @@ async function runAgent(command: readonly string[], flags: Flags, context: Conte
   });
   const leftovers = new Leftovers(outbox);
   const ended = leftovers.endAll();
-  if (ended > 0) reporter.tell('leftovers', { ended }, `ended ${ended} programs that the agent before had left running`);
+  if (ended > 0)
+    reporter.tell('leftovers', { ended }, `ended ${ended} programs that the agent before had left running`);
   const options: ProgramOptions = {
     program,
     args,
@@ -82,7 +90,11 @@ async function runAgent(command: readonly string[], flags: Flags, context: Conte
   };
   client.on('warning', (warning) => reporter.warning(warning));
   client.agent.handle('*', async (task, taskContext) => {
-    reporter.tell('started', { task: task.id, type: task.type, attempt: taskContext.attempt }, `${task.id}  started  ${task.type}, attempt ${taskContext.attempt}`);
+    reporter.tell(
+      'started',
+      { task: task.id, type: task.type, attempt: taskContext.attempt },
+      `${task.id}  started  ${task.type}, attempt ${taskContext.attempt}`,
+    );
     try {
       const output = await runProgram(task, taskContext, options);
       reporter.tell('completed', { task: task.id }, `${task.id}  completed`);
@@ -93,7 +105,11 @@ async function runAgent(command: readonly string[], flags: Flags, context: Conte
       throw error;
     }
   });
-  reporter.tell('online', { agent: client.agentId, url: client.url, outbox }, `agent ${agent.name} serves ${client.url} as ${client.agentId ?? 'nobody'}, ${agent.capacity ?? 1} at a time`);
+  reporter.tell(
+    'online',
+    { agent: client.agentId, url: client.url, outbox },
+    `agent ${agent.name} serves ${client.url} as ${client.agentId ?? 'nobody'}, ${agent.capacity ?? 1} at a time`,
+  );
   await untilEnd(client, reporter);
   leftovers.close();
 }
@@ -101,7 +117,9 @@ async function runAgent(command: readonly string[], flags: Flags, context: Conte
 /** A program that is not there is a fault of the command line, not of every task. */
 function findProgram(program: string): void {
   if (process.platform === 'win32') return;
-  const places = program.includes('/') ? [program] : (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, program));
+  const places = program.includes('/')
+    ? [program]
+    : (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, program));
   for (const place of places) {
     try {
       accessSync(place, constants.X_OK);
@@ -165,7 +183,11 @@ class Reporter {
   state(state: ConnectionState, outage: Outage | undefined): void {
     if (state === 'offline' && outage !== undefined) {
       this.#wasOffline = true;
-      this.tell('offline', { ...outage }, `offline: ${outage.message}; again in ${(outage.retryInMs / 1_000).toFixed(1)} s`);
+      this.tell(
+        'offline',
+        { ...outage },
+        `offline: ${outage.message}; again in ${(outage.retryInMs / 1_000).toFixed(1)} s`,
+      );
     } else if (state === 'online' && this.#wasOffline) {
       this.#wasOffline = false;
       this.tell('reconnected', {}, 'online again');
@@ -175,10 +197,18 @@ class Reporter {
   warning(warning: ClientWarning): void {
     switch (warning.kind) {
       case 'refused':
-        this.tell('refused', { task: warning.task, method: warning.method, code: warning.error.code }, `${warning.task}  the server did not take ${warning.method}: ${warning.error.code}`);
+        this.tell(
+          'refused',
+          { task: warning.task, method: warning.method, code: warning.error.code },
+          `${warning.task}  the server did not take ${warning.method}: ${warning.error.code}`,
+        );
         return;
       case 'lost':
-        this.tell('lost', { task: warning.task, reason: warning.reason }, `${warning.task}  must stop: ${warning.reason}`);
+        this.tell(
+          'lost',
+          { task: warning.task, reason: warning.reason },
+          `${warning.task}  must stop: ${warning.reason}`,
+        );
         return;
       case 'unhandled':
         return;

@@ -56,7 +56,9 @@ function createKey(flags: CreateFlags, context: Context): Promise<void> {
       ...(scope === undefined ? {} : { scopes: scope }),
       ...(expires === undefined ? {} : { expiresAt: Date.now() + expires }),
     });
-    context.output.note(`key ${created.id}, role ${role}${agent === undefined ? '' : `, agent ${agent}`}; it cannot be shown again:`);
+    context.output.note(
+      `key ${created.id}, role ${role}${agent === undefined ? '' : `, agent ${agent}`}; it cannot be shown again:`,
+    );
     context.output.result(created, () => created.key ?? '');
   });
 }
@@ -65,7 +67,14 @@ function listKeys(flags: PageFlags, context: Context): Promise<void> {
   return context.with(async (client) => {
     const page = await client.apiKey.list(flags);
     context.output.result(page, () => {
-      const rows = page.keys.map((key) => [key.id, key.role, key.agent ?? '', when(key.createdAt), when(key.expiresAt), when(key.revokedAt)]);
+      const rows = page.keys.map((key) => [
+        key.id,
+        key.role,
+        key.agent ?? '',
+        when(key.createdAt),
+        when(key.expiresAt),
+        when(key.revokedAt),
+      ]);
       return columns(['ID', 'ROLE', 'AGENT', 'CREATED (UTC)', 'EXPIRES', 'REVOKED'], rows, 'no keys');
     });
     if (page.cursor !== undefined) context.output.note(`more: --cursor ${page.cursor}`);
@@ -73,10 +82,12 @@ function listKeys(flags: PageFlags, context: Context): Promise<void> {
 }
 
 export function addTenant(program: Command, context: Context): void {
-  const tenant = program.command('tenant').description('tenants of the server, which share nothing; needs the operator\'s key');
+  const tenant = program
+    .command('tenant')
+    .description("tenants of the server, which share nothing; needs the operator's key");
   tenant
     .command('create')
-    .description('create a tenant and print its first administrator\'s key')
+    .description("create a tenant and print its first administrator's key")
     .argument('<id>', 'a to z, 0 to 9 and -')
     .action((id: string) =>
       context.run(() =>
@@ -96,7 +107,13 @@ export function addTenant(program: Command, context: Context): void {
       context.run(() =>
         context.with(async (client) => {
           const page = await client.tenant.list(flags);
-          context.output.result(page, () => columns(['ID', 'CREATED (UTC)'], page.tenants.map((one) => [one.id, when(one.createdAt)]), 'no tenants'));
+          context.output.result(page, () =>
+            columns(
+              ['ID', 'CREATED (UTC)'],
+              page.tenants.map((one) => [one.id, when(one.createdAt)]),
+              'no tenants',
+            ),
+          );
           if (page.cursor !== undefined) context.output.note(`more: --cursor ${page.cursor}`);
         }),
       ),

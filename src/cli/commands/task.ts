@@ -42,7 +42,10 @@ export function addTask(program: Command, context: Context): void {
   task
     .command('list')
     .description('tasks, newest page first by the server')
-    .option('--status <status>', 'scheduled, pending, offered, assigned, accepted, in_progress, completed, failed, cancelled, timed_out')
+    .option(
+      '--status <status>',
+      'scheduled, pending, offered, assigned, accepted, in_progress, completed, failed, cancelled, timed_out',
+    )
     .option('--type <type>', 'only this type')
     .option('--agent <id>', 'only those of this agent')
     .option('--limit <n>', 'how many at most', wholeNumber)
@@ -52,13 +55,19 @@ export function addTask(program: Command, context: Context): void {
     .command('get')
     .description('one task with its result')
     .argument('<id>')
-    .action((id: string) => context.run(() => context.with(async (client) => show((await client.task.get({ id })).task, context))));
+    .action((id: string) =>
+      context.run(() => context.with(async (client) => show((await client.task.get({ id })).task, context))),
+    );
   task
     .command('cancel')
     .description('cancel a task; its agent is told')
     .argument('<id>')
     .option('--reason <text>', 'why')
-    .action((id: string, flags: { readonly reason?: string }) => context.run(() => context.with(async (client) => show((await client.task.cancel({ id, ...flags })).task, context))));
+    .action((id: string, flags: { readonly reason?: string }) =>
+      context.run(() =>
+        context.with(async (client) => show((await client.task.cancel({ id, ...flags })).task, context)),
+      ),
+    );
   task
     .command('retry')
     .description('create a new task like one that has ended')
@@ -80,7 +89,10 @@ function addCreate(task: Command, context: Context): void {
   task
     .command('create')
     .description('create a task')
-    .requiredOption('--type <type>', 'type, which is also the capability that an agent needs unless --require says otherwise')
+    .requiredOption(
+      '--type <type>',
+      'type, which is also the capability that an agent needs unless --require says otherwise',
+    )
     .option('--params <json>', 'parameters: JSON, @FILE or - for standard input')
     .option('--priority <priority>', 'low, normal, high or critical')
     .option('--require <capability>', 'capability that an agent needs; may be repeated', several)
@@ -122,7 +134,11 @@ async function create(client: Client, flags: CreateFlags, context: Context): Pro
 }
 
 /** Prints a new task, or waits for its end and prints what came of it. */
-async function follow(client: Client, task: TaskView, asked: { readonly flags: WaitFlags; readonly context: Context }): Promise<void> {
+async function follow(
+  client: Client,
+  task: TaskView,
+  asked: { readonly flags: WaitFlags; readonly context: Context },
+): Promise<void> {
   const { flags, context } = asked;
   const { output } = context;
   if (flags.wait !== true) return output.result({ task }, () => `${task.id}  ${task.status}`);
@@ -139,7 +155,14 @@ async function list(client: Client, flags: ListFlags, { output }: Context): Prom
   const params: Params['task.list'] = { ...rest, ...(agent === undefined ? {} : { agentId: agent }) };
   const page = await client.task.list(params);
   output.result(page, () => {
-    const rows = page.tasks.map((task) => [task.id, task.type, task.status, `${task.attempt}`, task.agentId ?? '', when(task.createdAt)]);
+    const rows = page.tasks.map((task) => [
+      task.id,
+      task.type,
+      task.status,
+      `${task.attempt}`,
+      task.agentId ?? '',
+      when(task.createdAt),
+    ]);
     return columns(['ID', 'TYPE', 'STATUS', 'ATTEMPT', 'AGENT', 'CREATED (UTC)'], rows, 'no tasks');
   });
   if (page.cursor !== undefined) output.note(`more: --cursor ${page.cursor}`);
@@ -152,9 +175,17 @@ function show(task: TaskView, { output }: Context): void {
       ['type', task.type],
       ['status', task.status],
       ['priority', task.priority],
-      ['attempt', `${task.attempt} of ${task.retry.maxAttempts}${task.losses === 0 ? '' : `, agents lost ${task.losses}`}`],
+      [
+        'attempt',
+        `${task.attempt} of ${task.retry.maxAttempts}${task.losses === 0 ? '' : `, agents lost ${task.losses}`}`,
+      ],
       ['agent', task.agentId],
-      ['progress', task.progress === undefined ? undefined : `${task.progress.percentComplete} % ${task.progress.status ?? ''}`.trimEnd()],
+      [
+        'progress',
+        task.progress === undefined
+          ? undefined
+          : `${task.progress.percentComplete} % ${task.progress.status ?? ''}`.trimEnd(),
+      ],
       ['created', `${when(task.createdAt)} by ${task.createdBy}`],
       ['started', when(task.startedAt)],
       ['finished', when(task.finishedAt)],

@@ -43,5 +43,10 @@ export async function runDemoAgent(flags: DemoAgentFlags, context: Context): Pro
 }
 
 function pathOf(parameters: unknown): string | undefined {
-  return typeof parameters === 'object' && parameters !== null && 'path' in parameters && typeof parameters.path === 'string' ? parameters.path : undefined;
+  return typeof parameters === 'object' &&
+    parameters !== null &&
+    'path' in parameters &&
+    typeof parameters.path === 'string'
+    ? parameters.path
+    : undefined;
 }

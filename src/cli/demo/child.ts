@@ -25,7 +25,10 @@ export class Child {
   constructor(options: ChildOptions) {
     const log = openSync(options.log, 'a', 0o600);
     const muster = fileURLToPath(workerUrl(import.meta.url, '../muster.ts'));
-    this.#process = spawn(process.execPath, [muster, ...options.args], { stdio: ['ignore', 'pipe', log], env: { ...process.env, ...options.env } });
+    this.#process = spawn(process.execPath, [muster, ...options.args], {
+      stdio: ['ignore', 'pipe', log],
+      env: { ...process.env, ...options.env },
+    });
     closeSync(log);
     this.pid = this.#process.pid ?? 0;
     const kill = (): void => void this.#process.kill('SIGKILL');

@@ -16,7 +16,9 @@ const FILES = 200;
 export function addDemo(program: Command, context: Context): void {
   program
     .command('demo')
-    .description('a server and three agents work on the files of a folder; one agent and the server are killed meanwhile')
+    .description(
+      'a server and three agents work on the files of a folder; one agent and the server are killed meanwhile',
+    )
     .argument('[folder]', 'whose files are hashed, counted and compressed', '.')
     .option('--files <n>', 'how many files at most', wholeNumber, FILES)
     .option('--keep', 'keep the temporary directory with the data and the logs')

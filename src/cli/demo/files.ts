@@ -29,14 +29,17 @@ export function pickFiles(folder: string, max: number): readonly PickedFile[] {
       if (entry.isDirectory()) queue.push(path);
       else if (entry.isFile()) {
         const stats = statOf(path);
-        if (stats !== undefined && stats.size > 0 && stats.size <= BYTES_MAX) found.push({ path: relative(folder, path), bytes: stats.size, changedAt: stats.mtimeMs });
+        if (stats !== undefined && stats.size > 0 && stats.size <= BYTES_MAX)
+          found.push({ path: relative(folder, path), bytes: stats.size, changedAt: stats.mtimeMs });
       }
     }
   }
   if (found.length === 0) throw usage(`There is no file in ${folder} that the demonstration could work on.`);
   found.sort((a, b) => byCodeUnits(a.path, b.path));
   const step = Math.max(1, found.length / max);
-  return Array.from({ length: Math.min(max, found.length) }, (_, i) => found[Math.floor(i * step)]).filter((file) => file !== undefined);
+  return Array.from({ length: Math.min(max, found.length) }, (_, i) => found[Math.floor(i * step)]).filter(
+    (file) => file !== undefined,
+  );
 }
 
 /** False if the file is no longer what it was when it was picked. */

@@ -43,11 +43,20 @@ export async function runDemo(options: DemoOptions, context: Context): Promise<v
     throw new CliError('INTERRUPTED', `stopped by ${signal}`);
   });
   try {
-    output.say(`${files.length} files of ${folder}: each is hashed, counted and compressed by one of ${AGENTS.length} agents.`);
+    output.say(
+      `${files.length} files of ${folder}: each is hashed, counted and compressed by one of ${AGENTS.length} agents.`,
+    );
     const began = performance.now();
-    const verdict = await Promise.race([new Demo(fleet, files, new View(output, files.length * KINDS.length)).run(), interrupted]);
+    const verdict = await Promise.race([
+      new Demo(fleet, files, new View(output, files.length * KINDS.length)).run(),
+      interrupted,
+    ]);
     const seconds = (performance.now() - began) / 1_000;
-    report(verdict, { folder, files: files.length, seconds, killed: { agents: fleet.killed.size, servers: fleet.serversKilled } }, context);
+    report(
+      verdict,
+      { folder, files: files.length, seconds, killed: { agents: fleet.killed.size, servers: fleet.serversKilled } },
+      context,
+    );
   } finally {
     await fleet.stop();
     if (options.keep) output.note(`kept: ${home}`);
@@ -67,7 +76,9 @@ function report(verdict: Verdict, run: RunFigures, context: Context): void {
   const { agents, servers } = run.killed;
   context.output.result({ ...run, seconds, kinds: verdict.kinds, total: verdict.total, ok: verdict.ok }, () => {
     const { tasks, doneOnce } = verdict.total;
-    const words = verdict.ok ? 'every task was done, its result taken once' : `${tasks - doneOnce} of ${tasks} tasks were NOT done exactly once`;
+    const words = verdict.ok
+      ? 'every task was done, its result taken once'
+      : `${tasks - doneOnce} of ${tasks} tasks were NOT done exactly once`;
     return `\n${table(verdict)}\n\n${tasks} tasks in ${seconds} s; agents killed: ${agents}, servers killed: ${servers}; ${words}.`;
   });
   if (!verdict.ok) context.exit = Exit.FAILED;
@@ -93,7 +104,11 @@ class Fleet {
   async startServer(): Promise<void> {
     const args = ['serve', '--data', join(this.home, 'data'), ...this.#ports, '--log-level', 'warn', '--json'];
     this.#server = new Child({ args, log: join(this.home, 'server.log') });
-    const said = (await this.#server.firstLine()) as { readonly url: string; readonly httpUrl: string; readonly firstKey?: string };
+    const said = (await this.#server.firstLine()) as {
+      readonly url: string;
+      readonly httpUrl: string;
+      readonly firstKey?: string;
+    };
     this.url = said.url;
     this.key = said.firstKey ?? this.key;
     this.#ports = ['--port', new URL(said.url).port, '--http-port', new URL(said.httpUrl).port];
@@ -101,7 +116,20 @@ class Fleet {
 
   async startAgent(name: string, key: string): Promise<void> {
     const { home, folder, url } = this;
-    const args = ['demo-agent', '--name', name, '--capacity', `${CAPACITY}`, '--folder', folder, '--journal', this.journal(name), '--outbox', join(home, `${name}.outbox`), '--json'];
+    const args = [
+      'demo-agent',
+      '--name',
+      name,
+      '--capacity',
+      `${CAPACITY}`,
+      '--folder',
+      folder,
+      '--journal',
+      this.journal(name),
+      '--outbox',
+      join(home, `${name}.outbox`),
+      '--json',
+    ];
     const child = new Child({ args, env: { MUSTER_URL: url, MUSTER_KEY: key }, log: join(home, `${name}.log`) });
     this.#agents.set(name, { child, key });
     await child.firstLine();
@@ -165,7 +193,11 @@ class Demo {
       await Promise.all(this.#kills);
       this.#view.over();
       const evidence = await this.#gather(client);
-      return judge(evidence, AGENTS.flatMap((name) => readJournal(fleet.journal(name))), fleet.killed);
+      return judge(
+        evidence,
+        AGENTS.flatMap((name) => readJournal(fleet.journal(name))),
+        fleet.killed,
+      );
     } finally {
       await client.close({ timeoutMs: 0 });
     }
@@ -175,7 +207,9 @@ class Demo {
     const wanted = this.#files.flatMap((file) => KINDS.map((kind) => ({ kind, file })));
     for (let at = 0; at < wanted.length; at += BATCH) {
       const batch = wanted.slice(at, at + BATCH);
-      const { tasks } = await client.task.createBatch({ tasks: batch.map(({ kind, file }) => ({ type: kind, parameters: { path: file.path } })) });
+      const { tasks } = await client.task.createBatch({
+        tasks: batch.map(({ kind, file }) => ({ type: kind, parameters: { path: file.path } })),
+      });
       for (const [i, task] of tasks.entries()) {
         const one = batch[i];
         if (one !== undefined) this.#wanted.set(task.id, one);
@@ -212,7 +246,16 @@ class Demo {
   /** The events tell; after a gap the server is asked. */
   #untilAllEnded(client: Client): Promise<void> {
     return new Promise((resolvePromise, reject) => {
-      const timer = setTimeout(() => broken(new CliError('DEMO', `${this.#wanted.size - this.#ended.size} tasks did not end within ${PATIENCE_MS / 1_000} s`)), PATIENCE_MS);
+      const timer = setTimeout(
+        () =>
+          broken(
+            new CliError(
+              'DEMO',
+              `${this.#wanted.size - this.#ended.size} tasks did not end within ${PATIENCE_MS / 1_000} s`,
+            ),
+          ),
+        PATIENCE_MS,
+      );
       const broken = (error: unknown): void => {
         clearTimeout(timer);
         reject(error instanceof Error ? error : new Error(String(error)));

@@ -42,7 +42,11 @@ export interface Verdict {
 /** When a process was ended by force; what it had begun ended then. */
 export type Killed = ReadonlyMap<number, number>;
 
-export function judge(evidence: ReadonlyMap<string, Evidence>, journal: readonly JournalLine[], killed: Killed): Verdict {
+export function judge(
+  evidence: ReadonlyMap<string, Evidence>,
+  journal: readonly JournalLine[],
+  killed: Killed,
+): Verdict {
   const executions = executionsOf(journal, killed);
   const kinds = { hash: emptyRow(), count: emptyRow(), compress: emptyRow() };
   const total = emptyRow();

@@ -62,6 +62,7 @@ export function table(verdict: Verdict): string {
     colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
     style: { head: [], border: [] },
   });
-  for (const [name, row] of kindsOf(verdict)) made.push([name, row.tasks, row.doneOnce, row.retried, row.executedAgain, row.lost, row.doubled, row.wrong]);
+  for (const [name, row] of kindsOf(verdict))
+    made.push([name, row.tasks, row.doneOnce, row.retried, row.executedAgain, row.lost, row.doubled, row.wrong]);
   return made.toString();
 }

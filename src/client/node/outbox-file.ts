@@ -10,7 +10,21 @@
  * F5 Making small writes a new file, syncs it and renames it: at any moment the name leads to a complete file.
  */
 import * as nodeFs from 'node:fs';
-import { close, closeSync, fstatSync, fsync, fsyncSync, ftruncateSync, mkdirSync, open, openSync, readFileSync, rename, rmSync, writeSync } from 'node:fs';
+import {
+  close,
+  closeSync,
+  fstatSync,
+  fsync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  open,
+  openSync,
+  readFileSync,
+  rename,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { clientError } from '../errors.ts';
 import type { Journal, StoredRequest } from '../outbox.ts';
@@ -74,7 +88,11 @@ export class OutboxFile implements Journal {
     this.#fd = openSync(path, 'a+', 0o600);
     try {
       const bytes = fstatSync(this.#fd).isFile() ? readFileSync(this.#fd) : undefined;
-      if (bytes === undefined || !startsAsOutbox(bytes)) throw clientError('OUTBOX_DAMAGED', `${path} is not an outbox that this version can read; it was left as it is.`); // F3
+      if (bytes === undefined || !startsAsOutbox(bytes))
+        throw clientError(
+          'OUTBOX_DAMAGED',
+          `${path} is not an outbox that this version can read; it was left as it is.`,
+        ); // F3
       const { records, end } = readRecords(bytes);
       this.cutBytes = bytes.length - end;
       this.#size = end;
@@ -189,7 +207,9 @@ export class OutboxFile implements Journal {
 
   #fail(error: Error, waiters: readonly (() => void)[]): void {
     this.#failed = true; // F4
-    this.#options.warn(`${this.#path} can no longer be written; results do not survive the end of this process: ${error.message}`);
+    this.#options.warn(
+      `${this.#path} can no longer be written; results do not survive the end of this process: ${error.message}`,
+    );
     for (const waiter of waiters) waiter();
     this.#settle();
   }
@@ -227,7 +247,10 @@ export class OutboxFile implements Journal {
 type Replaced = (error: Error | undefined, fd?: number) => void;
 
 /** Writes a complete new file and gives it the name of the old one (F5). */
-function replaceFile(file: { readonly draft: string; readonly path: string; writeBytes(fd: number, done: Done): void }, done: Replaced): void {
+function replaceFile(
+  file: { readonly draft: string; readonly path: string; writeBytes(fd: number, done: Done): void },
+  done: Replaced,
+): void {
   const { draft, path } = file;
   rmSync(draft, { force: true });
   open(draft, 'a+', 0o600, (openFault, fd) => {

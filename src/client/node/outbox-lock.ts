@@ -33,7 +33,11 @@ export function lockFile(path: string): FileLock {
     if (create(lock, mine)) return held(lock, mine);
     const found = read(lock);
     if (found === undefined) continue;
-    if (!isGone(lock, found)) throw clientError('OUTBOX_LOCKED', `${path} is used by ${describe(found)}; each process needs an outbox of its own.`);
+    if (!isGone(lock, found))
+      throw clientError(
+        'OUTBOX_LOCKED',
+        `${path} is used by ${describe(found)}; each process needs an outbox of its own.`,
+      );
     takeAway(lock, found);
   }
   throw clientError('OUTBOX_LOCKED', `${path} could not be locked: other processes are taking it too.`);
@@ -133,9 +137,12 @@ export function startOf(pid: number): string {
 function parse(content: string): Holder | undefined {
   try {
     const value: unknown = JSON.parse(content);
-    if (typeof value !== 'object' || value === null || !('pid' in value) || !('host' in value) || !('start' in value)) return undefined;
+    if (typeof value !== 'object' || value === null || !('pid' in value) || !('host' in value) || !('start' in value))
+      return undefined;
     const { pid, host, start } = value;
-    return typeof pid === 'number' && typeof host === 'string' && typeof start === 'string' ? { pid, host, start } : undefined;
+    return typeof pid === 'number' && typeof host === 'string' && typeof start === 'string'
+      ? { pid, host, start }
+      : undefined;
   } catch {
     return undefined;
   }

@@ -38,7 +38,10 @@ export function startsAsOutbox(bytes: Uint8Array): boolean {
 }
 
 /** What was put and not dropped, and where the last whole record ends. */
-export function readRecords(bytes: Uint8Array): { readonly records: ReadonlyMap<string, LiveRecord>; readonly end: number } {
+export function readRecords(bytes: Uint8Array): {
+  readonly records: ReadonlyMap<string, LiveRecord>;
+  readonly end: number;
+} {
   const records = new Map<string, LiveRecord>();
   if (bytes.length < HEADER.length) return { records, end: 0 };
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -32,7 +32,10 @@ export function nodeDial(url: string): Dial {
       info = { message: describe(error), ...info };
     });
     socket.on('unexpected-response', (_request, response) => {
-      info = { message: `the server answered HTTP ${response.statusCode ?? 0}`, ...retryAfter(response.headers['retry-after']) };
+      info = {
+        message: `the server answered HTTP ${response.statusCode ?? 0}`,
+        ...retryAfter(response.headers['retry-after']),
+      };
       response.resume();
       socket.terminate();
     });
@@ -67,5 +70,7 @@ function describe(error: NodeJS.ErrnoException & { readonly errors?: readonly Er
 
 function retryAfter(header: string | undefined): { readonly retryAfterMs?: number } {
   const seconds = Number(header);
-  return header !== undefined && Number.isFinite(seconds) && seconds >= 0 ? { retryAfterMs: Math.min(seconds, 3_600) * 1_000 } : {};
+  return header !== undefined && Number.isFinite(seconds) && seconds >= 0
+    ? { retryAfterMs: Math.min(seconds, 3_600) * 1_000 }
+    : {};
 }

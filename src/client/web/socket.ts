@@ -33,7 +33,11 @@ const CLOSE_MS = 2_000;
 
 export function webDial(url: string): Dial {
   const { WebSocket } = globalThis as { readonly WebSocket?: unknown };
-  if (typeof WebSocket !== 'function') throw clientError('INVALID_OPTIONS', 'This platform has no WebSocket; in Node import the package under its node condition.');
+  if (typeof WebSocket !== 'function')
+    throw clientError(
+      'INVALID_OPTIONS',
+      'This platform has no WebSocket; in Node import the package under its node condition.',
+    );
   const Constructor = WebSocket as unknown as WebSocketConstructor;
   return (handler) => {
     const socket = new Constructor(url, [SUBPROTOCOL]);
