@@ -100,6 +100,20 @@ export function chainNext(previous: Uint8Array, stored: Uint8Array): Uint8Array 
   return sha256(both);
 }
 
+/** Computes chains without memory of its own for each: for walks over many entries. */
+export class Chainer {
+  #scratch = new Uint8Array(4096);
+
+  /** As `chainNext`. */
+  next(previous: Uint8Array, stored: Uint8Array): Uint8Array {
+    const end = chainBytes + stored.length;
+    if (end > this.#scratch.length) this.#scratch = new Uint8Array(2 * end);
+    this.#scratch.set(previous);
+    this.#scratch.set(stored, chainBytes);
+    return sha256(this.#scratch.subarray(0, end));
+  }
+}
+
 /** As `chainNext`, of a buffer in which the chain before and the stored bytes stand side by side. */
 export function chainOf(previousAndStored: Uint8Array): Uint8Array {
   return sha256(previousAndStored);

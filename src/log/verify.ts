@@ -4,7 +4,7 @@
  * V1 A missing or repeated seq is GAP, damaged bytes are CORRUPT, intact bytes that do not continue the chain FORK.
  * V2 After a fault a cursor is not used again.
  */
-import { chainBytes, chainNext, EnvelopeKind, sameBytes, unseal } from './envelope.ts';
+import { chainBytes, Chainer, EnvelopeKind, sameBytes, unseal } from './envelope.ts';
 import { LogFault, type LogEntry } from './port.ts';
 
 /** An entry as a driver stores it. */
@@ -25,6 +25,7 @@ export interface Position {
 
 export class VerifyingCursor {
   readonly #tenant: string;
+  readonly #chainer = new Chainer();
   #at: Position;
 
   constructor(tenant: string, after: Position) {
@@ -43,7 +44,7 @@ export class VerifyingCursor {
     const opened = unseal(EnvelopeKind.entry, stored.bytes);
     if (!opened.ok) return this.#fault(opened.error, `the bytes of entry ${stored.seq} cannot be read`);
     const { value } = opened;
-    if (stored.chain.length !== chainBytes || !sameBytes(stored.chain, chainNext(chain, stored.bytes))) {
+    if (stored.chain.length !== chainBytes || !sameBytes(stored.chain, this.#chainer.next(chain, stored.bytes))) {
       return this.#fault('FORK', `entry ${stored.seq} does not continue entry ${seq}`);
     }
     if (value.ts < ts || value.epoch < epoch) {

@@ -30,10 +30,14 @@ export class Rig {
     try {
       this.tenants = new Tenants(this.files);
       this.committer = new Committer(this.files, this.tenants);
-      const wrote = (bytes: number): void => this.committer.wrote(bytes);
+      const host = {
+        wrote: (bytes: number) => this.committer.wrote(bytes),
+        lazily: (write: () => void) => this.files.lazily(write),
+        chore: (work: Sliced<void>) => void this.chores.push(work),
+      };
       this.reader = new Reader(this.files.db, this.tenants);
-      this.snapshots = new Snapshots(this.files.db, { wrote, chore: (work) => void this.chores.push(work) });
-      this.trimmer = new Trimmer(this.files.db, this.tenants, wrote);
+      this.snapshots = new Snapshots(this.files.db, host);
+      this.trimmer = new Trimmer(this.files.db, this.tenants, host);
     } catch (error) {
       this.files.close();
       throw faultOf(error, 'the log');

@@ -53,6 +53,13 @@ describe('files', () => {
     expect(setting('synchronous')).toBe(2);
     expect(setting('wal_autocheckpoint')).toBe(0);
     expect(setting('locking_mode')).toBe('exclusive');
+    rig.files.lazily(() => expect(setting('synchronous')).toBe(1));
+    expect(setting('synchronous')).toBe(2);
+    const fails = (): void => {
+      throw new Error('in the midst of it');
+    };
+    expect(() => rig.files.lazily(fails)).toThrow('in the midst of it');
+    expect(setting('synchronous')).toBe(2);
     rig.close();
   });
 

@@ -2,8 +2,8 @@
  * Snapshots in the database, in the worker.
  *
  * S1 A snapshot exists when its row does; the row is written last, in a transaction of its own.
- * S2 Each chunk is a transaction of its own, so that a group commit waits for one chunk at most. Chunks without a row
- *    are left from a writer that died or gave up; they are removed in slices.
+ * S2 Each chunk is a transaction of its own, so that a group commit waits for one chunk at most, and is not synced by
+ *    itself: the row of S1 comes later in the same log. Chunks without a row are left from a writer that died or gave up; they are removed in slices.
  * S3 The row holds a chain over all chunks; a reader has the whole snapshot only when that was compared.
  * S4 One snapshot of a tenant and seq: a newer one replaces it.
  */
@@ -46,6 +46,8 @@ interface Reading {
 export interface SnapshotsHost {
   /** A transaction wrote so many bytes. */
   wrote(bytes: number): void;
+  /** Runs a transaction that need not be durable before later ones are. */
+  lazily(write: () => void): void;
   /** Work to be done when there is time. */
   chore(work: Sliced<void>): void;
 }
@@ -101,7 +103,7 @@ export class Snapshots {
       { offset: 0, payloadBytes },
       { kind: EnvelopeKind.chunk, epoch: meta.epoch, ts: meta.createdAt },
     );
-    this.#putChunk.run(writing.no * positions + writing.chunks, sealed); // S2
+    this.#host.lazily(() => this.#putChunk.run(writing.no * positions + writing.chunks, sealed)); // S2
     this.#host.wrote(sealed.length);
     writing.chunks += 1;
     writing.content = chainNext(writing.content, sealed);
@@ -193,7 +195,8 @@ export class Snapshots {
     for (;;) {
       const pos: unknown = this.#nextChunk.get(no * positions);
       if (typeof pos !== 'number' || pos >= (no + 1) * positions) return;
-      this.#dropChunks.run(pos, Math.min(pos + sliceChunks, (no + 1) * positions));
+      const end = Math.min(pos + sliceChunks, (no + 1) * positions);
+      this.#host.lazily(() => this.#dropChunks.run(pos, end));
       this.#host.wrote(0);
       yield;
     }

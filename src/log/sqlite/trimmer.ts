@@ -17,17 +17,24 @@ const sliceMs = 1;
 const rowsMin = 16;
 const rowsMax = 5_000;
 
+export interface TrimmerHost {
+  /** A transaction wrote so many bytes. */
+  wrote(bytes: number): void;
+  /** Runs a transaction that need not be durable before later ones are. */
+  lazily(write: () => void): void;
+}
+
 export class Trimmer {
   readonly #tenants: Tenants;
-  readonly #wrote: (bytes: number) => void;
+  readonly #host: TrimmerHost;
   readonly #bytesOf: Database.Statement<[number]>;
   readonly #oldest: Database.Statement<[number, number]>;
   readonly #drop: Database.Statement<[number, number]>;
   #rows = 250;
 
-  constructor(db: Database.Database, tenants: Tenants, wrote: (bytes: number) => void) {
+  constructor(db: Database.Database, tenants: Tenants, host: TrimmerHost) {
     this.#tenants = tenants;
-    this.#wrote = wrote;
+    this.#host = host;
     this.#bytesOf = db.prepare<[number]>('SELECT bytes FROM entry WHERE pos = ?').pluck();
     this.#oldest = db
       .prepare<[number, number]>('SELECT pos FROM entry WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT 1')
@@ -43,7 +50,7 @@ export class Trimmer {
     const chain = must(this.#tenants.chainAt(tenant, seq), 'only what is there is trimmed');
     tenant.base = { seq, chain, ts: this.#stampOf(tenant, seq) };
     this.#tenants.save(tenant); // TR1
-    this.#wrote(0);
+    this.#host.wrote(0);
   }
 
   /** Removes the rows up to the base. A slice is short enough for a group commit to wait for it. */
@@ -53,8 +60,8 @@ export class Trimmer {
       const first: unknown = this.#oldest.get(positionOf(tenant, 0), end);
       if (typeof first !== 'number') return;
       const started = performance.now();
-      this.#drop.run(first, Math.min(first + this.#rows, end + 1));
-      this.#wrote(0);
+      this.#host.lazily(() => this.#drop.run(first, Math.min(first + this.#rows, end + 1)));
+      this.#host.wrote(0);
       const took = performance.now() - started;
       if (took > 2 * sliceMs) this.#rows = Math.max(rowsMin, this.#rows >> 1);
       else if (took < sliceMs) this.#rows = Math.min(rowsMax, this.#rows * 2);

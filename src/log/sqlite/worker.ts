@@ -58,11 +58,15 @@ class LogWorker {
     this.#files = files;
     this.#tenants = new Tenants(this.#files);
     this.#committer = new Committer(this.#files, this.#tenants);
-    const wrote = (bytes: number): void => this.#committer.wrote(bytes);
     const chore = (work: Sliced<void>): void => void this.#chores.push(work);
+    const host = {
+      chore,
+      wrote: (bytes: number) => this.#committer.wrote(bytes),
+      lazily: (write: () => void) => files.lazily(write),
+    };
     this.#reader = new Reader(db, this.#tenants);
-    this.#snapshots = new Snapshots(db, { wrote, chore });
-    this.#trimmer = new Trimmer(db, this.#tenants, wrote);
+    this.#snapshots = new Snapshots(db, host);
+    this.#trimmer = new Trimmer(db, this.#tenants, host);
     chore(this.#snapshots.tidy());
     for (const tenant of this.#tenants.all()) chore(this.#trimmer.tidy(tenant));
   }
