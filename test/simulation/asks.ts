@@ -1,0 +1,125 @@
+/** Carries out what a plan lets clients ask. */
+import type { SimClient } from './client.ts';
+import type { Action, Ask, TaskPlan } from './plan.ts';
+import type { Recorder } from './recorder.ts';
+import type { Book } from './server-view.ts';
+
+export interface Asked {
+  readonly client: SimClient;
+  readonly book: Book;
+  readonly recorder: Recorder;
+}
+
+export type AskAction = Extract<Action, Ask>;
+
+function paramsOf(task: TaskPlan): object {
+  const { mark, work, ...params } = task;
+  return { ...params, parameters: { mark, work } };
+}
+
+export function carryOut(ask: Ask, asked: Asked): void {
+  const { client, book } = asked;
+  switch (ask.do) {
+    case 'create':
+      return create(ask, asked);
+    case 'batch':
+      return client.ask('task.createBatch', { tasks: ask.tasks.map(paramsOf) });
+    case 'list':
+      return client.ask('task.list', { limit: ask.limit, ...(ask.status === undefined ? {} : { status: ask.status }) });
+    case 'dead':
+      return client.ask('deadLetter.list', {});
+    case 'agents':
+      return client.ask('agent.list', {});
+    case 'snapshot':
+      return client.ask('session.snapshot', {});
+    case 'publish': {
+      const { topic, mark, kind, bytes } = ask;
+      const data = bytes === 0 ? { mark } : { mark, pad: 'x'.repeat(bytes) };
+      return client.ask('topic.publish', { topic, data, kind, ...(kind === 'latest' ? { key: mark.slice(-1) } : {}) });
+    }
+    case 'subscribe':
+      return client.subscribe(ask.topic, ask.since === true);
+    case 'unsubscribe':
+      return client.unsubscribe(ask.topic);
+    case 'reshape':
+      return client.reshape(ask.capacity);
+    case 'deregister':
+      return client.ask('agent.deregister', {});
+    case 'cancel':
+    case 'get':
+    case 'retry':
+    case 'wait':
+    case 'meddle': {
+      const id = book.byMark.get(ask.mark);
+      if (id !== undefined) about(ask, id, asked);
+      return undefined;
+    }
+  }
+}
+
+function create(ask: Extract<Ask, { readonly do: 'create' }>, { client }: Asked): void {
+  const params = paramsOf(ask.task);
+  if (ask.durably === true && ask.key === undefined) return client.askDurably('task.create', params);
+  client.ask('task.create', params, {
+    ...(ask.key === undefined ? {} : { key: ask.key }),
+    ...(ask.deadlineMs === undefined ? {} : { deadlineMs: ask.deadlineMs }),
+  });
+}
+
+/** A request about a task that exists. */
+function about(
+  ask: Extract<Ask, { readonly do: 'cancel' | 'get' | 'retry' | 'wait' | 'meddle' }>,
+  id: string,
+  asked: Asked,
+): void {
+  const { client, book, recorder } = asked;
+  switch (ask.do) {
+    case 'cancel':
+      return client.ask(
+        'task.cancel',
+        { id, reason: 'planned' },
+        {
+          done: (reply) => {
+            if (!reply.ok && reply.error.code === 'INVALID_TRANSITION')
+              recorder.marks.count('cancel crossed the end of its task');
+          },
+        },
+      );
+    case 'get':
+      return client.ask(
+        'task.get',
+        { id },
+        {
+          done: (reply) => {
+            if (reply.ok && book.tracker?.engine.state.tasks.get(id) === undefined)
+              recorder.marks.count('task read from the archive');
+          },
+        },
+      );
+    case 'retry':
+      return client.ask('task.retry', { id });
+    case 'wait':
+      return client.wait(id);
+    case 'meddle':
+      return meddle(ask, id, asked);
+  }
+}
+
+function meddle(ask: Extract<Ask, { readonly do: 'meddle' }>, id: string, { client, book }: Asked): void {
+  const tokens = book.tokens.get(id) ?? [];
+  const token = ask.token === 'invented' ? '9007199254740990' : tokens.at(ask.token === 'current' ? -1 : -2);
+  // The holder's own program is not to be deceived by somebody who has its token and its identity.
+  const task = book.tasks.get(id);
+  const mayHold =
+    client.plan.role === 'admin' || book.agents.get(task?.agentId ?? '')?.name === client.plan.agent?.name;
+  if (token === undefined || (ask.token === 'current' && mayHold)) return;
+  const params = {
+    'task.accept': {},
+    'task.start': {},
+    'task.progress': { percentComplete: 99 },
+    'task.complete': { output: { by: 'nobody' } },
+    'task.fail': { error: { code: 'MEDDLED', message: 'not by the holder' } },
+    'task.release': {},
+  }[ask.method];
+  client.ask(ask.method, { id, token, ...params }, { key: false });
+}

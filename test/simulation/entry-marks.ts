@@ -1,0 +1,77 @@
+/** Counts the rare events that stand in the log and in what the engine made of it. */
+import type { HelloCommand, EntryOutput } from '../../src/engine/port.ts';
+import { decodeEntry } from '../../src/engine/entry.ts';
+import type { LogEntry } from '../../src/log/port.ts';
+import type { Mark, Marks } from './marks.ts';
+import type { Changes } from './state-tracker.ts';
+
+const LEASE_LOST: { readonly [reason: string]: Mark } = {
+  acceptTimeout: 'accept timeout',
+  timeout: 'attempt timeout',
+  progressTimeout: 'progress timeout',
+  lost: 'lease ran out',
+};
+
+const ENDS: { readonly [why: string]: Mark } = {
+  expired: 'session expired',
+  revoked: 'session revoked',
+};
+
+export class EntryMarks {
+  readonly #marks: Marks;
+
+  constructor(marks: Marks) {
+    this.#marks = marks;
+  }
+
+  entry(entry: LogEntry, output: EntryOutput, changes: Changes): void {
+    const decoded = decodeEntry(entry.payload, entry);
+    if (decoded.commands.length > 1) this.#marks.count('entry with several commands');
+    for (const [i, command] of decoded.commands.entries()) {
+      const ok = output.commands[i]?.reply.ok === true;
+      if (command.kind === 'continue') this.#marks.count('entry of continue');
+      if (command.kind === 'session.hello') this.#hello(command, changes);
+      if (command.kind === 'request') this.#request(command.method, ok);
+    }
+    for (const { event, data } of output.pushes) this.#push(event, data as { readonly reason?: string });
+    for (const { before, after } of changes.sessions.values()) {
+      if (before !== undefined && after === undefined && !before.attached) this.#marks.count('session expired');
+    }
+    for (const { why } of output.ended) {
+      const mark = ENDS[why];
+      if (mark !== undefined && why !== 'expired') this.#marks.count(mark);
+    }
+    for (const task of changes.tasks) {
+      if (task.finishedAt === undefined) continue;
+      if (task.dead) this.#marks.count('dead letter');
+      if (task.error?.code === 'DEADLINE') this.#marks.count('deadline passed');
+      if (task.error?.code === 'AGENT_LOST') this.#marks.count('failed with a lost agent');
+    }
+  }
+
+  #hello(hello: HelloCommand, changes: Changes): void {
+    const { resume } = hello;
+    const changed = resume === undefined ? undefined : changes.sessions.get(resume.session);
+    if (resume === undefined || changed?.before === undefined || changed.after === undefined) return;
+    if (changed.after.attach > changed.before.attach && changed.before.issuedHash !== resume.secretHash) {
+      this.#marks.count('resumed with the secret before the last');
+    }
+  }
+
+  #request(method: string, ok: boolean): void {
+    if (!ok) return;
+    if (method === 'task.acknowledge') this.#marks.count('stop acknowledged');
+    if (method === 'task.accept') this.#marks.count('offer accepted');
+    if (method === 'task.reject') this.#marks.count('rejected');
+    if (method === 'task.release') this.#marks.count('released');
+    if (method === 'task.retry') this.#marks.count('retried dead letter');
+    if (method === 'agent.deregister') this.#marks.count('agent deregistered');
+  }
+
+  #push(event: string, data: { readonly reason?: string }): void {
+    const { reason } = data;
+    const mark = event === 'task.leaseLost' && reason !== undefined ? LEASE_LOST[reason] : undefined;
+    if (mark !== undefined) this.#marks.count(mark);
+    if (event === 'task.retrying' && reason !== 'released') this.#marks.count('retry');
+  }
+}

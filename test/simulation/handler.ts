@@ -1,0 +1,75 @@
+/** What the program of an agent does with a task: works, reports, ends as the task's parameters say, stops when asked. */
+import { isMap } from '../../protocol/wire/codec.ts';
+import type { Job, JobHandle, Outcome, StartJob } from '../../src/client/agent-core.ts';
+import type { Work } from './plan.ts';
+import type { Recorder } from './recorder.ts';
+import type { Lane } from './scheduler.ts';
+
+export interface Worker {
+  readonly recorder: Recorder;
+  readonly lane: Lane;
+  readonly client: string;
+  readonly incarnation: number;
+}
+
+const IDLE: Work = { ms: 1, reports: 0, end: 'complete', failures: 0, stopMs: 0 };
+
+function workOf(job: Job): Work {
+  const { parameters } = job.task;
+  const work = isMap(parameters) ? parameters['work'] : undefined;
+  return work === undefined ? IDLE : (work as unknown as Work);
+}
+
+function outcomeOf(work: Work, job: Job): Outcome {
+  const error = { code: 'PLANNED', message: `attempt ${job.attempt} fails` };
+  if (job.attempt <= work.failures) return { kind: 'failed', error, retryable: true };
+  switch (work.end) {
+    case 'complete':
+      return { kind: 'completed', output: { by: job.token } };
+    case 'fail':
+      return { kind: 'failed', error, retryable: true };
+    case 'fatal':
+      return { kind: 'failed', error, retryable: false };
+    case 'release':
+      // Sooner or later a holder with an even token completes it.
+      return Number(job.token) % 2 === 0
+        ? { kind: 'completed', output: { by: job.token } }
+        : { kind: 'released', delayMs: 10 };
+  }
+}
+
+export function simHandler(worker: Worker): StartJob {
+  const { recorder, lane, client, incarnation } = worker;
+  return (job, handle) => {
+    const about = { client, incarnation, taskId: job.task.id, token: job.token };
+    recorder.add({ kind: 'handler.start', ...about, attempt: job.attempt });
+    const work = workOf(job);
+    let over = false;
+    const end = (outcome: Outcome): void => {
+      if (over) return;
+      over = true;
+      recorder.add({ kind: 'handler.end', ...about });
+      handle.finish(outcome);
+    };
+    if (work.ms === 0) {
+      end(outcomeOf(work, job));
+      return () => undefined;
+    }
+    report(lane, handle, work);
+    lane.after(work.ms, () => end(outcomeOf(work, job)));
+    return () => {
+      if (!over)
+        lane.after(work.stopMs + 1, () =>
+          end({ kind: 'failed', error: { code: 'STOPPED', message: 'asked to stop' }, retryable: true }),
+        );
+    };
+  };
+}
+
+function report(lane: Lane, handle: JobHandle, work: Work): void {
+  for (let i = 1; i <= work.reports; i += 1) {
+    lane.after((work.ms * i) / (work.reports + 1), () =>
+      handle.progress(Math.floor((100 * i) / (work.reports + 1)), `step ${i}`),
+    );
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * `npm run sim -- [--seeds N] [--from SEED] [--json] [--workers N] [--shrink SECONDS] | [--replay FILE]`
+ *
+ * Runs seeds on all cores and reports what they met. A seed that violates something leaves its script, made small,
+ * in reports/simulation; `--replay` runs a script again. Exit code 1: a violation was found.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { workerUrl } from '../../src/base/worker-url.ts';
+import { MARKS } from './marks.ts';
+import type { Plan } from './plan.ts';
+import { shrink } from './shrink.ts';
+import { simulate } from './simulation.ts';
+import { drawPlan } from './swarm.ts';
+import { runPlan, type Verdict } from './verdict.ts';
+
+const FOLDER = join('reports', 'simulation');
+/** Seeds that are made small at most; the rest leave their whole script. */
+const SHRUNK_MAX = 3;
+const PROGRESS_MS = 5_000;
+
+interface Options {
+  readonly seeds: number;
+  readonly from: number;
+  readonly workers: number;
+  readonly shrinkMs: number;
+  readonly json: boolean;
+}
+
+interface Sum {
+  seeds: number;
+  steps: number;
+  readonly faults: Map<string, number>;
+  readonly marks: Map<string, number>;
+  readonly failed: Verdict[];
+  /** Seeds that had not come to rest in their time. */
+  restless: number;
+}
+
+function whole(text: string | undefined, otherwise: number): number {
+  const number = text === undefined ? otherwise : Number(text);
+  if (!Number.isSafeInteger(number) || number < 0) throw new Error(`${text} is not a whole number`);
+  return number;
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+function add(sum: Sum, verdict: Verdict): void {
+  sum.seeds += 1;
+  sum.steps += verdict.steps;
+  if (!verdict.quiet) sum.restless += 1;
+  for (const [kind, count] of Object.entries(verdict.faults)) sum.faults.set(kind, (sum.faults.get(kind) ?? 0) + count);
+  for (const [mark, count] of Object.entries(verdict.marks)) sum.marks.set(mark, (sum.marks.get(mark) ?? 0) + count);
+  if (verdict.violations.length > 0) sum.failed.push(verdict);
+}
+
+function newSum(): Sum {
+  return {
+    seeds: 0,
+    steps: 0,
+    faults: new Map(),
+    marks: new Map(MARKS.map((mark) => [mark, 0])),
+    failed: [],
+    restless: 0,
+  };
+}
+
+/** Hands out the seeds one by one to as many threads as there are cores. */
+function runAll(options: Options): Promise<Sum> {
+  const sum = newSum();
+  let next = options.from;
+  const end = options.from + options.seeds;
+  const began = performance.now();
+  const progress = setInterval(() => {
+    const rate = sum.seeds / ((performance.now() - began) / 1_000);
+    say(`${sum.seeds} of ${options.seeds} seeds, ${rate.toFixed(1)} a second, ${sum.failed.length} with violations`);
+  }, PROGRESS_MS);
+  const threads = Array.from({ length: Math.min(options.workers, options.seeds) }, () => {
+    return new Promise<void>((done, failed) => {
+      const worker = new Worker(workerUrl(import.meta.url, './worker.ts'));
+      const give = (): void => {
+        if (next < end) worker.postMessage(next++, []);
+        else void worker.terminate();
+      };
+      worker.on('message', (verdict: Verdict) => {
+        add(sum, verdict);
+        for (const { invariant, message } of verdict.violations.slice(0, 3))
+          say(`seed ${verdict.seed}: ${invariant}: ${message}`);
+        give();
+      });
+      worker.on('error', failed);
+      worker.on('exit', () => done());
+      give();
+    });
+  });
+  return Promise.all(threads)
+    .then(() => sum)
+    .finally(() => clearInterval(progress));
+}
+
+/** Writes the script of a failed seed, made small if there is time for it. */
+function keep(seed: number, invariant: string, limitMs: number): string {
+  mkdirSync(FOLDER, { recursive: true });
+  const plan = drawPlan(seed);
+  const file = join(FOLDER, `seed-${seed}.json`);
+  writeFileSync(file, `${JSON.stringify(plan, undefined, 1)}\n`);
+  if (limitMs <= 0) return file;
+  const small = shrink(plan, { invariant, limitMs, clock: () => performance.now() });
+  const smallFile = join(FOLDER, `seed-${seed}-small.json`);
+  writeFileSync(smallFile, `${JSON.stringify(small, undefined, 1)}\n`);
+  say(
+    `seed ${seed}: ${plan.actions.length} actions and ${plan.clients.length} clients made ${small.actions.length} and ${small.clients.length}`,
+  );
+  return smallFile;
+}
+
+function report(sum: Sum, options: Options): void {
+  const failed = sum.failed.toSorted((a, b) => a.seed - b.seed);
+  const violations = failed.flatMap((verdict, i) => {
+    const first = verdict.violations[0]?.invariant ?? '';
+    const script = keep(verdict.seed, first, i < SHRUNK_MAX ? options.shrinkMs : 0);
+    return verdict.violations.map(({ invariant, message }) => ({ seed: verdict.seed, invariant, script, message }));
+  });
+  const faults = Object.fromEntries([...sum.faults].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  const marks = Object.fromEntries(sum.marks);
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify({ seeds: sum.seeds, steps: sum.steps, faults, marks, violations })}\n`);
+  } else {
+    const lines = (title: string, counts: { readonly [name: string]: number }): string => {
+      return [title, ...Object.entries(counts).map(([name, count]) => `  ${String(count).padStart(8)}  ${name}`)].join(
+        '\n',
+      );
+    };
+    const found = violations.map(
+      ({ seed, invariant, message, script }) =>
+        `  seed ${seed}: ${invariant}: ${message}\n    npm run sim -- --replay ${script}`,
+    );
+    const head = `${sum.seeds} seeds, ${sum.steps} steps, ${sum.restless} not at rest in time`;
+    process.stdout.write(
+      `${[head, lines('faults', faults), lines('rare events', marks), `violations: ${violations.length}`, ...found].join('\n')}\n`,
+    );
+  }
+  if (violations.length > 0) process.exitCode = 1;
+}
+
+function replay(file: string, json: boolean): void {
+  const plan = JSON.parse(readFileSync(file, 'utf8')) as Plan;
+  const { violations, events, steps } = simulate(plan);
+  const { seed } = plan;
+  const twice = runPlan(plan, true).violations.filter(({ invariant }) => invariant === 'determinism');
+  const all = [...violations, ...twice.map((violation) => ({ ...violation, events: [] }))];
+  if (json) {
+    process.stdout.write(
+      `${JSON.stringify({ seeds: 1, steps, violations: all.map(({ invariant, message }) => ({ seed, invariant, script: file, message })) })}\n`,
+    );
+  } else {
+    for (const { invariant, message, events: proof } of all) {
+      const shown = proof.map((index) => `    ${index}: ${JSON.stringify(events[index]).slice(0, 400)}`);
+      process.stdout.write(`${[`${invariant}: ${message}`, ...shown].join('\n')}\n`);
+    }
+    process.stdout.write(`${events.length} events, ${all.length} violations\n`);
+  }
+  if (all.length > 0) process.exitCode = 1;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string' },
+      from: { type: 'string' },
+      workers: { type: 'string' },
+      shrink: { type: 'string' },
+      replay: { type: 'string' },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  const { json } = values;
+  if (values.replay !== undefined) {
+    replay(values.replay, json);
+    return;
+  }
+  const options: Options = {
+    seeds: whole(values.seeds, 100),
+    from: whole(values.from, 1),
+    workers: Math.max(1, whole(values.workers, availableParallelism())),
+    shrinkMs: whole(values.shrink, 20) * 1_000,
+    json,
+  };
+  report(await runAll(options), options);
+}
+
+await main();

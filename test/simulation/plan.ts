@@ -1,0 +1,156 @@
+/**
+ * A run as data: who takes part, what they do and when, which faults are made. Everything that the seed decides and
+ * that is worth leaving out of a failing run stands here; the rest (interleaving, delays, secrets) is drawn from
+ * `seed` while the plan is carried out. A plan survives JSON: as a file it is the script of a run.
+ */
+import type { LIMITS } from '../../protocol/wire/limits.ts';
+import type { AgentShape, Role, TaskCreate } from '../../protocol/wire/types.ts';
+
+/** Bounds of the protocol that are made small, so that a short run meets them. */
+export type Bounds = { readonly [K in keyof typeof LIMITS]?: number };
+
+export interface Tuning {
+  readonly bounds: Bounds;
+  readonly ringPushes: number;
+  readonly followUps: number;
+  /** One message on its way, ms. */
+  readonly latencyMs: readonly [min: number, max: number];
+  /** Steps of a group commit, ms at most. */
+  readonly commitMs: number;
+  readonly replyMs: number;
+  readonly tailMs: number;
+  readonly tailBatch: number;
+  /** How long the store takes to make durable what was put. */
+  readonly storeMs: number;
+  /** Clients of the first tenant have API keys; else their tokens say who they are. */
+  readonly keys: boolean;
+  /** The stored bytes of every entry stand in the history, so that the chain is computed again. */
+  readonly storedBytes: boolean;
+}
+
+export interface ClientPlan {
+  readonly name: string;
+  readonly tenant: string;
+  readonly role: Exclude<Role, 'operator'>;
+  readonly operator?: true;
+  readonly agent?: Omit<AgentShape, 'running'>;
+  /** Types that the agent advertises and has no handler for. */
+  readonly unhandled?: readonly string[];
+  /** Results are stored, and survive the process. */
+  readonly journal?: true;
+  readonly subs: readonly string[];
+  readonly startAt: number;
+}
+
+/** What the handler of a task does. */
+export interface Work {
+  readonly ms: number;
+  readonly reports: number;
+  readonly end: 'complete' | 'fail' | 'fatal' | 'release';
+  /** So many attempts fail before it ends as `end` says. */
+  readonly failures: number;
+  /** How long it goes on after it was asked to stop. */
+  readonly stopMs: number;
+}
+
+export type TaskPlan = Omit<TaskCreate, 'parameters'> & { readonly mark: string; readonly work: Work };
+
+export type Trap = 'hello' | 'welcome' | 'request' | 'result' | 'push';
+export type Side = 'client' | 'server';
+
+/** What a client asks. */
+export type Ask =
+  | {
+      readonly do: 'create';
+      readonly task: TaskPlan;
+      readonly key?: string;
+      readonly deadlineMs?: number;
+      readonly durably?: true;
+    }
+  | { readonly do: 'batch'; readonly tasks: readonly TaskPlan[] }
+  | { readonly do: 'cancel' | 'get' | 'retry' | 'wait'; readonly mark: string }
+  | { readonly do: 'list'; readonly status?: string; readonly limit: number }
+  | { readonly do: 'dead' | 'agents' | 'snapshot' }
+  | {
+      readonly do: 'publish';
+      readonly topic: string;
+      readonly mark: string;
+      readonly kind: 'reliable' | 'latest' | 'ephemeral';
+      readonly bytes: number;
+    }
+  | { readonly do: 'subscribe'; readonly topic: string; readonly since?: true }
+  | { readonly do: 'unsubscribe'; readonly topic: string }
+  /** A call of a holder by somebody who is not, or no longer, or with a token that was never given. */
+  | {
+      readonly do: 'meddle';
+      readonly mark: string;
+      readonly method: 'task.accept' | 'task.start' | 'task.progress' | 'task.complete' | 'task.fail' | 'task.release';
+      readonly token: 'current' | 'former' | 'invented';
+    }
+  | { readonly do: 'reshape'; readonly capacity: number }
+  | { readonly do: 'deregister' };
+
+export type Fault =
+  | { readonly do: 'cut' }
+  /** Nothing that this side sends arrives any more; nobody is told. */
+  | { readonly do: 'silence'; readonly from: Side | 'both' }
+  /** The client stops reading. */
+  | { readonly do: 'hold'; readonly ms: number }
+  /** The next message of a kind meets a fate. */
+  | {
+      readonly do: 'trap';
+      readonly on: Trap;
+      readonly skip: number;
+      readonly fate: 'cut' | 'silence' | 'delay';
+      readonly ms: number;
+    }
+  | { readonly do: 'freeze'; readonly ms: number }
+  | { readonly do: 'kill'; readonly machine: boolean; readonly downMs: number }
+  | { readonly do: 'leave'; readonly drain: boolean; readonly requeue: boolean; readonly downMs: number }
+  /** Another process of the same agent instance. */
+  | { readonly do: 'twin'; readonly ms: number }
+  /** Somebody presents the session with a proof that is old, forged, or copied. */
+  | { readonly do: 'impostor'; readonly proof: 'copied' | 'forged' }
+  | { readonly do: 'revoke' };
+
+export type ServerFault =
+  | {
+      readonly do: 'crash';
+      /** So many callbacks later. */
+      readonly steps: number;
+      /** The group commit that runs becomes durable, and nobody is told. */
+      readonly keep: boolean;
+      /** The machine is gone, so nobody closes its connections. */
+      readonly machine: boolean;
+      readonly downMs: number;
+    }
+  | { readonly do: 'stop'; readonly downMs: number }
+  | { readonly do: 'freezeServer'; readonly ms: number }
+  | { readonly do: 'jump'; readonly ms: number }
+  | { readonly do: 'checkpoint' }
+  | { readonly do: 'retain' }
+  | { readonly do: 'goaway' }
+  | { readonly do: 'damage' }
+  | {
+      readonly do: 'trouble';
+      readonly what: 'unknown' | 'lost' | 'full' | 'slow';
+      readonly ms: number;
+      readonly percent: number;
+    };
+
+export type Action = { readonly at: number } & (
+  ({ readonly client: string } & (Ask | Fault)) | ({ readonly client?: never } & ServerFault)
+);
+
+export interface Plan {
+  readonly format: 1;
+  readonly seed: number;
+  readonly tuning: Tuning;
+  readonly tenants: readonly string[];
+  readonly clients: readonly ClientPlan[];
+  readonly actions: readonly Action[];
+  /** From here on no fault is made and everybody is let come back. */
+  readonly healAt: number;
+  /** How long after that, at most, until everything must have ended. */
+  readonly settleMs: number;
+}

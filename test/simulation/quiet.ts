@@ -1,0 +1,34 @@
+/** When a healed run is over: what has to end has ended. */
+import { isTerminal } from '../../src/engine/tasks/transitions.ts';
+import type { Simulation } from './simulation.ts';
+
+export function isQuiet(simulation: Simulation): boolean {
+  if (!simulation.server.up || simulation.time.now < simulation.recorder.restlessUntil) return false;
+  for (const client of simulation.clients.values()) if (!client.quiet) return false;
+  for (const book of simulation.view.books.values()) {
+    const engine = book.tracker?.engine;
+    if (engine === undefined) continue;
+    for (const task of engine.state.tasks.hold()) {
+      if (isTerminal(task.status)) continue;
+      // Nobody can take it, and that is how it may stay.
+      if (task.status !== 'pending' || engine.groups.pick(task) !== undefined) return false;
+      if (engine.state.timers.get('deadline', task.id) !== undefined) return false;
+    }
+    if (engine.state.work.size > 0) return false;
+  }
+  return stuckWaits(simulation).length === 0;
+}
+
+/** Waits that go on although their task has ended. */
+export function stuckWaits(simulation: Simulation): string[] {
+  const stuck: string[] = [];
+  for (const client of simulation.clients.values()) {
+    const book = simulation.view.book(client.plan.tenant);
+    for (const wait of client.waits) {
+      const task = book.tasks.get(wait.task);
+      if (!wait.over && task !== undefined && isTerminal(task.status))
+        stuck.push(`${client.name} still waits for ${wait.task}, which is ${task.status}`);
+    }
+  }
+  return stuck;
+}

@@ -1,0 +1,229 @@
+/**
+ * What the server did, entry by entry, as the history wants it, and what is kept of it for the replays at the end.
+ *
+ * Owns: the books of all tenants over all incarnations of the server. Does not own: judging (checker), replays (oracle.ts).
+ */
+import { createHash } from 'node:crypto';
+import { encodeValue, isMap } from '../../protocol/wire/codec.ts';
+import { agentView } from '../../src/engine/agents/agents.ts';
+import type { Engine } from '../../src/engine/engine.ts';
+import type { EntryOutput, Push } from '../../src/engine/port.ts';
+import type { AgentRecord, SessionRecord, TaskRecord } from '../../src/engine/records.ts';
+import { isHeld } from '../../src/engine/tasks/transitions.ts';
+import { taskView } from '../../src/engine/tasks/view.ts';
+import type { LogEntry } from '../../src/log/port.ts';
+import type { EventOf, PushObservation, SessionObservation, TaskObservation } from './checker/history.ts';
+import { EntryMarks } from './entry-marks.ts';
+import type { Recorder } from './recorder.ts';
+import { noChanges, StateTracker, type Changes } from './state-tracker.ts';
+
+/** The state is hashed at every entry whose seq is a multiple of this; in between the position stands for it. */
+export const HASH_EVERY = 8;
+
+/** An entry as it stood in the log. */
+export interface Kept {
+  readonly seq: number;
+  readonly epoch: number;
+  readonly ts: number;
+  readonly payload: Uint8Array;
+}
+
+/** Everything known about one tenant. */
+export interface Book {
+  readonly tenant: string;
+  readonly entries: Kept[];
+  /** What was recorded as the hash after each entry. */
+  readonly hashes: Map<number, string>;
+  applied: number;
+  rev: number;
+  tracker: StateTracker | undefined;
+  readonly tasks: Map<string, TaskRecord>;
+  readonly agents: Map<string, AgentRecord>;
+  readonly sessions: Map<string, SessionRecord>;
+  readonly byMark: Map<string, string>;
+  /** Tokens of each task, oldest first. */
+  readonly tokens: Map<string, string[]>;
+}
+
+export interface ViewOptions {
+  readonly recorder: Recorder;
+}
+
+export class ServerView {
+  readonly #recorder: Recorder;
+  readonly #marks: EntryMarks;
+  readonly books = new Map<string, Book>();
+
+  constructor(recorder: Recorder) {
+    this.#recorder = recorder;
+    this.#marks = new EntryMarks(recorder.marks);
+  }
+
+  book(tenant: string): Book {
+    let book = this.books.get(tenant);
+    if (book === undefined) {
+      book = {
+        tenant,
+        entries: [],
+        hashes: new Map(),
+        applied: 0,
+        rev: 0,
+        tracker: undefined,
+        tasks: new Map(),
+        agents: new Map(),
+        sessions: new Map(),
+        byMark: new Map(),
+        tokens: new Map(),
+      };
+      this.books.set(tenant, book);
+    }
+    return book;
+  }
+
+  applied(
+    tenant: string,
+    done: { readonly entry: LogEntry; readonly output: EntryOutput; readonly engine: Engine },
+  ): void {
+    const { entry, output, engine } = done;
+    const book = this.book(tenant);
+    let { tracker } = book;
+    const fresh = tracker?.engine !== engine;
+    if (tracker === undefined || fresh) book.tracker = tracker = new StateTracker(engine);
+    const stateHash = hashAt(tracker, entry.seq);
+    const changes = tracker.take();
+    const { seq } = entry;
+    const about = { kind: 'applied', tenant, seq, rev: output.rev, stateHash } as const;
+    if (seq <= book.applied) {
+      this.#recorder.add(about);
+      return;
+    }
+    book.hashes.set(seq, stateHash);
+    book.applied = seq;
+    book.rev = output.rev;
+    const changed = fresh ? difference(book, engine) : changes;
+    this.#marks.entry(entry, output, changed);
+    this.#recorder.add({
+      ...about,
+      live: output.live,
+      drained: !output.more,
+      ...this.#views(book, changed),
+      pushes: pushesOf(output),
+    });
+  }
+
+  #views(book: Book, changes: Changes): Partial<EventOf<'applied'>> {
+    const tasks: TaskObservation[] = [];
+    for (const task of changes.tasks) {
+      if (book.tasks.get(task.id) === task) continue;
+      book.tasks.set(task.id, task);
+      noteTask(book, task);
+      const token = isHeld(task.status) ? { token: String(task.token) } : {};
+      tasks.push({ task: taskView(task), excluded: task.excluded, ...token });
+    }
+    const agents = changes.reshaped.map(agentView);
+    const agentsGone = [];
+    for (const [id, agent] of changes.agents) {
+      if (agent === undefined) {
+        book.agents.delete(id);
+        agentsGone.push(id);
+      } else {
+        book.agents.set(id, agent);
+        agents.push(agentView(agent));
+      }
+    }
+    const sessions = [...changes.sessions].map(([id, { after, last }]) =>
+      sessionOf(book, id, last, after === undefined),
+    );
+    return {
+      ...(tasks.length === 0 ? {} : { tasks }),
+      ...(agents.length === 0 ? {} : { agents }),
+      ...(agentsGone.length === 0 ? {} : { agentsGone }),
+      ...(sessions.length === 0 ? {} : { sessions }),
+    };
+  }
+}
+
+export function hashAt(tracker: StateTracker, seq: number): string {
+  if (seq % HASH_EVERY === 0) return tracker.hash();
+  const { rev, counters, tasks, sessions } = tracker.engine.state;
+  return `${rev} ${counters.tokens} ${counters.live} ${tasks.size} ${sessions.size}`;
+}
+
+function noteTask(book: Book, task: TaskRecord): void {
+  const { parameters } = task;
+  const mark = isMap(parameters) ? parameters['mark'] : undefined;
+  if (typeof mark === 'string' && task.retryOf === undefined && !book.byMark.has(mark)) book.byMark.set(mark, task.id);
+  if (!isHeld(task.status)) return;
+  const tokens = book.tokens.get(task.id) ?? [];
+  book.tokens.set(task.id, tokens);
+  const token = String(task.token);
+  if (tokens.at(-1) !== token) tokens.push(token);
+}
+
+function sessionOf(book: Book, id: string, record: SessionRecord | undefined, ended: boolean): SessionObservation {
+  const known = record ?? book.sessions.get(id);
+  if (ended) book.sessions.delete(id);
+  else if (known !== undefined) book.sessions.set(id, known);
+  const agentId = known?.agentId;
+  return {
+    id,
+    principal: known?.principal.id ?? '',
+    attached: !ended && known?.attached === true,
+    ...(agentId === undefined ? {} : { agentId }),
+    ...(ended ? { ended } : {}),
+  };
+}
+
+/** What the first entry of an engine changed: everything that is not as the book has it. */
+function difference(book: Book, engine: Engine): Changes {
+  const { state } = engine;
+  const changes = noChanges();
+  for (const task of state.tasks.hold()) if (!alike(book.tasks.get(task.id), task)) changes.tasks.push(task);
+  for (const agent of state.agents.hold())
+    if (!alike(book.agents.get(agent.id), agent)) changes.agents.set(agent.id, agent);
+  for (const id of book.agents.keys()) if (state.agents.get(id) === undefined) changes.agents.set(id, undefined);
+  for (const session of state.sessions.hold()) {
+    const before = book.sessions.get(session.id);
+    if (!alike(before, session)) changes.sessions.set(session.id, { before, after: session, last: session });
+  }
+  for (const [id, before] of book.sessions)
+    if (state.sessions.get(id) === undefined) changes.sessions.set(id, { before, after: undefined, last: before });
+  return changes;
+}
+
+function alike(a: object | undefined, b: object): boolean {
+  if (a === undefined) return false;
+  const [x, y] = [a, b].map((record) =>
+    createHash('sha256')
+      .update(
+        encodeValue(
+          Object.fromEntries(
+            Object.entries(record)
+              .filter(([, value]) => value !== undefined)
+              .toSorted(([m], [n]) => (m < n ? -1 : 1)),
+          ),
+        ),
+      )
+      .digest('hex'),
+  );
+  return x === y;
+}
+
+function pushesOf(output: EntryOutput): PushObservation[] {
+  return output.pushes.filter(({ latestKey }) => latestKey === undefined).map(pushOf);
+}
+
+function pushOf(push: Push): PushObservation {
+  const { rev, event, to, topic, order } = push;
+  const data = push.data as { readonly id?: string; readonly token?: string; readonly status?: string };
+  const [first = ''] = to;
+  const id = first.slice(2);
+  return {
+    rev,
+    event,
+    ...(topic === undefined ? (first.startsWith('a:') ? { agentId: id } : { session: id }) : { topic }),
+    ...(order === undefined ? {} : { taskId: order.task }),
+    ...(topic === undefined && data.token !== undefined ? { token: data.token } : {}),
+    ...(topic !== undefined && data.status !== undefined ? { status: data.status } : {}),
+  };
+}

@@ -1,0 +1,288 @@
+/**
+ * One run: carries out a plan from its first action to the judgement of its history.
+ *
+ * Owns: the order of the phases, who is let come back when. Does not own: what an action does (asks.ts, faults.ts).
+ *
+ *   faults and work ──healAt──► everybody comes back, work goes on ──quiet or settleMs──► replays ──► verdict
+ */
+import { createHash } from 'node:crypto';
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import type { Principal } from '../../src/node/port.ts';
+import { carryOut } from './asks.ts';
+import { Checker } from './checker/checker.ts';
+import type { CheckOptions, HistoryEvent } from './checker/history.ts';
+import { SimClient, type Surroundings } from './client.ts';
+import { RecordingDisk } from './disk.ts';
+import { isFault, makeFault } from './faults.ts';
+import { KeyMaster } from './keys.ts';
+import { Marks, type Mark } from './marks.ts';
+import { Network } from './network.ts';
+import { Observer } from './observer.ts';
+import { Oracle } from './oracle.ts';
+import type { Action, Plan } from './plan.ts';
+import { isQuiet, stuckWaits } from './quiet.ts';
+import { Random } from './random.ts';
+import { Recorder } from './recorder.ts';
+import { Lane, VirtualTime } from './scheduler.ts';
+import { SimServer } from './server.ts';
+import { ServerView } from './server-view.ts';
+
+export interface Found {
+  readonly invariant: string;
+  readonly message: string;
+  /** Indices into the history. */
+  readonly events: readonly number[];
+}
+
+export interface Outcome {
+  readonly seed: number;
+  readonly steps: number;
+  readonly virtualMs: number;
+  readonly faults: ReadonlyMap<string, number>;
+  readonly marks: ReadonlyMap<Mark, number>;
+  readonly violations: readonly Found[];
+  readonly events: readonly HistoryEvent[];
+  /** Everything that happened, in one hash: the same plan gives the same. */
+  readonly trace: string;
+  readonly quiet: boolean;
+}
+
+/** The calendar at the beginning of every run. */
+const START = 1_700_000_000_000;
+/** How often it is looked whether everything has ended. */
+const LOOK_MS = 500;
+/** How long nothing happens before the end. */
+const REST_MS = 3_000;
+
+export function simulate(plan: Plan): Outcome {
+  const restore = bound(plan.tuning.bounds);
+  try {
+    return new Simulation(plan).run();
+  } finally {
+    restore();
+  }
+}
+
+/** Bounds are constants of the process: they are changed for the run and set back. */
+function bound(bounds: Plan['tuning']['bounds']): () => void {
+  const before = { ...LIMITS };
+  Object.assign(LIMITS, bounds);
+  return () => {
+    Object.assign(LIMITS, before);
+  };
+}
+
+export class Simulation {
+  readonly plan: Plan;
+  readonly time: VirtualTime;
+  readonly recorder: Recorder;
+  readonly network: Network;
+  readonly view: ServerView;
+  readonly server: SimServer;
+  readonly clients = new Map<string, SimClient>();
+  readonly world: Lane;
+  readonly around: Surroundings;
+  readonly keys: KeyMaster;
+  readonly #oracle: Oracle;
+  readonly #random: Random;
+  healed = false;
+
+  constructor(plan: Plan) {
+    this.plan = plan;
+    this.#random = new Random(`run ${plan.seed}`);
+    const { tuning } = plan;
+    this.time = new VirtualTime(this.#random.fork('order'), START);
+    this.world = this.time.lane('world');
+    const marks = new Marks();
+    this.recorder = new Recorder(this.time, marks);
+    this.view = new ServerView(this.recorder);
+    const engine = {
+      ring: { pushesMax: tuning.ringPushes, bytesMax: 64 * 1024 * 1024 },
+      followUpsMax: tuning.followUps,
+    };
+    this.#oracle = new Oracle(this.recorder, this.view, { followUpsMax: tuning.followUps });
+    this.network = new Network({
+      time: this.time,
+      random: this.#random.fork('network'),
+      recorder: this.recorder,
+      latencyMs: tuning.latencyMs,
+    });
+    const observer = new Observer({
+      marks,
+      incarnation: () => this.server.incarnation,
+      headRev: (tenant) => this.view.book(tenant).rev,
+    });
+    this.around = {
+      time: this.time,
+      random: this.#random.fork('clients'),
+      network: this.network,
+      recorder: this.recorder,
+      observer,
+    };
+    const disk = new RecordingDisk({
+      recorder: this.recorder,
+      view: this.view,
+      storedBytes: tuning.storedBytes,
+      snapshot: (tenant, snapshot) => this.#oracle.snapshot(tenant, snapshot),
+    });
+    this.server = new SimServer({
+      time: this.time,
+      random: this.#random.fork('server'),
+      recorder: this.recorder,
+      view: this.view,
+      network: this.network,
+      disk,
+      tuning,
+      engine,
+      claims: (token) => this.#claims(token),
+    });
+    for (const client of plan.clients) this.clients.set(client.name, new SimClient(client, this.around));
+    this.keys = new KeyMaster(this);
+  }
+
+  run(): Outcome {
+    const { plan, time } = this;
+    let quiet = false;
+    try {
+      this.server.start();
+      for (const client of this.clients.values())
+        this.world.after(client.plan.startAt + 1, () => this.startClient(client));
+      for (const action of plan.actions) this.world.after(action.at + 1, () => this.#act(action));
+      while (time.step(plan.healAt));
+      this.#heal();
+      quiet = this.#settle();
+      this.#end();
+    } catch (error) {
+      this.recorder.trouble('exception', error instanceof Error ? (error.stack ?? error.message) : String(error));
+    }
+    return this.#outcome(quiet);
+  }
+
+  /** Brings a client back, now or as soon as it has a credential. */
+  startClient(client: SimClient): void {
+    if (client.running || (!this.healed && time(this) < client.restartAt)) return;
+    this.keys.provide(client, () => client.start());
+  }
+
+  /** The server comes back after a while, whatever else happens. */
+  startServerIn(ms: number): void {
+    this.world.after(ms, () => this.server.start());
+  }
+
+  #act(action: Action): void {
+    if (this.healed) return;
+    if (action.client === undefined) {
+      makeFault(this, action);
+      return;
+    }
+    const client = this.clients.get(action.client);
+    if (client === undefined) return;
+    if (isFault(action)) makeFault(this, action);
+    else carryOut(action, { client, book: this.view.book(client.plan.tenant), recorder: this.recorder });
+  }
+
+  #heal(): void {
+    this.healed = true;
+    this.network.heal();
+    this.server.heal();
+    this.recorder.add({ kind: 'heal' });
+    this.#everybody();
+  }
+
+  /** Whoever is away comes back; again and again, since a program may end because of what happened before. */
+  #everybody(): void {
+    if (!this.server.running) this.server.start();
+    for (const client of this.clients.values()) {
+      client.resume();
+      if (!client.running && client.plan.startAt <= this.time.now) this.startClient(client);
+    }
+  }
+
+  #settle(): boolean {
+    const until = this.plan.healAt + this.plan.settleMs;
+    while (this.time.now < until) {
+      const next = Math.min(until, this.time.now + LOOK_MS);
+      while (this.time.step(next));
+      this.#everybody();
+      if (!isQuiet(this)) continue;
+      const rest = this.time.now + REST_MS;
+      while (this.time.step(rest));
+      if (isQuiet(this)) return true;
+    }
+    return false;
+  }
+
+  #end(): void {
+    this.server.look();
+    this.#oracle.replay();
+    for (const message of stuckWaits(this)) this.recorder.trouble('waits', message);
+    this.recorder.add({ kind: 'end', settled: true, wall: this.server.wallNow });
+  }
+
+  #claims(token: string): Principal | undefined {
+    const [prefix, name = ''] = token.split(':');
+    if (prefix !== 'claim') return undefined;
+    const plan = this.clients.get(name)?.plan;
+    if (plan === undefined) return undefined;
+    const { tenant, role, agent, operator } = plan;
+    const id = agent === undefined ? `user:${name}` : `agent:${agent.name}`;
+    return {
+      id,
+      tenant,
+      role,
+      ...(agent === undefined ? {} : { agent: agent.name }),
+      ...(operator === true ? { operator } : {}),
+    };
+  }
+
+  #outcome(quiet: boolean): Outcome {
+    const { recorder, plan, time } = this;
+    const checker = new Checker(this.#checkOptions());
+    for (const event of recorder.events) checker.add(event);
+    checker.finish();
+    const troubles = recorder.troubles.map((trouble) => ({ ...trouble, events: [] }));
+    return {
+      seed: plan.seed,
+      steps: time.steps,
+      virtualMs: time.now,
+      faults: recorder.faults,
+      marks: recorder.marks.counts,
+      violations: [...troubles, ...checker.violations],
+      events: recorder.events,
+      trace: createHash('sha256').update(JSON.stringify(recorder.events)).update(String(time.steps)).digest('hex'),
+      quiet,
+    };
+  }
+
+  #checkOptions(): Partial<CheckOptions> {
+    const {
+      leaseMs,
+      recoveryGraceMs,
+      stopMs,
+      resumeWindowMs,
+      liveGapMs,
+      remembered,
+      idempotencyMs,
+      progressMs,
+      lossesMax,
+      excludedMax,
+    } = LIMITS;
+    const bounds = {
+      leaseMs,
+      recoveryGraceMs,
+      stopMs,
+      resumeWindowMs,
+      liveGapMs,
+      remembered,
+      idempotencyMs,
+      progressMs,
+      lossesMax,
+      excludedMax,
+    };
+    return { ...bounds, ringPushes: this.plan.tuning.ringPushes };
+  }
+}
+
+function time(simulation: Simulation): number {
+  return simulation.time.now;
+}

@@ -1,0 +1,307 @@
+/**
+ * Draws a plan from a seed. "Swarm": each seed leaves out most kinds of fault and of work and has much of the rest, so
+ * that a run is neither always the same mixture nor one in which everything hides everything else.
+ */
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import type { Action, ClientPlan, Plan, TaskPlan, Tuning } from './plan.ts';
+import { drawFaults } from './swarm-faults.ts';
+import { Random } from './random.ts';
+
+export const TYPES = ['alpha', 'beta', 'gamma'] as const;
+export const TOPICS = ['news', 'metrics.cpu', 'chat.1'] as const;
+
+export function drawPlan(seed: number): Plan {
+  const random = new Random(`seed ${seed}`);
+  const tuning = drawTuning(random.fork('tuning'));
+  const tenants = random.chance(0.25) ? ['default', 'other'] : ['default'];
+  const clients = drawClients(random.fork('clients'), { tenants, keys: tuning.keys });
+  const healAt = random.fork('length').between(15_000, 70_000);
+  const asks = drawAsks(random.fork('asks'), { clients, until: healAt });
+  const faults = drawFaults(random.fork('faults'), { clients, until: healAt, keys: tuning.keys });
+  const actions = [...asks, ...faults].toSorted((a, b) => a.at - b.at);
+  const back = actions.reduce((sum, action) => (action.do === 'jump' && action.ms < 0 ? sum - action.ms : sum), 0);
+  return { format: 1, seed, tuning, tenants, clients, actions, healAt, settleMs: 900_000 + back };
+}
+
+function drawTuning(random: Random): Tuning {
+  const small = (probability: number, min: number, max: number): number => {
+    return random.chance(probability) ? random.spread(min, max) : max;
+  };
+  const inFlight = small(0.3, 4, LIMITS.inFlight);
+  return {
+    bounds: {
+      inFlight,
+      remembered: Math.max(inFlight, small(0.3, 16, LIMITS.remembered)),
+      entryCommandsMax: small(0.4, 1, LIMITS.entryCommandsMax),
+      framesPerMessage: small(0.3, 2, LIMITS.framesPerMessage),
+      outboundFrames: small(0.5, 4, LIMITS.outboundFrames),
+      socketBytes: small(0.5, 16 * 1024, LIMITS.socketBytes),
+      snapshotItems: small(0.5, 1, LIMITS.snapshotItems),
+      pageDefault: small(0.3, 2, LIMITS.pageDefault),
+      lossesMax: small(0.2, 2, LIMITS.lossesMax),
+      excludedMax: small(0.2, 2, LIMITS.excludedMax),
+      resumeWindowMs: small(0.4, 60_000, LIMITS.resumeWindowMs),
+      historyMs: small(0.3, 5_000, LIMITS.historyMs),
+    },
+    ringPushes: random.pick([8, 8, 64, 1_000, 100_000]),
+    followUps: random.pick([1, 2, 4, 8, LIMITS.followUpsMax]),
+    latencyMs: random.pick([
+      [0, 0],
+      [0, 2],
+      [1, 20],
+      [5, 80],
+    ] as const),
+    commitMs: random.pick([0, 2, 10, 60]),
+    replyMs: random.pick([0, 0, 10]),
+    tailMs: random.pick([0, 0, 3, 30]),
+    tailBatch: random.pick([1, 4, 256]),
+    storeMs: random.pick([0, 5, 100, 2_000]),
+    keys: random.chance(0.2),
+    storedBytes: random.chance(0.15),
+  };
+}
+
+function drawClients(
+  random: Random,
+  from: { readonly tenants: readonly string[]; readonly keys: boolean },
+): ClientPlan[] {
+  const root: ClientPlan = { name: 'root', tenant: 'default', role: 'admin', operator: true, subs: [], startAt: 0 };
+  const clients = from.tenants.length > 1 || from.keys ? [root] : [];
+  for (const [i, tenant] of from.tenants.entries()) {
+    const submitters = random.between(1, 3);
+    for (let n = 1; n <= submitters; n += 1) clients.push(drawSubmitter(random, { name: `s${i}${n}`, tenant }));
+    const agents = random.between(2, i === 0 ? 8 : 3);
+    for (let n = 1; n <= agents; n += 1) clients.push(drawAgent(random, { name: `a${i}${n}`, tenant, first: n <= 2 }));
+    if (random.chance(0.3)) {
+      clients.push({
+        name: `v${i}`,
+        tenant,
+        role: 'viewer',
+        subs: random.some(TOPICS, 0.7),
+        startAt: random.between(0, 20_000),
+      });
+    }
+  }
+  return clients;
+}
+
+function drawSubmitter(random: Random, who: { readonly name: string; readonly tenant: string }): ClientPlan {
+  return {
+    ...who,
+    role: random.chance(0.3) ? 'admin' : 'member',
+    subs: random.some(TOPICS, 0.3),
+    startAt: random.between(0, 1_500),
+    ...(random.chance(0.3) ? { journal: true as const } : {}),
+  };
+}
+
+function drawAgent(
+  random: Random,
+  who: { readonly name: string; readonly tenant: string; readonly first: boolean },
+): ClientPlan {
+  const { name, tenant } = who;
+  const capabilities = who.first ? [...TYPES] : random.some(TYPES, 0.6);
+  const weighted = capabilities.map((type) =>
+    random.chance(0.3) ? { name: type, weight: random.between(1, 5) } : type,
+  );
+  const unhandled = who.first ? [] : random.some(capabilities, 0.15);
+  return {
+    name,
+    tenant,
+    role: 'agent',
+    agent: {
+      name,
+      capabilities: weighted,
+      capacity: random.between(1, 5),
+      onLost: random.pick(['requeue', 'requeue', 'requeue', 'hold', 'fail'] as const),
+      ...(random.chance(0.4) ? { acceptMs: random.spread(100, 10_000) } : {}),
+      ...(random.chance(0.2) ? { instance: 'i1' } : {}),
+    },
+    ...(unhandled.length > 0 ? { unhandled } : {}),
+    ...(random.chance(0.4) ? { journal: true as const } : {}),
+    subs: random.some(TOPICS, 0.1),
+    startAt: random.chance(0.7) ? random.between(0, 3_000) : random.between(0, 20_000),
+  };
+}
+
+interface Asking {
+  readonly clients: readonly ClientPlan[];
+  readonly until: number;
+}
+
+/** The mixture of one seed: how likely each trait of a task is. */
+interface Mix {
+  readonly traits: ReadonlySet<string>;
+  readonly longMs: number;
+}
+
+const TRAITS = [
+  'delay',
+  'deadline',
+  'timeout',
+  'progress',
+  'retry',
+  'failing',
+  'offer',
+  'priority',
+  'slow',
+  'own',
+] as const;
+
+function drawAsks(random: Random, from: Asking): Action[] {
+  const mix: Mix = { traits: new Set(random.some(TRAITS, 0.5)), longMs: random.spread(50, 8_000) };
+  const tasks = random.spread(20, 150);
+  const askers = from.clients.filter(({ role }) => role === 'member' || role === 'admin');
+  const agents = from.clients.filter(({ agent }) => agent !== undefined);
+  const actions: Action[] = [];
+  const marks: { readonly mark: string; readonly tenant: string; readonly at: number }[] = [];
+  const burst = random.chance(0.3);
+  for (let n = 0; n < tasks;) {
+    const asker = mix.traits.has('own') && random.chance(0.1) ? random.pick(agents) : random.pick(askers);
+    const at = burst ? random.between(1_000, 4_000) : random.between(800, from.until);
+    const count = random.chance(0.1) ? random.between(2, 12) : 1;
+    const made = Array.from({ length: count }, (_, i) => drawTask(random, mix, `m${n + i}`));
+    n += count;
+    for (const { mark } of made) marks.push({ mark, tenant: asker.tenant, at });
+    actions.push(...createActions(random, { at, client: asker.name, made, until: from.until }));
+  }
+  const others = random.spread(5, 80);
+  for (let n = 0; n < others; n += 1) {
+    const asked = drawOther(random, { ...from, marks, askers, n });
+    if (asked !== undefined) actions.push(asked);
+  }
+  return actions;
+}
+
+function createActions(
+  random: Random,
+  from: { readonly at: number; readonly client: string; readonly made: readonly TaskPlan[]; readonly until: number },
+): Action[] {
+  const { at, client, made, until } = from;
+  const [task] = made;
+  if (task === undefined || made.length > 1) return [{ at, client, do: 'batch', tasks: made }];
+  const keyed = random.chance(0.15);
+  const create: Action = {
+    at,
+    client,
+    do: 'create',
+    task,
+    ...(keyed ? { key: `key ${task.mark}` } : {}),
+    ...(random.chance(0.1) ? { deadlineMs: random.spread(20, 5_000) } : {}),
+    ...(random.chance(0.2) ? { durably: true as const } : {}),
+  };
+  if (!keyed) return [create];
+  const again = { ...create, at: random.between(at, until) };
+  const other = { ...again, at: random.between(at, until), task: { ...task, mark: `${task.mark} other` } };
+  return random.chance(0.3) ? [create, again, other] : [create, again];
+}
+
+function drawTask(random: Random, mix: Mix, mark: string): TaskPlan {
+  const has = (trait: string, probability: number): boolean => mix.traits.has(trait) && random.chance(probability);
+  const type = random.pick(TYPES);
+  const failing = has('failing', 0.3);
+  const attempts = random.between(1, 4);
+  return {
+    mark,
+    type,
+    work: {
+      ms: has('slow', 0.4) ? random.spread(100, 20_000) : random.chance(0.2) ? 0 : random.spread(1, mix.longMs),
+      reports: random.chance(0.3) ? random.between(1, 5) : 0,
+      end: random.chance(0.9) ? 'complete' : random.pick(['fail', 'fatal', 'release'] as const),
+      failures: failing ? random.between(1, 4) : 0,
+      stopMs: random.chance(0.8) ? random.between(0, 200) : random.spread(200, 15_000),
+    },
+    ...(has('priority', 0.5) ? { priority: random.pick(['low', 'high', 'critical'] as const) } : {}),
+    ...(random.chance(0.1) ? { requirements: random.some(TYPES, 0.5) } : {}),
+    ...(random.chance(0.3) ? { strategy: 'capability_match' as const } : {}),
+    ...(has('offer', 0.5) ? { mode: 'offer' as const } : {}),
+    ...(has('delay', 0.4) ? { delayMs: random.spread(1, 15_000) } : {}),
+    ...(has('deadline', 0.3) ? { deadlineMs: random.spread(50, 40_000) } : {}),
+    ...(has('timeout', 0.3) ? { timeoutMs: random.spread(LIMITS.timeoutMsMin, 10_000) } : {}),
+    ...(has('progress', 0.3) ? { progressTimeoutMs: random.spread(LIMITS.timeoutMsMin, 10_000) } : {}),
+    ...(failing || has('retry', 0.5)
+      ? { retry: { maxAttempts: attempts, initialDelayMs: random.spread(1, 2_000) } }
+      : {}),
+    ...(random.chance(0.15) ? { watch: false } : {}),
+  };
+}
+
+interface Other extends Asking {
+  readonly marks: readonly { readonly mark: string; readonly tenant: string; readonly at: number }[];
+  readonly askers: readonly ClientPlan[];
+  readonly n: number;
+}
+
+const OTHERS = [
+  ...['cancel', 'cancel', 'cancel', 'get', 'get', 'retry', 'wait', 'wait', 'meddle', 'meddle'],
+  ...['list', 'dead', 'agents', 'snapshot', 'publish', 'publish', 'publish', 'subscribe', 'unsubscribe', 'reshape'],
+] as const;
+
+/** A request about what another one made, or about nothing in particular. */
+function drawOther(random: Random, from: Other): Action | undefined {
+  const kind = random.pick(OTHERS);
+  const target = random.pick(from.marks);
+  const near = random.spread(1, 10_000);
+  const at = random.chance(0.7) ? Math.min(target.at + near, from.until) : random.between(800, from.until);
+  const inTenant = (list: readonly ClientPlan[]): ClientPlan[] => list.filter(({ tenant }) => tenant === target.tenant);
+  const anybody = inTenant(from.clients);
+  const client = random.pick(inTenant(from.askers)).name;
+  const topic = random.pick(TOPICS);
+  const { mark } = target;
+  switch (kind) {
+    case 'cancel':
+    case 'retry':
+    case 'get':
+    case 'wait':
+      return { at, client, do: kind, mark };
+    case 'meddle':
+      return {
+        at,
+        client: random.pick(anybody).name,
+        do: kind,
+        mark,
+        method: random.pick([
+          'task.accept',
+          'task.start',
+          'task.progress',
+          'task.complete',
+          'task.fail',
+          'task.release',
+        ] as const),
+        token: random.pick(['former', 'former', 'invented', 'current'] as const),
+      };
+    case 'list':
+      return {
+        at,
+        client: random.pick(anybody).name,
+        do: kind,
+        limit: random.between(1, 20),
+        ...(random.chance(0.5)
+          ? { status: random.pick(['pending', 'completed', 'failed', 'in_progress'] as const) }
+          : {}),
+      };
+    case 'dead':
+    case 'agents':
+    case 'snapshot':
+      return { at, client: random.pick(anybody).name, do: kind };
+    case 'publish': {
+      const how = random.pick(['reliable', 'reliable', 'latest', 'ephemeral'] as const);
+      const bytes = random.chance(0.2) ? random.between(500, 20_000) : random.between(0, 50);
+      return { at, client, do: kind, topic, mark: `p${from.n}`, kind: how, bytes };
+    }
+    case 'subscribe':
+      return {
+        at,
+        client: random.pick(anybody).name,
+        do: kind,
+        topic,
+        ...(random.chance(0.2) ? { since: true as const } : {}),
+      };
+    case 'unsubscribe':
+      return { at, client: random.pick(anybody).name, do: kind, topic };
+    case 'reshape': {
+      const agents = anybody.filter(({ agent }) => agent !== undefined);
+      return { at, client: random.pick(agents).name, do: kind, capacity: random.between(1, 6) };
+    }
+  }
+}

@@ -1,0 +1,42 @@
+/** What a run of one seed comes to, as plain data that goes from thread to thread. */
+import type { Plan } from './plan.ts';
+import { simulate, type Outcome } from './simulation.ts';
+import { drawPlan } from './swarm.ts';
+
+export interface Verdict {
+  readonly seed: number;
+  readonly steps: number;
+  readonly virtualMs: number;
+  readonly quiet: boolean;
+  readonly faults: { readonly [kind: string]: number };
+  readonly marks: { readonly [name: string]: number };
+  readonly violations: readonly { readonly invariant: string; readonly message: string }[];
+}
+
+/** So many seeds apart one is run twice: the same seed gives the same run. */
+export const TWICE_EVERY = 20;
+
+export function verdictOf(outcome: Outcome): Verdict {
+  const { seed, steps, virtualMs, quiet, faults, marks, violations } = outcome;
+  return {
+    seed,
+    steps,
+    virtualMs,
+    quiet,
+    faults: Object.fromEntries(faults),
+    marks: Object.fromEntries(marks),
+    violations: violations.map(({ invariant, message }) => ({ invariant, message })),
+  };
+}
+
+export function runPlan(plan: Plan, twice: boolean): Verdict {
+  const outcome = simulate(plan);
+  const verdict = verdictOf(outcome);
+  if (!twice || simulate(plan).trace === outcome.trace) return verdict;
+  const other = { invariant: 'determinism', message: 'the same plan gave two different runs' };
+  return { ...verdict, violations: [...verdict.violations, other] };
+}
+
+export function runSeed(seed: number): Verdict {
+  return runPlan(drawPlan(seed), seed % TWICE_EVERY === 0);
+}
