@@ -314,7 +314,10 @@ export interface Results {
   'topic.subscribe': {
     readonly rev: number;
     readonly latest?: readonly { readonly key: string; readonly data: Value }[];
+    /** With `since`: there was more than is kept or fits. */
     readonly gap?: boolean;
+    /** With `since`: what was published between it and the subscription. */
+    readonly missed?: readonly { readonly rev: number; readonly e: string; readonly d: Value }[];
   };
   'topic.unsubscribe': { readonly rev: number };
   'topic.publish': { readonly rev: number };

@@ -86,7 +86,7 @@ export function runRequest(s: State, c: Context, command: RequestCommand): Answe
       return refused(rejected('IDEMPOTENCY_MISMATCH', 'This id was used for another request.'));
     if (seen.kind === 'forgotten') return refused(rejected('OUTCOME_UNKNOWN'));
   }
-  const byKey = command.key === undefined ? undefined : `${session.principal.id} ${command.key}`;
+  const byKey = command.key === undefined ? undefined : `${session.principal.id}\n${command.key}`;
   const releases = command.key !== undefined && isOwnKey(command.key) ? byKey : undefined;
   if (byKey !== undefined) {
     const seen = s.requests.lookKey(byKey, command.hash);

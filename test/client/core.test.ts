@@ -231,7 +231,7 @@ describe('requests over connections', () => {
     world.settle();
     const keys = link.requests().map((one) => one.meta?.['k']);
     link.result(1);
-    expect(keys[0]).toMatch(/^[\w-]{16}\.1$/);
+    expect(keys[0]).toMatch(/^~[\w-]{16}\.1$/);
     expect(keys.slice(1)).toEqual([undefined, 'mine', undefined]);
     const again = world.reconnect({ session: 'ses_2', secret: 's', resumed: false, reason: 'expired' }).requests();
     expect(again.map((one) => [one.id, one.p['id'], one.meta?.['k']])).toEqual([

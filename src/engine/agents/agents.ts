@@ -56,7 +56,7 @@ export function findAgent(
   s: State,
   shape: { readonly name: string; readonly instance?: string },
 ): AgentRecord | undefined {
-  return s.agentsByName.get(`${shape.name} ${shape.instance ?? ''}`);
+  return s.agentsByName.get(`${shape.name}\n${shape.instance ?? ''}`);
 }
 
 /** The agent after registration under `session`; what it holds is not touched. */

@@ -83,7 +83,7 @@ export class State {
   readonly agentsByName = this.agents.index(
     new UniqueIndex<AgentRecord>(
       this.agents,
-      (r) => `${r.name} ${r.instance}`,
+      (r) => `${r.name}\n${r.instance}`,
       (before, after) => before.name === after.name && before.instance === after.instance,
     ),
   );

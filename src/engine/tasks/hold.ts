@@ -1,6 +1,6 @@
 /**
  * What a holder says of its task. Every call carries the token of its assignment; the guards stand in this
- * order: the task is known, the caller may speak for the holder, the token is the newest, the status allows it.
+ * order: the task is known, the token is the current one, the caller may speak for the holder, the status allows it.
  */
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { Params, TaskStatus } from '../../../protocol/wire/types.ts';
@@ -9,6 +9,7 @@ import type { State } from '../kernel/state.ts';
 import type { Reply } from '../port.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
 import { changed, failAttempt, finish, letGo, postpone, requeue, touch } from './moves.ts';
+import { isTerminal } from './transitions.ts';
 import { taskView, tell } from './view.ts';
 
 interface Call {
@@ -21,18 +22,17 @@ type Guarded = { readonly ok: true; readonly task: TaskRecord } | { readonly ok:
 function guard(s: State, call: Call, from: readonly TaskStatus[]): Guarded {
   const task = s.tasks.get(call.params.id);
   if (task === undefined) return { ok: false, reply: rejected('TASK_NOT_FOUND') };
-  if (!speaksFor(s, call.session, task.agentId)) {
+  // The newest token of a finished task is answered by its status; that of a task which was given back is no
+  // assignment any more.
+  const token = isTerminal(task.status) ? task.token : s.assignments.get(task.id)?.token;
+  if (String(token) !== call.params.token) return { ok: false, reply: rejected('STALE_TOKEN') };
+  if (!speaksFor(s, call.session, task.agentId)) return { ok: false, reply: rejected('UNAUTHORIZED') };
+  if (!from.includes(task.status)) {
     return {
       ok: false,
-      reply: String(task.token) === call.params.token ? rejected('UNAUTHORIZED') : rejected('STALE_TOKEN'),
+      reply: rejected('INVALID_TRANSITION', `The task is ${task.status}.`, { status: task.status }),
     };
   }
-  if (String(task.token) !== call.params.token) return { ok: false, reply: rejected('STALE_TOKEN') };
-  if (!from.includes(task.status)) {
-    return { ok: false, reply: rejected('INVALID_TRANSITION', `The task is ${task.status}.`, { status: task.status }) };
-  }
-  // A task that was given back keeps its last token, which is no assignment any more.
-  if (s.assignments.get(task.id)?.token !== task.token) return { ok: false, reply: rejected('STALE_TOKEN') };
   return { ok: true, task };
 }
 
