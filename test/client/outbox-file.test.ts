@@ -16,7 +16,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openOutboxFile, type OutboxFile } from '../../src/client/node/outbox-file.ts';
-import { lockFile, startOf } from '../../src/client/node/outbox-lock.ts';
+import { startOf } from '../../src/base/process-start.ts';
+import { lockFile } from '../../src/client/node/outbox-lock.ts';
 import { HEADER } from '../../src/client/node/outbox-records.ts';
 import type { StoredRequest } from '../../src/client/outbox.ts';
 

@@ -54,7 +54,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
   },
   base: { at: ['src/base/'], modules: [], packages: [] },
   'base, on Node': {
-    at: ['src/base/worker-url.ts', 'src/base/system-scheduler.ts'],
+    at: ['src/base/worker-url.ts', 'src/base/system-scheduler.ts', 'src/base/process-start.ts'],
     modules: ['src/base/'],
     packages: ['node:'],
   },
@@ -116,7 +116,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
   'client in a browser': { at: ['src/client/web/'], modules: [...WIRE, ...BASE, 'src/client/'], packages: [] },
   'client on Node': {
     at: [...CLIENT_ON_NODE],
-    modules: [...WIRE, ...BASE, 'src/base/system-scheduler.ts', 'src/client/'],
+    modules: [...WIRE, ...BASE, 'src/base/system-scheduler.ts', 'src/base/process-start.ts', 'src/client/'],
     packages: ['ws', 'node:'],
   },
   cli: {

@@ -7,7 +7,7 @@
  * Z1 Only a process whose start is known and unchanged is ended: its number alone may be another's by now.
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { startOf } from '../../client/node/outbox-lock.ts';
+import { startOf } from '../../base/process-start.ts';
 import { signalGroup } from './program.ts';
 
 export class Leftovers {

@@ -2,8 +2,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Command } from 'commander';
-import type { AgentShape, Client, ClientWarning } from '../../client/node.ts';
-import type { ConnectionState, Outage } from '../../client/core.ts';
+import type { AgentShape, Client, ClientWarning, ConnectionState, Outage } from '../../client/node.ts';
 import type { Context } from '../context.ts';
 import { signalExit, STOPS } from '../context.ts';
 import { dataFolder } from '../discovery.ts';
