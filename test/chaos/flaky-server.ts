@@ -9,6 +9,7 @@ import type { Random } from './random.ts';
 
 /** Within so long, a start of Node on a busy machine has come to any of its steps. */
 const EARLY_KILL_MS = 600;
+const EARLY_KILL_EVERY = 3;
 const DOWN_MS_MAX = 800;
 
 export interface FlakyServerOptions {
@@ -56,7 +57,7 @@ export class FlakyServer {
     proxy.target = undefined;
     this.kills += 1;
     await delay(random.between(0, DOWN_MS_MAX));
-    if (random.chance(0.3)) {
+    if (this.kills % EARLY_KILL_EVERY === 0) {
       const starting = await spawnMuster({ data, cleanup });
       await delay(random.between(0, EARLY_KILL_MS));
       await starting.process.kill();
