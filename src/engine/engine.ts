@@ -104,7 +104,14 @@ export class Engine implements Effects {
     this.#budget = this.#options.followUpsMax ?? LIMITS.followUpsMax;
     this.#advance(entry);
     const { now, live } = s.counters;
-    const c: Context = { now, live, random: new EntryRandom(entry.random, now), groups: this.groups, events: [] };
+    const c: Context = {
+      state: s,
+      now,
+      live,
+      random: new EntryRandom(entry.random, now),
+      groups: this.groups,
+      events: [],
+    };
     this.#fire(c);
     const commands: CommandOutput[] = [];
     for (const command of entry.commands) commands.push(this.#command(command, c));

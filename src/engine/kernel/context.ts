@@ -9,6 +9,8 @@ import type { EntryRandom } from './random.ts';
 import type { State } from './state.ts';
 
 export interface Context {
+  /** For what a change is stamped with; decisions read the state that they are given. */
+  readonly state: State;
   /** Wall ms of the entry, never falling. */
   readonly now: number;
   /** Live ms of the entry. */

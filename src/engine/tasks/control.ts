@@ -18,7 +18,7 @@ export const cancelTask: Decide<Params['task.cancel']> = (s, c, { session, param
     return rejected('INVALID_TRANSITION', `The task is ${task.status}.`, { status: task.status });
   }
   letGo(s, c, { task, slot: 'stop', stop: { control: 'cancel', reason: params.reason } });
-  const ended = finish(s, c, {
+  const ended = finish(c, {
     task,
     change: { status: 'cancelled' },
     ...(params.reason === undefined ? undefined : { reason: params.reason }),
@@ -61,7 +61,7 @@ function overdue(
     late.reason === 'timeout'
       ? 'The attempt took longer than timeoutMs.'
       : 'The attempt showed no progress for progressTimeoutMs.';
-  failAttempt(s, c, { task: late.task, error: { code: late.code, message }, end: 'timed_out', retryable: true });
+  failAttempt(c, { task: late.task, error: { code: late.code, message }, end: 'timed_out', retryable: true });
 }
 
 export function attemptTimedOut(s: State, c: Context, id: string): void {
@@ -79,7 +79,7 @@ export function deadlinePassed(s: State, c: Context, id: string): void {
   if (task === undefined || isTerminal(task.status)) return;
   letGo(s, c, { task, slot: 'stop', stop: { control: 'leaseLost', reason: 'deadline' } });
   const error = { code: 'DEADLINE', message: 'The task was not finished by its deadline.' };
-  finish(s, c, { task, change: { status: 'timed_out', error, dead: true } });
+  finish(c, { task, change: { status: 'timed_out', error, dead: true } });
 }
 
 /** Nobody confirmed the order: to the next agent, unless the holder is away, whose grace then decides. */
@@ -89,13 +89,13 @@ export function notConfirmed(s: State, c: Context, id: string): void {
   const agent = task.agentId === undefined ? undefined : s.agents.get(task.agentId);
   if (agent?.attached !== true) return;
   letGo(s, c, { task, slot: 'stop', stop: { control: 'leaseLost', reason: 'acceptTimeout' } });
-  requeue(s, c, { task, change: { losses: task.losses + 1, excluded: excluding(task) }, reason: 'acceptTimeout' });
+  requeue(c, { task, change: { losses: task.losses + 1, excluded: excluding(task) }, reason: 'acceptTimeout' });
 }
 
 export function runTask(s: State, c: Context, id: string): void {
   const task = s.tasks.get(id);
   if (task?.status !== 'scheduled') return;
-  const due = changed(s, c, task, { status: 'pending', runAt: undefined });
+  const due = changed(c, task, { status: 'pending', runAt: undefined });
   c.events.push({ kind: 'taskChanged', record: due }, { kind: 'followed', work: { kind: 'place', task: id } });
 }
 

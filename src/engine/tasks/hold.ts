@@ -55,7 +55,7 @@ function confirmed(c: Context, task: TaskRecord): void {
 export const acceptTask: Decide<Params['task.accept']> = (s, c, call) => {
   const held = guard(s, call, ['offered', 'assigned']);
   if (!held.ok) return held.reply;
-  const task = changed(s, c, held.task, { status: 'accepted' });
+  const task = changed(c, held.task, { status: 'accepted' });
   confirmed(c, task);
   tell(c, task, 'accepted');
   return answer(task);
@@ -64,7 +64,7 @@ export const acceptTask: Decide<Params['task.accept']> = (s, c, call) => {
 export const startTask: Decide<Params['task.start']> = (s, c, call) => {
   const held = guard(s, call, ['assigned', 'accepted']);
   if (!held.ok) return held.reply;
-  const task = changed(s, c, held.task, { status: 'in_progress', startedAt: held.task.startedAt ?? c.now });
+  const task = changed(c, held.task, { status: 'in_progress', startedAt: held.task.startedAt ?? c.now });
   confirmed(c, task);
   tell(c, task, 'started');
   return answer(task);
@@ -74,7 +74,7 @@ export const progressTask: Decide<Params['task.progress']> = (s, c, call) => {
   const held = guard(s, call, ['assigned', 'accepted', 'in_progress']);
   if (!held.ok) return held.reply;
   const { percentComplete, status } = call.params;
-  const task = changed(s, c, held.task, {
+  const task = changed(c, held.task, {
     status: 'in_progress',
     startedAt: held.task.startedAt ?? c.now,
     // Reports may overtake each other on the client's side; progress of one attempt does not fall.
@@ -91,7 +91,7 @@ export const completeTask: Decide<Params['task.complete']> = (s, c, call) => {
   if (!held.ok) return held.reply;
   letGo(s, c, { task: held.task, slot: 'free' });
   const result = call.params.output ?? null;
-  const task = finish(s, c, {
+  const task = finish(c, {
     task: held.task,
     change: { status: 'completed', result, percent: 100, error: undefined, startedAt: held.task.startedAt ?? c.now },
   });
@@ -103,7 +103,7 @@ export const failTask: Decide<Params['task.fail']> = (s, c, call) => {
   if (!held.ok) return held.reply;
   letGo(s, c, { task: held.task, slot: 'free' });
   const retryable = call.params.retryable ?? true;
-  return answer(failAttempt(s, c, { task: held.task, error: call.params.error, end: 'failed', retryable }));
+  return answer(failAttempt(c, { task: held.task, error: call.params.error, end: 'failed', retryable }));
 };
 
 /** The agents that a task is not given to again; the oldest exclusion is forgotten at the bound. */
@@ -117,7 +117,7 @@ export const rejectTask: Decide<Params['task.reject']> = (s, c, call) => {
   if (!held.ok) return held.reply;
   letGo(s, c, { task: held.task, slot: 'free' });
   const change = { excluded: excluding(held.task) };
-  return answer(requeue(s, c, { task: held.task, change, reason: call.params.reason }));
+  return answer(requeue(c, { task: held.task, change, reason: call.params.reason }));
 };
 
 export const releaseTask: Decide<Params['task.release']> = (s, c, call) => {
@@ -125,8 +125,8 @@ export const releaseTask: Decide<Params['task.release']> = (s, c, call) => {
   if (!held.ok) return held.reply;
   letGo(s, c, { task: held.task, slot: 'free' });
   const delayMs = call.params.delayMs ?? 0;
-  if (delayMs === 0) return answer(requeue(s, c, { task: held.task, reason: 'released' }));
-  return answer(postpone(s, c, { task: held.task, runAt: c.now + delayMs, reason: 'released' }));
+  if (delayMs === 0) return answer(requeue(c, { task: held.task, reason: 'released' }));
+  return answer(postpone(c, { task: held.task, runAt: c.now + delayMs, reason: 'released' }));
 };
 
 /** The holder of an assignment that was taken back says that it has stopped. */

@@ -17,19 +17,18 @@ import { order, tell, type TaskHappening } from './view.ts';
 type Change = Partial<TaskRecord> & { readonly status?: TaskStatus };
 
 /** The task after `change`, stamped; the status change must be in the table. */
-// eslint-disable-next-line max-params -- every change of a task comes through here.
-export function changed(s: State, c: Context, task: TaskRecord, change: Change): TaskRecord {
+export function changed(c: Context, task: TaskRecord, change: Change): TaskRecord {
   if (change.status !== undefined && change.status !== task.status) {
     assert(allows(task.status, change.status), `task ${task.id}: ${task.status} to ${change.status}`);
   }
-  return { ...task, ...change, updatedAt: c.now, rev: s.rev };
+  return { ...task, ...change, updatedAt: c.now, rev: c.state.rev };
 }
 
 /** Assigns or offers a pending task to an agent with a free slot. */
 export function give(s: State, c: Context, given: { readonly task: TaskRecord; readonly agent: AgentRecord }): void {
   const { agent } = given;
   const token = s.counters.epoch * REV_EPOCH + s.counters.tokens + 1;
-  const task = changed(s, c, given.task, {
+  const task = changed(c, given.task, {
     status: given.task.mode === 'offer' ? 'offered' : 'assigned',
     agentId: agent.id,
     token,
@@ -115,38 +114,35 @@ function clearAttempt(c: Context, task: TaskRecord): void {
 
 /** Brings a task to a terminal status. */
 export function finish(
-  s: State,
   c: Context,
   end: { readonly task: TaskRecord; readonly change: Change; readonly reason?: string },
 ): TaskRecord {
-  const task = changed(s, c, end.task, { ...end.change, finishedAt: c.now, runAt: undefined });
+  const task = changed(c, end.task, { ...end.change, finishedAt: c.now, runAt: undefined });
   assert(isTerminal(task.status), 'finishing needs a terminal status');
   c.events.push({ kind: 'taskChanged', record: task });
   if (task.deadlineAt !== undefined) c.events.push({ kind: 'timerCleared', timer: 'deadline', entity: task.id });
   if (end.task.runAt !== undefined) c.events.push({ kind: 'timerCleared', timer: 'run', entity: task.id });
-  tell(c, task, task.status as TaskHappening, end.reason);
+  tell(c, task, { what: task.status as TaskHappening, reason: end.reason });
   return task;
 }
 
 /** Back to pending, to be placed in this entry. */
 export function requeue(
-  s: State,
   c: Context,
   back: { readonly task: TaskRecord; readonly change?: Change; readonly reason: string },
 ): TaskRecord {
-  const task = changed(s, c, back.task, { ...back.change, status: 'pending', agentId: undefined, runAt: undefined });
+  const task = changed(c, back.task, { ...back.change, status: 'pending', agentId: undefined, runAt: undefined });
   c.events.push({ kind: 'taskChanged', record: task }, { kind: 'followed', work: { kind: 'place', task: task.id } });
-  tell(c, task, 'requeued', back.reason);
+  tell(c, task, { what: 'requeued', reason: back.reason });
   return task;
 }
 
 /** To scheduled until `runAt`, then pending. */
 export function postpone(
-  s: State,
   c: Context,
   later: { readonly task: TaskRecord; readonly change?: Change; readonly runAt: number; readonly reason: string },
 ): TaskRecord {
-  const task = changed(s, c, later.task, {
+  const task = changed(c, later.task, {
     ...later.change,
     status: 'scheduled',
     agentId: undefined,
@@ -156,7 +152,7 @@ export function postpone(
     { kind: 'taskChanged', record: task },
     { kind: 'timerSet', timer: 'run', entity: task.id, due: later.runAt },
   );
-  tell(c, task, 'retrying', later.reason);
+  tell(c, task, { what: 'retrying', reason: later.reason });
   return task;
 }
 
@@ -171,7 +167,6 @@ export function backoff(task: TaskRecord, failures: number, below: (n: number) =
 
 /** An attempt failed: another one later while attempts are left, else the end, among the dead letters. */
 export function failAttempt(
-  s: State,
   c: Context,
   failed: {
     readonly task: TaskRecord;
@@ -184,9 +179,9 @@ export function failAttempt(
   const change = { failures, error: failed.error };
   if (failed.retryable && failures < failed.task.retry.maxAttempts) {
     const runAt = c.now + backoff(failed.task, failures, (n) => c.random.below(n));
-    return postpone(s, c, { task: failed.task, change, runAt, reason: failed.error.code });
+    return postpone(c, { task: failed.task, change, runAt, reason: failed.error.code });
   }
-  return finish(s, c, { task: failed.task, change: { ...change, status: failed.end, dead: true } });
+  return finish(c, { task: failed.task, change: { ...change, status: failed.end, dead: true } });
 }
 
 /** The holder is gone, through no fault of the task: the attempt is not charged. */
@@ -203,11 +198,11 @@ export function lose(s: State, c: Context, lost: { readonly task: TaskRecord; re
   const losses = task.losses + 1;
   if (agent?.onLost === 'fail' && (why === 'lost' || why === 'replaced')) {
     const error = { code: 'AGENT_LOST', message: 'The agent was lost and asked that its tasks fail then.' };
-    finish(s, c, { task, change: { status: 'failed', losses, error, dead: true } });
+    finish(c, { task, change: { status: 'failed', losses, error, dead: true } });
   } else if (losses >= LIMITS.lossesMax) {
     const error = { code: 'INFRASTRUCTURE_LOST', message: `The task was lost with its agent ${losses} times.` };
-    finish(s, c, { task, change: { status: 'failed', losses, error, dead: true } });
+    finish(c, { task, change: { status: 'failed', losses, error, dead: true } });
   } else {
-    requeue(s, c, { task, change: { losses }, reason: why });
+    requeue(c, { task, change: { losses }, reason: why });
   }
 }

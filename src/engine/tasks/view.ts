@@ -69,9 +69,14 @@ function eventData(task: TaskRecord, reason: string | undefined): TaskEventData 
   return data;
 }
 
+export interface Told {
+  readonly what: TaskHappening;
+  readonly reason: string | undefined;
+}
+
 /** Tells the topic of the task and the session that watches it; never parameters or outputs. */
-// eslint-disable-next-line max-params -- told several times per task; an object around these costs there.
-export function tell(c: Context, task: TaskRecord, what: TaskHappening, reason?: string): void {
+export function tell(c: Context, task: TaskRecord, happened: TaskHappening | Told): void {
+  const { what, reason } = typeof happened === 'string' ? { what: happened, reason: undefined } : happened;
   const { topic, to } = task;
   const event = `task.${what}`;
   if (what === 'progress') {
