@@ -5,7 +5,8 @@
  *
  * Promises: every submitted task exists once and is completed, by an execution that really ended so; its
  * completion was accepted once and told once; no task was executed twice without an excuse (executions.ts, E1);
- * no agent held more than its capacity; positions rise strictly on every connection.
+ * no agent held more than its capacity; a session whose
+ * client lived could always be resumed; positions rise strictly on every connection.
  */
 import { excuseOf, executionsOf, livesOf, wasInterrupted } from './executions.ts';
 import type { Excuse, ExcuseOptions, Execution, Life } from './executions.ts';
@@ -22,6 +23,7 @@ export type ViolationKind =
   | 'rev'
   | 'untold'
   | 'toldTwice'
+  | 'notResumed'
   | 'fault';
 
 export interface Violation {
@@ -59,6 +61,7 @@ export function check(lines: readonly Line[], options: ExcuseOptions): Verdict {
     ...checkTold(lines),
     ...checkExecutions({ lines, executions, lives, options, reexecuted }),
     ...checkCapacity(executions, lives),
+    ...checkSessions(lines),
     ...checkPositions(lines),
     ...only(lines, 'fault').map(({ by, message }): Violation => ({ kind: 'fault', message: `${by}: ${message}` })),
   ];
@@ -159,12 +162,32 @@ function checkTold(lines: readonly Line[]): readonly Violation[] {
 
 /** A submitter came back to a session that was not its own any more. */
 function lostEvents(lines: readonly Line[]): boolean {
+  return unresumed(only(lines, 'submitterUp'), ({ submitter }) => submitter).length > 0;
+}
+
+/** No run is as long as the window in which a session can be resumed. */
+function checkSessions(lines: readonly Line[]): readonly Violation[] {
+  const agents = unresumed(only(lines, 'up'), ({ life, agent }) => `${agent} in ${life}`);
+  const submitters = unresumed(only(lines, 'submitterUp'), ({ submitter }) => submitter);
+  return [...agents, ...submitters].map((who) => ({
+    kind: 'notResumed',
+    message: `${who} came back and found another session`,
+  }));
+}
+
+/** Whoever came back without its session, once for each time. The first session of a process is a fresh one. */
+function unresumed<L extends { readonly resumed: boolean }>(
+  ups: readonly L[],
+  nameOf: (line: L) => string,
+): readonly string[] {
   const known = new Set<string>();
-  for (const { submitter, resumed } of only(lines, 'submitterUp')) {
-    if (known.has(submitter) && !resumed) return true;
-    known.add(submitter);
+  const names: string[] = [];
+  for (const line of ups) {
+    const name = nameOf(line);
+    if (known.has(name) && !line.resumed) names.push(name);
+    known.add(name);
   }
-  return false;
+  return names;
 }
 
 interface ExecutionEvidence {
@@ -254,13 +277,6 @@ function checkPositions(lines: readonly Line[]): readonly Violation[] {
 function marksOf(evidence: Omit<ExecutionEvidence, 'options'>): Marks {
   const { lines, executions, lives, reexecuted } = evidence;
   const ups = only(lines, 'up');
-  const known = new Set<string>();
-  let notResumed = 0;
-  for (const { life, agent, resumed } of ups) {
-    // The first session of a process is a fresh one.
-    if (known.has(`${life} ${agent}`) && !resumed) notResumed += 1;
-    known.add(`${life} ${agent}`);
-  }
   return {
     tasks: only(lines, 'final').length,
     executions: executions.length,
@@ -269,7 +285,7 @@ function marksOf(evidence: Omit<ExecutionEvidence, 'options'>): Marks {
     lives: lives.size,
     killedLives: [...lives.values()].filter(({ died }) => died !== undefined).length,
     resumed: ups.filter(({ resumed }) => resumed).length,
-    notResumed,
+    notResumed: unresumed(ups, ({ life, agent }) => `${life} ${agent}`).length,
     connections: new Set(only(lines, 'wire').map(({ connection }) => connection)).size,
     pushes: only(lines, 'wire').filter(({ frame }) => frame === 'push').length,
   };

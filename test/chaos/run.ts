@@ -96,11 +96,9 @@ class ChaosRun {
   static async prepare(options: ChaosOptions): Promise<ChaosRun> {
     const { dir, cleanup, seed } = options;
     const random = new Random(seed);
-    const [data, journals, outboxes] = ['data', 'journals', 'outboxes'].map((name) => join(dir, name)) as [
-      string,
-      string,
-      string,
-    ];
+    const data = join(dir, 'data');
+    const journals = join(dir, 'journals');
+    const outboxes = join(dir, 'outboxes');
     for (const path of [data, journals, outboxes]) mkdirSync(path);
     const wire = new JournalWriter(join(journals, `wire${JOURNAL_SUFFIX}`));
     const runner = new JournalWriter(join(journals, `runner${JOURNAL_SUFFIX}`));
