@@ -52,8 +52,12 @@ export class MemorySnapshots implements SnapshotStore {
     this.#step(() => done(this.#of(tenant).map((snapshot) => snapshot.meta)));
   }
 
-  // oxlint-disable-next-line max-params -- what to read, where it goes, and the end
-  read(tenant: string, seq: number, onChunk: (bytes: Uint8Array) => void, done: (fault?: LogFault) => void): void {
+  read(
+    of: { readonly tenant: string; readonly seq: number },
+    onChunk: (bytes: Uint8Array) => void,
+    done: (fault?: LogFault) => void,
+  ): void {
+    const { tenant, seq } = of;
     const snapshot = this.#of(tenant).find(({ meta }) => meta.seq === seq);
     const corrupt = (): LogFault =>
       new LogFault('CORRUPT', `snapshot ${seq} of tenant ${tenant} is damaged or missing`);

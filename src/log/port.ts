@@ -106,7 +106,11 @@ export interface SnapshotStore {
   /** Newest first. */
   list(tenant: string, done: (metas: readonly SnapshotMeta[]) => void): void;
   /** Chunks in order, verified against the hash taken when they were written. */
-  read(tenant: string, seq: number, onChunk: (bytes: Uint8Array) => void, done: (fault?: LogFault) => void): void;
+  read(
+    snapshot: { readonly tenant: string; readonly seq: number },
+    onChunk: (bytes: Uint8Array) => void,
+    done: (fault?: LogFault) => void,
+  ): void;
   /** Drops all but the `keep` newest. */
   prune(tenant: string, keep: number, done: () => void): void;
 }

@@ -193,7 +193,7 @@ function load(parts: LoadParts, meta: SnapshotMeta, done: (engine: Engine | unde
       problem = error instanceof Error ? error.message : String(error);
     }
   };
-  parts.snapshots.read(parts.tenant, meta.seq, onChunk, (fault) => {
+  parts.snapshots.read({ tenant: parts.tenant, seq: meta.seq }, onChunk, (fault) => {
     problem ??= fault?.message;
     if (problem === undefined && hasher.hex() !== meta.stateHash) problem = 'the state hash is another';
     if (problem !== undefined) parts.damaged(meta.seq, problem);

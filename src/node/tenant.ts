@@ -371,18 +371,11 @@ export class Tenant implements TailSink {
   }
 }
 
+const OWN: ReadonlySet<Command['kind']> = new Set(['up', 'tick', 'continue', 'session.lost', 'session.bye']);
+
 /** A command of the node itself: nobody waits who would ask again. */
 function isOwn(command: Command): boolean {
-  switch (command.kind) {
-    case 'up':
-    case 'tick':
-    case 'continue':
-    case 'session.lost':
-    case 'session.bye':
-      return true;
-    default:
-      return false;
-  }
+  return OWN.has(command.kind);
 }
 
 /** A probe that did not come back has no more use. */

@@ -116,7 +116,7 @@ export function listSnapshots(driver: LogDriver, tenant: string): Promise<readon
 export async function readSnapshot(driver: LogDriver, tenant: string, seq: number): Promise<Uint8Array[] | LogFault> {
   const chunks: Uint8Array[] = [];
   const fault = await new Promise<LogFault | undefined>((resolve) => {
-    driver.snapshots.read(tenant, seq, (bytes) => chunks.push(bytes), resolve);
+    driver.snapshots.read({ tenant, seq }, (bytes) => chunks.push(bytes), resolve);
   });
   return fault ?? chunks;
 }
@@ -215,7 +215,7 @@ export function logConformance(name: string, fixtureOf: () => Promise<LogFixture
       const entry = (await readAll(log))[0]!;
       await writeSnapshot(driver, { tenant: 'acme', meta: metaAt(entry) }, chunked(1, [10]));
       await call((done) => driver.snapshots.list('acme', done));
-      await call((done) => driver.snapshots.read('acme', 1, outside, done));
+      await call((done) => driver.snapshots.read({ tenant: 'acme', seq: 1 }, outside, done));
       await call((done) => driver.snapshots.prune('acme', 2, done));
       await call((done) => log.trim(1, done));
     });

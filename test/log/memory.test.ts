@@ -306,8 +306,7 @@ describe('memory log: damage', () => {
       bench.scheduler.settle();
       spoil(bench.disk.tenant('acme').snapshots[0]!.chunks);
       driver.snapshots.read(
-        'acme',
-        1,
+        { tenant: 'acme', seq: 1 },
         () => undefined,
         (fault) => faults.push(fault?.fault),
       );

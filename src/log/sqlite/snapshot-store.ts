@@ -52,8 +52,12 @@ export class SqliteSnapshots implements SnapshotStore {
     this.#asker.ask<'list'>({ kind: 'list', tenant }, { answered: done, refused: () => undefined });
   }
 
-  // oxlint-disable-next-line max-params -- what to read, where it goes, and the end
-  read(tenant: string, seq: number, onChunk: (bytes: Uint8Array) => void, done: (fault?: LogFault) => void): void {
+  read(
+    of: { readonly tenant: string; readonly seq: number },
+    onChunk: (bytes: Uint8Array) => void,
+    done: (fault?: LogFault) => void,
+  ): void {
+    const { tenant, seq } = of;
     const reader = this.#lastReader + 1;
     this.#lastReader = reader;
     const load = (index: number): void => {
