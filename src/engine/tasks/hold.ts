@@ -82,6 +82,8 @@ export const progressTask: Decide<Params['task.progress']> = (s, c, call) => {
     progressText: status,
   });
   confirmed(c, task);
+  // The first sign of work may be a report: the change of status is told by an event that is not dropped.
+  if (held.task.status !== 'in_progress') tell(c, task, 'started');
   tell(c, task, 'progress');
   return answer(task);
 };
