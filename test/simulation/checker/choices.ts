@@ -17,6 +17,8 @@ export class Choices implements Family {
 
   on({ applied }: Step): void {
     if (applied === undefined || !applied.mark.drained || applied.hidden.length > 0) return;
+    // Work that an earlier entry left over is done in its own order.
+    if (applied.tenant.marks.at(-2)?.drained === false) return;
     const starts = applied.changes.filter((change) => change.started !== undefined);
     for (const change of starts) this.#urgency(applied, change);
     if (starts.length === 1 && starts[0] !== undefined) this.#strategy(applied, starts[0]);
