@@ -48,7 +48,7 @@ export const INVARIANTS = {
   J: 'a client names the position that it has processed',
   K: 'an agent has one attached session; after an opening none is attached',
   M: 'a task does not go back to an agent that refused it or did not confirm',
-  N: 'used-up tasks stand among the dead letters, each once, others do not',
+  N: 'every task that failed or timed out, and no other, is a dead letter, and is listed once',
   O: 'a terminal task is never revived; its retry is a new task that names it',
   P: 'a client that was told not to come back does not',
 } as const;
