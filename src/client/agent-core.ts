@@ -337,6 +337,7 @@ export class AgentCore {
     const refused = this.#options.outbox.send({
       method,
       params,
+      discard: true,
       done: (reply) => this.#resultAnswered(holding, method, reply),
     });
     if (refused instanceof Error) this.#resultAnswered(holding, method, { ok: false, error: refused, moved: false });
@@ -473,7 +474,8 @@ export class AgentCore {
 
   /** A call on the way that needs no storing: a fresh session finds out the rest. */
   #tell(method: Method, params: Value, done: (reply: Reply) => void = nothing): void {
-    this.#options.core.request({ method, params, key: false, urgent: true, done });
+    const discard = method !== 'session.snapshot';
+    this.#options.core.request({ method, params, key: false, urgent: true, discard, done });
   }
 
   #enter(holding: Holding, phase: HoldingPhase): void {

@@ -253,7 +253,8 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
     return new Promise((resolve, reject) => {
       const giveUp = (error: MusterError): void => {
         settle();
-        reject(error);
+        // Only when everything is released, so that the caller may try again at once.
+        this.on('closed', () => reject(error));
         this.#sdk.close({ drain: false, requeue: true, withinMs: 0 });
       };
       const onState = (state: ConnectionState): void => {

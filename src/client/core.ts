@@ -14,10 +14,10 @@
  * C4 All frames of one turn leave in as few messages as the limits allow.
  * C5 No promise, no timer of its own: it runs under any Scheduler.
  */
-import { decodeFrames, encodeFrameParts } from '../../protocol/wire/codec.ts';
+import { decodeFrame, encodeFrameParts } from '../../protocol/wire/codec.ts';
 import { CLOSE, mayResume } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
-import { SERVER_FRAME_LIMITS } from '../../protocol/wire/scan.ts';
+import { scanMessage, SERVER_FRAME_LIMITS, type ScanFault } from '../../protocol/wire/scan.ts';
 import {
   Op,
   type AgentShape,
@@ -268,18 +268,22 @@ export class ClientCore {
 
   #message(bytes: Uint8Array): void {
     this.#heardAt = this.#ports.scheduler.mono();
-    const frames = decodeFrames(bytes, SERVER_FRAME_LIMITS);
-    if (!frames.ok) {
-      this.#drop(
-        `the server sent what is not a message of this protocol (${frames.error.reason} at ${frames.error.offset})`,
-      );
-      return;
-    }
+    const spans = scanMessage(bytes, SERVER_FRAME_LIMITS);
+    if (!spans.ok) return this.#fault(spans.error);
     const generation = this.#generation;
-    for (const frame of frames.value) {
-      this.#frame(frame);
+    for (const span of spans.value) {
+      if (span.op === Op.RESULT && this.#table.discards(span.id)) this.#table.result(span.id, 0, null);
+      else {
+        const frame = decodeFrame(bytes, span);
+        if (!frame.ok) return this.#fault(frame.error);
+        this.#frame(frame.value);
+      }
       if (generation !== this.#generation) return; // C2
     }
+  }
+
+  #fault(fault: ScanFault): void {
+    this.#drop(`the server sent what is not a message of this protocol (${fault.reason} at ${fault.offset})`);
   }
 
   #frame(frame: Frame): void {

@@ -54,6 +54,8 @@ export class Holdings {
   readonly #byTask = new Map<string, Holding>();
   readonly #waiting = new Set<Holding>();
   readonly #ended = new Set<string>();
+  readonly #endedRing: string[] = [];
+  #endedAt = 0;
   #active = 0;
 
   get size(): number {
@@ -85,21 +87,14 @@ export class Holdings {
     return this.#ended.has(token);
   }
 
-  add(
-    of: { readonly id: string; readonly token: string; readonly job: Job | undefined; readonly since: number },
-    phase: HoldingPhase,
-  ): Holding {
-    assert(!this.#byToken.has(of.token), 'a token names one holding');
-    const holding: Holding = {
-      ...of,
-      phase,
-      confirmed: false,
-      closing: false,
-      refused: false,
-      older: this.#byTask.get(of.id),
-    };
-    this.#byToken.set(of.token, holding);
-    this.#byTask.set(of.id, holding);
+  add(of: Pick<Holding, 'id' | 'token' | 'job' | 'since'>, phase: HoldingPhase): Holding {
+    const { id, token, job, since } = of;
+    assert(!this.#byToken.has(token), 'a token names one holding');
+    const older = this.#byTask.get(id);
+    // Written out, since spreading `of` costs more than all the rest here.
+    const holding: Holding = { id, token, job, since, phase, confirmed: false, closing: false, refused: false, older };
+    this.#byToken.set(token, holding);
+    this.#byTask.set(id, holding);
     if (phase.kind === 'waiting') this.#waiting.add(holding);
     if (takesSlot(phase)) this.#active += 1;
     return holding;
@@ -130,13 +125,12 @@ export class Holdings {
       if (older === undefined) this.#byTask.delete(holding.id);
       else this.#byTask.set(holding.id, older);
     }
-    this.#ended.add(holding.token); // H2
-    if (this.#ended.size > ENDED_MAX) {
-      for (const oldest of this.#ended) {
-        this.#ended.delete(oldest);
-        break;
-      }
-    }
+    // H2. A ring beside the set: taking the first element of a set steps over all that were removed before it.
+    const forgotten = this.#endedRing[this.#endedAt];
+    if (forgotten !== undefined) this.#ended.delete(forgotten);
+    this.#endedRing[this.#endedAt] = holding.token;
+    this.#endedAt = (this.#endedAt + 1) % ENDED_MAX;
+    this.#ended.add(holding.token);
   }
 }
 

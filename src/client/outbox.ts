@@ -12,7 +12,7 @@
  */
 import { isMethod, OPERATIONS, type WriteMethod } from '../../protocol/wire/operations.ts';
 import type { Value } from '../../protocol/wire/types.ts';
-import type { Call, ClientCore, Pending, Reply } from './core.ts';
+import type { ClientCore, Pending, Reply } from './core.ts';
 import type { MusterError } from './errors.ts';
 
 export interface StoredRequest {
@@ -41,6 +41,8 @@ export interface OutboxCall {
   /** Without one: drawn if the request is stored. */
   readonly key?: string;
   readonly deadlineMs?: number;
+  /** Only whether it was done matters, not what the answer says. */
+  readonly discard?: boolean;
   readonly done: (reply: Reply) => void;
 }
 
@@ -80,18 +82,25 @@ export class Outbox {
 
   send(call: OutboxCall): Pending | MusterError {
     const journal = this.#journal;
-    const again: Call = { ...call, key: call.key ?? false, urgent: true };
-    if (journal === undefined) return this.#core.request(again);
-    const key = call.key ?? this.#core.newKey(OPERATIONS[call.method].class !== 'hold');
+    const { method, params, done, deadlineMs, discard = false } = call;
+    const limit = deadlineMs === undefined ? undefined : { deadlineMs };
+    if (journal === undefined) {
+      return this.#core.request({ method, params, done, discard, key: call.key ?? false, urgent: true, ...limit });
+    }
+    const key = call.key ?? this.#core.newKey(OPERATIONS[method].class !== 'hold');
     const accepted = this.#core.request({
-      ...again,
+      method,
+      params,
+      discard,
       key,
+      urgent: true,
+      ...limit,
       done: (reply) => {
         this.#answered(key, reply);
-        call.done(reply);
+        done(reply);
       },
     });
-    if (!(accepted instanceof Error)) journal.put({ key, method: call.method, params: call.params });
+    if (!(accepted instanceof Error)) journal.put({ key, method, params });
     return accepted;
   }
 

@@ -34,6 +34,8 @@ export interface Call {
   readonly deadlineMs?: number;
   /** Taken although the outbox is full, and sent again until the answer is final. */
   readonly urgent?: boolean;
+  /** The caller wants to know whether it was done, not what the answer says: it is not decoded. */
+  readonly discard?: boolean;
   readonly done: (reply: Reply) => void;
 }
 
@@ -45,6 +47,7 @@ export class Pending {
   readonly body: Uint8Array;
   readonly key: string | undefined;
   readonly urgent: boolean;
+  readonly discard: boolean;
   /** Monotonic; 0: none. */
   readonly deadline: number;
   done: (reply: Reply) => void;
@@ -63,6 +66,7 @@ export class Pending {
     this.body = body;
     this.key = more.key;
     this.urgent = call.urgent ?? false;
+    this.discard = call.discard ?? false;
     this.deadline = more.deadline;
     this.done = call.done;
   }
@@ -105,6 +109,8 @@ export class RequestTable {
   readonly #timed = new Set<Pending>();
   #window: number = LIMITS.inFlight;
   #lastId = 0;
+  /** The first unanswered id of the session. */
+  #lowest = 1;
   #ackSent = 0;
   #calls = 0;
   #bytes = 0;
@@ -193,6 +199,7 @@ export class RequestTable {
     this.#sent.clear();
     this.#again = [];
     this.#lastId = 0;
+    this.#lowest = 1;
     this.#ackSent = 0;
   }
 
@@ -228,14 +235,15 @@ export class RequestTable {
 
   /** Answers up to here have arrived; 0 when the server knows already. */
   ack(): number {
-    let lowest = this.#lastId + 1;
-    for (const id of this.#sent.keys()) {
-      lowest = id;
-      break;
-    }
-    if (lowest - 1 <= this.#ackSent) return 0;
-    this.#ackSent = lowest - 1;
+    while (this.#lowest <= this.#lastId && !this.#sent.has(this.#lowest)) this.#lowest += 1;
+    if (this.#lowest - 1 <= this.#ackSent) return 0;
+    this.#ackSent = this.#lowest - 1;
     return this.#ackSent;
+  }
+
+  /** True if nobody looks at the result of this request. */
+  discards(id: number): boolean {
+    return this.#sent.get(id)?.discard === true;
   }
 
   result(id: number, rev: number, result: Value): void {
