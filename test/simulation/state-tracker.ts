@@ -9,6 +9,7 @@ import { encodeValue } from '../../protocol/wire/codec.ts';
 import type { Value } from '../../protocol/wire/types.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 import { stateHash } from '../../src/engine/kernel/image.ts';
+import type { KeyOutcome } from '../../src/engine/kernel/requests.ts';
 import type { Table } from '../../src/engine/kernel/table.ts';
 import type { AgentRecord, SessionRecord, TaskRecord } from '../../src/engine/records.ts';
 
@@ -47,6 +48,7 @@ const SECTIONS = [
   'timers',
 ] as const;
 type Section = (typeof SECTIONS)[number];
+type KeySection = 'key' | 'youngKey' | 'oldKey';
 
 export function sha256(bytes: Uint8Array): Uint8Array {
   return createHash('sha256').update(bytes).digest();
@@ -59,6 +61,11 @@ export class StateTracker {
   /** Records that are in the sum, by section and id. */
   readonly #dirty = new Map<Section, Map<object, -1 | 1>>();
   readonly #digests = new WeakMap<object, Digest>();
+  readonly #keyDigests: { readonly [S in KeySection]: WeakMap<object, Digest> } = {
+    key: new WeakMap(),
+    youngKey: new WeakMap(),
+    oldKey: new WeakMap(),
+  };
   #windows = new Map<string, Digest>();
 
   constructor(engine: Engine) {
@@ -127,16 +134,28 @@ export class StateTracker {
       xor(sum, digest);
     }
     this.#windows = windows;
-    for (const key of requests.holdKeys()) {
-      let digest = this.#digests.get(key);
-      if (digest === undefined) this.#digests.set(key, (digest = sha256(encodeValue(['key', outcomeOf(key)]))));
-      xor(sum, digest);
+    const { young, old } = requests.holdOwnKeys();
+    for (const [section, keys] of [
+      ['key', requests.holdKeys()],
+      ['youngKey', young],
+      ['oldKey', old],
+    ] as const) {
+      for (const key of keys) xor(sum, this.#keyDigest(section, key));
     }
     return Buffer.from(sum).toString('hex');
   }
 
   wholeHash(): string {
     return stateHash(this.engine.state, sha256);
+  }
+
+  #keyDigest(section: KeySection, key: KeyOutcome): Digest {
+    let digest = this.#keyDigests[section].get(key);
+    if (digest === undefined) {
+      digest = sha256(encodeValue([section, outcomeOf(key)]));
+      this.#keyDigests[section].set(key, digest);
+    }
+    return digest;
   }
 
   #digest(section: Section, record: object): Digest {

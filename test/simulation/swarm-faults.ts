@@ -106,7 +106,8 @@ const KINDS: { readonly [name: string]: Kind } = {
     share: 0.5,
     max: 2,
     draw: (random, from, at) => {
-      const keyed = from.clients.filter(({ name, tenant }) => tenant === 'default' && name !== 'root');
+      // All keys of one agent are one principal, so that what it asked stays what it asked.
+      const keyed = from.clients.filter(({ tenant, agent }) => tenant === 'default' && agent !== undefined);
       return from.keys ? { at, client: random.pick(keyed).name, do: 'revoke' } : undefined;
     },
   },
