@@ -2,6 +2,7 @@
  * What every read store does. Each one's test calls `storeConformance` with a way to open it.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { hashOf } from '../../src/store/audience.ts';
 import type { FinishedTask, Store, StoredPush, TaskFilter, TenantStore } from '../../src/store/port.ts';
 
 export interface StoreFixture {
@@ -243,6 +244,20 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
         expect(await revs({ audiences: ['a:last'] })).toEqual([3]);
       });
 
+      test('audiences that share a number are told apart', async () => {
+        const seen = new Map<number, string>();
+        let pair: readonly [string, string] | undefined;
+        for (let index = 0; pair === undefined; index += 1) {
+          const key = `a:${index}`;
+          const other = seen.get(hashOf(key));
+          if (other !== undefined) pair = [other, key];
+          seen.set(hashOf(key), key);
+        }
+        acme.putHistory([push(1, [pair[0]]), push(2, [pair[1]]), push(3, pair)]);
+        expect(await revs({ audiences: [pair[0]] })).toEqual([1, 3]);
+        expect(await revs({ audiences: [pair[1]] })).toEqual([2, 3]);
+      });
+
       test('is read by audience and range, ascending, each push once', async () => {
         const pushes = Array.from({ length: 3_000 }, (_, index) =>
           push(10 * (index + 1), [`a:${index % 7}`, `t:topic.${index % 11}`]),
@@ -279,6 +294,9 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
         const pushes = Array.from({ length: 700 }, (_, index) => push(index + 1, ['a:ann']));
         acme.putHistory(pushes.slice(0, 600));
         await reopen();
+        acme.putHistory(pushes.slice(100, 300));
+        await flushed(acme);
+        expect(await readPushes(acme, { audiences: ['a:ann'] })).toEqual({ pushes: pushes.slice(0, 600), more: false });
         acme.putHistory(pushes.slice(200, 500));
         acme.putHistory(pushes.slice(500));
         expect(await readPushes(acme, { audiences: ['a:ann'] })).toEqual({ pushes, more: false });

@@ -4,16 +4,19 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
-import { LogFault, type AppendOutcome } from '../../src/log/port.ts';
+import { chainStart } from '../../src/log/envelope.ts';
+import { LogFault, type AppendOutcome, type LogEntry } from '../../src/log/port.ts';
 import { openSqliteLog, type SqliteLog } from '../../src/log/sqlite/index.ts';
 import {
   append,
   closed,
   Collector,
+  expectChain,
   metaAt,
   openTenant,
   readAll,
   text,
+  texts,
   trimmed,
   writeSnapshot,
 } from '../conformance/log.ts';
@@ -112,15 +115,15 @@ describe('groups', () => {
     const driver = await open();
     const log = await openTenant(driver, 'a');
     const sizes: number[] = [];
+    const seen: LogEntry[] = [];
     const done = new Promise<void>((resolve) => {
-      let seen = 0;
       log.tail(
         { seq: 0 },
         {
           entries: (batch) => {
             sizes.push(batch.length);
-            seen += batch.length;
-            if (seen === 11) resolve();
+            seen.push(...batch);
+            if (seen.length === 11) resolve();
           },
           caughtUp: () => undefined,
           fault: () => undefined,
@@ -133,6 +136,9 @@ describe('groups', () => {
     await Promise.all(Array.from({ length: 10 }, (_, index) => append(log, `${index}`)));
     await done;
     expect(sizes).toEqual([1, 10]);
+    // The second group was written before the first was delivered.
+    expect(texts(seen)).toEqual(['first', ...Array.from({ length: 10 }, (_, index) => `${index}`)]);
+    expectChain(seen, { seq: 0, chain: chainStart(log.logId) });
   });
 });
 
