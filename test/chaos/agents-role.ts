@@ -27,7 +27,7 @@ async function work(task: TaskView, context: TaskContext, of: Process & { readon
   const { life, agent, journal, random } = of;
   const about = { life, agent, task: task.id, token: context.token };
   journal.write({ kind: 'start', at: wallMs(), ...about, attempt: context.attempt });
-  const ms = random.chance(LONG) ? random.between(1_500, 4_000) : random.between(10, 800);
+  const ms = random.chance(LONG) ? random.between(1_500, 4_000) : random.between(50, 1_200);
   const fails = random.chance(FAILS) && context.attempt <= FAILED_ATTEMPTS_MAX;
   if (random.chance(0.2)) context.progress(random.between(1, 99));
   const outcome = (await waits(ms, context.signal)) ? (fails ? 'failed' : 'completed') : 'stopped';

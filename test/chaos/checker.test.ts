@@ -1,7 +1,7 @@
 /** Plants every failure that the chaos run looks for in an otherwise good journal, and sees it reported. */
 import { describe, expect, it } from 'vitest';
 import { check } from './checker.ts';
-import type { ViolationKind } from './checker.ts';
+import type { ViolationKind } from './violation.ts';
 import { parseJournal } from './journal.ts';
 import type { Line } from './journal.ts';
 
@@ -179,6 +179,26 @@ const PLANTS: readonly Plant[] = [
     expected: ['capacity'],
   },
   {
+    name: 'an order beyond the capacity, which the client did not begin before it had a slot',
+    plant: (lines) => [
+      ...lines,
+      { kind: 'wire', at: 7, connection: 'c9', frame: 'welcome', rev: 1 },
+      {
+        kind: 'wire',
+        at: 7.5,
+        connection: 'c9',
+        frame: 'push',
+        rev: 12,
+        event: 'task.assigned',
+        task: 't5',
+        token: '300',
+      },
+      { kind: 'start', at: 8.5, life: 'p1', agent: 'a', task: 't5', token: '300', attempt: 1 },
+      { kind: 'end', at: 8.6, life: 'p1', agent: 'a', task: 't5', token: '300', outcome: 'failed' },
+    ],
+    expected: ['capacity'],
+  },
+  {
     name: 'a position that does not rise',
     plant: (lines) => [
       ...lines,
@@ -341,6 +361,7 @@ describe('the marks', () => {
       tasks: 2,
       executions: 2,
       interrupted: 1,
+      full: 2,
       lives: 2,
       killedLives: 0,
       resumed: 1,

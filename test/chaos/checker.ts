@@ -8,28 +8,12 @@
  * no agent held more than its capacity; a session whose
  * client lived could always be resumed; positions rise strictly on every connection.
  */
-import { excuseOf, executionsOf, livesOf, wasInterrupted } from './executions.ts';
+import { checkCapacity } from './capacity.ts';
+import { describe, excuseOf, executionsOf, livesOf, wasInterrupted } from './executions.ts';
 import type { Excuse, ExcuseOptions, Execution, Life } from './executions.ts';
+import { only } from './journal.ts';
 import type { Line, LineOf } from './journal.ts';
-
-export type ViolationKind =
-  | 'lost'
-  | 'duplicated'
-  | 'stuck'
-  | 'acceptedTwice'
-  | 'unfounded'
-  | 'executedTwice'
-  | 'capacity'
-  | 'rev'
-  | 'untold'
-  | 'toldTwice'
-  | 'notResumed'
-  | 'fault';
-
-export interface Violation {
-  readonly kind: ViolationKind;
-  readonly message: string;
-}
+import type { Violation } from './violation.ts';
 
 /** What the run went through: a verdict over a quiet run would prove nothing. */
 export interface Marks {
@@ -38,6 +22,8 @@ export interface Marks {
   /** Executions whose agent lost its connection meanwhile and lived on. */
   readonly interrupted: number;
   readonly reexecuted: Readonly<Record<Excuse, number>>;
+  /** Times that an agent held as much as it may. */
+  readonly full: number;
   readonly lives: number;
   readonly killedLives: number;
   readonly resumed: number;
@@ -54,22 +40,19 @@ export interface Verdict {
 export function check(lines: readonly Line[], options: ExcuseOptions): Verdict {
   const executions = executionsOf(lines);
   const lives = livesOf(lines);
+  const capacity = checkCapacity(lines, executions, lives);
   const reexecuted: Record<Excuse, number> = { killed: 0, failed: 0, notResumed: 0, away: 0 };
   const violations = [
     ...checkTasks(lines),
     ...checkAcceptance(lines, executions),
     ...checkTold(lines),
     ...checkExecutions({ lines, executions, lives, options, reexecuted }),
-    ...checkCapacity(executions, lives),
+    ...capacity.violations,
     ...checkSessions(lines),
     ...checkPositions(lines),
     ...only(lines, 'fault').map(({ by, message }): Violation => ({ kind: 'fault', message: `${by}: ${message}` })),
   ];
-  return { violations, marks: marksOf({ lines, executions, lives, reexecuted }) };
-}
-
-function only<K extends Line['kind']>(lines: readonly Line[], kind: K): readonly LineOf<K>[] {
-  return lines.filter((line): line is LineOf<K> => line.kind === kind);
+  return { violations, marks: marksOf({ lines, executions, lives, reexecuted, full: capacity.full }) };
 }
 
 /** Every submitted task exists once, under the id that was promised, and is completed. */
@@ -229,36 +212,6 @@ function checkExecutions(evidence: ExecutionEvidence): readonly Violation[] {
   return violations;
 }
 
-function describe({ task, token, life, agent, startedAt }: Execution): string {
-  return `the execution of ${task} by ${agent} in ${life} under token ${token} (at ${startedAt.toFixed(3)})`;
-}
-
-/** Executions of one agent name that overlap in time; those of a killed process end with it. */
-function checkCapacity(executions: readonly Execution[], lives: ReadonlyMap<string, Life>): readonly Violation[] {
-  const steps = new Map<string, { at: number; by: 1 | -1; execution: Execution }[]>();
-  for (const execution of executions) {
-    const of = steps.get(execution.agent) ?? [];
-    steps.set(execution.agent, of);
-    of.push({ at: execution.startedAt, by: 1, execution });
-    const endedAt = execution.end?.at ?? lives.get(execution.life)?.died?.at;
-    if (endedAt !== undefined) of.push({ at: endedAt, by: -1, execution });
-  }
-  const violations: Violation[] = [];
-  for (const [agent, of] of steps) {
-    let held = 0;
-    for (const { by, execution } of of.sort((a, b) => a.at - b.at || a.by - b.by)) {
-      held += by;
-      const capacity = lives.get(execution.life)?.capacities.get(agent);
-      if (by === 1 && (capacity === undefined || held > capacity))
-        violations.push({
-          kind: 'capacity',
-          message: `${agent} held ${held} tasks of at most ${capacity ?? 0}, with ${describe(execution)}`,
-        });
-    }
-  }
-  return violations;
-}
-
 /** On one connection every push stands above all positions named before it. */
 function checkPositions(lines: readonly Line[]): readonly Violation[] {
   const violations: Violation[] = [];
@@ -274,14 +227,15 @@ function checkPositions(lines: readonly Line[]): readonly Violation[] {
   return violations;
 }
 
-function marksOf(evidence: Omit<ExecutionEvidence, 'options'>): Marks {
-  const { lines, executions, lives, reexecuted } = evidence;
+function marksOf(evidence: Omit<ExecutionEvidence, 'options'> & { readonly full: number }): Marks {
+  const { lines, executions, lives, reexecuted, full } = evidence;
   const ups = only(lines, 'up');
   return {
     tasks: only(lines, 'final').length,
     executions: executions.length,
     interrupted: executions.filter((execution) => wasInterrupted(execution, lives.get(execution.life))).length,
     reexecuted,
+    full,
     lives: lives.size,
     killedLives: [...lives.values()].filter(({ died }) => died !== undefined).length,
     resumed: ups.filter(({ resumed }) => resumed).length,

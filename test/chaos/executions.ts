@@ -103,3 +103,7 @@ export function wasInterrupted(execution: Execution, life: Life | undefined): bo
   const lines = life.connections.get(execution.agent) ?? [];
   return lines.some(({ kind, at }) => kind === 'down' && at >= startedAt && at <= end.at);
 }
+
+export function describe({ task, token, life, agent, startedAt }: Execution): string {
+  return `the execution of ${task} by ${agent} in ${life} under token ${token} (at ${startedAt.toFixed(3)})`;
+}

@@ -17,7 +17,8 @@ import type { Random } from './random.ts';
 const CROWDS = 5;
 const AGENTS_PER_CROWD = 9;
 const SINGLES = 5;
-const CAPACITY_MAX = 4;
+/** Few enough slots that they are all in use whenever the server comes back. */
+const CAPACITY_MAX = 3;
 
 export interface FleetOptions {
   readonly url: string;

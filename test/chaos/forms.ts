@@ -34,6 +34,7 @@ export function shortfalls({ marks, harm }: ChaosReport): readonly string[] {
     ...Object.entries(harm.cuts).map(([kind, count]) => [`cuts (${kind})`, count, 10] as const),
     ['resumed sessions', marks.resumed, 100],
     ['interrupted executions', marks.interrupted, 100],
+    ['times that an agent had no slot left', marks.full, 500],
     ['pushes', marks.pushes, 5_000],
   ];
   return least

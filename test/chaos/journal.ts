@@ -70,6 +70,8 @@ const lineSchema = z.discriminatedUnion('kind', [
     rev: z.number(),
     event: z.string().optional(),
     task: z.string().optional(),
+    /** Of an order to an agent. */
+    token: z.string().optional(),
   }),
   /** The server's consent to `task.complete`, as it passed the wire, whether or not it reached the client. */
   z.object({ kind: z.literal('accepted'), at, connection: z.string(), task: z.string(), token: z.string() }),
@@ -89,6 +91,10 @@ const lineSchema = z.discriminatedUnion('kind', [
 
 export type Line = z.infer<typeof lineSchema>;
 export type LineOf<K extends Line['kind']> = Extract<Line, { readonly kind: K }>;
+
+export function only<K extends Line['kind']>(lines: readonly Line[], kind: K): readonly LineOf<K>[] {
+  return lines.filter((line): line is LineOf<K> => line.kind === kind);
+}
 
 export class JournalWriter {
   readonly #file: number;

@@ -51,7 +51,7 @@ function asText({ seed, violations, marks, harm, seconds, serverStartsMs }: Chao
     `  server killed ${harm.serverKills} times and ${harm.earlyServerKills} times while it started; starts took ${Math.max(...serverStartsMs)} ms at most`,
     `  agent processes killed ${harm.agentKills} times; ${harm.connections} connections, ${harm.refused} refused, cut: ${cuts.join(', ')}, of these at HELLO ${harm.cutAtHello}`,
     `  ${marks.executions} executions, ${marks.interrupted} of them lost their connection meanwhile; a second one was excused: ${again.join(', ')}`,
-    `  ${marks.resumed} sessions resumed, ${marks.notResumed} not; ${marks.pushes} pushes with a position on ${marks.connections} connections`,
+    `  an agent had no slot left ${marks.full} times; ${marks.resumed} sessions resumed, ${marks.notResumed} not; ${marks.pushes} pushes with a position on ${marks.connections} connections`,
     '',
   ].join('\n');
 }

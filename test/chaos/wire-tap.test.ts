@@ -41,7 +41,7 @@ describe('the tap', () => {
     ]);
     expect(lines).toEqual([
       { kind: 'wire', ...about, frame: 'welcome', rev: REV },
-      { kind: 'wire', ...about, frame: 'push', rev: REV + 1, event: 'task.assigned', task: 't1' },
+      { kind: 'wire', ...about, frame: 'push', rev: REV + 1, event: 'task.assigned', task: 't1', token: '9' },
       { kind: 'wire', ...about, frame: 'push', rev: REV + 2, event: 'task.completed', task: 't1' },
       { kind: 'wire', ...about, frame: 'ping', rev: REV + 3 },
     ]);

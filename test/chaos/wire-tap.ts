@@ -17,7 +17,7 @@ const welcomeSchema = z.object({ rev: z.number() });
 const pingSchema = z.object({ rev: z.number().optional() });
 const pushSchema = z.object({ rev: z.number().optional(), e: z.string(), d: z.unknown() });
 const aboutTask = z.object({ id: z.string() });
-const order = z.object({ task: z.object({ id: z.string() }) });
+const order = z.object({ task: z.object({ id: z.string() }), token: z.string() });
 const completeSchema = z.object({ m: z.literal('task.complete'), p: z.object({ id: z.string(), token: z.string() }) });
 
 export interface TapOptions {
@@ -81,7 +81,17 @@ export class WireTap {
     // Pushes of the classes latest and ephemeral have no position.
     if (rev === undefined) return;
     const { connection, write } = this.#options;
-    const task = aboutTask.safeParse(d).data?.id ?? order.safeParse(d).data?.task.id;
-    write({ kind: 'wire', at, connection, frame: 'push', rev, event, ...(task === undefined ? {} : { task }) });
+    const ordered = order.safeParse(d).data;
+    const task = ordered?.task.id ?? aboutTask.safeParse(d).data?.id;
+    write({
+      kind: 'wire',
+      at,
+      connection,
+      frame: 'push',
+      rev,
+      event,
+      ...(task === undefined ? {} : { task }),
+      ...(ordered === undefined ? {} : { token: ordered.token }),
+    });
   }
 }
