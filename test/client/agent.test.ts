@@ -407,8 +407,8 @@ describe('broken connections', () => {
     expect(second.requests().map((one) => one.m)).toContain('session.snapshot');
     const third = world.reconnect({ ...fresh(order('t1', '11')), session: 'ses_3' });
     const stale = third.requests().find((one) => one.m === 'session.snapshot');
-    third.result(stale?.id ?? 0, { rev: 5, snapshot: snapshot() });
-    expect(world.runs[0]?.stops).toEqual([]);
+    third.result(stale?.id ?? 0, { rev: 5, snapshot: snapshot(order('t2', '12')) });
+    expect(world.runs.map((run) => [run.job.task.id, run.stops.length])).toEqual([['t1', 0]]);
   });
 
   it('treats an offer in the snapshot as an offer, and one that was accepted as accepted', () => {

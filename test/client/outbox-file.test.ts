@@ -255,6 +255,33 @@ describe('an outbox file', () => {
     expect(open().stored[0]).toEqual(request(1));
   });
 
+  it('does not keep what was put and answered while it was made small', async () => {
+    const steps = { write: fs.write, fdatasync: fs.fdatasync };
+    const file = openOutboxFile(path, { warn: (message) => warnings.push(message), fs: steps, compactBytes: 2_000 });
+    opened.push(file);
+    for (let n = 1; n <= 40; n += 1) file.put(request(n));
+    await flushed(file);
+    for (let n = 1; n <= 40; n += 1) file.drop(`k${n}`);
+    await flushed(file);
+    const before = statSync(path).size;
+    // Put while a batch is being synced, answered while the new file is being written.
+    steps.fdatasync = ((fd: number, done: (error: Error | null) => void) => {
+      file.put(request(100));
+      steps.fdatasync = fs.fdatasync;
+      steps.write = ((...args: Parameters<typeof fs.write>) => {
+        file.drop('k100');
+        steps.write = fs.write;
+        fs.write(...args);
+      }) as typeof fs.write;
+      fs.fdatasync(fd, done);
+    }) as typeof fs.fdatasync;
+    file.put(request(50));
+    await flushed(file);
+    await closed(file);
+    expect(statSync(path).size).toBeLessThan(before);
+    expect(open().stored).toEqual([request(50)]);
+  });
+
   it('writes on where the system took only a part', async () => {
     const slow = {
       fdatasync: fs.fdatasync,
