@@ -208,11 +208,8 @@ export class Requests {
       const reply = toReply(output);
       if (!reply.ok) return done(reply);
       const upTo = this.#parts.tenant.engine.state.subs.get(`${caller.session} ${topic}`)?.rev ?? output.rev;
-      // Outcomes are told before the entry's own pushes are stored, and one of them may be among what was missed.
-      this.#parts.scheduler.defer(() =>
-        missedOn(this.#parts, { topic, since, upTo }, (missed) =>
-          done({ ...reply, result: { ...(reply.result as object), ...missed } }),
-        ),
+      missedOn(this.#parts, { topic, since, upTo }, (missed) =>
+        done({ ...reply, result: { ...(reply.result as object), ...missed } }),
       );
     });
     return true;

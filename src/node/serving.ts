@@ -75,6 +75,7 @@ export class Serving {
       entropy: parts.entropy,
       engine: parts.engine,
       observer: {
+        keep: (output) => this.#keep(output),
         applied: (done) => this.#applied(done),
         halted: (error) => this.#halted(error),
         caughtUp: () => parts.ready(parts.id),
@@ -194,7 +195,6 @@ export class Serving {
     const { entry, output } = done;
     this.#entries += 1;
     this.#bytes += entry.payload.length;
-    this.#keep(output);
     this.hub.deliver(output);
     this.#parts.applied({ ...done, tenant: this.id, engine: this.tenant.engine });
     if (this.tenant.engine.state.finished.set.size > FINISHED_MAX) this.#archive();

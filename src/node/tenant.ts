@@ -31,6 +31,9 @@ export interface AppliedEntry {
 
 /** Told of every entry that was applied. */
 export interface TenantObserver {
+  /** First of all: whoever is told an outcome may read at once what the entry made. */
+  keep(output: EntryOutput): void;
+  /** After the outcomes were told. */
   applied(done: AppliedEntry): void;
   halted(error: Error): void;
   caughtUp(): void;
@@ -269,6 +272,7 @@ export class Tenant implements TailSink {
     this.#lastEntry = { seq: entry.seq, chain: entry.chain };
     this.#appliedAt = scheduler.mono();
     const applyMs = this.#appliedAt - began;
+    observer.keep(output);
     const sentAt = this.#answer(decoded, output);
     observer.applied({
       entry,
