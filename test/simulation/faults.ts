@@ -107,9 +107,10 @@ function comeBack(simulation: Simulation, client: SimClient, ms: number): void {
 
 /** A second process of the agent: it takes over, and after a while gives up its place again. */
 function twin(simulation: Simulation, client: SimClient, ms: number): void {
-  const { recorder, world, clients } = simulation;
-  const name = `${client.name}+`;
-  if (client.token === undefined || clients.has(name)) return;
+  const { recorder, world } = simulation;
+  if (client.token === undefined) return;
+  simulation.twins += 1;
+  const name = `${client.name}+${simulation.twins}`;
   recorder.fault('second process of an agent', { client: client.name, severs: true });
   recorder.marks.count('takeover by another process');
   const other = new Client({ ...client.plan, name }, simulation.around);

@@ -8,6 +8,9 @@ import { Op, type HelloBody, type WelcomeBody } from '../../protocol/wire/types.
 import type { SimClient, Surroundings } from './client.ts';
 import { helloOf, welcomeOf } from './wire.ts';
 
+/** Without an answer it leaves. */
+const PATIENCE_MS = 5_000;
+
 export function intrude(around: Surroundings, victim: SimClient, proof: 'copied' | 'forged'): void {
   const { wire, sdk, token } = victim;
   const { known } = wire ?? {};
@@ -34,6 +37,9 @@ export function intrude(around: Surroundings, victim: SimClient, proof: 'copied'
       if (!isGone()) recorder.add({ kind: 'disconnect', conn });
       connection.destroy();
     };
+    lane.after(PATIENCE_MS, () => {
+      if (!over) end();
+    });
     lane.defer(() => connection.write(encodeFrameParts(Op.HELLO, 0, hello)));
     return {
       message: (bytes) => {

@@ -85,6 +85,8 @@ export class Simulation {
   readonly keys: KeyMaster;
   readonly #oracle: Oracle;
   readonly #random: Random;
+  /** Second processes of agents so far. */
+  twins = 0;
   healed = false;
 
   constructor(plan: Plan) {
