@@ -74,6 +74,7 @@ class Wire {
   #taken = 0;
   #session: ModelSession | undefined;
   #opened = false;
+  #last: Uint8Array | undefined;
 
   constructor(link: Link, server: ModelServer) {
     this.link = link;
@@ -100,7 +101,22 @@ class Wire {
       return;
     }
     const down = this.#toClient.shift();
-    if (down !== undefined) this.link.handler.message(down);
+    if (down === undefined) return;
+    this.#last = down;
+    this.link.handler.message(down);
+  }
+
+  /** The same answers once more. */
+  repeat(): void {
+    if (!this.link.ended && this.#last !== undefined && decode(this.#last)[0]?.[0] !== 3) {
+      this.link.handler.message(this.#last);
+    }
+  }
+
+  /** What was under way when the connection ended comes after all, when the client has another one. */
+  haunt(): void {
+    const late = this.#toClient.shift();
+    if (late !== undefined) this.link.handler.message(late);
   }
 
   get busy(): boolean {
@@ -126,6 +142,8 @@ type Step =
   | { readonly kind: 'move' }
   | { readonly kind: 'cut'; readonly code: number }
   | { readonly kind: 'forget' }
+  | { readonly kind: 'repeat' }
+  | { readonly kind: 'haunt' }
   | { readonly kind: 'wait'; readonly ms: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -134,6 +152,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 10, arbitrary: fc.constant<Step>({ kind: 'move' }) },
   { weight: 2, arbitrary: fc.constantFrom(1006, 4001, 4012, 1000).map((code): Step => ({ kind: 'cut', code })) },
   { weight: 1, arbitrary: fc.constant<Step>({ kind: 'forget' }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ kind: 'repeat' }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ kind: 'haunt' }) },
   { weight: 2, arbitrary: fc.integer({ min: 1, max: 20_000 }).map((ms): Step => ({ kind: 'wait', ms })) },
 );
 
@@ -182,6 +202,12 @@ function run(seed: number, steps: readonly Step[]): { readonly asked: readonly A
         break;
       case 'forget':
         forget = true;
+        break;
+      case 'repeat':
+        wire.repeat();
+        break;
+      case 'haunt':
+        for (const old of wires) if (old !== wire) old.haunt();
         break;
       case 'wait':
         world.scheduler.advance(one.ms);
