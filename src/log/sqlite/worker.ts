@@ -2,7 +2,7 @@
  * The log's worker thread: it alone touches the database, and sleeps on the bell between.
  *
  * W1 Between two steps of anything else a waiting group of appends is committed: one never waits longer than one step.
- * W2 Other work goes on even when groups come without pause: one step after each.
+ * W2 Other work goes on even when groups come without pause: one step after each; bulk work rests between (pace.ts).
  * W3 After an error that leaves durability in doubt, nothing more is written: the thread says so and ends.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
@@ -24,6 +24,7 @@ import {
   type ToWorker,
   type WorkerStart,
 } from './messages.ts';
+import { Pace } from './pace.ts';
 import { Reader, type Sliced } from './reader.ts';
 import { Snapshots } from './snapshots.ts';
 import { Tenants, type Tenant } from './tenants.ts';
@@ -49,6 +50,7 @@ class LogWorker {
   /** The ask that is being served. */
   #serving: { readonly id: number; readonly ask: Ask; readonly steps: Sliced<Answer> } | undefined;
   readonly #chores: Sliced<void>[] = [];
+  readonly #pace = new Pace();
   #groups = 0;
   #closed = false;
 
@@ -77,12 +79,33 @@ class LogWorker {
       const heard = this.#control.heard();
       this.#receive();
       const committed = this.#commit();
-      const worked = this.#serve() || this.#doChore();
-      this.#committer.checkSize();
-      if (committed || worked) continue;
-      if (!this.#committer.untidy) this.#control.sleep(heard, Infinity);
-      else if (!this.#control.sleep(heard, idleMs)) this.#committer.tidy();
+      const worked = this.#work();
+      if (!committed && !worked) this.#sleep(heard);
     }
+  }
+
+  /** One step of something other than a commit of entries. */
+  #work(): boolean {
+    const began = performance.now();
+    const bulk = this.#bulkIsNext();
+    if (bulk && this.#pace.restMs(began) > 0) return false;
+    const worked = this.#serve() || this.#doChore();
+    this.#committer.checkSize();
+    if (worked && bulk) this.#pace.worked(began, performance.now());
+    return worked;
+  }
+
+  #bulkIsNext(): boolean {
+    const next = this.#serving?.ask ?? this.#asks[0]?.ask;
+    return next === undefined ? this.#chores.length > 0 : next.kind === 'chunk';
+  }
+
+  /** Until something comes, or bulk work has rested, or it is quiet enough to tidy up. */
+  #sleep(heard: number): void {
+    const restMs = this.#bulkIsNext() ? this.#pace.restMs(performance.now()) : Infinity;
+    const tidyMs = this.#committer.untidy ? idleMs : Infinity;
+    const rung = this.#control.sleep(heard, Math.min(restMs, tidyMs));
+    if (!rung && tidyMs <= restMs) this.#committer.tidy();
   }
 
   #receive(): void {
@@ -98,6 +121,8 @@ class LogWorker {
     this.#committer.group(must(this.#areas[this.#groups % areaCount], 'a group has an area'));
     this.#groups += 1;
     post(this.#groups);
+    this.#pace.committed(performance.now());
+    this.#committer.checkSize();
     return true;
   }
 
