@@ -163,11 +163,8 @@ class Server implements RunningServer {
   }
 
   /** Releases what a start that failed had taken. */
-  async abandon(): Promise<void> {
-    await this.#ws?.close();
-    await this.#http?.close();
-    await ended(this.#store);
-    await ended(this.#driver);
+  abandon(): Promise<void> {
+    return this.stop();
   }
 
   #makeNode(log: LogDriver, store: Store): Node {
