@@ -212,15 +212,19 @@ describe('a log whose rows were changed', () => {
   test.each(damages)('$what is $fault', ({ apply, fault }) => {
     edit((db) => {
       const rows = db
-        .prepare<[number, number], { pos: number; chain: Uint8Array; bytes: Uint8Array }>(
-          'SELECT pos, chain, bytes FROM entry WHERE pos BETWEEN ? AND ? ORDER BY pos',
+        .prepare<[number, number], { pos: number; link: Uint8Array }>(
+          'SELECT pos, link FROM entry WHERE pos BETWEEN ? AND ? ORDER BY pos',
         )
         .all(base, 2 * base - 1);
-      const stored: StoredEntry[] = rows.map(({ pos, chain, bytes }) => ({ seq: pos - base, chain, bytes }));
+      const stored: StoredEntry[] = rows.map(({ pos, link }) => ({
+        seq: pos - base,
+        bytes: link.subarray(0, -32),
+        chain: link.subarray(-32),
+      }));
       expect(stored).toHaveLength(10);
       db.prepare('DELETE FROM entry WHERE pos BETWEEN ? AND ?').run(base, 2 * base - 1);
-      const insert = db.prepare('INSERT INTO entry (pos, chain, bytes) VALUES (?, ?, ?)');
-      for (const entry of apply(stored)) insert.run(base + entry.seq, entry.chain, entry.bytes);
+      const insert = db.prepare('INSERT INTO entry (pos, link) VALUES (?, ?)');
+      for (const entry of apply(stored)) insert.run(base + entry.seq, Buffer.concat([entry.bytes, entry.chain]));
       // The head file knows the tenth entry: here it shall not be what tells.
       if (apply(stored).length < 10) rmSync(join(dir, 'head'));
     });
@@ -235,8 +239,8 @@ describe('a log whose rows were changed', () => {
     ['a tenant under another number', 'UPDATE tenant SET no = 7 WHERE no = 2', 'CORRUPT'],
     ['a damaged tenant', 'UPDATE tenant SET record = zeroblob(length(record)) WHERE no = 1', 'CORRUPT'],
     ['the newest entry gone', `DELETE FROM entry WHERE pos = ${base + 10}`, 'TRUNCATED'],
-    ['the newest entry replaced', `UPDATE entry SET bytes = zeroblob(30) WHERE pos = ${base + 10}`, 'CORRUPT'],
-    ['a chain of another type', `UPDATE entry SET chain = zeroblob(5) WHERE pos = ${base + 3}`, 'FORK'],
+    ['the newest entry replaced', `UPDATE entry SET link = zeroblob(90) WHERE pos = ${base + 10}`, 'CORRUPT'],
+    ['a row without room for a chain', `UPDATE entry SET link = zeroblob(5) WHERE pos = ${base + 3}`, 'CORRUPT'],
     ['no identity', 'DELETE FROM file', 'CORRUPT'],
     ['a missing table', 'DROP TABLE entry', 'CORRUPT'],
     ['a later schema', 'PRAGMA user_version = 2', 'VERSION'],
@@ -279,7 +283,7 @@ describe('damage before the newest snapshot', () => {
     const at = metaAt({ seq: 3, chain: rig.tenants.chainAt(tenant, 3)! });
     rig.snapshots.begin(1, 'acme', at);
     rig.snapshots.commit(1);
-    rig.files.db.prepare('UPDATE entry SET bytes = zeroblob(30) WHERE pos = ?').run(2 ** 40 + 2);
+    rig.files.db.prepare('UPDATE entry SET link = zeroblob(90) WHERE pos = ?').run(2 ** 40 + 2);
     expect(run(rig.reader.verify(tenant, 3))).toBeUndefined();
     expect(() => run(rig.reader.verify(tenant, 0))).toThrow(/CORRUPT/);
     rig.close();

@@ -166,7 +166,7 @@ describe('opening', () => {
     const rig = new Rig(dir);
     rig.append(rig.tenant('acme'), 'a', 'b', 'c');
     rig.append(rig.tenant('beta'), 'of beta');
-    rig.files.db.prepare('UPDATE entry SET bytes = zeroblob(30) WHERE pos = ?').run(2 ** 40 + 2);
+    rig.files.db.prepare('UPDATE entry SET link = zeroblob(90) WHERE pos = ?').run(2 ** 40 + 2);
     rig.close();
     const driver = await open();
     await expect(openTenant(driver, 'acme')).rejects.toMatchObject({ fault: 'CORRUPT' });
@@ -184,7 +184,7 @@ describe('opening', () => {
     await writeSnapshot(first, { tenant: 'acme', meta: metaAt(entries[2]!) }, [new Uint8Array(10)]);
     await close(first);
     const db = new Database(join(dir, 'muster.db'));
-    db.prepare('UPDATE entry SET bytes = zeroblob(30) WHERE pos = ?').run(2 ** 40 + 2);
+    db.prepare('UPDATE entry SET link = zeroblob(90) WHERE pos = ?').run(2 ** 40 + 2);
     db.close();
     const driver = await open();
     const again = await new Promise<LogFault | undefined>((resolve) => {

@@ -25,7 +25,7 @@ export class Committer {
   readonly #files: LogFiles;
   readonly #tenants: Tenants;
   readonly #begin: Database.Statement;
-  readonly #insert: Database.Statement<[number, Uint8Array, Uint8Array]>;
+  readonly #insert: Database.Statement<[number, Uint8Array]>;
   readonly #commit: Database.Statement;
   readonly #checkpoint: Database.Statement;
   /** Bytes in the write-ahead log since it was last emptied, estimated. */
@@ -36,7 +36,7 @@ export class Committer {
     this.#files = files;
     this.#tenants = tenants;
     this.#begin = db.prepare('BEGIN IMMEDIATE');
-    this.#insert = db.prepare('INSERT INTO entry (pos, chain, bytes) VALUES (?, ?, ?)');
+    this.#insert = db.prepare('INSERT INTO entry (pos, link) VALUES (?, ?)');
     this.#commit = db.prepare('COMMIT');
     this.#checkpoint = db.prepare('PRAGMA wal_checkpoint(PASSIVE)');
   }
@@ -100,7 +100,7 @@ export class Committer {
       chain = chainOf(area.subarray(offset - chainBytes, end));
       area.set(chain, end);
       seq += 1;
-      this.#insert.run(positionOf(tenant, seq), chain, area.subarray(offset, end));
+      this.#insert.run(positionOf(tenant, seq), area.subarray(offset, end + chainBytes));
     }
     return { seq, ts: stamp.ts, chain };
   }

@@ -33,10 +33,14 @@ const schemaVersion = 1;
 /** "MUST" */
 const applicationId = 0x4d555354;
 
+/**
+ * `entry.link` is the stored bytes of an entry and, behind them, the chain after it: they stand side by side in the
+ * lane too, and one blob per row is read in half the time of two.
+ */
 const schema = `
   CREATE TABLE file (one INTEGER PRIMARY KEY CHECK (one = 1), record BLOB NOT NULL) STRICT;
   CREATE TABLE tenant (no INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
-  CREATE TABLE entry (pos INTEGER PRIMARY KEY, chain BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;
+  CREATE TABLE entry (pos INTEGER PRIMARY KEY, link BLOB NOT NULL) STRICT;
   CREATE TABLE snapshot (no INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
   CREATE TABLE chunk (pos INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
 `;

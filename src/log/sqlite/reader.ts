@@ -8,10 +8,10 @@
  */
 import type Database from 'better-sqlite3';
 import { LogFault, type LogEntry } from '../port.ts';
-import { VerifyingCursor } from '../verify.ts';
+import { VerifyingCursor, type StoredEntry } from '../verify.ts';
 import type { Page } from './messages.ts';
 import { packEntries } from './page.ts';
-import { cells } from './record.ts';
+import { cells, linkOf } from './record.ts';
 import { positionOf, type Tenant, type Tenants } from './tenants.ts';
 
 /** Work in slices; what it returns is its result. */
@@ -28,7 +28,7 @@ export class Reader {
   constructor(db: Database.Database, tenants: Tenants) {
     this.#tenants = tenants;
     this.#rows = db
-      .prepare<[number, number]>('SELECT pos, chain, bytes FROM entry WHERE pos > ? AND pos <= ? ORDER BY pos')
+      .prepare<[number, number]>('SELECT pos, link FROM entry WHERE pos > ? AND pos <= ? ORDER BY pos')
       .raw();
   }
 
@@ -74,10 +74,11 @@ export class Reader {
   }
 }
 
-function storedOf(tenant: Tenant, row: unknown): { seq: number; chain: Uint8Array; bytes: Uint8Array } {
-  const [pos, chain, bytes] = cells(row);
-  if (typeof pos !== 'number' || !(chain instanceof Uint8Array) || !(bytes instanceof Uint8Array)) {
+function storedOf(tenant: Tenant, row: unknown): StoredEntry {
+  const [pos, stored] = cells(row);
+  const link = linkOf(stored);
+  if (typeof pos !== 'number' || link === undefined) {
     throw new LogFault('CORRUPT', `log of tenant ${tenant.id}: a row of entries cannot be read`);
   }
-  return { seq: pos - positionOf(tenant, 0), chain, bytes };
+  return { seq: pos - positionOf(tenant, 0), chain: link.chain, bytes: link.bytes };
 }

@@ -1,7 +1,7 @@
 /**
- * Small rows of the database (tenants, snapshots) as sealed JSON: a flipped bit in one is seen, not believed.
+ * Cells of the database. Small rows (tenants, snapshots) are sealed JSON: a flipped bit in one is seen, not believed.
  */
-import { EnvelopeKind, seal, unseal } from '../envelope.ts';
+import { chainBytes, EnvelopeKind, overheadBytes, seal, unseal } from '../envelope.ts';
 import { LogFault } from '../port.ts';
 
 export type Fields = Readonly<Record<string, string | number>>;
@@ -49,6 +49,16 @@ export class RecordReader {
 /** The cells of a row that was read raw. */
 export function cells(row: unknown): readonly unknown[] {
   return Array.isArray(row) ? row : [];
+}
+
+/** An entry's stored bytes and the chain after it, from `entry.link`. */
+export function linkOf(link: unknown): { readonly bytes: Uint8Array; readonly chain: Uint8Array } | undefined {
+  if (!(link instanceof Uint8Array) || link.length < overheadBytes + chainBytes) return undefined;
+  const end = link.length - chainBytes;
+  return {
+    bytes: new Uint8Array(link.buffer, link.byteOffset, end),
+    chain: new Uint8Array(link.buffer, link.byteOffset + end, chainBytes),
+  };
 }
 
 export function hex(bytes: Uint8Array): string {

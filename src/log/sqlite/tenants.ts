@@ -17,7 +17,7 @@ import { chainBytes, chainStart, EnvelopeKind, sameBytes, unseal } from '../enve
 import { LogFault, type LogHead } from '../port.ts';
 import type { LogFiles } from './file.ts';
 import type { HeadRecord } from './head-file.ts';
-import { cells, hex, RecordReader, sealRecord } from './record.ts';
+import { cells, hex, linkOf, RecordReader, sealRecord } from './record.ts';
 
 /** Room of positions per tenant: the rows of one tenant stand together, those of all in one b-tree. */
 const positions = 2 ** 40;
@@ -53,11 +53,9 @@ export class Tenants {
     this.#put = db.prepare(
       'INSERT INTO tenant (no, record) VALUES (?, ?) ON CONFLICT (no) DO UPDATE SET record = excluded.record',
     );
-    this.#chainOf = db.prepare<[number]>('SELECT chain FROM entry WHERE pos = ?').pluck();
+    this.#chainOf = db.prepare<[number]>('SELECT substr(link, -32) FROM entry WHERE pos = ?').pluck();
     this.#last = db
-      .prepare<[number, number]>(
-        'SELECT pos, chain, bytes FROM entry WHERE pos > ? AND pos < ? ORDER BY pos DESC LIMIT 1',
-      )
+      .prepare<[number, number]>('SELECT pos, link FROM entry WHERE pos > ? AND pos < ? ORDER BY pos DESC LIMIT 1')
       .raw();
     for (const row of db.prepare('SELECT no, record FROM tenant ORDER BY no').raw().all()) this.#load(row);
     for (const [no, recorded] of files.head.records) this.#compare(no, recorded);
@@ -133,13 +131,14 @@ export class Tenants {
   #recoverHead(tenant: Tenant): void {
     const row: unknown = this.#last.get(positionOf(tenant, tenant.base.seq), positionOf(tenant, positions));
     if (row === undefined) return;
-    const [pos, chain, bytes] = cells(row);
-    const opened = bytes instanceof Uint8Array ? unseal(EnvelopeKind.entry, bytes) : undefined;
-    if (typeof pos !== 'number' || !(chain instanceof Uint8Array) || opened === undefined || !opened.ok) {
+    const [pos, stored] = cells(row);
+    const link = linkOf(stored);
+    const opened = link === undefined ? undefined : unseal(EnvelopeKind.entry, link.bytes);
+    if (typeof pos !== 'number' || link === undefined || opened === undefined || !opened.ok) {
       tenant.fault = new LogFault('CORRUPT', `log of tenant ${tenant.id}: its newest entry cannot be read`);
       return;
     }
-    tenant.head = { seq: pos - positionOf(tenant, 0), ts: opened.value.ts, chain };
+    tenant.head = { seq: pos - positionOf(tenant, 0), ts: opened.value.ts, chain: link.chain };
   }
 
   /** T1, T2 */

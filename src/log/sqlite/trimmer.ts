@@ -10,6 +10,7 @@ import { assert, must } from '../../base/assert.ts';
 import { EnvelopeKind, unseal } from '../envelope.ts';
 import { LogFault } from '../port.ts';
 import type { Sliced } from './reader.ts';
+import { linkOf } from './record.ts';
 import { positionOf, type Tenant, type Tenants } from './tenants.ts';
 
 /** A slice should take about so long. */
@@ -27,7 +28,7 @@ export interface TrimmerHost {
 export class Trimmer {
   readonly #tenants: Tenants;
   readonly #host: TrimmerHost;
-  readonly #bytesOf: Database.Statement<[number]>;
+  readonly #linkOf: Database.Statement<[number]>;
   readonly #oldest: Database.Statement<[number, number]>;
   readonly #drop: Database.Statement<[number, number]>;
   #rows = 250;
@@ -35,7 +36,7 @@ export class Trimmer {
   constructor(db: Database.Database, tenants: Tenants, host: TrimmerHost) {
     this.#tenants = tenants;
     this.#host = host;
-    this.#bytesOf = db.prepare<[number]>('SELECT bytes FROM entry WHERE pos = ?').pluck();
+    this.#linkOf = db.prepare<[number]>('SELECT link FROM entry WHERE pos = ?').pluck();
     this.#oldest = db
       .prepare<[number, number]>('SELECT pos FROM entry WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT 1')
       .pluck();
@@ -70,8 +71,8 @@ export class Trimmer {
   }
 
   #stampOf(tenant: Tenant, seq: number): number {
-    const stored: unknown = this.#bytesOf.get(positionOf(tenant, seq));
-    const opened = stored instanceof Uint8Array ? unseal(EnvelopeKind.entry, stored) : undefined;
+    const link = linkOf(this.#linkOf.get(positionOf(tenant, seq)));
+    const opened = link === undefined ? undefined : unseal(EnvelopeKind.entry, link.bytes);
     if (opened === undefined || !opened.ok) {
       throw new LogFault('CORRUPT', `log of tenant ${tenant.id}: entry ${seq} cannot be read`);
     }
