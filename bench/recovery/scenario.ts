@@ -16,6 +16,7 @@ import type { Muster } from '../harness/muster-server.ts';
 import { describeUsage, processTime, sample, usage } from '../harness/processor-time.ts';
 import { BenchError } from '../harness/scenario.ts';
 import type { Scenario, ScenarioContext, ScenarioReport } from '../harness/scenario.ts';
+import { sharedMs } from '../harness/shared-clock.ts';
 import { atMost, figure, median, percentiles } from '../harness/statistics.ts';
 import { Load } from './load.ts';
 import { readMetrics } from './server-metrics.ts';
@@ -125,7 +126,7 @@ async function fill(of: {
 /** True if a checkpoint was begun and ended while nothing was done: then everything is behind it. */
 async function checkpointWhileIdle(http: string): Promise<boolean> {
   const watch = new CheckpointWatch(http);
-  const idleAt = wallMs();
+  const idleAt = sharedMs();
   const watching = watch.run();
   await watch.first(IDLE_MS);
   watch.stop();
@@ -253,11 +254,11 @@ class CheckpointWatch {
 
   async run(): Promise<void> {
     let last = await readMetrics(this.#http);
-    let lastAt = wallMs();
+    let lastAt = sharedMs();
     while (!this.#stopped) {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       const now = await readMetrics(this.#http);
-      const at = wallMs();
+      const at = sharedMs();
       if (now.checkpoints > last.checkpoints) {
         const ms = now.checkpointMs - last.checkpointMs;
         // It ended somewhere between the two questions.
@@ -269,10 +270,6 @@ class CheckpointWatch {
       lastAt = at;
     }
   }
-}
-
-function wallMs(): number {
-  return performance.timeOrigin + performance.now();
 }
 
 export const recovery: Scenario = {

@@ -11,7 +11,7 @@ export interface SteadyOptions {
 
 export interface SteadyResult {
   readonly to: number;
-  /** When each task was due by the schedule, wall clock ms. */
+  /** When each task was due by the schedule, ms of the clock that all processes share. */
   readonly dueAt: Float64Array;
   /** From then until the submitter was told; NaN: it never was. */
   readonly latencyMs: Float64Array;

@@ -9,6 +9,7 @@ import { CompletionWatch } from '../dispatch/completion-watch.ts';
 import { payload } from '../dispatch/execution-counts.ts';
 import { PAYLOAD_BYTES, TASK_TYPE } from '../dispatch/roles.ts';
 import { playRole } from '../harness/role.ts';
+import { sharedMs } from '../harness/shared-clock.ts';
 import type { SteadyCalls, SteadyOptions, SteadyResult } from './steady-roles.ts';
 
 const TICK_MS = 1;
@@ -20,7 +21,7 @@ class SteadyRun {
   readonly #resolve: (result: Omit<SteadyResult, 'repeated'>) => void;
   readonly #dueAt: Float64Array;
   readonly #latencyMs: Float64Array;
-  readonly #beganAt = performance.now();
+  readonly #beganAt = sharedMs();
   readonly #ticks: NodeJS.Timeout;
   #drain: NodeJS.Timeout | undefined;
   #submitted = 0;
@@ -42,17 +43,17 @@ class SteadyRun {
 
   told(sequence: number): void {
     const at = sequence - this.#options.from;
-    this.#latencyMs[at] = performance.timeOrigin + performance.now() - must(this.#dueAt[at], 'a task of this run');
+    this.#latencyMs[at] = sharedMs() - must(this.#dueAt[at], 'a task of this run');
     this.#told += 1;
     if (this.#told === this.#dueAt.length) this.#finish();
   }
 
   #tick(): void {
-    const elapsed = performance.now() - this.#beganAt;
+    const elapsed = sharedMs() - this.#beganAt;
     const due = Math.min(this.#dueAt.length, Math.floor((elapsed * this.#options.rate) / 1_000));
     for (; this.#submitted < due; this.#submitted += 1) {
       const offset = (this.#submitted * 1_000) / this.#options.rate;
-      this.#dueAt[this.#submitted] = performance.timeOrigin + this.#beganAt + offset;
+      this.#dueAt[this.#submitted] = this.#beganAt + offset;
       this.#submit(this.#options.from + this.#submitted);
     }
     if (this.#submitted < this.#dueAt.length) return;

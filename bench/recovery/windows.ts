@@ -7,7 +7,7 @@
 import { Samples } from '../harness/statistics.ts';
 
 export interface Window {
-  /** Wall clock, ms. */
+  /** ms of the clock that all processes share. */
   readonly from: number;
   readonly to: number;
 }

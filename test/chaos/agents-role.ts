@@ -7,7 +7,8 @@
 import { connect, TaskFailure } from '../../src/client/node.ts';
 import type { Client, TaskContext, TaskView } from '../../src/client/node.ts';
 import { playRole } from '../../bench/harness/role.ts';
-import { TASK_TYPE, wallMs } from './chaos-roles.ts';
+import { sharedMs } from '../../bench/harness/shared-clock.ts';
+import { TASK_TYPE } from './chaos-roles.ts';
 import type { AgentPlan, AgentsCalls, Launch } from './chaos-roles.ts';
 import { JournalWriter } from './journal.ts';
 import { Random } from './random.ts';
@@ -26,12 +27,12 @@ interface Process {
 async function work(task: TaskView, context: TaskContext, of: Process & { readonly agent: string }): Promise<unknown> {
   const { life, agent, journal, random } = of;
   const about = { life, agent, task: task.id, token: context.token };
-  journal.write({ kind: 'start', at: wallMs(), ...about, attempt: context.attempt });
-  const ms = random.chance(LONG) ? random.between(1_500, 4_000) : random.between(50, 1_200);
+  journal.write({ kind: 'start', at: sharedMs(), ...about, attempt: context.attempt });
+  const ms = random.chance(LONG) ? random.between(1_500, 4_000) : random.between(30, 900);
   const fails = random.chance(FAILS) && context.attempt <= FAILED_ATTEMPTS_MAX;
   if (random.chance(0.2)) context.progress(random.between(1, 99));
   const outcome = (await waits(ms, context.signal)) ? (fails ? 'failed' : 'completed') : 'stopped';
-  journal.write({ kind: 'end', at: wallMs(), ...about, outcome });
+  journal.write({ kind: 'end', at: sharedMs(), ...about, outcome });
   if (outcome === 'failed') throw new TaskFailure('ON_PURPOSE', 'Some tasks fail at first.');
   if (outcome === 'stopped') throw new Error('stopped');
   return { life, token: context.token };
@@ -73,9 +74,9 @@ function connectAgent(plan: AgentPlan, launch: Launch, of: Process): Promise<Cli
     handlers: { [TASK_TYPE]: (task, context) => work(task, context, { ...of, agent }) },
     onState: (state) => {
       if (state === 'online') {
-        journal.write({ kind: 'up', at: wallMs(), life, agent, resumed: known && !lost });
+        journal.write({ kind: 'up', at: sharedMs(), life, agent, resumed: known && !lost });
         known = true;
-      } else if (online) journal.write({ kind: 'down', at: wallMs(), life, agent });
+      } else if (online) journal.write({ kind: 'down', at: sharedMs(), life, agent });
       lost = false;
       online = state === 'online';
     },
@@ -86,7 +87,7 @@ function connectAgent(plan: AgentPlan, launch: Launch, of: Process): Promise<Cli
     });
     client.on('closed', (error) => {
       if (error !== undefined)
-        journal.write({ kind: 'fault', at: wallMs(), by: `${life} ${agent}`, message: error.message });
+        journal.write({ kind: 'fault', at: sharedMs(), by: `${life} ${agent}`, message: error.message });
     });
     return client;
   });
@@ -100,7 +101,7 @@ playRole<AgentsCalls>(() => {
       const journal = new JournalWriter(launch.journal);
       journal.write({
         kind: 'born',
-        at: wallMs(),
+        at: sharedMs(),
         life,
         agents: agents.map(({ name, capacity }) => ({ name, capacity })),
       });
@@ -109,7 +110,7 @@ playRole<AgentsCalls>(() => {
       // Connecting may take long under fire; what must not happen at all is a refusal.
       for (const connecting of clients)
         connecting.catch((error: unknown) => {
-          journal.write({ kind: 'fault', at: wallMs(), by: life, message: `connecting: ${String(error)}` });
+          journal.write({ kind: 'fault', at: sharedMs(), by: life, message: `connecting: ${String(error)}` });
         });
       return null;
     },

@@ -44,8 +44,3 @@ export interface SubmitCounts {
   readonly created: number;
   readonly told: number;
 }
-
-/** Wall clock with the resolution of the monotonic one; all processes run on one machine. */
-export function wallMs(): number {
-  return performance.timeOrigin + performance.now();
-}

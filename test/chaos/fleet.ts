@@ -6,9 +6,9 @@
  */
 import { join } from 'node:path';
 import { Child } from '../../bench/harness/child.ts';
+import { sharedMs } from '../../bench/harness/shared-clock.ts';
 import type { Cleanup } from '../../bench/harness/cleanup.ts';
 import { must } from '../../src/base/assert.ts';
-import { wallMs } from './chaos-roles.ts';
 import type { AgentPlan, AgentsCalls } from './chaos-roles.ts';
 import { JOURNAL_SUFFIX } from './journal.ts';
 import type { JournalWriter } from './journal.ts';
@@ -61,9 +61,9 @@ export class Fleet {
     const member = this.#options.random.pick(alive);
     const child = must(member.child, 'chosen among the living');
     member.child = undefined;
-    const killedAt = wallMs();
+    const killedAt = sharedMs();
     await child.kill();
-    this.#options.runner.write({ kind: 'died', at: wallMs(), killedAt, life: member.life });
+    this.#options.runner.write({ kind: 'died', at: sharedMs(), killedAt, life: member.life });
     this.kills += 1;
     const awayMs = this.#options.random.between(0, 1_500);
     await new Promise((resolve) => {

@@ -12,7 +12,7 @@ import { closeSync, openSync, readFileSync, readdirSync, writeSync } from 'node:
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 
-/** Wall clock, ms. All processes run on one machine. */
+/** ms of the clock that all processes share. */
 const at = z.number();
 
 const lineSchema = z.discriminatedUnion('kind', [

@@ -8,10 +8,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Child } from '../../bench/harness/child.ts';
+import { sharedMs } from '../../bench/harness/shared-clock.ts';
 import type { Cleanup } from '../../bench/harness/cleanup.ts';
 import { connect } from '../../src/client/node.ts';
 import type { Client, TaskStatus } from '../../src/client/node.ts';
-import { wallMs } from './chaos-roles.ts';
 import type { SubmitterCalls } from './chaos-roles.ts';
 import { check } from './checker.ts';
 import type { Marks } from './checker.ts';
@@ -106,7 +106,7 @@ class ChaosRun {
     const proxy = await ChaosProxy.start({
       random: random.fork(),
       journal: wire,
-      now: wallMs,
+      now: sharedMs,
       lifeMs: options.connectionMs,
     });
     cleanup.add(async () => {

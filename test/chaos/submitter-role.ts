@@ -3,7 +3,8 @@ import { connect } from '../../src/client/node.ts';
 import type { Client, Push } from '../../src/client/node.ts';
 import { must } from '../../src/base/assert.ts';
 import { playRole } from '../../bench/harness/role.ts';
-import { TASK_TYPE, wallMs } from './chaos-roles.ts';
+import { sharedMs } from '../../bench/harness/shared-clock.ts';
+import { TASK_TYPE } from './chaos-roles.ts';
 import type { Launch, SubmitPlan, SubmitterCalls } from './chaos-roles.ts';
 import { JournalWriter } from './journal.ts';
 
@@ -48,11 +49,11 @@ class Submitter {
   }
 
   async #create(number: number): Promise<void> {
-    this.#journal.write({ kind: 'submitted', at: wallMs(), number });
+    this.#journal.write({ kind: 'submitted', at: sharedMs(), number });
     try {
       const retry = { maxAttempts: 20, initialDelayMs: 100, maxDelayMs: 1_000 };
       const { task } = await this.#client.task.create({ type: TASK_TYPE, parameters: { number }, retry });
-      this.#journal.write({ kind: 'created', at: wallMs(), number, task: task.id });
+      this.#journal.write({ kind: 'created', at: sharedMs(), number, task: task.id });
       this.created += 1;
       this.#numbers.set(task.id, number);
       for (const early of this.#early) if (early === task.id) this.#told(task.id, number);
@@ -73,11 +74,11 @@ class Submitter {
   /** Each event is noted, so that a repeated one is seen. */
   #told(task: string, number: number): void {
     this.told += 1;
-    this.#journal.write({ kind: 'told', at: wallMs(), number, task });
+    this.#journal.write({ kind: 'told', at: sharedMs(), number, task });
   }
 
   #fault(message: string): void {
-    this.#journal.write({ kind: 'fault', at: wallMs(), by: this.#name, message });
+    this.#journal.write({ kind: 'fault', at: sharedMs(), by: this.#name, message });
   }
 }
 
@@ -86,7 +87,7 @@ async function launchSubmitter(launch: Launch & { readonly name: string }): Prom
   let known = false;
   let lost = false;
   const up = (): void => {
-    journal.write({ kind: 'submitterUp', at: wallMs(), submitter: launch.name, resumed: known && !lost });
+    journal.write({ kind: 'submitterUp', at: sharedMs(), submitter: launch.name, resumed: known && !lost });
     known = true;
     lost = false;
   };
