@@ -14,8 +14,8 @@ const schemaVersion = 1;
 /** "MSTO" */
 const applicationId = 0x4d53544f;
 const pageBytes = 16 * 1024;
-/** Pages in the write-ahead log after which it is emptied: 8 MiB. */
-const walPages = 512;
+/** Pages in the write-ahead log after which it is emptied: 2 MiB, so that the log beside it on the disk waits shortly. */
+const walPages = 128;
 
 const schema = `
   CREATE TABLE flush (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL) STRICT;
