@@ -18,6 +18,7 @@ export function intrude(around: Surroundings, victim: SimClient, proof: 'copied'
   const { recorder, network, time, random } = around;
   const forged = proof === 'forged';
   const conn = recorder.newConn();
+  recorder.restless(PATIENCE_MS + 1_000);
   const client = forged ? `intruder ${conn}` : victim.name;
   const secret = forged ? Buffer.from(random.fork(conn).bytes(20)).toString('hex') : known.secret;
   const hello: HelloBody = {

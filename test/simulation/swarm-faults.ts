@@ -134,7 +134,7 @@ const KINDS: { readonly [name: string]: Kind } = {
     max: 3,
     draw: (random, _, at) => {
       const back = -random.spread(1, random.chance(0.1) ? HOUR : 20_000);
-      return { at, do: 'jump', ms: random.chance(0.5) ? back : random.pick([1_000, 60_000, HOUR, 25 * HOUR]) };
+      return { at, do: 'jump', ms: random.chance(0.5) ? back : random.pick([1_000, 60_000, HOUR, 5 * HOUR]) };
     },
   },
   checkpoint: { share: 0.6, max: 8, draw: (_random, _from, at) => ({ at, do: 'checkpoint' }) },

@@ -112,6 +112,8 @@ export class Agents implements Family {
   #mayStop(agent: AgentRec, stop: Stop, mark: Mark): boolean {
     const acks = acksOf(stop.assignment);
     if (acks.some(wasOk)) return false;
+    // Timers that are due wait behind the rest of the work.
+    if (!mark.drained) return true;
     const { stopMs, timerSlackMs } = this.#world.options;
     const attached = agent.session?.server;
     if (attached?.attached !== true) return true;

@@ -131,7 +131,9 @@ function applyAgent(tenant: Tenant, view: AgentView, mark: Mark): void {
   };
   tenant.agents.set(view.id, agent);
   for (const session of tenant.sessions.values()) {
-    if (session.agentId === view.id && session.server?.attached === true) agent.session = session;
+    if (session.agentId !== view.id || session.server?.attached !== true) continue;
+    agent.session = session;
+    agent.bound = mark;
   }
 }
 
