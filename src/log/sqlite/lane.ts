@@ -15,9 +15,8 @@
  * entry stands beside the entry's stored bytes, so that the next chain is one hash over one range; and what the main
  * thread then delivers is copied from the very bytes that were stored.
  *
- * A group by message with its buffer transferred costs about 10 µs of the main thread more, and 5–9 % of the
- * latency of one append (measured with a commit of 0.15 ms behind it); waiting on the bell with a port read
- * behind it gains nothing, so the group itself stands in the shared memory.
+ * A group by message, its buffer transferred, costs the main thread about 10 µs more and up to 9 % of the latency of one
+ * append (with a commit of 0.15 ms behind it); docs/decisions/0010 has the figures.
  */
 import { assert } from '../../base/assert.ts';
 import { chainBytes, headerBytes, overheadBytes } from '../envelope.ts';
