@@ -16,7 +16,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { LIMITS } from '../protocol/wire/limits.ts';
 import { TASK_STATUSES, type TaskStatus } from '../protocol/wire/types.ts';
 import { AttemptGuard, authorise, createAuthenticator, hashSecret, mintKey, parseKey } from './access/index.ts';
@@ -132,6 +132,7 @@ class Server implements RunningServer {
       historyMs: LIMITS.historyMs,
       historyBytes: LIMITS.historyBytes,
       onFatal,
+      onDamaged: (what) => this.#log.error('the store is damaged', { what }),
     });
     const node = this.#makeNode(this.#driver, this.#store);
     this.#node = node;
@@ -287,6 +288,7 @@ class Server implements RunningServer {
     this.#log.info('stopping');
     const { sessions, node, jobs } = { sessions: this.#sessions, node: this.#node, jobs: this.#jobs };
     await new Promise<void>((done) => (jobs === undefined ? done() : jobs.stop(done)));
+    node?.drain();
     await new Promise<void>((done) => (sessions === undefined ? done() : sessions.stop(done)));
     await this.#ws?.close();
     await new Promise<void>((done) => (node === undefined ? done() : node.stop(done)));
@@ -312,6 +314,13 @@ function writeDurably(path: string, text: string, mode: number): void {
     closeSync(file);
   }
   chmodSync(path, mode);
+  // The name too: a file that a power cut takes out of its directory is lost as well.
+  const directory = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
 }
 
 function packageVersion(): string {

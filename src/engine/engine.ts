@@ -18,6 +18,7 @@ import type { Context } from './kernel/context.ts';
 import { EntryRandom } from './kernel/random.ts';
 import { PushRing, type RingOptions } from './kernel/ring.ts';
 import { State } from './kernel/state.ts';
+import { weigh } from './kernel/weigh.ts';
 import { ENGINE_VERSION, ENGINE_VERSION_MIN } from './port.ts';
 import type { Command, CommandOutput, Entry, EntryOutput, Push, Reply, SessionEnd, WelcomeResult } from './port.ts';
 import { runRequest, settle } from './requests.ts';
@@ -223,8 +224,7 @@ export class Engine implements Effects {
       event: event.event,
       to: event.to,
       data: event.data,
-      // Only what clients publish can be large.
-      bytes: event.event === 'message' ? PUSH_BYTES + weigh(event.data) : PUSH_BYTES,
+      bytes: PUSH_BYTES + weigh(event.data),
       topic,
       order,
       latestKey,
@@ -248,16 +248,6 @@ export class Engine implements Effects {
   forgotten(session: string): void {
     this.#forgotten.push(session);
   }
-}
-
-/** A rough size of data in memory; only messages that clients publish are large. */
-function weigh(data: unknown): number {
-  if (typeof data === 'string') return data.length;
-  if (data instanceof Uint8Array) return data.length;
-  if (typeof data !== 'object' || data === null) return 8;
-  let sum = 0;
-  for (const value of Object.values(data)) sum += 16 + weigh(value);
-  return sum;
 }
 
 export function supports(version: number): boolean {

@@ -1,5 +1,6 @@
 /** Reads of the state: pages of what is in memory, newest id first where the store continues the list. */
 import type { AgentView, ApiKeyView, Params, TaskView, TenantView } from '../../protocol/wire/types.ts';
+import { encodeValue } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { agentView } from './agents/agents.ts';
 import type { State } from './kernel/state.ts';
@@ -9,7 +10,7 @@ import { taskView } from './tasks/view.ts';
 import { apiKeyView, tenantView } from './tenants/tenants.ts';
 
 /** How many records one page may look at before it returns what it has, with a cursor. */
-const SCAN_MAX = 20_000;
+const SCAN_MAX = 5_000;
 
 export interface Page<V> {
   readonly items: readonly V[];
@@ -52,10 +53,15 @@ function page<R extends { readonly id: string }, V>(
   const limit = asked.limit ?? LIMITS.pageDefault;
   const items: V[] = [];
   let looked = 0;
+  let bytes = 0;
   for (const row of rows) {
     looked += 1;
-    if (asked.includes(row)) items.push(asked.view(row));
-    if (items.length === limit || looked === SCAN_MAX) return { items, next: row.id };
+    if (asked.includes(row)) {
+      const view = asked.view(row);
+      items.push(view);
+      bytes += encodeValue(view).length;
+    }
+    if (bytes > LIMITS.pageBytes || items.length === limit || looked === SCAN_MAX) return { items, next: row.id };
   }
   return { items, next: undefined };
 }

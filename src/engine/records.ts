@@ -21,6 +21,8 @@ export interface TaskRecord {
   /** 0 low … 3 critical. */
   readonly priority: number;
   readonly parameters: Value;
+  /** What the parameters take in memory, roughly. */
+  readonly bytes: number;
   /** Sorted, distinct. */
   readonly requirements: readonly string[];
   /** Requirements joined; names the group of agents that can take the task. */
@@ -45,7 +47,7 @@ export interface TaskRecord {
   readonly result: Value | undefined;
   readonly error: TaskError | undefined;
   readonly dead: boolean;
-  /** Agents that rejected it or did not confirm. */
+  /** Agents that rejected it, and those that did not confirm an order, as long as they stay attached: `<id>@<attachedRev>`. */
   readonly excluded: readonly string[];
   readonly workspaceId: string | undefined;
   readonly parentId: string | undefined;
@@ -89,6 +91,8 @@ export interface AgentRecord {
   readonly status: AgentStatus;
   /** Its session is attached: orders reach it now. */
   readonly attached: boolean;
+  /** When that began: an order that it did not confirm is not held against it after it came back. */
+  readonly attachedRev: number;
   /** Sorted by name, distinct. */
   readonly capabilities: readonly WeightedCapability[];
   readonly capacity: number;

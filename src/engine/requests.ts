@@ -94,7 +94,7 @@ export function runRequest(s: State, c: Context, command: RequestCommand): Answe
       return { kind: 'new', reply: seen.outcome.reply, byId: command.id > 0, byKey: undefined, releases };
     if (seen.kind === 'mismatch') {
       const reply = rejected('IDEMPOTENCY_MISMATCH', 'This key was used for another request.');
-      return { kind: 'new', reply, byId: command.id > 0, byKey: undefined, releases };
+      return { kind: 'new', reply, byId: command.id > 0, byKey: undefined, releases: undefined };
     }
   }
   return { kind: 'new', reply: decide(s, c, { session, command }), byId: command.id > 0, byKey, releases };
@@ -118,7 +118,8 @@ function decide(
   const decider = deciderOf(command.method);
   if (decider === undefined) return rejected('UNKNOWN_METHOD');
   if (!OPERATIONS[command.method].roles.includes(principal.role)) return rejected('UNAUTHORIZED');
-  if (command.key !== undefined && s.requests.keyCount >= LIMITS.idempotencyKeysMax) {
+  const ends = OPERATIONS[command.method].ends === true;
+  if (command.key !== undefined && !ends && s.requests.keyCount >= LIMITS.idempotencyKeysMax) {
     return rejected(
       'LIMIT_EXCEEDED',
       `The tenant remembers ${LIMITS.idempotencyKeysMax} idempotency keys, which is its limit.`,
@@ -142,6 +143,8 @@ export function settle(
   const { byId, byKey, releases } = answered;
   if (byId) requests.remember(command.session, command.id, releases === undefined ? outcome : { ...outcome, releases });
   if (byKey === undefined) return;
+  // An end of work is taken even when no more keys can be remembered: its token makes a repeat harmless.
+  if (requests.keyCount >= LIMITS.idempotencyKeysMax) return;
   const kept = { ...outcome, key: byKey, at: done.now };
   if (releases === undefined) requests.rememberKey(kept);
   else requests.rememberOwnKey(kept);

@@ -1,4 +1,5 @@
 /** What was published on a topic between a position and the subscription: part of the answer to it. */
+import { encodeValue } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Data } from '../../protocol/wire/types.ts';
 import type { TenantStore } from '../store/port.ts';
@@ -19,8 +20,15 @@ export function missedOn(
   const query = { after: asked.since, upTo: asked.upTo, audiences, limit: LIMITS.snapshotItems };
   parts.store.readHistory(query, (pushes, more) => {
     parts.store.floor(audiences, (floor) => {
-      const missed = pushes.map((push) => ({ rev: push.rev, e: push.event, d: push.data }));
-      done(more || floor > asked.since ? { missed, gap: true } : { missed });
+      const missed: Missed['missed'][number][] = [];
+      let bytes = 0;
+      for (const { rev, event, data } of pushes) {
+        bytes += encodeValue(data).length + event.length;
+        if (bytes > LIMITS.pageBytes) break;
+        missed.push({ rev, e: event, d: data });
+      }
+      const whole = !more && floor <= asked.since && missed.length === pushes.length;
+      done(whole ? { missed } : { missed, gap: true });
     });
   });
 }

@@ -106,7 +106,8 @@ export class Node implements NodePort {
       const system = this.#servings.get(SYSTEM);
       if (fault !== undefined || system === undefined) return done(fault ?? new Error('the system tenant is not open'));
       this.#open(DEFAULT_TENANT, (other) => {
-        if (other !== undefined) return done(other);
+        // Halted or damaged, it is reported and left; the other tenants are served.
+        if (other !== undefined) this.#options.events?.halted?.(DEFAULT_TENANT, other);
         this.#installFirst(firstKey(system), () => {
           const rest = [...system.tenant.engine.state.tenantsById].map((tenant) => tenant.id);
           this.#openAll(rest, (last) => {
@@ -139,6 +140,11 @@ export class Node implements NodePort {
       });
     };
     next();
+  }
+
+  /** Says that it is not ready any more, and takes no HELLO. */
+  drain(): void {
+    this.#phase = 'stopping';
   }
 
   /** Takes nothing more; `done` when everything taken is durable and told. */
@@ -175,13 +181,19 @@ export class Node implements NodePort {
 
   #openWithKey(id: string, done: Opened): void {
     const record = this.#servings.get(SYSTEM)?.tenant.engine.state.tenants.get(id);
-    this.#open(id, (fault) => {
+    const opened: Opened = (fault) => {
       const serving = this.#servings.get(id);
       if (fault !== undefined || serving === undefined || record === undefined) return done(fault);
       if (serving.tenant.engine.state.apiKeys.get(record.keyId) !== undefined) return done(undefined);
       const command = { kind: 'key.install', id: record.keyId, secretHash: record.secretHash, role: 'admin' } as const;
-      serving.tenant.submit(command, () => done(undefined));
-    });
+      serving.tenant.submit(command, (output) => {
+        done(output.reply.ok ? undefined : new Error('the key of the tenant could not be installed'));
+      });
+    };
+    const waiting = this.#waiting.get(id);
+    if (waiting !== undefined) waiting.push(opened);
+    else if (this.#servings.has(id)) opened(undefined);
+    else this.#open(id, opened);
   }
 
   #open(id: string, done: Opened): void {

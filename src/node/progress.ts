@@ -38,6 +38,8 @@ export class Progress {
     ) {
       return undefined;
     }
+    // Where silence is punished within seconds every report counts.
+    if (task.progressTimeoutMs !== undefined && task.progressTimeoutMs < 3 * LIMITS.progressMs) return undefined;
     const held = this.#tasks.get(params.id);
     if (held === undefined || held.token !== params.token || task.status !== 'in_progress') {
       if (held === undefined) this.#begin(params);

@@ -83,16 +83,16 @@ function readTasks(parts: ReadParts, filter: Params['task.list'] & { readonly de
   const { cursor, limit: _, ...rest } = filter;
   store.listFinished({ ...rest, limit, ...(cursor === undefined ? undefined : { below: cursor }) }, (rows) => {
     const seen = new Set(memory.items.map((task) => task.id));
-    const archived = rows
-      .filter((row) => !seen.has(row.id) && (memory.next === undefined || row.id > memory.next))
-      .map((row) => decodeValue(row.view) as unknown as TaskView);
-    const merged = [...memory.items, ...archived].toSorted((a, b) => byCodeUnits(b.id, a.id));
+    const archived = rows.filter((row) => !seen.has(row.id)).map((row) => decodeValue(row.view) as unknown as TaskView);
+    // Neither list is known below the point where it was cut off.
+    const ends = [memory.next, rows.length < limit ? undefined : rows.at(-1)?.id].filter((id) => id !== undefined);
+    const floor = ends.toSorted(byCodeUnits).at(-1);
+    const merged = [...memory.items, ...archived]
+      .filter((task) => floor === undefined || task.id >= floor)
+      .toSorted((a, b) => byCodeUnits(b.id, a.id));
     const tasks = fitting(merged.slice(0, limit));
-    const cut = tasks.length < merged.length;
-    const whole = !cut && memory.next === undefined && rows.length < limit;
-    const last = tasks.at(-1)?.id ?? memory.next;
-    const next = cut ? last : (memory.next ?? last);
-    done({ ok: true, rev, result: withCursor({ tasks }, whole ? undefined : next) });
+    const next = tasks.length < merged.length ? tasks.at(-1)?.id : floor;
+    done({ ok: true, rev, result: withCursor({ tasks }, next) });
   });
 }
 

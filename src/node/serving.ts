@@ -2,6 +2,7 @@
  * A tenant that is served here: its log, engine, connections, requests, store and checkpoints together.
  */
 import { encodeValue } from '../../protocol/wire/codec.ts';
+import type { CloseName, ErrorCode } from '../../protocol/wire/codes.ts';
 import type { HelloBody } from '../../protocol/wire/types.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -45,6 +46,13 @@ export interface ServingParts {
   readonly halted: (tenant: string, error: Error) => void;
   readonly ready: (tenant: string) => void;
 }
+
+/** How a refused HELLO ends the connection; all else is a limit. */
+const CLOSE_FOR: { readonly [C in ErrorCode]?: CloseName } = {
+  UNAUTHORIZED: 'FORBIDDEN',
+  UNAUTHENTICATED: 'BAD_AUTH',
+  UNAVAILABLE: 'UNAVAILABLE',
+};
 
 /** A checkpoint is made after so many entries, or so many bytes of log, since the last one. */
 const CHECKPOINT_ENTRIES = 20_000;
@@ -165,12 +173,7 @@ export class Serving {
       const { welcome, reply } = output;
       if (!reply.ok || welcome === undefined) {
         const rejection = reply.ok ? ({ code: 'INTERNAL' } as const) : reply.rejection;
-        const close =
-          rejection.code === 'UNAUTHORIZED'
-            ? 'FORBIDDEN'
-            : rejection.code === 'UNAVAILABLE'
-              ? 'UNAVAILABLE'
-              : 'OVERLOADED';
+        const close = CLOSE_FOR[rejection.code] ?? 'OVERLOADED';
         return done({ kind: 'refused', close, rejection });
       }
       const line = this.hub.attach({ session: welcome.session, attach: welcome.attach, delivery, rev: welcome.rev });

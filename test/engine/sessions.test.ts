@@ -359,8 +359,34 @@ describe('requests', () => {
     const output = rig.ask(revoker, 'apiKey.revoke', { id: 'k1' });
     expect(codeOf(output.reply)).toBe('ok');
     expect(codeOf(rig.ask(admin, 'task.create', { type: 'work' }).reply)).toBe('SESSION_EXPIRED');
-    const late = rig.session({ principal: { id: 'key:k1', role: 'admin', keyId: 'k1' } });
-    expect(codeOf(rig.ask(late, 'task.create', { type: 'work' }).reply)).toBe('UNAUTHENTICATED');
+    const spent = rig.session({ principal: { id: 'key:k3', role: 'admin', expiresAt: rig.now + 10 } });
+    expect(codeOf(rig.ask(spent, 'task.create', { type: 'work' }, { after: 20 }).reply)).toBe('UNAUTHENTICATED');
+  });
+});
+
+describe('a credential that is no good any more', () => {
+  it('opens no session, though it was good when HELLO came', () => {
+    const rig = new Rig();
+    rig.one({ kind: 'key.install', id: 'k1', secretHash: 'h', role: 'admin' });
+    rig.ask(rig.session(), 'apiKey.revoke', { id: 'k1' });
+    const revoked = { principal: { id: 'key:k1', role: 'admin', keyId: 'k1' } as const };
+    expect(codeOf(rig.hello(revoked).reply)).toBe('UNAUTHENTICATED');
+    const expired = { principal: { id: 'key:k2', role: 'admin', expiresAt: rig.now } as const };
+    expect(codeOf(rig.hello(expired).reply)).toBe('UNAUTHENTICATED');
+  });
+
+  it('an agent that was removed is there again after a resume that names it', () => {
+    const rig = new Rig();
+    const agent = rig.agent('w');
+    rig.ask(rig.session(), 'agent.deregister', { id: agent.id });
+    const { welcome } = rig.hello({
+      who: 'key:w',
+      resume: { ...RESUME, session: agent.session },
+      agent: { name: 'w', capabilities: ['work'] },
+    });
+    expect(welcome).toMatchObject({ resumed: true, session: agent.session });
+    expect(welcome?.agentId).toBeDefined();
+    expect(rig.engine.state.agents.get(welcome?.agentId ?? '')).toMatchObject({ attached: true, status: 'active' });
   });
 });
 

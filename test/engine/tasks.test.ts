@@ -244,6 +244,45 @@ describe('orders', () => {
     expect(rig.engine.state.tasks.get(id)).toMatchObject({ losses: 1, attempt: 1, failures: 0 });
   });
 
+  it('that an agent did not confirm are given to it again once it has come back', () => {
+    const rig = new Rig();
+    const client = rig.session();
+    const agent = rig.agent('a');
+    const { id } = rig.create(client);
+    const { token } = rig.task(id);
+    rig.wait(10_001);
+    rig.ask(agent.session, 'task.acknowledge', { id, token, control: 'leaseLost' });
+    expect(rig.task(id).status, 'not while it stays').toBe('pending');
+    rig.one({ kind: 'session.lost', session: agent.session, attach: 1 });
+    rig.hello({ who: 'key:a', resume: { session: agent.session, secretHash: 's1', rev: rig.engine.state.rev } });
+    expect(rig.task(id)).toMatchObject({ status: 'assigned', agentId: agent.id });
+    expectSound(rig.engine);
+  });
+
+  it('of an agent that is gone are taken back without a slot to stop', () => {
+    const rig = new Rig({ followUpsMax: 1 });
+    const client = rig.session();
+    const agent = rig.agent('a');
+    const { id } = rig.create(client, { deadlineMs: 50 });
+    const filler = Array.from({ length: 20 }, () => ({ type: 'nobody' }));
+    rig.entry([
+      {
+        kind: 'request',
+        session: client,
+        id: 50,
+        hash: 1,
+        ack: 0,
+        method: 'task.createBatch',
+        params: { tasks: filler },
+      },
+      { kind: 'request', session: agent.session, id: 50, hash: 1, ack: 0, method: 'agent.deregister', params: {} },
+    ]);
+    expect(rig.task(id).status, 'the loss still waits its turn').toBe('assigned');
+    rig.tick(60);
+    expect(rig.task(id).status).toBe('timed_out');
+    expect(rig.engine.halted).toBeUndefined();
+  });
+
   it('go to the least loaded, then to whoever waited longest', () => {
     const rig = new Rig();
     const client = rig.session();

@@ -118,7 +118,7 @@ export class ServerView {
       book.tasks.set(task.id, task);
       noteTask(book, task);
       const token = isHeld(task.status) ? { token: String(task.token) } : {};
-      tasks.push({ task: taskView(task), excluded: task.excluded, ...token });
+      tasks.push({ task: taskView(task), excluded: excludedOf(task), ...token });
     }
     const agents = changes.reshaped.map(agentView);
     const agentsGone = [];
@@ -226,4 +226,9 @@ function pushOf(push: Push): PushObservation {
     ...(topic === undefined && data.token !== undefined ? { token: data.token } : {}),
     ...(topic !== undefined && data.status !== undefined ? { status: data.status } : {}),
   };
+}
+
+/** Ids of the agents that the task excludes; whether one that did not confirm has come back since is not said. */
+function excludedOf(task: TaskRecord): string[] {
+  return task.excluded.map((mark) => mark.split('@')[0] ?? mark);
 }

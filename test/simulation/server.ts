@@ -58,6 +58,7 @@ export class SimServer {
   readonly #stores = new MemoryStoreDisk();
   readonly #wall: Wall = { offsetMs: 0 };
   readonly #fates: Random;
+  readonly #damaged = new WeakSet<object>();
   #troubles: Trouble[] = [];
   #running: Running | undefined;
   incarnation = 0;
@@ -167,12 +168,14 @@ export class SimServer {
     this.#troubles.push({ ...trouble, until: this.#options.time.now + trouble.ms });
   }
 
-  /** The newest snapshot of a tenant loses a bit. */
+  /** The newest snapshot of a tenant loses a bit, unless the only other one has lost one. */
   damage(): void {
     for (const tenant of this.#options.disk.tenants.values()) {
       const [snapshot, older] = tenant.snapshots;
       const chunk = snapshot?.chunks[0];
       if (snapshot === undefined || older === undefined || chunk === undefined) continue;
+      if (tenant.snapshots.some((one) => this.#damaged.has(one))) continue;
+      this.#damaged.add(snapshot);
       const damaged = chunk.slice();
       const at = this.#fates.below(damaged.length);
       damaged[at] = (damaged[at] ?? 0) ^ (1 << this.#fates.below(8));

@@ -120,15 +120,16 @@ export class StateTracker {
     const { counters, work, requests } = this.engine.state;
     const sum = this.#sum.slice();
     xor(sum, sha256(encodeValue(['counters', ordered({ ...counters })])));
-    xor(sum, sha256(encodeValue(['work', work.hold().map(ordered)])));
+    for (const [place, item] of work.hold().entries()) xor(sum, sha256(encodeValue(['work', [place, ordered(item)]])));
     const windows = new Map<string, Digest>();
     for (const { session, high, outcomes } of requests.holdWindows()) {
       // Outcomes are added at one end and forgotten at the other: these numbers say which there are.
       const name = `${session} ${high} ${outcomes.length} ${outcomes[0]?.[0]}`;
       let digest = this.#windows.get(name);
       if (digest === undefined) {
-        const value = { session, high, outcomes: outcomes.map(([id, outcome]): Value => [id, outcomeOf(outcome)]) };
-        digest = sha256(encodeValue(['window', ordered(value)]));
+        digest = sha256(encodeValue(['window', { session, high }])).slice();
+        for (const [id, outcome] of outcomes)
+          xor(digest, this.#outcomeDigest([session, id, outcomeOf(outcome)], outcome));
       }
       windows.set(name, digest);
       xor(sum, digest);
@@ -147,6 +148,12 @@ export class StateTracker {
 
   wholeHash(): string {
     return stateHash(this.engine.state, sha256);
+  }
+
+  #outcomeDigest(value: Value, outcome: object): Digest {
+    let digest = this.#digests.get(outcome);
+    if (digest === undefined) this.#digests.set(outcome, (digest = sha256(encodeValue(['outcome', value]))));
+    return digest;
   }
 
   #keyDigest(section: KeySection, key: KeyOutcome): Digest {

@@ -77,6 +77,7 @@ export function described(
     type: shape.type,
     status: 'active',
     attached: session.attached,
+    attachedRev: known?.session === session.id && known.attached ? known.attachedRev : s.rev,
     // The same array stays while it says the same, so that the groups need not be asked again.
     capabilities: known !== undefined && sameCapabilities(known.capabilities, fresh) ? known.capabilities : fresh,
     capacity: shape.capacity ?? 1,

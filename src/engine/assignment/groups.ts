@@ -66,6 +66,11 @@ export class Group {
   }
 }
 
+/** The agent rejected the task, or did not confirm it since it is attached. */
+export function isExcluded(task: TaskRecord, agent: AgentRecord): boolean {
+  return task.excluded.some((mark) => mark === agent.id || mark === `${agent.id}@${agent.attachedRev}`);
+}
+
 export function hasFreeSlot(agent: AgentRecord): boolean {
   return agent.attached && agent.status === 'active' && agent.active < agent.capacity;
 }
@@ -89,7 +94,7 @@ export class Groups {
     const group = this.#group(task.group, task.requirements);
     const order = group.available(task.strategy, this.#state.agentsById);
     if (task.excluded.length === 0) return order.first();
-    for (const agent of order) if (!task.excluded.includes(agent.id)) return agent;
+    for (const agent of order) if (!isExcluded(task, agent)) return agent;
     return undefined;
   }
 
@@ -102,7 +107,7 @@ export class Groups {
       if (plain !== undefined && (best === undefined || byUrgency(plain, best) < 0)) best = plain;
       for (const task of group.picky) {
         if (best !== undefined && byUrgency(task, best) > 0) break;
-        if (!task.excluded.includes(agent.id)) {
+        if (!isExcluded(task, agent)) {
           best = task;
           break;
         }

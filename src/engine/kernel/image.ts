@@ -10,7 +10,7 @@ import type { Value, ValueMap } from '../../../protocol/wire/types.ts';
 import { assert, must } from '../../base/assert.ts';
 import { byCodeUnits } from '../../base/order.ts';
 import type { FollowUp } from '../records.ts';
-import type { KeyOutcome, RequestImage } from './requests.ts';
+import type { KeyOutcome, Outcome } from './requests.ts';
 import type { Counters, State } from './state.ts';
 import type { Table } from './table.ts';
 
@@ -71,11 +71,13 @@ export function holdImage(s: State): Image {
   );
   function* records(): IterableIterator<ImageRecord> {
     yield ['counters', counters];
-    yield ['work', work.map((item) => ordered(item))];
+    // With their places, so that two that are alike are two.
+    for (const [place, item] of work.entries()) yield ['work', [place, ordered(item)]];
     for (const [name, rows] of held) for (const row of rows) yield [name, ordered(row)];
     for (const window of windows) {
-      const outcomes = window.outcomes.map(([id, outcome]): Value => [id, orderedOutcome(outcome)]);
-      yield ['window', ordered({ ...window, outcomes })];
+      // One record per outcome: a window as a whole can be large.
+      yield ['window', { session: window.session, high: window.high }];
+      for (const [id, outcome] of window.outcomes) yield ['outcome', [window.session, id, orderedOutcome(outcome)]];
     }
     for (const key of keys) yield ['key', orderedOutcome(key)];
     for (const key of young) yield ['youngKey', orderedOutcome(key)];
@@ -87,8 +89,9 @@ export function holdImage(s: State): Image {
 /** Puts one record of an image into an empty state. Keys must come in the order in which they were given. */
 export function loadRecord(s: State, [section, value]: ImageRecord): void {
   if (section === 'counters') Object.assign(s.counters, value as unknown as Counters);
-  else if (section === 'work') s.work.load(value as unknown as readonly FollowUp[]);
-  else if (section === 'window') s.requests.loadWindow(value as unknown as RequestImage);
+  else if (section === 'work') s.work.push((value as unknown as readonly [number, FollowUp])[1]);
+  else if (section === 'window') s.requests.loadWindow(value as unknown as { session: string; high: number });
+  else if (section === 'outcome') s.requests.loadOutcome(...(value as unknown as [string, number, Outcome]));
   else if (section === 'key') s.requests.loadKey(value as unknown as KeyOutcome);
   else if (section === 'youngKey') s.requests.loadOwnKey(value as unknown as KeyOutcome, 'young');
   else if (section === 'oldKey') s.requests.loadOwnKey(value as unknown as KeyOutcome, 'old');

@@ -10,6 +10,7 @@
  *
  * Written only after a command was committed, so it needs no rollback. (The scheme is RIFL's, SOSP 2015.)
  */
+import { must } from '../../base/assert.ts';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { Reply } from '../port.ts';
 
@@ -177,9 +178,15 @@ export class Requests {
     (generation === 'young' ? this.#young : this.#old).set(outcome.key, outcome);
   }
 
-  loadWindow(image: RequestImage): void {
-    const ids = image.outcomes.map(([id]) => id);
-    this.#windows.set(image.session, { high: image.high, outcomes: new Map(image.outcomes), ids, head: 0 });
+  loadWindow(image: { readonly session: string; readonly high: number }): void {
+    this.#windows.set(image.session, { high: image.high, outcomes: new Map(), ids: [], head: 0 });
+  }
+
+  /** In the order of their ids. */
+  loadOutcome(session: string, id: number, outcome: Outcome): void {
+    const window = must(this.#windows.get(session), 'an outcome belongs to a window');
+    window.outcomes.set(id, outcome);
+    window.ids.push(id);
   }
 
   loadKey(outcome: KeyOutcome): void {

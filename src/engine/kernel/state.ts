@@ -14,7 +14,6 @@ import type {
   TaskRecord,
   TenantRecord,
 } from '../records.ts';
-import { ENGINE_VERSION } from '../port.ts';
 import { Journal } from './journal.ts';
 import { Requests } from './requests.ts';
 import { GroupIndex, IdIndex, OrderIndex, Table, UniqueIndex } from './table.ts';
@@ -38,6 +37,9 @@ export interface Counters {
   keysTurnedAt: number;
 }
 
+/** Every log begins under the first version; a later one comes with a logged upgrade. */
+const FIRST_VERSION = 1;
+
 export const REV_EPOCH = 2 ** 40;
 
 const isFinished = (task: TaskRecord): boolean => task.finishedAt !== undefined;
@@ -48,7 +50,7 @@ export class State {
   readonly timers = new Timers(this.journal);
   readonly requests = new Requests();
   readonly counters: Counters = {
-    engineVersion: ENGINE_VERSION,
+    engineVersion: FIRST_VERSION,
     epoch: 0,
     position: 0,
     tokens: 0,
@@ -67,6 +69,8 @@ export class State {
   /** Finished ones in the order in which they finished: they leave memory in this order. */
   readonly finished = this.tasks.index(new OrderIndex<TaskRecord>((a, b) => a.rev - b.rev || byId(a, b), isFinished));
   readonly deadTasks = this.tasks.index(new IdIndex<TaskRecord>(this.tasks, (r) => r.dead));
+  /** Of the parameters of all tasks in memory, roughly. */
+  readonly taskBytes = { sum: 0 };
   readonly taskStatus = new StatusCounts(this.tasks as unknown as Table<{ readonly status: string }>);
 
   readonly assignments = new Table<AssignmentRecord>('assignments', (r) => r.key, this.journal);
@@ -115,6 +119,12 @@ export class State {
 
   readonly tenants = new Table<TenantRecord>('tenants', (r) => r.id, this.journal);
   readonly tenantsById = this.tenants.index(new IdIndex<TenantRecord>(this.tenants));
+
+  constructor() {
+    this.tasks.watch((before, after) => {
+      this.taskBytes.sum += (after?.bytes ?? 0) - (before?.bytes ?? 0);
+    });
+  }
 
   get rev(): number {
     return this.counters.epoch * REV_EPOCH + this.counters.position;

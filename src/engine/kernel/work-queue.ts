@@ -30,9 +30,4 @@ export class WorkQueue {
   hold(): readonly FollowUp[] {
     return this.#items.slice(this.#head);
   }
-
-  load(items: readonly FollowUp[]): void {
-    this.#items = [...items];
-    this.#head = 0;
-  }
 }

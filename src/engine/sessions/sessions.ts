@@ -50,6 +50,11 @@ export function hello(s: State, c: Context, command: HelloCommand): HelloDecisio
   if (outcome?.kind === 'foreign') {
     return { reply: rejected('UNAUTHORIZED', 'The session belongs to another principal.') };
   }
+  const key = command.principal.keyId === undefined ? undefined : s.apiKeys.get(command.principal.keyId);
+  const { expiresAt } = command.principal;
+  if (key?.revokedAt !== undefined || (expiresAt !== undefined && expiresAt <= c.now)) {
+    return { reply: rejected('UNAUTHENTICATED', 'The credential was revoked or has expired.') };
+  }
   if (command.agent !== undefined) {
     const refused = refuseAgent(s, { session: command, shape: command.agent });
     if (refused !== undefined) return { reply: refused };
@@ -85,23 +90,33 @@ function resumeSession(
     { kind: 'timerCleared', timer: 'expire', entity: session.id },
   );
   const agent = before.agentId === undefined ? undefined : s.agents.get(before.agentId);
+  if (before.agentId === undefined && shape !== undefined) {
+    // The agent was removed meanwhile, or was never there: the client says that it is one.
+    const bound = bindAgent(s, c, { shape, session });
+    c.events.push({ kind: 'sessionChanged', record: { ...session, agentId: bound.id } });
+    return resumedAs({ ...session, agentId: bound.id }, back.rev);
+  }
   if (agent?.session === before.id) {
     const same = shape !== undefined && findAgent(s, shape)?.id === agent.id;
     const record = same
-      ? described(s, c, { shape, session })
-      : { ...agent, attached: true, status: 'active' as const, lastSeenAt: c.now, rev: s.rev };
+      ? { ...described(s, c, { shape, session }), attachedRev: s.rev }
+      : { ...agent, attached: true, attachedRev: s.rev, status: 'active' as const, lastSeenAt: c.now, rev: s.rev };
     c.events.push({ kind: 'agentChanged', record });
     resumeTimers(s, c, record);
     if (before.graceOver) tellAgent(c, record, 'online');
     c.events.push({ kind: 'followed', work: { kind: 'fill', agent: agent.id } });
   }
+  return resumedAs(session, back.rev);
+}
+
+function resumedAs(session: SessionRecord, rev: number): HelloDecision {
   return {
     reply: accepted(null),
     welcome: {
       session: session.id,
       attach: session.attach,
       resumed: true,
-      resumedRev: back.rev,
+      resumedRev: rev,
       ...(session.agentId === undefined ? undefined : { agentId: session.agentId }),
     },
   };

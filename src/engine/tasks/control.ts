@@ -88,8 +88,10 @@ export function notConfirmed(s: State, c: Context, id: string): void {
   if (task === undefined || (task.status !== 'assigned' && task.status !== 'offered')) return;
   const agent = task.agentId === undefined ? undefined : s.agents.get(task.agentId);
   if (agent?.attached !== true) return;
+  // Its socket may be dead without anybody knowing yet: when it has come back it may be asked again.
+  const mark = `${agent.id}@${agent.attachedRev}`;
   letGo(s, c, { task, slot: 'stop', stop: { control: 'leaseLost', reason: 'acceptTimeout' } });
-  requeue(c, { task, change: { losses: task.losses + 1, excluded: excluding(task) }, reason: 'acceptTimeout' });
+  requeue(c, { task, change: { losses: task.losses + 1, excluded: excluding(task, mark) }, reason: 'acceptTimeout' });
 }
 
 export function runTask(s: State, c: Context, id: string): void {
@@ -109,7 +111,7 @@ export function stopOver(s: State, c: Context, key: string): void {
 }
 
 /** Finished tasks that are durable in the store leave memory, a bounded number in one unit. */
-const ARCHIVE_UNIT = 512;
+const ARCHIVE_UNIT = 64;
 
 export function archive(s: State, c: Context, upTo: number): void {
   let count = 0;

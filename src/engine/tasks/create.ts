@@ -4,10 +4,14 @@ import { PRIORITIES, type Params, type TaskCreate, type TaskView, type Value } f
 import { byCodeUnits } from '../../base/order.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
+import { weigh } from '../kernel/weigh.ts';
 import type { Reply } from '../port.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
 import { isTerminal } from './transitions.ts';
 import { taskView } from './view.ts';
+
+/** A task without its parameters. */
+const TASK_BYTES = 1_000;
 
 interface Origin {
   readonly session: SessionRecord;
@@ -32,6 +36,7 @@ function newTask(s: State, c: Context, made: { readonly params: TaskCreate; read
     status: delayed ? 'scheduled' : 'pending',
     priority: PRIORITIES.indexOf(params.priority ?? 'normal'),
     parameters: params.parameters ?? null,
+    bytes: TASK_BYTES + weigh(params.parameters ?? null),
     requirements,
     group: requirements.join('\n'),
     labels: params.labels,
@@ -77,6 +82,12 @@ function begin(c: Context, task: TaskRecord): void {
 }
 
 function full(s: State, more: number): Reply | undefined {
+  if (s.taskBytes.sum > LIMITS.tasksBytesMax) {
+    return rejected(
+      'LIMIT_EXCEEDED',
+      `The tasks in memory take ${s.taskBytes.sum} bytes; the limit is ${LIMITS.tasksBytesMax}.`,
+    );
+  }
   if (s.tasks.size + more <= LIMITS.tasksMax) return undefined;
   return rejected('LIMIT_EXCEEDED', `The tenant has ${s.tasks.size} tasks in memory; the limit is ${LIMITS.tasksMax}.`);
 }

@@ -108,17 +108,16 @@ export const failTask: Decide<Params['task.fail']> = (s, c, call) => {
   return answer(failAttempt(c, { task: held.task, error: call.params.error, end: 'failed', retryable }));
 };
 
-/** The agents that a task is not given to again; the oldest exclusion is forgotten at the bound. */
-export function excluding(task: TaskRecord): readonly string[] {
-  if (task.agentId === undefined || task.excluded.includes(task.agentId)) return task.excluded;
-  return [...task.excluded, task.agentId].slice(-LIMITS.excludedMax);
+/** The task's exclusions with one more; the oldest is forgotten at the bound. */
+export function excluding(task: TaskRecord, mark: string): readonly string[] {
+  return task.excluded.includes(mark) ? task.excluded : [...task.excluded, mark].slice(-LIMITS.excludedMax);
 }
 
 export const rejectTask: Decide<Params['task.reject']> = (s, c, call) => {
   const held = guard(s, call, ['offered', 'assigned', 'accepted']);
   if (!held.ok) return held.reply;
   letGo(s, c, { task: held.task, slot: 'free' });
-  const change = { excluded: excluding(held.task) };
+  const change = { excluded: excluding(held.task, held.task.agentId ?? '') };
   return answer(requeue(c, { task: held.task, change, reason: call.params.reason }));
 };
 

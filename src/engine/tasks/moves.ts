@@ -82,7 +82,8 @@ export function letGo(s: State, c: Context, what: LetGo): void {
   if (held === undefined) return;
   clearAttempt(c, task);
   c.events.push({ kind: 'slotFreed', key: held.key, agent: held.agent });
-  if (what.slot === 'stop' && what.stop !== undefined) {
+  // An agent that was removed has no slot that could stay taken.
+  if (what.slot === 'stop' && what.stop !== undefined && s.agents.get(held.agent) !== undefined) {
     const key = `${task.id}#${held.token}`;
     c.events.push({ kind: 'slotTaken', record: { ...held, key, state: 'stopping', control: what.stop.control } });
     if (s.agents.get(held.agent)?.attached === true) {

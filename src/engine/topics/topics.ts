@@ -4,8 +4,9 @@
  * Topics of entities belong to the server: clients listen to them and do not publish there.
  */
 import { LIMITS } from '../../../protocol/wire/limits.ts';
-import type { Params } from '../../../protocol/wire/types.ts';
+import type { Params, Value } from '../../../protocol/wire/types.ts';
 import { accepted, rejected, type Decide } from '../kernel/context.ts';
+import { weigh } from '../kernel/weigh.ts';
 
 /** First tokens of topics on which only the server publishes. */
 export const SERVER_TOPICS: readonly string[] = [
@@ -32,7 +33,13 @@ export const subscribe: Decide<Params['topic.subscribe']> = (s, c, { session, pa
       { kind: 'sessionChanged', record: { ...session, subs: session.subs + 1 } },
     );
   }
-  const values = [...(s.latestByTopic.of(params.topic) ?? [])].map((one) => ({ key: one.key, data: one.data }));
+  const values: { readonly key: string; readonly data: Value }[] = [];
+  let bytes = 0;
+  for (const { key: name, data } of s.latestByTopic.of(params.topic) ?? []) {
+    bytes += weigh(data) + name.length;
+    if (bytes > LIMITS.pageBytes) return accepted({ rev: s.rev, latest: values, gap: true });
+    values.push({ key: name, data });
+  }
   return accepted(values.length === 0 ? { rev: s.rev } : { rev: s.rev, latest: values });
 };
 

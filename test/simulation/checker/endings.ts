@@ -81,7 +81,8 @@ function countFailures(ending: Ending, causes: readonly Cause[]): void {
 function exclude(ending: Ending, causes: readonly Cause[]): void {
   const { task, ended } = ending;
   const may = causes.some(({ kind }) => kind === 'reject' || kind === 'accept');
-  const must = may && causes.every(({ kind }) => kind === 'reject' || kind === 'accept');
+  // An order that was not confirmed is held against the agent only while it stays attached.
+  const must = causes.length > 0 && causes.every(({ kind }) => kind === 'reject');
   if (must) task.refusedBy.add(ended.agentId);
   if (may) task.unconfirmedBy.add(ended.agentId);
 }

@@ -75,7 +75,8 @@ export class Liveness implements Family {
   #connected(client: ClientRec, end: number): void {
     if (client.killed !== undefined || !client.sdk) return;
     const last = client.conns.at(-1);
-    if (last === undefined || (last.closed === undefined && last.welcome !== undefined)) return;
+    if (last === undefined || client.conns.some((conn) => conn.closed === undefined && conn.welcome !== undefined))
+      return;
     const code = last.closed?.code ?? 0;
     const dismissed = (code >= 4500 && code <= 4999) || client.conns.some((conn) => conn.left);
     if (!dismissed) this.#world.report('75', `${client.client} is not connected at the end`, [last.opened, end]);
