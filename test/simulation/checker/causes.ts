@@ -110,7 +110,8 @@ function losses(world: World, ending: Ending, agent: AgentRec | undefined): Caus
   if (sessions.some((session) => session?.byes.some((bye) => bye < next.mark.index))) causes.push({ kind: 'bye' });
   for (const op of ending.task.tenant.adminOps) {
     if (!mayHaveRun(op)) continue;
-    const cutOff = [...sessions, agent.sessionBefore].some((session) => session?.server?.attached !== true);
+    const all = [...sessions, agent.sessionBefore];
+    const cutOff = agent.session === undefined || all.some((one) => one !== undefined && one.server?.attached !== true);
     if (op.method === 'apiKey.revoke' && cutOff) causes.push({ kind: 'revoked', op });
     if (op.method === 'agent.deregister' && deregisters(op, agent)) causes.push({ kind: 'deregistered', op });
   }

@@ -3,7 +3,7 @@
  * Whether something is missing is decided at the end, in deliveries.ts.
  */
 import type { PushSeen } from './history.ts';
-import { lastMark, latest, type Answer, type Change, type Conn } from './records.ts';
+import { latest, type Answer, type Change, type Conn } from './records.ts';
 import type { Op, SessionRec, Subscription } from './records.ts';
 import { effectOf, isFinal } from './request-book.ts';
 import { itemOf } from './tasks.ts';
@@ -175,7 +175,9 @@ export class Pushes implements Family {
     }
     if (op.method === 'topic.unsubscribe') {
       for (const sub of op.session.subs) {
-        if (sub.topic === topic) sub.mustTo = Math.min(sub.mustTo, lastMark(op.tenant)?.rev ?? 0);
+        // Who asks for no more of it while some of it is on its way need not get that either.
+        const had = this.#world.conns.get(op.sends[0]?.conn ?? '')?.position ?? 0;
+        if (sub.topic === topic) sub.mustTo = Math.min(sub.mustTo, had);
       }
     }
   }
