@@ -46,6 +46,14 @@ function without(lines: readonly Line[], drop: (line: Line) => boolean): Line[] 
 
 const again = { life: 'p2', agent: 'b', task: 't1', token: '200', attempt: 2 } as const;
 
+/** A third task, apart from when it was executed: by `a`, to its end. */
+const THIRD: readonly Line[] = [
+  { kind: 'submitted', at: 2, number: 3 },
+  { kind: 'created', at: 3, number: 3, task: 't5' },
+  { kind: 'told', at: 11, number: 3, task: 't5' },
+  { kind: 'final', task: 't5', number: 3, status: 'completed', attempt: 1, by: { life: 'p1', token: '300' } },
+];
+
 interface Plant {
   readonly name: string;
   readonly plant: (lines: Line[]) => Line[];
@@ -57,6 +65,15 @@ const PLANTS: readonly Plant[] = [
   {
     name: 'a task that does not exist at the end',
     plant: (lines) => without(lines, (line) => line.kind === 'final' && line.number === 2),
+    expected: ['lost'],
+  },
+  {
+    name: 'an execution of a task that does not exist at the end',
+    plant: (lines) => [
+      ...lines,
+      { kind: 'start', at: 15, life: 'p1', agent: 'a', task: 't9', token: '300', attempt: 1 },
+      { kind: 'end', at: 16, life: 'p1', agent: 'a', task: 't9', token: '300', outcome: 'completed' },
+    ],
     expected: ['lost'],
   },
   {
@@ -173,8 +190,9 @@ const PLANTS: readonly Plant[] = [
     name: 'more tasks at once than the capacity',
     plant: (lines) => [
       ...lines,
+      ...THIRD,
       { kind: 'start', at: 5.5, life: 'p1', agent: 'a', task: 't5', token: '300', attempt: 1 },
-      { kind: 'end', at: 5.6, life: 'p1', agent: 'a', task: 't5', token: '300', outcome: 'failed' },
+      { kind: 'end', at: 5.6, life: 'p1', agent: 'a', task: 't5', token: '300', outcome: 'completed' },
     ],
     expected: ['capacity'],
   },
@@ -182,6 +200,7 @@ const PLANTS: readonly Plant[] = [
     name: 'an order beyond the capacity, which the client did not begin before it had a slot',
     plant: (lines) => [
       ...lines,
+      ...THIRD,
       { kind: 'wire', at: 7, connection: 'c9', frame: 'welcome', rev: 1 },
       {
         kind: 'wire',
@@ -194,7 +213,7 @@ const PLANTS: readonly Plant[] = [
         token: '300',
       },
       { kind: 'start', at: 8.5, life: 'p1', agent: 'a', task: 't5', token: '300', attempt: 1 },
-      { kind: 'end', at: 8.6, life: 'p1', agent: 'a', task: 't5', token: '300', outcome: 'failed' },
+      { kind: 'end', at: 8.6, life: 'p1', agent: 'a', task: 't5', token: '300', outcome: 'completed' },
     ],
     expected: ['capacity'],
   },

@@ -43,7 +43,7 @@ export function check(lines: readonly Line[], options: ExcuseOptions): Verdict {
   const capacity = checkCapacity(lines, executions, lives);
   const reexecuted: Record<Excuse, number> = { killed: 0, failed: 0, notResumed: 0, away: 0 };
   const violations = [
-    ...checkTasks(lines),
+    ...checkTasks(lines, executions),
     ...checkAcceptance(lines, executions),
     ...checkTold(lines),
     ...checkExecutions({ lines, executions, lives, options, reexecuted }),
@@ -55,8 +55,8 @@ export function check(lines: readonly Line[], options: ExcuseOptions): Verdict {
   return { violations, marks: marksOf({ lines, executions, lives, reexecuted, full: capacity.full }) };
 }
 
-/** Every submitted task exists once, under the id that was promised, and is completed. */
-function checkTasks(lines: readonly Line[]): readonly Violation[] {
+/** Every submitted task exists once, under the id that was promised, and is completed; no other was ever given out. */
+function checkTasks(lines: readonly Line[], executions: readonly Execution[]): readonly Violation[] {
   const violations: Violation[] = [];
   const finals = new Map<number, LineOf<'final'>[]>();
   for (const final of only(lines, 'final')) finals.set(final.number, [...(finals.get(final.number) ?? []), final]);
@@ -85,6 +85,10 @@ function checkTasks(lines: readonly Line[]): readonly Violation[] {
   for (const number of finals.keys())
     if (!submitted.has(number))
       violations.push({ kind: 'duplicated', message: `task ${number} exists and was never submitted` });
+  const known = new Set(only(lines, 'final').map(({ task }) => task));
+  for (const execution of executions)
+    if (!known.has(execution.task))
+      violations.push({ kind: 'lost', message: `${describe(execution)} is of a task that does not exist` });
   return violations;
 }
 
