@@ -64,6 +64,16 @@ function deciderOf(method: WriteMethod): AnyDecider | undefined {
   return DECIDERS[method] as unknown as AnyDecider | undefined;
 }
 
+/**
+ * What concerns the calling session alone is done for each session that asks: the outcome that another one had would
+ * leave this one without its subscription, or its agent without a session. All of them are idempotent.
+ */
+const OF_SESSION: ReadonlySet<WriteMethod> = new Set<WriteMethod>([
+  'agent.register',
+  'topic.subscribe',
+  'topic.unsubscribe',
+]);
+
 export type Answered =
   | { readonly kind: 'again'; readonly outcome: Outcome }
   /** Remembered under the session's id, and under the key; `releases`: the key that ends with its acknowledgement. */
@@ -86,8 +96,9 @@ export function runRequest(s: State, c: Context, command: RequestCommand): Answe
       return refused(rejected('IDEMPOTENCY_MISMATCH', 'This id was used for another request.'));
     if (seen.kind === 'forgotten') return refused(rejected('OUTCOME_UNKNOWN'));
   }
-  const byKey = command.key === undefined ? undefined : `${session.principal.id}\n${command.key}`;
-  const releases = command.key !== undefined && isOwnKey(command.key) ? byKey : undefined;
+  const key = OF_SESSION.has(command.method) ? undefined : command.key;
+  const byKey = key === undefined ? undefined : `${session.principal.id}\n${key}`;
+  const releases = key !== undefined && isOwnKey(key) ? byKey : undefined;
   if (byKey !== undefined) {
     const seen = s.requests.lookKey(byKey, command.hash);
     if (seen.kind === 'known')
