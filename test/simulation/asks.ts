@@ -1,11 +1,13 @@
 /** Carries out what a plan lets clients ask. */
-import type { SimClient } from './client.ts';
+import type { SimClient, Surroundings } from './client.ts';
 import type { Action, Ask, TaskPlan } from './plan.ts';
 import type { Recorder } from './recorder.ts';
+import { repeat } from './repeater.ts';
 import type { Book } from './server-view.ts';
 
 export interface Asked {
   readonly client: SimClient;
+  readonly around: Surroundings;
   readonly book: Book;
   readonly recorder: Recorder;
 }
@@ -43,6 +45,8 @@ export function carryOut(ask: Ask, asked: Asked): void {
       return client.unsubscribe(ask.topic);
     case 'reshape':
       return client.reshape(ask.capacity);
+    case 'repeat':
+      return repeat(asked.around, client, ask.requests);
     case 'deregister':
       return client.ask('agent.deregister', {});
     case 'cancel':

@@ -1,6 +1,7 @@
 /** Counts the rare events that stand in the log and in what the engine made of it. */
 import type { HelloCommand, EntryOutput } from '../../src/engine/port.ts';
 import { decodeEntry } from '../../src/engine/entry.ts';
+import type { State } from '../../src/engine/kernel/state.ts';
 import type { LogEntry } from '../../src/log/port.ts';
 import type { Mark, Marks } from './marks.ts';
 import type { Changes } from './state-tracker.ts';
@@ -9,13 +10,19 @@ const LEASE_LOST: { readonly [reason: string]: Mark } = {
   acceptTimeout: 'accept timeout',
   timeout: 'attempt timeout',
   progressTimeout: 'progress timeout',
-  lost: 'lease ran out',
 };
 
 const ENDS: { readonly [why: string]: Mark } = {
   expired: 'session expired',
   revoked: 'session revoked',
 };
+
+export interface MadeEntry {
+  readonly entry: LogEntry;
+  readonly output: EntryOutput;
+  readonly changes: Changes;
+  readonly state: State;
+}
 
 export class EntryMarks {
   readonly #marks: Marks;
@@ -24,7 +31,8 @@ export class EntryMarks {
     this.#marks = marks;
   }
 
-  entry(entry: LogEntry, output: EntryOutput, changes: Changes): void {
+  entry(made: MadeEntry): void {
+    const { entry, output, changes } = made;
     const decoded = decodeEntry(entry.payload, entry);
     if (decoded.commands.length > 1) this.#marks.count('entry with several commands');
     for (const [i, command] of decoded.commands.entries()) {
@@ -34,8 +42,11 @@ export class EntryMarks {
       if (command.kind === 'request') this.#request(command.method, ok);
     }
     for (const { event, data } of output.pushes) this.#push(event, data as { readonly reason?: string });
-    for (const { before, after } of changes.sessions.values()) {
-      if (before !== undefined && after === undefined && !before.attached) this.#marks.count('session expired');
+    this.#sessions(made);
+    const acknowledged = decoded.commands.some((one) => one.kind === 'request' && one.method === 'task.acknowledge');
+    if (!acknowledged) {
+      const present = changes.freed.filter(({ agent }) => made.state.agents.get(agent)?.attached === true);
+      this.#marks.count('slot freed by time', present.length);
     }
     for (const { why } of output.ended) {
       const mark = ENDS[why];
@@ -46,6 +57,17 @@ export class EntryMarks {
       if (task.dead) this.#marks.count('dead letter');
       if (task.error?.code === 'DEADLINE') this.#marks.count('deadline passed');
       if (task.error?.code === 'AGENT_LOST') this.#marks.count('failed with a lost agent');
+    }
+  }
+
+  #sessions({ changes, state, entry }: MadeEntry): void {
+    const hello = decodeEntry(entry.payload, entry).commands.some(({ kind }) => kind === 'session.hello');
+    for (const { before, after } of changes.sessions.values()) {
+      if (before !== undefined && after === undefined && !before.attached && !hello)
+        this.#marks.count('session expired');
+      if (before?.graceOver !== false || after?.graceOver !== true) continue;
+      const agent = state.agents.get(after.agentId ?? '');
+      if (agent?.onLost === 'hold' && agent.active > 0) this.#marks.count('held for a lost agent');
     }
   }
 
@@ -72,6 +94,7 @@ export class EntryMarks {
     const { reason } = data;
     const mark = event === 'task.leaseLost' && reason !== undefined ? LEASE_LOST[reason] : undefined;
     if (mark !== undefined) this.#marks.count(mark);
+    if (event === 'task.requeued' && reason === 'lost') this.#marks.count('lease ran out');
     if (event === 'task.retrying' && reason !== 'released') this.#marks.count('retry');
   }
 }

@@ -3,7 +3,7 @@ import type { SimClient } from './client.ts';
 import { intrude } from './intruder.ts';
 import type { Action, Fault, ServerFault } from './plan.ts';
 import { SimClient as Client } from './client.ts';
-import { NOTICED_MS } from './network.ts';
+import { noticedMs } from './network.ts';
 import type { Simulation } from './simulation.ts';
 
 export type FaultAction = Extract<Action, Fault | ServerFault>;
@@ -51,7 +51,7 @@ function ofClient(simulation: Simulation, client: SimClient, fault: Fault): void
       if (wire?.link === undefined) return;
       recorder.fault('half-open connection', { conn: wire.conn, severs: true });
       recorder.marks.count('half-open connection');
-      recorder.restless(NOTICED_MS);
+      recorder.restless(noticedMs());
       if (fault.from !== 'server') wire.link.silence('client');
       if (fault.from !== 'client') wire.link.silence('server');
       return;
@@ -59,7 +59,7 @@ function ofClient(simulation: Simulation, client: SimClient, fault: Fault): void
       const link = wire?.link;
       if (wire === undefined || link === undefined) return;
       recorder.fault('slow reader', { conn: wire.conn, severs: true });
-      recorder.restless(fault.ms + NOTICED_MS);
+      recorder.restless(fault.ms + noticedMs());
       link.hold('server');
       world.after(fault.ms, () => link.release('server'));
       return;
@@ -132,7 +132,7 @@ function ofServer(simulation: Simulation, fault: ServerFault): void {
       const crash = (): void => {
         if (!server.running || simulation.healed) return;
         recorder.fault(fault.machine ? 'server machine lost' : 'server crash', { severs: true });
-        recorder.restless(NOTICED_MS);
+        recorder.restless(noticedMs());
         server.crash(fault);
         simulation.startServerIn(fault.downMs);
       };

@@ -49,6 +49,7 @@ export function intrude(around: Surroundings, victim: SimClient, proof: 'copied'
         const welcome = welcomeIn(bytes);
         if (welcome !== undefined) recorder.add({ kind: 'welcome', conn, ...welcomeOf(welcome) });
         recorder.marks.count(welcome?.resumed === true ? 'impostor welcomed' : 'impostor refused');
+        if (welcome?.reason === 'auth') recorder.marks.count('resume refused: auth');
         end();
       },
       drain: () => undefined,

@@ -50,7 +50,9 @@ const LOST: { readonly [T in Trap]?: Mark } = { hello: 'lost HELLO', welcome: 'l
 const SEVERE_MS = 1_000;
 
 /** After so long both sides have noticed that a connection stands still. */
-export const NOTICED_MS = LIMITS.pingIntervalMs + LIMITS.pingTimeoutMs + 3_000;
+export function noticedMs(): number {
+  return LIMITS.pingIntervalMs + LIMITS.pingTimeoutMs + 3_000;
+}
 
 export interface NetworkOptions {
   readonly time: VirtualTime;
@@ -136,7 +138,7 @@ export class Network implements MemoryFaults {
     const severs = trap.fate !== 'delay' || trap.ms >= SEVERE_MS;
     recorder.fault(`${trap.fate} at ${trap.on}`, { conn: owner.conn, severs });
     const mark = LOST[trap.on];
-    recorder.restless(trap.fate === 'delay' ? trap.ms : NOTICED_MS);
+    recorder.restless(trap.fate === 'delay' ? trap.ms : noticedMs());
     if (trap.fate === 'delay') return { kind: 'delay', ms: trap.ms };
     if (mark !== undefined) recorder.marks.count(mark);
     if (trap.fate === 'silence') recorder.marks.count('half-open connection');

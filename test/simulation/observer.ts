@@ -8,6 +8,8 @@ interface Seen {
   running: number;
   /** The server's position when the session was resumed: what comes from before it is a replay. */
   replayUpTo: number;
+  /** The server said that pushes are not taken for a while. */
+  slow: boolean;
 }
 
 const REASONS: { readonly [R in NonNullable<WelcomeBody['reason']>]: Mark } = {
@@ -20,7 +22,7 @@ const REASONS: { readonly [R in NonNullable<WelcomeBody['reason']>]: Mark } = {
 const CODES: { readonly [code: string]: Mark } = {
   OUTCOME_UNKNOWN: 'outcome unknown',
   STALE_TOKEN: 'stale token',
-  IDEMPOTENCY_MISMATCH: 'same key, another body',
+  IDEMPOTENCY_MISMATCH: 'same id or key, another body',
 };
 
 export interface ObserverOptions {
@@ -47,6 +49,7 @@ export class Observer {
       resumeAsked: hello.resume !== undefined,
       running: hello.agent?.running?.length ?? 0,
       replayUpTo: 0,
+      slow: false,
     });
   }
 
@@ -76,7 +79,16 @@ export class Observer {
     const seen = this.#conns.get(conn);
     if (typeof rev === 'number' && rev <= (seen?.replayUpTo ?? 0))
       this.#options.marks.count('push replayed on a resumed session');
+    if (typeof rev === 'number' && seen?.slow === true) {
+      seen.slow = false;
+      this.#options.marks.count('slow reader caught up');
+    }
     if (d !== undefined && isMap(d) && d['task'] !== undefined) this.#ordered.add(`${tenant} ${String(d['token'])}`);
+  }
+
+  notice(conn: string, kind: string): void {
+    const seen = this.#conns.get(conn);
+    if (seen !== undefined && kind === 'slow') seen.slow = true;
   }
 
   goaway(): void {

@@ -88,6 +88,8 @@ export type Ask =
       readonly token: 'current' | 'former' | 'invented';
     }
   | { readonly do: 'reshape'; readonly capacity: number }
+  /** A client without the SDK, of the same principal, that sends everything again. */
+  | { readonly do: 'repeat'; readonly requests: number }
   | { readonly do: 'deregister' };
 
 export type Fault =

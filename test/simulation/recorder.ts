@@ -36,12 +36,13 @@ export class Recorder {
   readonly #time: VirtualTime;
   #conns = 0;
   #ops = 0;
-  /** opId by session and id, and by principal, key and body. */
-  readonly #bySession = new Map<string, string>();
+  /** opId by session, id and body, and by principal, key and body. */
+  readonly #bySession = new Map<string, Map<string, string>>();
   readonly #byKey = new Map<string, string>();
   /** Unanswered requests without a key, by session and id. */
   readonly #keyless = new Map<string, Map<number, string>>();
   readonly #sessionOf = new Map<string, string>();
+  readonly #answered = new Set<string>();
 
   constructor(time: VirtualTime, marks: Marks) {
     this.#time = time;
@@ -76,12 +77,15 @@ export class Recorder {
     const reqId = frame.id;
     const { k, ack } = frame.meta ?? {};
     const { m, p } = frame.body;
-    const byKey = k === undefined ? undefined : JSON.stringify([speaker.tenant, speaker.principal, k, m, p]);
-    const known =
-      this.#bySession.get(`${session}#${reqId}`) ?? (byKey === undefined ? undefined : this.#byKey.get(byKey));
+    const what = JSON.stringify([m, p]);
+    const byId = `${session}#${reqId}`;
+    const byKey = k === undefined ? undefined : JSON.stringify([speaker.tenant, speaker.principal, k, what]);
+    const same = this.#bySession.get(byId)?.get(what);
+    const known = same ?? (byKey === undefined ? undefined : this.#byKey.get(byKey));
     const optional = { ...(ack === undefined ? {} : { ack }) };
     const opId = known ?? this.#newOp();
-    this.#bySession.set(`${session}#${reqId}`, opId);
+    const ops = this.#bySession.get(byId) ?? new Map<string, string>();
+    this.#bySession.set(byId, ops.set(what, opId));
     if (byKey !== undefined) this.#byKey.set(byKey, opId);
     else this.#noteKeyless(session, reqId, opId);
     if (known !== undefined) {
@@ -112,16 +116,20 @@ export class Recorder {
     this.#keyless.delete(former);
   }
 
-  answered(session: string, reqId: number): void {
+  answered(session: string, reqId: number, ok: boolean): void {
     this.#keyless.get(session)?.delete(reqId);
+    if (!ok) return;
+    const id = `${session}#${reqId}`;
+    if (this.#answered.has(id)) this.marks.count('answer remembered');
+    this.#answered.add(id);
   }
 
   /** The caller waits no longer for what it sent under this id. */
   gaveUp(session: string, reqId: number): void {
-    const opId = this.#bySession.get(`${session}#${reqId}`);
-    if (opId === undefined) return;
-    this.marks.count('caller gave up');
-    this.add({ kind: 'info', opId });
+    for (const opId of this.#bySession.get(`${session}#${reqId}`)?.values() ?? []) {
+      this.marks.count('caller gave up');
+      this.add({ kind: 'info', opId });
+    }
   }
 
   #noteKeyless(session: string, reqId: number, opId: string): void {

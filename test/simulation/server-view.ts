@@ -101,7 +101,7 @@ export class ServerView {
     book.applied = seq;
     book.rev = output.rev;
     const changed = fresh ? difference(book, engine) : changes;
-    this.#marks.entry(entry, output, changed);
+    this.#marks.entry({ entry, output, changes: changed, state: engine.state });
     this.#recorder.add({
       ...about,
       live: output.live,

@@ -144,7 +144,12 @@ export class SimServer {
 
   retain(): void {
     const running = this.#running;
-    if (running?.ready === true) running.store.retain(running.lane.now(), () => undefined);
+    if (running?.ready !== true) return;
+    const dropped = (): number => [...this.#stores.rows.values()].reduce((sum, rows) => sum + rows.dropped, 0);
+    const before = dropped();
+    running.store.retain(running.lane.now(), () => {
+      if (dropped() > before) this.#options.recorder.marks.count('history dropped');
+    });
   }
 
   goaway(): void {

@@ -180,7 +180,13 @@ export class Simulation {
     const client = this.clients.get(action.client);
     if (client === undefined) return;
     if (isFault(action)) makeFault(this, action);
-    else carryOut(action, { client, book: this.view.book(client.plan.tenant), recorder: this.recorder });
+    else
+      carryOut(action, {
+        client,
+        around: this.around,
+        book: this.view.book(client.plan.tenant),
+        recorder: this.recorder,
+      });
   }
 
   #heal(): void {

@@ -11,7 +11,7 @@ import type { Engine } from '../../src/engine/engine.ts';
 import { stateHash } from '../../src/engine/kernel/image.ts';
 import type { KeyOutcome } from '../../src/engine/kernel/requests.ts';
 import type { Table } from '../../src/engine/kernel/table.ts';
-import type { AgentRecord, SessionRecord, TaskRecord } from '../../src/engine/records.ts';
+import type { AgentRecord, AssignmentRecord, SessionRecord, TaskRecord } from '../../src/engine/records.ts';
 
 export interface Changes {
   /** Every version, in order. */
@@ -20,6 +20,8 @@ export interface Changes {
   /** What agents were within the entry, before their capacity changed again. */
   readonly reshaped: AgentRecord[];
   readonly sessions: Map<string, SessionChange>;
+  /** Slots of holders that had been told to stop. */
+  readonly freed: AssignmentRecord[];
 }
 
 export interface SessionChange {
@@ -30,7 +32,7 @@ export interface SessionChange {
 }
 
 export function noChanges(): Changes {
-  return { tasks: [], agents: new Map(), reshaped: [], sessions: new Map() };
+  return { tasks: [], agents: new Map(), reshaped: [], sessions: new Map(), freed: [] };
 }
 
 type Digest = Uint8Array;
@@ -93,6 +95,9 @@ export class StateTracker {
       const { agents, reshaped } = this.#changes;
       if (before !== undefined && before.capacity !== after?.capacity && agents.has(id)) reshaped.push(before);
       agents.set(id, after);
+    });
+    state.assignments.watch((before, after) => {
+      if (before?.state === 'stopping' && after === undefined) this.#changes.freed.push(before);
     });
     state.sessions.watch((before, after) => {
       const id = (after ?? before)?.id ?? '';

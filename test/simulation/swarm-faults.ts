@@ -44,7 +44,7 @@ const KINDS: { readonly [name: string]: Kind } = {
   hold: {
     share: 0.3,
     max: 4,
-    draw: (random, from, at) => ({ at, client: anyClient(random, from), do: 'hold', ms: random.spread(10, 40_000) }),
+    draw: (random, from, at) => ({ at, client: anyClient(random, from), do: 'hold', ms: random.spread(10, 90_000) }),
   },
   trap: {
     share: 0.5,
@@ -138,7 +138,7 @@ const KINDS: { readonly [name: string]: Kind } = {
     },
   },
   checkpoint: { share: 0.6, max: 8, draw: (_random, _from, at) => ({ at, do: 'checkpoint' }) },
-  retain: { share: 0.3, max: 5, draw: (_random, _from, at) => ({ at, do: 'retain' }) },
+  retain: { share: 0.4, max: 20, draw: (_random, _from, at) => ({ at, do: 'retain' }) },
   goaway: { share: 0.1, max: 2, draw: (_random, _from, at) => ({ at, do: 'goaway' }) },
   damage: { share: 0.1, max: 2, draw: (_random, _from, at) => ({ at, do: 'damage' }) },
   trouble: {

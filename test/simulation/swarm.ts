@@ -28,6 +28,9 @@ function drawTuning(random: Random): Tuning {
     return random.chance(probability) ? random.spread(min, max) : max;
   };
   const inFlight = small(0.3, 4, LIMITS.inFlight);
+  const leaseMs = small(0.5, 500, LIMITS.leaseMs);
+  const recoveryGraceMs = Math.max(leaseMs, small(0.5, 1_000, LIMITS.recoveryGraceMs));
+  const pingIntervalMs = small(0.4, 1_000, LIMITS.pingIntervalMs);
   return {
     bounds: {
       inFlight,
@@ -40,8 +43,14 @@ function drawTuning(random: Random): Tuning {
       pageDefault: small(0.3, 2, LIMITS.pageDefault),
       lossesMax: small(0.2, 2, LIMITS.lossesMax),
       excludedMax: small(0.2, 2, LIMITS.excludedMax),
-      resumeWindowMs: small(0.4, 60_000, LIMITS.resumeWindowMs),
-      historyMs: small(0.3, 5_000, LIMITS.historyMs),
+      resumeWindowMs: Math.max(recoveryGraceMs, small(0.4, 5_000, LIMITS.resumeWindowMs)),
+      historyMs: small(0.4, 1_000, LIMITS.historyMs),
+      leaseMs,
+      recoveryGraceMs,
+      stopMs: small(0.4, 500, LIMITS.stopMs),
+      slowMs: small(0.4, 3_000, LIMITS.slowMs),
+      pingIntervalMs,
+      pingTimeoutMs: Math.ceil(pingIntervalMs * 1.5),
     },
     ringPushes: random.pick([8, 8, 64, 1_000, 100_000]),
     followUps: random.pick([1, 2, 4, 8, LIMITS.followUpsMax]),
@@ -165,12 +174,35 @@ function drawAsks(random: Random, from: Asking): Action[] {
     for (const { mark } of made) marks.push({ mark, tenant: asker.tenant, at });
     actions.push(...createActions(random, { at, client: asker.name, made, until: from.until }));
   }
+  if (random.chance(0.2)) actions.push(...drawFlood(random, { ...from, askers }));
+  for (let n = random.chance(0.3) ? random.between(1, 3) : 0; n > 0; n -= 1) {
+    const at = random.between(2_000, from.until);
+    actions.push({ at, client: random.pick(askers).name, do: 'repeat', requests: random.spread(2, 40) });
+  }
   const others = random.spread(5, 80);
   for (let n = 0; n < others; n += 1) {
     const asked = drawOther(random, { ...from, marks, askers, n });
     if (asked !== undefined) actions.push(asked);
   }
   return actions;
+}
+
+/** So much is published within a few seconds that whoever does not read falls behind. */
+function drawFlood(random: Random, from: Asking & { readonly askers: readonly ClientPlan[] }): Action[] {
+  const topic = random.pick(TOPICS);
+  const start = random.between(2_000, from.until);
+  const listeners = random.some(from.clients, 0.5).map(({ name }): Action => {
+    return { at: start - 1_500, client: name, do: 'subscribe', topic };
+  });
+  const held = random.pick(from.clients).name;
+  const hold: Action = { at: start - 100, client: held, do: 'hold', ms: random.spread(500, 60_000) };
+  const listen: Action = { at: start - 1_400, client: held, do: 'subscribe', topic };
+  const messages = Array.from({ length: random.between(10, 60) }, (_, i): Action => {
+    const at = start + random.between(0, 3_000);
+    const client = random.pick(from.askers).name;
+    return { at, client, do: 'publish', topic, mark: `f${i}`, kind: 'reliable', bytes: random.spread(500, 8_000) };
+  });
+  return [...listeners, listen, hold, ...messages];
 }
 
 function createActions(

@@ -7,6 +7,7 @@
  * W2 Nothing is handed over after this side closed.
  */
 import { decodeFrame, isMap } from '../../protocol/wire/codec.ts';
+import { CLOSE } from '../../protocol/wire/codes.ts';
 import { CLIENT_FRAME_LIMITS, SERVER_FRAME_LIMITS, scanMessage } from '../../protocol/wire/scan.ts';
 import {
   Op,
@@ -118,8 +119,9 @@ export class Wire implements Socket {
 
   #ended(info: CloseInfo): void {
     if (this.#closed) return;
-    if (info.code === 4507) this.#options.recorder.marks.count('connection replaced');
-    if (info.code === 4008) this.#options.recorder.marks.count('connection closed as slow');
+    const { marks } = this.#options.recorder;
+    if (info.code === CLOSE.REPLACED.code) marks.count('connection replaced');
+    if (info.code === CLOSE.SLOW.code) marks.count('connection closed as slow');
     this.#end(info.code);
     this.#options.handler.closed(info);
   }
@@ -201,6 +203,7 @@ export class Wire implements Socket {
         return;
       case Op.NOTICE:
         recorder.add({ kind: 'notice', conn, notice: String(body['kind']) });
+        observer.notice(conn, String(body['kind']));
         return;
       case Op.GOAWAY:
         observer.goaway();
@@ -214,7 +217,7 @@ export class Wire implements Socket {
     const { recorder, observer } = this.#options;
     const session = this.known?.session ?? '';
     const reqId = frame.id;
-    recorder.answered(session, reqId);
+    recorder.answered(session, reqId, frame.op === Op.RESULT);
     const about = { kind: 'answer', conn: this.conn, session, reqId } as const;
     if (frame.op === Op.RESULT) {
       recorder.add({ ...about, ok: true, rev: Number(frame.body['rev']), result: frame.body['r'] ?? null });

@@ -188,7 +188,7 @@ export class Deliveries implements Family {
     for (const due of list) {
       if (due.topic !== topic || due.lo < since || due.hi > until) continue;
       // Whoever listened already has it as a push.
-      if (mustGet(op.session, due)) continue;
+      if (mustGet(answer.group.session, due)) continue;
       if (got.some(({ rev, keys }) => rev > due.lo && rev <= due.hi && keys.includes(due.key))) continue;
       this.#world.report('67', `${op.session.id} subscribed since ${since} and was not told: ${due.what}`, [
         due.mark.index,

@@ -4,7 +4,7 @@
  */
 import type { PushSeen } from './history.ts';
 import { latest, type Answer, type Change, type Conn } from './records.ts';
-import type { Op, SessionRec, Subscription } from './records.ts';
+import type { Group, Op, SessionRec, Subscription } from './records.ts';
 import { effectOf, isFinal } from './request-book.ts';
 import { itemOf } from './tasks.ts';
 import { field, items, messageMark, num, same, text } from './values.ts';
@@ -25,7 +25,7 @@ export class Pushes implements Family {
   readonly #byRev = new Map<string, { readonly event: PushSeen; readonly index: number }>();
   /** When a connection was first told of a task, and of its end. */
   readonly #told = new Map<Conn, Map<string, number>>();
-  readonly #subs = new Map<Op, Subscription>();
+  readonly #subs = new Map<Group, Subscription>();
 
   constructor(world: World) {
     this.#world = world;
@@ -34,7 +34,7 @@ export class Pushes implements Family {
   on({ event, index, conn, op, answer, applied }: Step): void {
     if (event.kind === 'push' && conn !== undefined) this.#push(conn, event, index);
     if (event.kind === 'ping' && conn !== undefined && event.rev !== undefined) move(conn, event.rev, index);
-    if (event.kind === 'invoke' && op !== undefined) this.#subscribing(op);
+    if ((event.kind === 'invoke' || event.kind === 'send') && op !== undefined) this.#subscribing(op);
     if (answer !== undefined) {
       this.#subscribed(answer);
       if (conn !== undefined) this.#resultFirst(conn, answer.op, index);
@@ -168,23 +168,27 @@ export class Pushes implements Family {
   #subscribing(op: Op): void {
     const topic = text(op.params, 'topic');
     if (topic === undefined) return;
-    if (op.method === 'topic.subscribe') {
+    // Each session that asks is subscribed, whatever key the request has.
+    const send = op.sends.at(-1);
+    if (send === undefined) return;
+    const { session } = send.group;
+    if (op.method === 'topic.subscribe' && !this.#subs.has(send.group)) {
       const sub: Subscription = { topic, from: undefined, mustTo: Infinity, mayTo: Infinity };
-      op.session.subs.push(sub);
-      this.#subs.set(op, sub);
+      session.subs.push(sub);
+      this.#subs.set(send.group, sub);
     }
     if (op.method === 'topic.unsubscribe') {
-      for (const sub of op.session.subs) {
+      for (const sub of session.subs) {
         // Who asks for no more of it while some of it is on its way need not get that either.
-        const had = this.#world.conns.get(op.sends[0]?.conn ?? '')?.position ?? 0;
+        const had = this.#world.conns.get(send.conn)?.position ?? 0;
         if (sub.topic === topic) sub.mustTo = Math.min(sub.mustTo, had);
       }
     }
   }
 
   #subscribed(answer: Answer): void {
-    const { op, event } = answer;
-    const sub = this.#subs.get(op);
+    const { op, event, group } = answer;
+    const sub = this.#subs.get(group);
     if (!event.ok) {
       if (sub !== undefined && sub.from === undefined && isFinal(event.code)) sub.mayTo = 0;
       return;
@@ -192,7 +196,7 @@ export class Pushes implements Family {
     const rev = num(event.result, 'rev') ?? event.rev;
     if (sub !== undefined) sub.from ??= rev;
     if (op.method === 'topic.unsubscribe') {
-      for (const other of op.session.subs) {
+      for (const other of group.session.subs) {
         const older = other.topic === text(op.params, 'topic') && (other.from ?? 0) < rev;
         if (older && other.mustTo !== Infinity) other.mayTo = Math.min(other.mayTo, rev);
       }

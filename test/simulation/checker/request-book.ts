@@ -23,6 +23,14 @@ const NOW_ONLY: ReadonlySet<string> = new Set([
   'INTERNAL',
 ]);
 
+/** What concerns the calling session alone: a key has no effect on it. */
+const OF_SESSION: ReadonlySet<string> = new Set(['agent.register', 'topic.subscribe', 'topic.unsubscribe']);
+
+/** The key under which a request is one with others of its principal. */
+export function keyOn({ method, k }: Op): string | undefined {
+  return OF_SESSION.has(method) ? undefined : k;
+}
+
 /** True for a refusal that the log decided: it holds for every repeat. */
 export function isFinal(code: string): boolean {
   return !NOW_ONLY.has(code);

@@ -5,7 +5,7 @@ import { OPERATIONS, isMethod, isRead } from '../../../protocol/wire/operations.
 import type { Role } from '../../../protocol/wire/types.ts';
 import type { AnswerOk, EventOf } from './history.ts';
 import { lastMark, latest, type Answer, type Group, type Mark, type Op, type TaskRec, type Tenant } from './records.ts';
-import { effectOf, isFinal, marksOf, mayHaveRun } from './request-book.ts';
+import { effectOf, isFinal, keyOn, marksOf, mayHaveRun } from './request-book.ts';
 import { itemOf } from './tasks.ts';
 import { field, items, num, same, text } from './values.ts';
 import { isTerminal } from './views.ts';
@@ -81,7 +81,8 @@ export class Requests implements Family {
 
   #ranOnce(op: Op, group: Group, mark: Mark): void {
     const byId = `${group.session.id}#${group.reqId}`;
-    const byKey = op.k === undefined ? byId : keyOf(op, op.k);
+    const k = keyOn(op);
+    const byKey = k === undefined ? byId : keyOf(op, k);
     const sameId = this.#ran.get(byId);
     const sameKey = this.#ran.get(byKey);
     this.#ran.set(byId, mark);
@@ -191,8 +192,9 @@ export class Requests implements Family {
 
   #sameByKey(answer: Ok): void {
     const { op, event, index } = answer;
-    if (op.k === undefined) return;
-    const key = keyOf(op, op.k);
+    const k = keyOn(op);
+    if (k === undefined) return;
+    const key = keyOf(op, k);
     const first = this.#byKey.get(key);
     const now = lastMark(op.tenant)?.ts ?? 0;
     const then = first === undefined ? undefined : op.tenant.marks.findLast((mark) => mark.index < first.index)?.ts;
