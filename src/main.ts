@@ -37,7 +37,6 @@ import type { Log, NodeFigures } from './telemetry/port.ts';
 import { listenWs, type WsListener } from './transport/ws.ts';
 
 export type { ServeOptions } from './config.ts';
-export { ConfigError } from './config.ts';
 
 export interface RunningServer {
   /** Where agents connect: `ws://host:port/v1`. */

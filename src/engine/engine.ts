@@ -90,7 +90,7 @@ export class Engine implements Effects {
     try {
       assert(entry.seq === s.counters.seq + 1, `entry ${entry.seq} follows ${s.counters.seq}`);
       assert(entry.epoch >= s.counters.epoch, 'epochs do not fall');
-      assert(s.counters.engineVersion <= ENGINE_VERSION, 'the state is of a version that this build knows');
+      assert(supports(s.counters.engineVersion), 'the state is of a version that this build knows');
       return this.#run(entry);
     } catch (error) {
       s.journal.rollback();
@@ -250,7 +250,7 @@ export class Engine implements Effects {
   }
 }
 
-export function supports(version: number): boolean {
+function supports(version: number): boolean {
   return version >= ENGINE_VERSION_MIN && version <= ENGINE_VERSION;
 }
 

@@ -9,7 +9,7 @@
  *
  * completed, failed, cancelled and timed_out have no exit: another try is a new task.
  */
-import { TASK_STATUSES, type TaskStatus } from '../../../protocol/wire/types.ts';
+import type { TaskStatus } from '../../../protocol/wire/types.ts';
 
 const ENDS = ['failed', 'cancelled', 'timed_out'] as const;
 
@@ -34,8 +34,6 @@ export function allows(from: TaskStatus, to: TaskStatus): boolean {
 export function isTerminal(status: TaskStatus): boolean {
   return TRANSITIONS[status].length === 0;
 }
-
-export const TERMINAL: readonly TaskStatus[] = TASK_STATUSES.filter(isTerminal);
 
 /** An agent holds the task. */
 export function isHeld(status: TaskStatus): boolean {

@@ -57,14 +57,6 @@ export function earlier<K extends Kind>(what: Where<K>, by: number): Edit {
   };
 }
 
-/** Puts an event behind another. */
-export function after<K extends Kind>(what: Where<K>, make: (event: EventOf<K>) => Replacement): Edit {
-  return change(what, (event) => {
-    const next = make(event) ?? [];
-    return [event, ...('kind' in next ? [next] : next)];
-  });
-}
-
 export function all(...edits: readonly Edit[]): Edit {
   return (events) => edits.reduce<HistoryEvent[]>((now, edit) => edit(now), [...events]);
 }
