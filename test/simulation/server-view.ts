@@ -18,7 +18,7 @@ import type { Recorder } from './recorder.ts';
 import { noChanges, StateTracker, type Changes } from './state-tracker.ts';
 
 /** The state is hashed at every entry whose seq is a multiple of this; in between the position stands for it. */
-export const HASH_EVERY = 8;
+export const HASH_EVERY = 16;
 
 /** An entry as it stood in the log. */
 export interface Kept {

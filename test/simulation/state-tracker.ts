@@ -8,8 +8,8 @@ import { createHash } from 'node:crypto';
 import { encodeValue } from '../../protocol/wire/codec.ts';
 import type { Value } from '../../protocol/wire/types.ts';
 import type { Engine } from '../../src/engine/engine.ts';
-import { stateHash } from '../../src/engine/kernel/image.ts';
-import type { KeyOutcome } from '../../src/engine/kernel/requests.ts';
+import { holdImage, stateHash } from '../../src/engine/kernel/image.ts';
+import type { State } from '../../src/engine/kernel/state.ts';
 import type { Table } from '../../src/engine/kernel/table.ts';
 import type { AgentRecord, AssignmentRecord, SessionRecord, TaskRecord } from '../../src/engine/records.ts';
 
@@ -50,7 +50,6 @@ const SECTIONS = [
   'timers',
 ] as const;
 type Section = (typeof SECTIONS)[number];
-type KeySection = 'key' | 'youngKey' | 'oldKey';
 
 export function sha256(bytes: Uint8Array): Uint8Array {
   return createHash('sha256').update(bytes).digest();
@@ -63,16 +62,13 @@ export class StateTracker {
   /** Records that are in the sum, by section and id. */
   readonly #dirty = new Map<Section, Map<object, -1 | 1>>();
   readonly #digests = new WeakMap<object, Digest>();
-  readonly #keyDigests: { readonly [S in KeySection]: WeakMap<object, Digest> } = {
-    key: new WeakMap(),
-    youngKey: new WeakMap(),
-    oldKey: new WeakMap(),
-  };
-  #windows = new Map<string, Digest>();
+  /** The state without its tables: what is hashed anew each time. */
+  readonly #rest: State;
 
   constructor(engine: Engine) {
     this.engine = engine;
     const { state } = engine;
+    this.#rest = withoutTables(state);
     for (const section of SECTIONS) {
       const table: Table<object> =
         section === 'timers'
@@ -122,52 +118,13 @@ export class StateTracker {
       for (const record of dirty.keys()) xor(this.#sum, this.#digest(section, record));
       dirty.clear();
     }
-    const { counters, work, requests } = this.engine.state;
     const sum = this.#sum.slice();
-    xor(sum, sha256(encodeValue(['counters', ordered({ ...counters })])));
-    for (const [place, item] of work.hold().entries()) xor(sum, sha256(encodeValue(['work', [place, ordered(item)]])));
-    const windows = new Map<string, Digest>();
-    for (const { session, high, outcomes } of requests.holdWindows()) {
-      // Outcomes are added at one end and forgotten at the other: these numbers say which there are.
-      const name = `${session} ${high} ${outcomes.length} ${outcomes[0]?.[0]}`;
-      let digest = this.#windows.get(name);
-      if (digest === undefined) {
-        digest = sha256(encodeValue(['window', { session, high }])).slice();
-        for (const [id, outcome] of outcomes)
-          xor(digest, this.#outcomeDigest([session, id, outcomeOf(outcome)], outcome));
-      }
-      windows.set(name, digest);
-      xor(sum, digest);
-    }
-    this.#windows = windows;
-    const { young, old } = requests.holdOwnKeys();
-    for (const [section, keys] of [
-      ['key', requests.holdKeys()],
-      ['youngKey', young],
-      ['oldKey', old],
-    ] as const) {
-      for (const key of keys) xor(sum, this.#keyDigest(section, key));
-    }
+    for (const record of holdImage(this.#rest).records()) xor(sum, sha256(encodeValue(record)));
     return Buffer.from(sum).toString('hex');
   }
 
   wholeHash(): string {
     return stateHash(this.engine.state, sha256);
-  }
-
-  #outcomeDigest(value: Value, outcome: object): Digest {
-    let digest = this.#digests.get(outcome);
-    if (digest === undefined) this.#digests.set(outcome, (digest = sha256(encodeValue(['outcome', value]))));
-    return digest;
-  }
-
-  #keyDigest(section: KeySection, key: KeyOutcome): Digest {
-    let digest = this.#keyDigests[section].get(key);
-    if (digest === undefined) {
-      digest = sha256(encodeValue([section, outcomeOf(key)]));
-      this.#keyDigests[section].set(key, digest);
-    }
-    return digest;
   }
 
   #digest(section: Section, record: object): Digest {
@@ -194,6 +151,10 @@ function ordered(record: object): { readonly [key: string]: Value } {
   return map;
 }
 
-function outcomeOf(outcome: { readonly reply: object }): Value {
-  return ordered({ ...outcome, reply: ordered(outcome.reply) });
+/** As far as an image of it goes. */
+function withoutTables(state: State): State {
+  const empty = { hold: () => [] };
+  const tables = Object.fromEntries(SECTIONS.map((section) => [section, empty]));
+  const { counters, work, requests } = state;
+  return { ...tables, timers: { table: empty }, counters, work, requests } as unknown as State;
 }
