@@ -346,8 +346,9 @@ function figures(node: Node): NodeFigures {
     ringBytes: 0,
     dead: 0,
   };
-  for (const { tenant } of node.servings) {
-    const { state, ring } = tenant.engine;
+  for (const { tenant, hub } of node.servings) {
+    const { state } = tenant.engine;
+    const { ring } = hub;
     for (const status of TASK_STATUSES) tasks[status] = (tasks[status] ?? 0) + state.taskStatus.of(status);
     sum.sessions += state.sessions.size;
     sum.attached += state.attachedSessions.size;

@@ -16,7 +16,7 @@ import { Encoder } from './encode.ts';
 import { CLIENT_FRAME_LIMITS, scanMessage, type FrameSpan, type ScanFault, type ScanLimits } from './scan.ts';
 import type { Frame, Meta, Value, ValueMap } from './types.ts';
 
-export { EncodeError } from './encode.ts';
+export { Composed, EncodeError, type Encoder } from './encode.ts';
 export { requestHash, valueHash } from './hash.ts';
 
 export function encodeFrame(frame: Frame): Uint8Array {
@@ -43,6 +43,13 @@ export function encodeFrameParts(op: number, id: number, body: object): Uint8Arr
 export function encodeValue(value: unknown): Uint8Array {
   encoder.begin();
   encoder.value(value);
+  return encoder.finish();
+}
+
+/** One value that `write` writes head by head and member by member. */
+export function encodeBy(write: (to: Encoder) => void): Uint8Array {
+  encoder.begin();
+  write(encoder);
   return encoder.finish();
 }
 

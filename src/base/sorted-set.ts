@@ -35,6 +35,8 @@ export class SortedSet<T> {
       this.#size = 1;
       return true;
     }
+    const last = chunks[chunks.length - 1] as T[];
+    if (this.#compare(last[last.length - 1] as T, value) < 0) return this.#append(last, value);
     const c = this.#chunkFor(value);
     const chunk = chunks[c] as T[];
     const i = this.#lowerBound(chunk, value);
@@ -50,9 +52,9 @@ export class SortedSet<T> {
   delete(value: T): boolean {
     const chunks = this.#chunks;
     if (chunks.length === 0) return false;
-    const c = this.#chunkFor(value);
+    const c = chunks.length === 1 || chunks[0]?.[0] === value ? 0 : this.#chunkFor(value);
     const chunk = chunks[c] as T[];
-    const i = this.#lowerBound(chunk, value);
+    const i = chunk[0] === value ? 0 : this.#lowerBound(chunk, value);
     if (i >= chunk.length || this.#compare(chunk[i] as T, value) !== 0) return false;
     if (i === chunk.length - 1) chunk.pop();
     else if (i === 0) chunk.shift();
@@ -97,6 +99,14 @@ export class SortedSet<T> {
       if (c < 0) return;
       i = (this.#chunks[c] as T[]).length;
     }
+  }
+
+  /** Behind all others: ids, times and revs mostly come in rising order, so this is the usual way in. */
+  #append(last: T[], value: T): true {
+    if (last.length < CHUNK * 2) last.push(value);
+    else this.#chunks.push([value]);
+    this.#size += 1;
+    return true;
   }
 
   clear(): void {

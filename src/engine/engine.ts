@@ -1,7 +1,7 @@
 /**
  * The engine of one tenant: a pure, synchronous, deterministic state machine over log entries.
  *
- * Owns: the state, the ring of pushes, the order of work inside an entry. Knows no socket, disk, clock, promise.
+ * Owns: the state, the order of work inside an entry. Knows no socket, disk, clock, promise.
  *
  * K3 An entry first fires the timers that are due at its time, then runs its commands in order, each followed by
  *    what it caused. At most `followUpsMax` internal commands run in an entry; the rest waits in the state.
@@ -16,9 +16,7 @@ import { runFollowUp, runSystem, runTimer } from './dispatch.ts';
 import { evolve, type Effects, type PushEvent } from './kernel/events.ts';
 import type { Context } from './kernel/context.ts';
 import { EntryRandom } from './kernel/random.ts';
-import { PushRing, type RingOptions } from './kernel/ring.ts';
 import { State } from './kernel/state.ts';
-import { weigh } from './kernel/weigh.ts';
 import { ENGINE_VERSION, ENGINE_VERSION_MIN } from './port.ts';
 import type { Command, CommandOutput, Entry, EntryOutput, Push, Reply, SessionEnd, WelcomeResult } from './port.ts';
 import { runRequest, settle } from './requests.ts';
@@ -43,45 +41,25 @@ interface Output {
 }
 
 export interface EngineOptions {
-  readonly ring?: RingOptions;
   readonly followUpsMax?: number;
 }
-
-/** What a push without large data takes in memory, roughly. */
-const PUSH_BYTES = 300;
-const TOPIC_MARK = 't'.charCodeAt(0);
 
 export class Engine implements Effects {
   readonly state = new State();
   readonly groups = new Groups(this.state);
   readonly #options: EngineOptions;
-  #ring: PushRing;
   #halted: EngineHalted | undefined;
   #output: Output = { pushes: [], finished: [], ended: [] };
   #follow: FollowUp[] = [];
   #forgotten: string[] = [];
   #budget = 0;
-  readonly #heard = (audience: string): boolean => {
-    if (audience.charCodeAt(0) !== TOPIC_MARK) return true;
-    return this.state.subs.size > 0 && this.state.subsByTopic.count(audience.slice(2)) > 0;
-  };
 
   constructor(options: EngineOptions = {}) {
     this.#options = options;
-    this.#ring = new PushRing(0, options.ring);
-  }
-
-  get ring(): PushRing {
-    return this.#ring;
   }
 
   get halted(): EngineHalted | undefined {
     return this.#halted;
-  }
-
-  /** Call when a snapshot was loaded: older pushes are in the history only. */
-  loaded(): void {
-    this.#ring = new PushRing(this.state.rev, this.#options.ring);
   }
 
   apply(entry: Entry): EntryOutput {
@@ -224,13 +202,11 @@ export class Engine implements Effects {
       event: event.event,
       to: event.to,
       data: event.data,
-      bytes: PUSH_BYTES + weigh(event.data),
       topic,
       order,
       latestKey,
     };
     this.#output.pushes.push(push);
-    if (latestKey === undefined) this.#ring.add(push, this.#heard);
   }
 
   follow(work: FollowUp): void {

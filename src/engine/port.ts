@@ -37,7 +37,7 @@ export interface RequestCommand {
   readonly id: number;
   readonly hash: number;
   readonly ack: number;
-  readonly key?: string;
+  readonly key?: string | undefined;
   readonly method: WriteMethod;
   readonly params: Value;
 }
@@ -110,8 +110,6 @@ export interface Push {
   readonly order: { readonly task: string; readonly token: number } | undefined;
   /** Undefined for orders that hold a reference only. */
   readonly data: Data;
-  /** Estimate for the bounds of the ring. */
-  readonly bytes: number;
   /** latest: no rev of its own, not replayed; the newest per key. */
   readonly latestKey: string | undefined;
 }

@@ -1,51 +1,77 @@
 /** Pushes as frames: encoded once for all who get them; orders rendered with the task of this moment. */
-import { encodeFrameParts } from '../../protocol/wire/codec.ts';
+import { encodeBy } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
-import { Op, type PushData } from '../../protocol/wire/types.ts';
+import { Op, type Data } from '../../protocol/wire/types.ts';
 import type { State } from '../engine/kernel/state.ts';
 import type { Push } from '../engine/port.ts';
 import { isHeld } from '../engine/tasks/transitions.ts';
-import { taskView } from '../engine/tasks/view.ts';
-import type { OutPush, SharedFrame } from './port.ts';
+import { TaskResult } from '../engine/tasks/view.ts';
+import type { OutPush } from './port.ts';
 
-class Frame implements SharedFrame {
-  readonly body: object;
+/** One object for a push that waits: what it is and, once somebody asked, its bytes. */
+class Rendered implements OutPush {
+  readonly class: OutPush['class'];
+  readonly rev: number | undefined;
+  readonly key: string | undefined;
+  readonly #event: string;
+  readonly #topic: string | undefined;
+  readonly #data: Data;
   #bytes: Uint8Array | undefined;
 
-  constructor(body: object) {
-    this.body = body;
+  constructor(push: {
+    readonly class: OutPush['class'];
+    readonly rev?: number;
+    readonly key?: string;
+    readonly event: string;
+    readonly topic: string | undefined;
+    readonly data: Data;
+  }) {
+    this.class = push.class;
+    this.rev = push.rev;
+    this.key = push.key;
+    this.#event = push.event;
+    this.#topic = push.topic;
+    this.#data = push.data;
   }
 
   msgpack(): Uint8Array {
-    this.#bytes ??= encodeFrameParts(Op.PUSH, 0, this.body);
+    this.#bytes ??= encodeBy((to) => {
+      to.arrayHead(3);
+      to.number(Op.PUSH);
+      to.number(0);
+      to.mapHead((this.rev === undefined ? 0 : 1) + (this.#topic === undefined ? 2 : 3));
+      if (this.rev !== undefined) to.member('rev', this.rev);
+      to.member('e', this.#event);
+      if (this.#topic !== undefined) to.member('t', this.#topic);
+      to.member('d', this.#data);
+    });
     return this.#bytes;
   }
 }
 
 /** The push as it is handed over now, or undefined for an order whose token is no longer current. */
 export function renderPush(s: State, push: Push): OutPush | undefined {
-  if (push.order !== undefined) return renderOrder(s, push, push.order);
-  const head = push.topic === undefined ? { e: push.event } : { e: push.event, t: push.topic };
-  if (push.latestKey !== undefined) {
-    return { class: 'latest', key: push.latestKey, frame: new Frame({ ...head, d: push.data }) };
+  const { order, rev, event, topic, data, latestKey } = push;
+  if (order !== undefined) {
+    const body = orderData(s, order);
+    return body === undefined ? undefined : new Rendered({ class: 'grant', rev, event, topic, data: body });
   }
-  const frame = new Frame({ rev: push.rev, ...head, d: push.data });
-  return { class: push.topic === undefined ? 'grant' : 'reliable', rev: push.rev, frame };
+  if (latestKey !== undefined) return new Rendered({ class: 'latest', key: latestKey, event, topic, data });
+  return new Rendered({ class: topic === undefined ? 'grant' : 'reliable', rev, event, topic, data });
 }
 
-function renderOrder(s: State, push: Push, order: NonNullable<Push['order']>): OutPush | undefined {
+function orderData(s: State, order: NonNullable<Push['order']>): Data | undefined {
   const task = s.tasks.get(order.task);
   if (task === undefined || task.token !== order.token || !isHeld(task.status)) return undefined;
-  const data: PushData['task.assigned'] = {
-    task: taskView(task),
+  return {
+    task: new TaskResult(task),
     attempt: task.attempt,
     token: String(order.token),
     leaseMs: LIMITS.leaseMs,
   };
-  return { class: 'grant', rev: push.rev, frame: new Frame({ rev: push.rev, e: push.event, d: data }) };
 }
 
 /** A message that is not logged: for those who listen now. */
 export function ephemeral(topic: string, data: object): OutPush {
-  return { class: 'ephemeral', frame: new Frame({ e: 'message', t: topic, d: data }) };
+  return new Rendered({ class: 'ephemeral', event: 'message', topic, data });
 }

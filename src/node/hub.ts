@@ -13,9 +13,10 @@ import type { CloseName } from '../../protocol/wire/codes.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { EntryOutput, Push, SessionEnd } from '../engine/port.ts';
-import type { StoredPush, TenantStore } from '../store/port.ts';
+import type { PackedPush, StoredPush, TenantStore } from '../store/port.ts';
 import { ephemeral, renderPush } from './frames.ts';
 import type { Delivery, OutPush } from './port.ts';
+import { PushRing, type RingOptions } from './ring.ts';
 
 type Phase = 'waiting' | 'live' | 'behind' | 'reading' | 'gone';
 
@@ -39,6 +40,7 @@ const CLOSE_FOR: { readonly [W in SessionEnd]: CloseName } = {
 /** Pushes read for a connection at a time. */
 const PAGE = 256;
 const BOOKMARK_MS = 5_000;
+const TOPIC_MARK = 't'.charCodeAt(0);
 
 export class Hub {
   readonly #engine: Engine;
@@ -49,7 +51,21 @@ export class Hub {
   /** Connections that went behind because their queue was full, and positions read from the history; for metrics. */
   readonly counts = { behind: 0, fromHistory: 0, gaps: 0 };
 
-  constructor(parts: { readonly engine: Engine; readonly store: TenantStore; readonly scheduler: Scheduler }) {
+  readonly ring: PushRing;
+  readonly #heard = (audience: string): boolean => {
+    if (audience.charCodeAt(0) !== TOPIC_MARK) return true;
+    const { state } = this.#engine;
+    return state.subs.size > 0 && state.subsByTopic.count(audience.slice(2)) > 0;
+  };
+
+  constructor(parts: {
+    /** Empty, or loaded from a snapshot: older pushes are in the history only. */
+    readonly engine: Engine;
+    readonly store: TenantStore;
+    readonly scheduler: Scheduler;
+    readonly ring?: RingOptions | undefined;
+  }) {
+    this.ring = new PushRing(parts.engine.state.rev, parts.ring);
     this.#engine = parts.engine;
     this.#store = parts.store;
     this.#scheduler = parts.scheduler;
@@ -78,6 +94,11 @@ export class Hub {
     this.#lines.set(line.session, made);
     this.#mark();
     return made;
+  }
+
+  /** Takes up the pushes of an entry for those who come back or fall behind. */
+  keep(pushes: readonly PackedPush[]): void {
+    for (const push of pushes) this.ring.add(push, this.#heard);
   }
 
   begin(line: Line): void {
@@ -121,7 +142,7 @@ export class Hub {
   /** Whether every push of the session after `rev` can still be read. */
   covers(session: string, rev: number, done: (covered: boolean) => void): void {
     const audiences = this.#audiences(session);
-    if (audiences.every((audience) => this.#engine.ring.floorOf(audience) <= rev)) return done(true);
+    if (audiences.every((audience) => this.ring.floorOf(audience) <= rev)) return done(true);
     this.#store.floor(audiences, (floor) => {
       if (floor > rev) this.counts.gaps += 1;
       done(floor <= rev);
@@ -177,11 +198,11 @@ export class Hub {
   /** Hands over what came after the position, until the queue is full or nothing is missed any more. */
   #catchUp(line: Line): void {
     const audiences = this.#audiences(line.session);
-    const { ring } = this.#engine;
+    const { ring } = this;
     if (audiences.some((audience) => ring.floorOf(audience) > line.position)) return this.#readHistory(line, audiences);
     while (line.phase === 'behind') {
       const pushes = ring.read(audiences, line.position, PAGE);
-      for (const push of pushes) if (!this.#handBack(line, push)) return;
+      for (const push of pushes) if (!this.#handBack(line, asPush(push))) return;
       if (pushes.length < PAGE) line.phase = 'live';
     }
   }
@@ -209,7 +230,7 @@ export class Hub {
   #readHistory(line: Line, audiences: readonly string[]): void {
     line.phase = 'reading';
     this.counts.fromHistory += 1;
-    const upTo = this.#engine.ring.floor;
+    const upTo = this.ring.floor;
     const query = { after: line.position, upTo, audiences, limit: PAGE };
     this.#store.readHistory(query, (stored, more) => {
       if (line.phase !== 'reading') return;
@@ -241,7 +262,7 @@ export class Hub {
 
 function asPush(stored: StoredPush): Push {
   const { rev, to, event, topic, data } = stored;
-  const base = { rev, to, event, data, topic, bytes: 0, order: undefined, latestKey: undefined };
+  const base = { rev, to, event, data, topic, order: undefined, latestKey: undefined };
   if (stored.order !== true) return base;
   const { id, token } = data as { readonly id: string; readonly token: string };
   return { ...base, order: { task: id, token: Number(token) } };

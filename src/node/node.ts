@@ -17,6 +17,7 @@ import { loadNewest, type CheckpointDone } from './checkpoint.ts';
 import type { HelloOutcome, NodePort, Principal, Reply } from './port.ts';
 import { withCursor } from './reads.ts';
 import { toReply, unavailable, type Access, type Answer, type MintedKey, type SystemPort } from './requests.ts';
+import type { RingOptions } from './ring.ts';
 import { Serving, type Applied } from './serving.ts';
 
 export const SYSTEM = 'system';
@@ -43,6 +44,7 @@ export interface NodeOptions {
   readonly authenticate: (token: string) => Principal | undefined;
   readonly events?: NodeEvents;
   readonly engine?: EngineOptions;
+  readonly ring?: RingOptions;
 }
 
 /** A key as whoever authenticates needs it. */
@@ -218,6 +220,7 @@ export class Node implements NodePort {
           access,
           system: this.#system,
           engine: loaded.engine,
+          ring: this.#options.ring,
           applied: (applied) => events?.applied?.(applied),
           halted: (tenant, error) => this.#halted(tenant, error),
           ready: (tenant) => this.#settle(tenant, undefined),

@@ -30,21 +30,16 @@ export type Reply =
   | { readonly ok: true; readonly rev: number; readonly result: Data }
   | { readonly ok: false; readonly rejection: Rejection };
 
-/** A frame that goes to one or many connections; each codec encodes it once. */
-export interface SharedFrame {
-  readonly body: object;
-  /** PUSH frame `[11, 0, body]` as MessagePack, made at the first call. */
-  msgpack(): Uint8Array;
-}
-
+/** A push that goes to one or many connections; each codec encodes it once. */
 export interface OutPush {
-  readonly frame: SharedFrame;
   /** grant: orders to a holder. latest: the newest per key. */
   readonly class: 'grant' | 'reliable' | 'latest' | 'ephemeral';
   /** For grant and reliable. */
-  readonly rev?: number;
+  readonly rev?: number | undefined;
   /** For latest. */
-  readonly key?: string;
+  readonly key?: string | undefined;
+  /** PUSH frame `[11, 0, body]` as MessagePack, made at the first call. */
+  msgpack(): Uint8Array;
 }
 
 /** Implemented by the session; called by the node. */

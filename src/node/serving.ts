@@ -8,15 +8,17 @@ import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
 import { REV_EPOCH } from '../engine/kernel/state.ts';
-import type { EntryOutput, HelloCommand, Push, SessionPrincipal } from '../engine/port.ts';
-import { taskView } from '../engine/tasks/view.ts';
+import type { EntryOutput, HelloCommand, SessionPrincipal } from '../engine/port.ts';
+import { TaskResult } from '../engine/tasks/view.ts';
 import type { LogDriver, LogEntry, TenantLog } from '../log/port.ts';
-import type { FinishedTask, StoredPush, TenantStore } from '../store/port.ts';
+import type { FinishedTask, PackedPush, TenantStore } from '../store/port.ts';
+import { packPush } from '../store/push-record.ts';
 import { AttachedSession } from './attached.ts';
 import { checkpoint, type CheckpointDone } from './checkpoint.ts';
 import { Hub } from './hub.ts';
 import type { Delivery, HelloOutcome, Principal } from './port.ts';
 import { Requests, type Access, type SystemPort } from './requests.ts';
+import type { RingOptions } from './ring.ts';
 import { hex, Tenant, type AppliedEntry } from './tenant.ts';
 
 /** What an observer outside is told of an applied entry: metrics, simulator. */
@@ -42,6 +44,8 @@ export interface ServingParts {
   readonly access: Access;
   readonly system: SystemPort;
   readonly engine: Engine;
+  /** Its bounds, if not the usual ones. */
+  readonly ring: RingOptions | undefined;
   readonly applied: (applied: Applied) => void;
   readonly halted: (tenant: string, error: Error) => void;
   readonly ready: (tenant: string) => void;
@@ -58,7 +62,7 @@ const CLOSE_FOR: { readonly [C in ErrorCode]?: CloseName } = {
 const CHECKPOINT_ENTRIES = 20_000;
 const CHECKPOINT_BYTES = 64 * 1024 * 1024;
 /** Finished tasks in memory beyond which they leave before the next checkpoint. */
-const FINISHED_MAX = 50_000;
+const FINISHED_MAX = 4_096;
 
 export class Serving {
   readonly id: string;
@@ -89,7 +93,7 @@ export class Serving {
         caughtUp: () => parts.ready(parts.id),
       },
     });
-    this.hub = new Hub({ engine: parts.engine, store, scheduler });
+    this.hub = new Hub({ engine: parts.engine, store, scheduler, ring: parts.ring });
     this.requests = new Requests({
       tenant: this.tenant,
       hub: this.hub,
@@ -219,15 +223,18 @@ export class Serving {
           status: task.status,
           dead: task.dead,
           finishedAt: task.finishedAt,
-          view: encodeValue(taskView(task)),
+          view: encodeValue(new TaskResult(task)),
           ...(task.agentId === undefined ? undefined : { agentId: task.agentId }),
           ...(task.workspaceId === undefined ? undefined : { workspaceId: task.workspaceId }),
         });
       }
       store.putFinished(rows);
     }
-    const pushes = output.pushes.filter((push) => push.latestKey === undefined);
-    if (pushes.length > 0) store.putHistory(pushes.map(stored));
+    const packed: PackedPush[] = [];
+    for (const push of output.pushes) if (push.latestKey === undefined) packed.push(packPush(push));
+    if (packed.length === 0) return;
+    this.hub.keep(packed);
+    store.putHistory(packed);
   }
 
   #archive(): void {
@@ -256,17 +263,5 @@ function recorded(principal: Principal): SessionPrincipal {
     ...(keyId === undefined ? undefined : { keyId }),
     ...(expiresAt === undefined ? undefined : { expiresAt }),
     ...(scopes === undefined ? undefined : { scopes }),
-  };
-}
-
-function stored(push: Push): StoredPush {
-  const { rev, to, event, topic, data } = push;
-  return {
-    rev,
-    to,
-    event,
-    data: data as StoredPush['data'],
-    ...(topic === undefined ? undefined : { topic }),
-    ...(push.order === undefined ? undefined : { order: true as const }),
   };
 }

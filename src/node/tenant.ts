@@ -10,6 +10,8 @@
  * R4 A halted tenant applies and takes nothing more; the others go on.
  * R5 Commands stand in the log in the order in which they were submitted, also when an append is lost.
  * R6 What nobody would ask again (lost sessions, ticks, an opening) is not dropped because the log was full for a while.
+ * R7 While it serves, one entry is applied in a turn of the event loop: its answers and pushes leave, and clients
+ *    work on them, while the next one is applied. (A commit of many entries applied at once made everybody take turns.)
  */
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { assert } from '../base/assert.ts';
@@ -83,6 +85,9 @@ export class Tenant implements TailSink {
   #waiting: Waiting[] = [];
   #sent: Sent[] = [];
   #appending = false;
+  /** Delivered by the tail, not yet applied. */
+  #arrived: LogEntry[] = [];
+  #draining = false;
   #flushing = false;
   #live = false;
   #stopped: 'no' | 'stopping' | 'stopped' = 'no';
@@ -122,7 +127,6 @@ export class Tenant implements TailSink {
 
   /** Begins to follow the log, after the state of a snapshot was loaded or from the beginning. */
   start(from: { readonly seq: number; readonly chain?: Uint8Array }): void {
-    this.engine.loaded();
     if (from.chain !== undefined) this.#lastEntry = { seq: from.seq, chain: from.chain };
     this.#appliedAt = this.#options.scheduler.mono();
     this.log.tail(from, this);
@@ -149,11 +153,23 @@ export class Tenant implements TailSink {
   }
 
   entries(batch: readonly LogEntry[]): void {
-    for (const entry of batch) {
-      if (this.#halted !== undefined) return;
+    if (this.#halted !== undefined) return;
+    for (const entry of batch) this.#arrived.push(entry);
+    if (!this.#draining) this.#drain();
+  }
+
+  /** Applies what has arrived: all of it while the log is replayed, else one entry and the rest in later turns (R7). */
+  #drain(): void {
+    this.#draining = false;
+    let entry = this.#arrived.shift();
+    for (; entry !== undefined && this.#halted === undefined; entry = this.#live ? undefined : this.#arrived.shift()) {
       this.#apply(entry);
     }
     if (this.#halted !== undefined) return;
+    if (this.#arrived.length > 0) {
+      this.#draining = true;
+      this.#options.scheduler.defer(() => this.#drain());
+    }
     this.#schedule();
     this.#arm();
     this.#settleIdle();
@@ -321,6 +337,7 @@ export class Tenant implements TailSink {
     const waiting = [...this.#sent.flatMap((one) => one.commands), ...this.#waiting];
     this.#sent = [];
     this.#waiting = [];
+    this.#arrived = [];
     this.#options.observer.halted(error);
     for (const one of waiting) one.done?.(UNAVAILABLE);
     this.#settleIdle();
@@ -366,7 +383,7 @@ export class Tenant implements TailSink {
   }
 
   #settleIdle(): void {
-    if (this.#idle === undefined || this.#appending) return;
+    if (this.#idle === undefined || this.#appending || this.#draining) return;
     if (this.#halted === undefined && (this.#sent.length > 0 || this.#waiting.length > 0)) return;
     const idle = this.#idle;
     this.#idle = undefined;

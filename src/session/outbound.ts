@@ -157,7 +157,7 @@ export class Outbound {
         this.#pushLatest(push);
         return true;
       case 'ephemeral':
-        this.#pushEphemeral(push.frame.msgpack());
+        this.#pushEphemeral(push.msgpack());
         return true;
     }
   }
@@ -215,7 +215,7 @@ export class Outbound {
       rev > this.#queuedRev && rev > this.#bookmark,
       `push ${rev} after ${this.#queuedRev}, bookmark ${this.#bookmark}`,
     );
-    const size = push.frame.msgpack().length;
+    const size = push.msgpack().length;
     const isGrant = push.class === 'grant';
     const frames = isGrant ? this.#grants : this.#ordered.length - this.#grants;
     const bytes = isGrant ? this.#grantBytes : this.#ordered.bytes - this.#grantBytes;
@@ -235,14 +235,14 @@ export class Outbound {
   #pushLatest(push: OutPush): void {
     const key = must(push.key, 'a latest push has a key');
     const before = this.#latest.get(key);
-    if (before !== undefined) this.#latestBytes -= before.frame.msgpack().length;
+    if (before !== undefined) this.#latestBytes -= before.msgpack().length;
     this.#latest.set(key, push);
-    this.#latestBytes += push.frame.msgpack().length;
+    this.#latestBytes += push.msgpack().length;
     for (const [oldest, old] of this.#latest) {
       if (this.#latest.size === 1) break;
       if (this.#latest.size <= LIMITS.outboundFrames && this.#latestBytes <= LIMITS.outboundBytes) break;
       this.#latest.delete(oldest);
-      this.#latestBytes -= old.frame.msgpack().length;
+      this.#latestBytes -= old.msgpack().length;
       this.dropped += 1;
     }
   }
@@ -296,7 +296,7 @@ export class Outbound {
   #takeOrdered(): void {
     const queue = this.#ordered;
     for (let push = queue.first(); push !== undefined; push = queue.first()) {
-      const frame = push.frame.msgpack();
+      const frame = push.msgpack();
       if (!this.#fits(frame.length)) return;
       this.#take(frame);
       queue.shift(frame.length);
@@ -310,7 +310,7 @@ export class Outbound {
 
   #takeLatest(): void {
     for (const [key, push] of this.#latest) {
-      const frame = push.frame.msgpack();
+      const frame = push.msgpack();
       if (!this.#fits(frame.length)) return;
       this.#take(frame);
       this.#latest.delete(key);

@@ -7,16 +7,15 @@
  *
  *     f64 rev × n · u32 end of record × n · records
  *
- * A record is `[to, event, topic, order, data]` as MessagePack. Its audiences are read from the bytes: the store's
+ * Records are those of push-record.ts. Their audiences are read from the bytes: the store's
  * thread compares and hashes keys without decoding a value, and decodes nothing at all.
  *
  * Measured for pushes of 150 bytes: 0.64 µs each to encode, one by one or 512 in one array alike, and 0.63 µs to
  * decode. Single records are as cheap to write, and a reader for one agent decodes its own only.
  */
-import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
-import type { Value } from '../../protocol/wire/types.ts';
 import { assert } from '../base/assert.ts';
 import type { StoredPush } from './port.ts';
+import { unpackPush } from './push-record.ts';
 
 const headBytes = 12;
 const recordArray = 0x95;
@@ -25,6 +24,8 @@ const recordArray = 0x95;
 export const chunkPushesMax = 512;
 /** A chunk is closed when its records have grown past this. */
 const chunkBytes = 128 * 1024;
+/** A chunk of orders and task events is about so large. */
+const firstBytes = 64 * 1024;
 
 export interface HistoryChunk {
   readonly first: number;
@@ -36,7 +37,9 @@ export interface HistoryChunk {
 /** Collects pushes in rev order until they fill a chunk. */
 export class HistoryBuilder {
   readonly #revs: number[] = [];
-  readonly #records: Uint8Array[] = [];
+  /** Where each record ends in `#records`. */
+  readonly #ends: number[] = [];
+  #records = new Uint8Array(firstBytes);
   #bytes = 0;
 
   get full(): boolean {
@@ -51,16 +54,15 @@ export class HistoryBuilder {
     return this.#bytes;
   }
 
-  add(push: StoredPush): void {
-    const { rev, to, event, topic, order, data } = push;
-    this.addRecord(rev, encodeValue([to, event, topic ?? null, order ?? null, data]));
-  }
-
-  addRecord(rev: number, record: Uint8Array): void {
+  /** The record is copied. */
+  add(rev: number, record: Uint8Array): void {
     assert(rev > (this.#revs.at(-1) ?? 0), 'pushes come in rev order');
+    const end = this.#bytes + record.length;
+    if (end > this.#records.length) this.#grow(end);
+    this.#records.set(record, this.#bytes);
+    this.#bytes = end;
     this.#revs.push(rev);
-    this.#records.push(record);
-    this.#bytes += record.length;
+    this.#ends.push(end);
   }
 
   /** The chunk; the builder is empty again. */
@@ -68,18 +70,22 @@ export class HistoryBuilder {
     const count = this.#revs.length;
     const payload = new Uint8Array(count * headBytes + this.#bytes);
     const view = new DataView(payload.buffer);
-    let end = 0;
-    for (const [index, record] of this.#records.entries()) {
-      payload.set(record, count * headBytes + end);
-      end += record.length;
+    for (let index = 0; index < count; index += 1) {
       view.setFloat64(index * 8, this.#revs[index] ?? 0, true);
-      view.setUint32(count * 8 + index * 4, end, true);
+      view.setUint32(count * 8 + index * 4, this.#ends[index] ?? 0, true);
     }
+    payload.set(this.#records.subarray(0, this.#bytes), count * headBytes);
     const chunk = { first: this.#revs[0] ?? 0, last: this.#revs.at(-1) ?? 0, count, payload };
     this.#revs.length = 0;
-    this.#records.length = 0;
+    this.#ends.length = 0;
     this.#bytes = 0;
     return chunk;
+  }
+
+  #grow(size: number): void {
+    const grown = new Uint8Array(Math.max(size, this.#records.length * 2));
+    grown.set(this.#records.subarray(0, this.#bytes));
+    this.#records = grown;
   }
 }
 
@@ -115,19 +121,7 @@ export class HistoryReader {
   }
 
   push(index: number): StoredPush {
-    const value = decodeValue(this.record(index));
-    assert(Array.isArray(value), 'a record is an array');
-    const cells: readonly Value[] = value;
-    const [to, event, topic, order, data] = cells;
-    assert(isStrings(to) && typeof event === 'string' && data !== undefined, 'a record that was not written here');
-    return {
-      rev: this.rev(index),
-      to,
-      event,
-      data,
-      ...(typeof topic === 'string' ? { topic } : undefined),
-      ...(order === true ? { order } : undefined),
-    };
+    return unpackPush(this.rev(index), this.record(index));
   }
 }
 
@@ -153,8 +147,4 @@ function big(bytes: Uint8Array, at: number, width: number): number {
   let value = 0;
   for (let index = 0; index < width; index += 1) value = value * 256 + (bytes[at + index] ?? 0);
   return value;
-}
-
-function isStrings(value: Value | undefined): value is readonly string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string');
 }

@@ -8,13 +8,13 @@
  * M2 After `crash` nothing that was under way calls back.
  * M3 Values are encoded and decoded once, so that what could not be stored fails here too, and nothing is shared.
  */
-import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
 import { assert } from '../base/assert.ts';
 import { byCodeUnits } from '../base/order.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import { hashOf } from './audience.ts';
 import { Floors } from './floors.ts';
-import type { FinishedTask, Store, StoredPush, TaskFilter, TenantStore } from './port.ts';
+import type { FinishedTask, PackedPush, Store, StoredPush, TaskFilter, TenantStore } from './port.ts';
+import { unpackPush } from './push-record.ts';
 import { matches } from './task-chunk.ts';
 
 export interface MemoryStoreOptions {
@@ -237,12 +237,9 @@ export class MemoryTenantStore implements TenantStore {
     this.#host.step(() => done(found));
   }
 
-  putHistory(pushes: readonly StoredPush[]): void {
+  putHistory(pushes: readonly PackedPush[]): void {
     const at = this.#host.now();
-    const kept = pushes.map((push) => {
-      const bytes = encodeValue(push.data); // M3
-      return { ...push, to: [...push.to], data: decodeValue(bytes), at, bytes: bytes.length };
-    });
+    const kept = pushes.map(({ rev, record }) => ({ ...unpackPush(rev, record), at, bytes: record.length })); // M3
     this.#put({ kind: 'pushes', tenant: this.#tenant, pushes: kept });
   }
 

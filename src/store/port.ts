@@ -44,13 +44,20 @@ export interface StoredPush {
   readonly data: Value;
 }
 
+/** A push as it is put: with its audiences beside its bytes (push-record.ts). */
+export interface PackedPush {
+  readonly rev: number;
+  readonly to: readonly string[];
+  readonly record: Uint8Array;
+}
+
 export interface TenantStore {
   putFinished(tasks: readonly FinishedTask[]): void;
   getFinished(id: string, done: (task: FinishedTask | undefined) => void): void;
   /** Ids descending (ids begin with their time of creation). */
   listFinished(filter: TaskFilter, done: (tasks: readonly FinishedTask[]) => void): void;
   /** Pushes in rev order, appended at the end. */
-  putHistory(pushes: readonly StoredPush[]): void;
+  putHistory(pushes: readonly PackedPush[]): void;
   /**
    * Pushes for any of the audiences with after < rev <= upTo, ascending, at most `limit`; `more` if the limit cut it.
    */

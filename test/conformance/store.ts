@@ -4,6 +4,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hashOf } from '../../src/store/audience.ts';
 import type { FinishedTask, Store, StoredPush, TaskFilter, TenantStore } from '../../src/store/port.ts';
+import { packPush } from '../../src/store/push-record.ts';
 
 export interface StoreFixture {
   open(retention: { readonly historyMs: number; readonly historyBytes: number }): Promise<Store>;
@@ -64,6 +65,10 @@ export function finishedTask(number: number, over: Partial<FinishedTask> = {}): 
   };
 }
 
+export function keep(store: TenantStore, pushes: readonly StoredPush[]): void {
+  store.putHistory(pushes.map(packPush));
+}
+
 export function push(rev: number, to: readonly string[], over: Partial<StoredPush> = {}): StoredPush {
   return { rev, to, event: 'task.completed', data: { id: `t${rev}`, attempt: 1 }, ...over };
 }
@@ -99,7 +104,7 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
 
     test('no callback runs inside the call that was given it', async () => {
       acme.putFinished([finishedTask(1)]);
-      acme.putHistory([push(1, ['a:x'])]);
+      keep(acme, [push(1, ['a:x'])]);
       const calls: ((done: () => void) => void)[] = [
         (done) => acme.getFinished(finishedTask(1).id, done),
         (done) => acme.getFinished('unknown', done),
@@ -227,7 +232,7 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
           }),
           push(2 ** 40 + 6, ['a:ann'], { data: null }),
         ];
-        acme.putHistory(pushes);
+        keep(acme, pushes);
         expect(await readPushes(acme, { audiences: ['a:ann', 's:session'] })).toEqual({ pushes, more: false });
         await reopen();
         expect(await readPushes(acme, { audiences: ['a:ann', 's:session'] })).toEqual({ pushes, more: false });
@@ -237,7 +242,7 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
       test('audiences of every length and number are found', async () => {
         const names = [0, 1, 29, 30, 31, 32, 255, 256, 700].map((length) => `a:${'x'.repeat(length)}`);
         const crowd = Array.from({ length: 300 }, (_, index) => `s:${index}`);
-        acme.putHistory([push(1, names), push(2, crowd), push(3, [...crowd.slice(0, 15), 'a:last']), push(4, [])]);
+        keep(acme, [push(1, names), push(2, crowd), push(3, [...crowd.slice(0, 15), 'a:last']), push(4, [])]);
         for (const name of names) expect(await revs({ audiences: [name] })).toEqual([1]);
         expect(await revs({ audiences: ['s:299'] })).toEqual([2]);
         expect(await revs({ audiences: ['s:14'] })).toEqual([2, 3]);
@@ -253,7 +258,7 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
           if (other !== undefined) pair = [other, key];
           seen.set(hashOf(key), key);
         }
-        acme.putHistory([push(1, [pair[0]]), push(2, [pair[1]]), push(3, pair)]);
+        keep(acme, [push(1, [pair[0]]), push(2, [pair[1]]), push(3, pair)]);
         expect(await revs({ audiences: [pair[0]] })).toEqual([1, 3]);
         expect(await revs({ audiences: [pair[1]] })).toEqual([2, 3]);
       });
@@ -262,7 +267,7 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
         const pushes = Array.from({ length: 3_000 }, (_, index) =>
           push(10 * (index + 1), [`a:${index % 7}`, `t:topic.${index % 11}`]),
         );
-        for (let from = 0; from < pushes.length; from += 250) acme.putHistory(pushes.slice(from, from + 250));
+        for (let from = 0; from < pushes.length; from += 250) keep(acme, pushes.slice(from, from + 250));
         for (const reopened of [false, true]) {
           if (reopened) await reopen();
           for (const ask of [
@@ -282,7 +287,10 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
       });
 
       test('the limit cuts, and says so only when there is more', async () => {
-        acme.putHistory(Array.from({ length: 100 }, (_, index) => push(index + 1, ['a:ann'])));
+        keep(
+          acme,
+          Array.from({ length: 100 }, (_, index) => push(index + 1, ['a:ann'])),
+        );
         const ask = { audiences: ['a:ann'], limit: 40 };
         expect(await readPushes(acme, ask)).toMatchObject({ more: true });
         expect(await revs({ ...ask, after: 10 })).toEqual(Array.from({ length: 40 }, (_, index) => index + 11));
@@ -292,21 +300,21 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
 
       test('putting the same revs again changes nothing', async () => {
         const pushes = Array.from({ length: 700 }, (_, index) => push(index + 1, ['a:ann']));
-        acme.putHistory(pushes.slice(0, 600));
+        keep(acme, pushes.slice(0, 600));
         await reopen();
-        acme.putHistory(pushes.slice(100, 300));
+        keep(acme, pushes.slice(100, 300));
         await flushed(acme);
         expect(await readPushes(acme, { audiences: ['a:ann'] })).toEqual({ pushes: pushes.slice(0, 600), more: false });
-        acme.putHistory(pushes.slice(200, 500));
-        acme.putHistory(pushes.slice(500));
+        keep(acme, pushes.slice(200, 500));
+        keep(acme, pushes.slice(500));
         expect(await readPushes(acme, { audiences: ['a:ann'] })).toEqual({ pushes, more: false });
         await reopen();
         expect(await readPushes(acme, { audiences: ['a:ann'] })).toEqual({ pushes, more: false });
       });
 
       test('tenants do not see each other', async () => {
-        store.tenant('a').putHistory([push(1, ['a:ann'])]);
-        store.tenant('b').putHistory([push(1, ['a:ann'], { event: 'b' }), push(2, ['a:ann'])]);
+        keep(store.tenant('a'), [push(1, ['a:ann'])]);
+        keep(store.tenant('b'), [push(1, ['a:ann'], { event: 'b' }), push(2, ['a:ann'])]);
         expect((await readPushes(store.tenant('a'), { audiences: ['a:ann'] })).pushes).toHaveLength(1);
         expect((await readPushes(store.tenant('b'), { audiences: ['a:ann'] })).pushes[0]?.event).toBe('b');
         expect(await revs({ audiences: ['a:ann'] })).toEqual([]);
@@ -319,8 +327,11 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
       /** Two rounds of pushes, put at different times. */
       const filled = async (retention: { historyMs: number; historyBytes: number }): Promise<void> => {
         await reopen(retention);
-        acme.putHistory(Array.from({ length: 1_000 }, (_, index) => push(index + 1, [`a:${index % 10}`, 't:all'])));
-        acme.putHistory([push(1_001, ['a:early'])]);
+        keep(
+          acme,
+          Array.from({ length: 1_000 }, (_, index) => push(index + 1, [`a:${index % 10}`, 't:all'])),
+        );
+        keep(acme, [push(1_001, ['a:early'])]);
         await flushed(acme);
       };
 
@@ -343,7 +354,7 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
           expect(await floorOf(acme, 'nobody')).toBe(0);
         }
         // What was dropped does not come back by a replay; what is new is kept.
-        acme.putHistory([push(1_001, ['a:early']), push(1_002, ['a:early'])]);
+        keep(acme, [push(1_001, ['a:early']), push(1_002, ['a:early'])]);
         expect(await revs({ audiences: ['a:early'] })).toEqual([1_002]);
       });
 
@@ -352,7 +363,10 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
         const data = new Uint8Array(200);
         for (let round = 0; round < 10; round += 1) {
           const start = round * 500;
-          acme.putHistory(Array.from({ length: 500 }, (_, index) => push(start + index + 1, ['t:all'], { data })));
+          keep(
+            acme,
+            Array.from({ length: 500 }, (_, index) => push(start + index + 1, ['t:all'], { data })),
+          );
           await flushed(acme);
         }
         await retained(store, Date.now());

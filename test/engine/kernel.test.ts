@@ -5,10 +5,8 @@ import { SortedSet } from '../../src/base/sorted-set.ts';
 import { Engine, EngineHalted } from '../../src/engine/engine.ts';
 import { decodeEntry, encodeEntry } from '../../src/engine/entry.ts';
 import { Journal } from '../../src/engine/kernel/journal.ts';
-import { PushRing } from '../../src/engine/kernel/ring.ts';
 import { stateHash } from '../../src/engine/kernel/image.ts';
 import { GroupIndex, OrderIndex, Table } from '../../src/engine/kernel/table.ts';
-import type { Push } from '../../src/engine/port.ts';
 import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import { expectSound, Rig, sha256 } from './rig.ts';
 
@@ -89,40 +87,6 @@ describe('Table', () => {
         expect(look()).toEqual(kept);
       }),
     );
-  });
-});
-
-describe('PushRing', () => {
-  const push = (rev: number, ...to: string[]): Push => ({
-    rev,
-    event: 'e',
-    to,
-    data: null,
-    bytes: 100,
-    topic: undefined,
-    order: undefined,
-    latestKey: undefined,
-  });
-
-  it('reads by audience and position, and knows per audience what has left', () => {
-    const ring = new PushRing(0, { pushesMax: 3, bytesMax: 1_000_000 });
-    ring.add(push(1, 's:a'), () => true);
-    ring.add(push(2, 's:b'), () => true);
-    ring.add(push(3, 's:a', 't:x'), () => true);
-    ring.add(push(4, 's:b'), () => true);
-    expect(ring.floor).toBe(1);
-    expect(ring.floorOf('s:a')).toBe(1);
-    expect(ring.floorOf('s:b')).toBe(0);
-    expect(ring.read(['s:a', 't:x'], 0, 10).map((one) => one.rev)).toEqual([3]);
-    expect(ring.read(['s:b'], 2, 10).map((one) => one.rev)).toEqual([4]);
-    expect(ring.read(['s:a', 's:b'], 0, 2).map((one) => one.rev)).toEqual([2, 3]);
-  });
-
-  it('is bounded in bytes too', () => {
-    const ring = new PushRing(0, { pushesMax: 1_000, bytesMax: 1_000 });
-    for (let rev = 1; rev <= 100; rev += 1) ring.add(push(rev, 's:a'), () => true);
-    expect(ring.bytes).toBeLessThanOrEqual(1_000);
-    expect(ring.floorOf('s:a')).toBe(90);
   });
 });
 
@@ -235,12 +199,12 @@ describe('the engine', () => {
     rig.create(client);
     const { seq } = rig.engine.state.counters;
     // A second task of an id that exists is impossible; a table that fails stands for any bug.
-    const broken = rig.engine.state.timers.table;
-    const put = broken.put.bind(broken);
+    const broken = rig.engine.state.timers;
+    const set = broken.set.bind(broken);
     let fail = true;
-    broken.put = (record) => {
+    broken.set = (...timer) => {
       if (fail) throw new Error('planted');
-      put(record);
+      set(...timer);
     };
     expect(() => rig.create(client, { deadlineMs: 50 })).toThrow(EngineHalted);
     fail = false;

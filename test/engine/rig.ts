@@ -150,7 +150,6 @@ export class Rig {
     for (const record of holdImage(this.engine.state).records()) {
       loadRecord(fresh.state, decodeValue(encodeValue(record)) as unknown as ImageRecord);
     }
-    fresh.loaded();
     return fresh;
   }
 
@@ -164,7 +163,8 @@ export class Rig {
 
 export function taskOf(reply: Reply): TaskView {
   if (!reply.ok) throw new Error(`refused: ${reply.rejection.code}`);
-  return (reply.result as { readonly task: TaskView }).task;
+  // As a client sees it: answers write themselves.
+  return (decodeValue(encodeValue(reply.result)) as unknown as { readonly task: TaskView }).task;
 }
 
 export function codeOf(reply: Reply): string {

@@ -39,7 +39,6 @@ export class Oracle {
     const { seq, stateHash } = snapshot.meta;
     const engine = new Engine(this.#engine);
     load(engine, snapshot);
-    engine.loaded();
     const tracker = new StateTracker(engine);
     if (tracker.wholeHash() !== stateHash)
       this.#recorder.trouble('9', `the snapshot of ${tenant} at ${seq} is not the state that it names`);

@@ -8,6 +8,7 @@ import type { Principal } from '../../src/node/port.ts';
 import { authorise, createAuthenticator, mintKey, parseKey } from '../../src/access/index.ts';
 import type { MintedKey } from '../../src/node/requests.ts';
 import type { EngineOptions } from '../../src/engine/engine.ts';
+import type { RingOptions } from '../../src/node/ring.ts';
 import { memoryLog, type GroupFate, type MemoryLog } from '../../src/log/memory.ts';
 import type { LogDriver } from '../../src/log/port.ts';
 import { DEFAULT_TENANT, Node } from '../../src/node/node.ts';
@@ -35,6 +36,7 @@ export interface ServerOptions {
   readonly disk: RecordingDisk;
   readonly tuning: Tuning;
   readonly engine: EngineOptions;
+  readonly ring: RingOptions;
   /** Who a token without a secret says that it is. */
   readonly claims: (token: string) => Principal | undefined;
 }
@@ -199,7 +201,7 @@ export class SimServer {
   }
 
   #build(lane: Lane, random: Random): Running {
-    const { disk, tuning, recorder, engine, claims } = this.#options;
+    const { disk, tuning, recorder, engine, ring, claims } = this.#options;
     const log = memoryLog({ scheduler: lane, disk, fate: () => this.#fate(), tailBatchMax: tuning.tailBatch });
     const store = memoryStore({
       scheduler: lane,
@@ -224,6 +226,7 @@ export class SimServer {
       access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy) },
       authenticate: (token) => claims(token) ?? real(token),
       engine,
+      ring,
       events: {
         applied: ({ tenant, ...done }) => this.#options.view.applied(tenant, done),
         halted: (tenant, error) => recorder.trouble('halted', `${tenant}: ${error.message}`),

@@ -98,10 +98,8 @@ export class Simulation {
     const marks = new Marks();
     this.recorder = new Recorder(this.time, marks);
     this.view = new ServerView(this.recorder);
-    const engine = {
-      ring: { pushesMax: tuning.ringPushes, bytesMax: 64 * 1024 * 1024 },
-      followUpsMax: tuning.followUps,
-    };
+    const engine = { followUpsMax: tuning.followUps };
+    const ring = { pushesMax: tuning.ringPushes, bytesMax: 64 * 1024 * 1024 };
     this.#oracle = new Oracle(this.recorder, this.view, { followUpsMax: tuning.followUps });
     this.network = new Network({
       time: this.time,
@@ -136,6 +134,7 @@ export class Simulation {
       disk,
       tuning,
       engine,
+      ring,
       claims: (token) => this.#claims(token),
     });
     for (const client of plan.clients) this.clients.set(client.name, new SimClient(client, this.around));

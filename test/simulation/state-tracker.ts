@@ -70,10 +70,7 @@ export class StateTracker {
     const { state } = engine;
     this.#rest = withoutTables(state);
     for (const section of SECTIONS) {
-      const table: Table<object> =
-        section === 'timers'
-          ? (state.timers.table as unknown as Table<object>)
-          : (state[section] as unknown as Table<object>);
+      const table = state[section] as unknown as Pick<Table<object>, 'hold' | 'watch'>;
       const dirty = new Map<object, -1 | 1>();
       this.#dirty.set(section, dirty);
       for (const record of table.hold()) dirty.set(record, 1);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { memoryStore, MemoryStoreDisk, type MemoryStore } from '../../src/store/memory.ts';
 import type { TenantStore } from '../../src/store/port.ts';
-import { finishedTask, push } from '../conformance/store.ts';
+import { finishedTask, keep, push } from '../conformance/store.ts';
 import { FakeScheduler } from '../support/fake-scheduler.ts';
 
 class Bench {
@@ -41,7 +41,7 @@ describe('memory store: crashes', () => {
   test('what was not durable is gone, what was flushed is there', () => {
     const bench = new Bench();
     const { store, acme } = bench.open();
-    acme.putHistory([push(1, ['a:x']), push(2, ['a:x'])]);
+    keep(acme, [push(1, ['a:x']), push(2, ['a:x'])]);
     acme.putFinished([finishedTask(1)]);
     let flushed = false;
     acme.flush(() => {
@@ -49,7 +49,7 @@ describe('memory store: crashes', () => {
     });
     bench.scheduler.settle();
     expect(flushed).toBe(true);
-    acme.putHistory([push(3, ['a:x'])]);
+    keep(acme, [push(3, ['a:x'])]);
     acme.putFinished([finishedTask(2)]);
     expect(bench.revs(acme)).toEqual([1, 2, 3]);
     expect(store.pending).toBe(2);
@@ -63,9 +63,9 @@ describe('memory store: crashes', () => {
     for (const kept of [0, 1, 2, 3]) {
       const bench = new Bench();
       const { store, acme } = bench.open();
-      acme.putHistory([push(1, ['a:x'])]);
+      keep(acme, [push(1, ['a:x'])]);
       acme.putFinished([finishedTask(1)]);
-      acme.putHistory([push(2, ['a:x'])]);
+      keep(acme, [push(2, ['a:x'])]);
       store.crash(kept);
       const again = bench.open().acme;
       expect(bench.revs(again)).toEqual([1, 2].slice(0, Math.ceil(kept / 2)));
@@ -76,12 +76,12 @@ describe('memory store: crashes', () => {
   test('what is put becomes durable after a while, and a flush takes its time', () => {
     const bench = new Bench();
     const { store, acme } = bench.open(() => 30);
-    acme.putHistory([push(1, ['a:x'])]);
+    keep(acme, [push(1, ['a:x'])]);
     bench.scheduler.advance(149);
     expect(store.pending).toBe(1);
     bench.scheduler.advance(1);
     expect(store.pending).toBe(0);
-    acme.putHistory([push(2, ['a:x'])]);
+    keep(acme, [push(2, ['a:x'])]);
     let flushed = false;
     acme.flush(() => {
       flushed = true;
@@ -96,7 +96,7 @@ describe('memory store: crashes', () => {
     const bench = new Bench();
     const { store, acme } = bench.open(() => 30);
     let called = 0;
-    acme.putHistory([push(1, ['a:x'])]);
+    keep(acme, [push(1, ['a:x'])]);
     acme.flush(() => (called += 1));
     acme.getFinished('x', () => (called += 1));
     store.retain(0, () => (called += 1));
@@ -108,21 +108,30 @@ describe('memory store: crashes', () => {
   test('a replay after a crash adds what is missing and nothing else', () => {
     const bench = new Bench();
     const { store, acme } = bench.open();
-    acme.putHistory([1, 2, 3].map((rev) => push(rev, ['a:x'])));
+    keep(
+      acme,
+      [1, 2, 3].map((rev) => push(rev, ['a:x'])),
+    );
     acme.flush(() => store.crash(0));
     bench.scheduler.settle();
     const again = bench.open().acme;
-    again.putHistory([2, 3].map((rev) => push(rev, ['a:x'])));
-    again.putHistory([4].map((rev) => push(rev, ['a:x'])));
+    keep(
+      again,
+      [2, 3].map((rev) => push(rev, ['a:x'])),
+    );
+    keep(
+      again,
+      [4].map((rev) => push(rev, ['a:x'])),
+    );
     expect(bench.revs(again)).toEqual([1, 2, 3, 4]);
   });
 
   test('dropped history and its floors survive a crash', () => {
     const bench = new Bench();
     const { store, acme } = bench.open();
-    acme.putHistory([push(1, ['a:x']), push(2, ['a:y'])]);
+    keep(acme, [push(1, ['a:x']), push(2, ['a:y'])]);
     bench.scheduler.advance(2_000);
-    acme.putHistory([push(3, ['a:x'])]);
+    keep(acme, [push(3, ['a:x'])]);
     store.retain(bench.scheduler.now(), () => store.crash(0));
     bench.scheduler.settle();
     const again = bench.open().acme;
@@ -135,6 +144,6 @@ describe('memory store: crashes', () => {
 
   test('a value that cannot be encoded fails where it is put', () => {
     const { acme } = new Bench().open();
-    expect(() => acme.putHistory([{ ...push(1, ['a:x']), data: Number.NaN }])).toThrow(/NaN cannot be sent/);
+    expect(() => keep(acme, [{ ...push(1, ['a:x']), data: Number.NaN }])).toThrow(/NaN cannot be sent/);
   });
 });

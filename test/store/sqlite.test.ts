@@ -13,6 +13,7 @@ import {
   flushed,
   getTask,
   listTasks,
+  keep,
   push,
   readPushes,
   retained,
@@ -75,7 +76,10 @@ async function filled(): Promise<void> {
   const store = await open();
   const acme = store.tenant('acme');
   for (const start of [0, 100, 200]) {
-    acme.putHistory(Array.from({ length: 100 }, (_, index) => push(start + index + 1, ['t:all', `a:${index}`])));
+    keep(
+      acme,
+      Array.from({ length: 100 }, (_, index) => push(start + index + 1, ['t:all', `a:${index}`])),
+    );
     await flushed(acme);
   }
   acme.putFinished(Array.from({ length: 20 }, (_, index) => finishedTask(index, { status: `s${index % 2}` })));
@@ -153,7 +157,7 @@ describe('retention', () => {
     await retained(store, Date.now() + 1_000_000);
     await close(store);
     const acme = (await open()).tenant('acme');
-    acme.putHistory([push(299, ['t:all']), push(300, ['t:all']), push(301, ['t:all'])]);
+    keep(acme, [push(299, ['t:all']), push(300, ['t:all']), push(301, ['t:all'])]);
     expect((await readPushes(acme, { audiences: ['t:all'] })).pushes.map(({ rev }) => rev)).toEqual([301]);
   });
 });
@@ -167,7 +171,8 @@ describe('long work', () => {
       acme.putFinished(
         Array.from({ length: 1_000 }, (_, index) => finishedTask(start + index, { agentId: `a${index % 3}` })),
       );
-      acme.putHistory(
+      keep(
+        acme,
         Array.from({ length: 1_000 }, (_, index) =>
           push(start + index + 1, index === 7 ? ['a:0', 't:rare'] : [`a:${index % 3}`]),
         ),
@@ -213,9 +218,9 @@ describe('faults', () => {
     edit((db) => db.exec("CREATE TRIGGER refuse BEFORE INSERT ON history BEGIN SELECT RAISE(FAIL, 'no more'); END"));
     const store = await open();
     const acme = store.tenant('acme');
-    acme.putHistory([push(301, ['t:all'])]);
+    keep(acme, [push(301, ['t:all'])]);
     acme.flush(() => expect.unreachable('it is not durable'));
-    acme.putHistory([push(302, ['t:all'])]);
+    keep(acme, [push(302, ['t:all'])]);
     await close(store);
     expect(fatal.map(({ message }) => message)).toEqual([expect.stringContaining('no more')]);
   });

@@ -230,7 +230,7 @@ export function pushOf(parts: {
   const bytes = encodeFrameParts(Op.PUSH, 0, body);
   return {
     class: parts.class,
-    frame: { body, msgpack: () => bytes },
+    msgpack: () => bytes,
     ...(rev === undefined ? {} : { rev }),
     ...(key === undefined ? {} : { key }),
   };

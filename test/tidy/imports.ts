@@ -83,7 +83,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
   },
   node: {
     at: ['src/node/'],
-    modules: [...WIRE, ...BASE, ...ENGINE_FACE, 'src/log/port.ts', 'src/store/port.ts'],
+    modules: [...WIRE, ...BASE, ...ENGINE_FACE, 'src/log/port.ts', 'src/store/port.ts', 'src/store/push-record.ts'],
     packages: [],
   },
   session: {

@@ -7,16 +7,17 @@
 import { must, unreachable } from '../../base/assert.ts';
 import type { Data } from '../../../protocol/wire/types.ts';
 import type { SessionEnd } from '../port.ts';
-import type {
-  AgentRecord,
-  ApiKeyRecord,
-  AssignmentRecord,
-  FollowUp,
-  LatestRecord,
-  SessionRecord,
-  SubscriptionRecord,
-  TaskRecord,
-  TenantRecord,
+import {
+  withLoad,
+  type AgentRecord,
+  type ApiKeyRecord,
+  type AssignmentRecord,
+  type FollowUp,
+  type LatestRecord,
+  type SessionRecord,
+  type SubscriptionRecord,
+  type TaskRecord,
+  type TenantRecord,
 } from '../records.ts';
 import { REV_EPOCH, type State } from './state.ts';
 import type { TimerKind } from './timers.ts';
@@ -119,11 +120,11 @@ function takeSlot(s: State, record: AssignmentRecord): void {
   const agent = must(s.agents.get(record.agent), 'a slot is taken on a known agent');
   const lastToken = record.state === 'current' ? record.token : agent.lastToken;
   if (record.state === 'current') s.counters.tokens = record.token - s.counters.epoch * REV_EPOCH;
-  s.agents.put({ ...agent, active: s.assignmentsByAgent.count(agent.id), lastToken });
+  s.agents.put(withLoad(agent, s.assignmentsByAgent.count(agent.id), lastToken));
 }
 
 /** Load is always the count of the assignments, never a counter of its own. */
 function recount(s: State, agentId: string): void {
   const agent = s.agents.get(agentId);
-  if (agent !== undefined) s.agents.put({ ...agent, active: s.assignmentsByAgent.count(agentId) });
+  if (agent !== undefined) s.agents.put(withLoad(agent, s.assignmentsByAgent.count(agentId), agent.lastToken));
 }

@@ -12,7 +12,6 @@ import { byCodeUnits } from '../../base/order.ts';
 import type { FollowUp } from '../records.ts';
 import type { KeyOutcome, Outcome } from './requests.ts';
 import type { Counters, State } from './state.ts';
-import type { Table } from './table.ts';
 
 const TABLES = [
   'tasks',
@@ -36,9 +35,14 @@ export interface Image {
   records(): IterableIterator<ImageRecord>;
 }
 
-function tableOf(s: State, name: TableName): Table<object> {
-  const table = name === 'timers' ? s.timers.table : s[name];
-  return table as unknown as Table<object>;
+/** What an image needs of a table. */
+interface Holder {
+  hold(): readonly object[];
+  load(record: object): void;
+}
+
+function tableOf(s: State, name: TableName): Holder {
+  return s[name] as unknown as Holder;
 }
 
 /** Members in code-unit order, without undefined ones. */

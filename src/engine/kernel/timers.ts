@@ -6,8 +6,9 @@
  * A timer is named by kind and entity, so setting it again moves it and there is never a second one.
  */
 import { byCodeUnits } from '../../base/order.ts';
-import type { Journal } from './journal.ts';
-import { OrderIndex, Table } from './table.ts';
+import { SortedSet } from '../../base/sorted-set.ts';
+import type { Journal, Undoable } from './journal.ts';
+import type { Watcher } from './table.ts';
 
 export type TimerKind =
   /** live: the agent did not confirm an order. */
@@ -41,55 +42,115 @@ export const CLOCK_OF: { readonly [K in TimerKind]: Clock } = {
 };
 
 export interface Timer {
-  readonly key: string;
   readonly kind: TimerKind;
   readonly entity: string;
   readonly due: number;
 }
 
 function byDue(a: Timer, b: Timer): number {
-  return a.due - b.due || byCodeUnits(a.key, b.key);
+  return a.due - b.due || byCodeUnits(a.kind, b.kind) || byCodeUnits(a.entity, b.entity);
+}
+
+/** The timers of one kind: by entity, so that setting and clearing one joins no strings into a key. */
+class TimersOfKind implements Undoable {
+  readonly byEntity = new Map<string, Timer>();
+  readonly order: SortedSet<Timer>;
+  readonly #watchers: readonly Watcher<Timer>[];
+
+  constructor(order: SortedSet<Timer>, watchers: readonly Watcher<Timer>[]) {
+    this.order = order;
+    this.#watchers = watchers;
+  }
+
+  replace(entity: string, after: Timer | undefined): Timer | undefined {
+    const before = this.byEntity.get(entity);
+    if (before !== undefined) this.order.delete(before);
+    if (after === undefined) this.byEntity.delete(entity);
+    else {
+      this.byEntity.set(entity, after);
+      this.order.add(after);
+    }
+    for (const watcher of this.#watchers) watcher(before, after);
+    return before;
+  }
+
+  undo(key: unknown, before: unknown): void {
+    this.replace(key as string, before as Timer | undefined);
+  }
 }
 
 export class Timers {
-  readonly table: Table<Timer>;
-  readonly #wall: OrderIndex<Timer>;
-  readonly #live: OrderIndex<Timer>;
+  readonly #journal: Journal;
+  readonly #wall = new SortedSet<Timer>(byDue);
+  readonly #live = new SortedSet<Timer>(byDue);
+  readonly #watchers: Watcher<Timer>[] = [];
+  readonly #kinds: { readonly [K in TimerKind]: TimersOfKind };
 
   constructor(journal: Journal) {
-    this.table = new Table<Timer>('timers', (timer) => timer.key, journal);
-    this.#wall = this.table.index(new OrderIndex<Timer>(byDue, (timer) => CLOCK_OF[timer.kind] === 'wall'));
-    this.#live = this.table.index(new OrderIndex<Timer>(byDue, (timer) => CLOCK_OF[timer.kind] === 'live'));
+    this.#journal = journal;
+    const of = (kind: TimerKind): TimersOfKind =>
+      new TimersOfKind(CLOCK_OF[kind] === 'live' ? this.#live : this.#wall, this.#watchers);
+    this.#kinds = {
+      accept: of('accept'),
+      grace: of('grace'),
+      expire: of('expire'),
+      timeout: of('timeout'),
+      progress: of('progress'),
+      stop: of('stop'),
+      deadline: of('deadline'),
+      run: of('run'),
+    };
+  }
+
+  /** Told of every change, rollback included. */
+  watch(watcher: Watcher<Timer>): void {
+    this.#watchers.push(watcher);
+  }
+
+  get size(): number {
+    return this.#wall.size + this.#live.size;
   }
 
   set(kind: TimerKind, entity: string, due: number): void {
-    this.table.put({ key: `${kind}:${entity}`, kind, entity, due });
+    const timers = this.#kinds[kind];
+    this.#journal.record(timers, entity, timers.replace(entity, { kind, entity, due }));
   }
 
   clear(kind: TimerKind, entity: string): void {
-    this.table.drop(`${kind}:${entity}`);
+    const timers = this.#kinds[kind];
+    const before = timers.replace(entity, undefined);
+    if (before !== undefined) this.#journal.record(timers, entity, before);
   }
 
   get(kind: TimerKind, entity: string): Timer | undefined {
-    return this.table.get(`${kind}:${entity}`);
+    return this.#kinds[kind].byEntity.get(entity);
   }
 
   /** The first timer that is due, live ones first. */
   due(now: number, live: number): Timer | undefined {
-    const first = this.#live.set.first();
+    const first = this.#live.first();
     if (first !== undefined && first.due <= live) return first;
-    const calendar = this.#wall.set.first();
+    const calendar = this.#wall.first();
     return calendar !== undefined && calendar.due <= now ? calendar : undefined;
   }
 
-  /** All timers of a live kind, by due time. */
+  /** All timers of a kind, by due time. */
   *pending(kind: TimerKind): IterableIterator<Timer> {
-    const order = CLOCK_OF[kind] === 'live' ? this.#live : this.#wall;
-    for (const timer of order.set) if (timer.kind === kind) yield timer;
+    for (const timer of this.#kinds[kind].order) if (timer.kind === kind) yield timer;
   }
 
   /** When the next timer of each clock is due. */
   next(): { readonly wall: number | undefined; readonly live: number | undefined } {
-    return { wall: this.#wall.set.first()?.due, live: this.#live.set.first()?.due };
+    return { wall: this.#wall.first()?.due, live: this.#live.first()?.due };
+  }
+
+  /** References to all timers as they are now, in no order that may matter. */
+  hold(): readonly Timer[] {
+    return [...this.#live, ...this.#wall];
+  }
+
+  /** Takes a timer of a snapshot, outside any command. */
+  load(timer: Timer): void {
+    this.#kinds[timer.kind].replace(timer.entity, timer);
   }
 }

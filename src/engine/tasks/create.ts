@@ -8,7 +8,7 @@ import { weigh } from '../kernel/weigh.ts';
 import type { Reply } from '../port.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
 import { isTerminal } from './transitions.ts';
-import { taskView } from './view.ts';
+import { TaskResult } from './view.ts';
 
 /** A task without its parameters. */
 const TASK_BYTES = 1_000;
@@ -97,7 +97,7 @@ export const createTask: Decide<Params['task.create']> = (s, c, { session, param
   if (refused !== undefined) return refused;
   const task = newTask(s, c, { params, origin: { session } });
   begin(c, task);
-  return accepted({ task: taskView(task) });
+  return accepted({ task: new TaskResult(task) });
 };
 
 export const createTasks: Decide<Params['task.createBatch']> = (s, c, { session, params }) => {
@@ -148,5 +148,5 @@ export const retryTask: Decide<RetryParams> = (s, c, { session, params }) => {
     origin: { session, retryOf: source.id },
   });
   begin(c, task);
-  return accepted({ task: taskView(task) });
+  return accepted({ task: new TaskResult(task) });
 };

@@ -10,7 +10,7 @@ import type { Reply } from '../port.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
 import { changed, failAttempt, finish, letGo, postpone, requeue, touch } from './moves.ts';
 import { isTerminal } from './transitions.ts';
-import { taskView, tell } from './view.ts';
+import { TaskResult, tell } from './view.ts';
 
 interface Call {
   readonly session: SessionRecord;
@@ -45,7 +45,7 @@ function speaksFor(s: State, session: SessionRecord, agentId: string | undefined
   return agent !== undefined && session.principal.agent === agent.name;
 }
 
-const answer = (task: TaskRecord): Reply => accepted({ task: taskView(task) });
+const answer = (task: TaskRecord): Reply => accepted({ task: new TaskResult(task) });
 
 function confirmed(c: Context, task: TaskRecord): void {
   c.events.push({ kind: 'taskChanged', record: task }, { kind: 'timerCleared', timer: 'accept', entity: task.id });

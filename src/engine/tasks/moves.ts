@@ -10,32 +10,43 @@ import type { LeaseLostReason, TaskError, TaskStatus } from '../../../protocol/w
 import { assert } from '../../base/assert.ts';
 import type { Context } from '../kernel/context.ts';
 import { REV_EPOCH, type State } from '../kernel/state.ts';
-import type { AgentRecord, LossReason, TaskRecord } from '../records.ts';
+import { copyOfTask, type AgentRecord, type LossReason, type TaskRecord } from '../records.ts';
 import { allows, isHeld, isTerminal } from './transitions.ts';
 import { order, tell, type TaskHappening } from './view.ts';
 
 type Change = Partial<TaskRecord> & { readonly status?: TaskStatus };
 
+type Draft = { -readonly [K in keyof TaskRecord]: TaskRecord[K] };
+
+/** A copy in its new status, stamped, to be completed before it stands in an event. */
+function draft(c: Context, task: TaskRecord, status: TaskStatus): Draft {
+  if (status !== task.status) allowed(task, status);
+  const next = copyOfTask(task);
+  next.status = status;
+  next.updatedAt = c.now;
+  next.rev = c.state.rev;
+  return next;
+}
+
+function allowed(task: TaskRecord, status: TaskStatus): void {
+  if (!allows(task.status, status)) assert(false, `task ${task.id}: ${task.status} to ${status}`);
+}
+
 /** The task after `change`, stamped; the status change must be in the table. */
 export function changed(c: Context, task: TaskRecord, change: Change): TaskRecord {
-  if (change.status !== undefined && change.status !== task.status) {
-    assert(allows(task.status, change.status), `task ${task.id}: ${task.status} to ${change.status}`);
-  }
-  return { ...task, ...change, updatedAt: c.now, rev: c.state.rev };
+  return Object.assign(draft(c, task, change.status ?? task.status), change);
 }
 
 /** Assigns or offers a pending task to an agent with a free slot. */
 export function give(s: State, c: Context, given: { readonly task: TaskRecord; readonly agent: AgentRecord }): void {
   const { agent } = given;
   const token = s.counters.epoch * REV_EPOCH + s.counters.tokens + 1;
-  const task = changed(c, given.task, {
-    status: given.task.mode === 'offer' ? 'offered' : 'assigned',
-    agentId: agent.id,
-    token,
-    attempt: given.task.failures + 1,
-    percent: undefined,
-    progressText: undefined,
-  });
+  const task = draft(c, given.task, given.task.mode === 'offer' ? 'offered' : 'assigned');
+  task.agentId = agent.id;
+  task.token = token;
+  task.attempt = given.task.failures + 1;
+  task.percent = undefined;
+  task.progressText = undefined;
   c.events.push(
     { kind: 'taskChanged', record: task },
     {
@@ -118,7 +129,9 @@ export function finish(
   c: Context,
   end: { readonly task: TaskRecord; readonly change: Change; readonly reason?: string },
 ): TaskRecord {
-  const task = changed(c, end.task, { ...end.change, finishedAt: c.now, runAt: undefined });
+  const task = Object.assign(draft(c, end.task, end.change.status ?? end.task.status), end.change);
+  task.finishedAt = c.now;
+  task.runAt = undefined;
   assert(isTerminal(task.status), 'finishing needs a terminal status');
   c.events.push({ kind: 'taskChanged', record: task });
   if (task.deadlineAt !== undefined) c.events.push({ kind: 'timerCleared', timer: 'deadline', entity: task.id });

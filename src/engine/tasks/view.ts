@@ -1,5 +1,6 @@
 /** The public shapes of tasks: views for replies, events for watchers, orders for holders. */
 import { PRIORITIES, type TaskEventData, type TaskView } from '../../../protocol/wire/types.ts';
+import { Composed, type Encoder } from '../../../protocol/wire/codec.ts';
 import { must } from '../../base/assert.ts';
 import type { Context } from '../kernel/context.ts';
 import type { TaskRecord } from '../records.ts';
@@ -40,6 +41,74 @@ export function taskView(task: TaskRecord): TaskView {
   if (task.startedAt !== undefined) view.startedAt = task.startedAt;
   if (task.finishedAt !== undefined) view.finishedAt = task.finishedAt;
   return view;
+}
+
+/** The view of a task as it goes into answers, orders and the store: `taskView`, written without making it. */
+export class TaskResult extends Composed {
+  readonly task: TaskRecord;
+
+  constructor(task: TaskRecord) {
+    super();
+    this.task = task;
+  }
+
+  override encodeTo(to: Encoder): void {
+    const { task } = this;
+    to.mapHead(ALWAYS + optionals(task));
+    to.member('id', task.id);
+    to.member('type', task.type);
+    to.member('status', task.status);
+    to.member('priority', must(PRIORITIES[task.priority], 'a task has a priority'));
+    to.member('parameters', task.parameters);
+    to.member('requirements', task.requirements);
+    to.member('mode', task.mode);
+    to.member('strategy', task.strategy);
+    to.member('attempt', task.attempt);
+    to.member('losses', task.losses);
+    to.member('retry', task.retry);
+    to.member('createdBy', task.createdBy);
+    to.member('createdAt', task.createdAt);
+    to.member('updatedAt', task.updatedAt);
+    to.member('rev', task.rev);
+    if (task.labels !== undefined) to.member('labels', task.labels);
+    if (task.agentId !== undefined) to.member('agentId', task.agentId);
+    if (task.timeoutMs !== undefined) to.member('timeoutMs', task.timeoutMs);
+    if (task.progressTimeoutMs !== undefined) to.member('progressTimeoutMs', task.progressTimeoutMs);
+    if (task.deadlineAt !== undefined) to.member('deadlineAt', task.deadlineAt);
+    if (task.runAt !== undefined) to.member('runAt', task.runAt);
+    if (task.percent !== undefined) to.member('progress', progressOf(task));
+    if (task.result !== undefined) to.member('result', task.result);
+    if (task.error !== undefined) to.member('error', task.error);
+    if (task.dead) to.member('dead', true);
+    if (task.workspaceId !== undefined) to.member('workspaceId', task.workspaceId);
+    if (task.parentId !== undefined) to.member('parentId', task.parentId);
+    if (task.retryOf !== undefined) to.member('retryOf', task.retryOf);
+    if (task.startedAt !== undefined) to.member('startedAt', task.startedAt);
+    if (task.finishedAt !== undefined) to.member('finishedAt', task.finishedAt);
+  }
+}
+
+/** Members of a view that every task has. */
+const ALWAYS = 15;
+
+function optionals(task: TaskRecord): number {
+  let count = 0;
+  if (task.labels !== undefined) count += 1;
+  if (task.agentId !== undefined) count += 1;
+  if (task.timeoutMs !== undefined) count += 1;
+  if (task.progressTimeoutMs !== undefined) count += 1;
+  if (task.deadlineAt !== undefined) count += 1;
+  if (task.runAt !== undefined) count += 1;
+  if (task.percent !== undefined) count += 1;
+  if (task.result !== undefined) count += 1;
+  if (task.error !== undefined) count += 1;
+  if (task.dead) count += 1;
+  if (task.workspaceId !== undefined) count += 1;
+  if (task.parentId !== undefined) count += 1;
+  if (task.retryOf !== undefined) count += 1;
+  if (task.startedAt !== undefined) count += 1;
+  if (task.finishedAt !== undefined) count += 1;
+  return count;
 }
 
 function progressOf(task: TaskRecord): { percentComplete: number; status?: string } {

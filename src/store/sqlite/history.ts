@@ -121,7 +121,7 @@ export class History {
       for (const [rev, record] of this.#matching(line, chunk, { hashes, wanted })) {
         if (rev <= after || rev > upTo) continue;
         if (found.count >= limit) return { found, more: true };
-        found.addRecord(rev, record);
+        found.add(rev, record);
       }
       yield;
     }
@@ -281,7 +281,7 @@ function rest(chunk: HistoryChunk, after: number): HistoryChunk {
   const reader = new HistoryReader(chunk.payload, chunk.count);
   const builder = new HistoryBuilder();
   for (let index = 0; index < chunk.count; index += 1) {
-    if (reader.rev(index) > after) builder.addRecord(reader.rev(index), reader.record(index));
+    if (reader.rev(index) > after) builder.add(reader.rev(index), reader.record(index));
   }
   return builder.build();
 }

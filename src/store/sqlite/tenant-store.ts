@@ -8,7 +8,7 @@
  * TS2 Before a read whose answer may be among what was not sent yet, that is sent: messages keep their order.
  */
 import { HistoryBuilder, HistoryReader, type HistoryChunk } from '../history-chunk.ts';
-import type { FinishedTask, StoredPush, TaskFilter, TenantStore } from '../port.ts';
+import type { FinishedTask, PackedPush, StoredPush, TaskFilter, TenantStore } from '../port.ts';
 import { TaskBuilder, type TaskChunk } from '../task-chunk.ts';
 import type { Batch, HistoryQuery, StoreAskOf, StoreCallKind, StoreCalls } from './messages.ts';
 
@@ -62,12 +62,12 @@ export class SqliteTenantStore implements TenantStore {
     this.#host.ask<'list'>({ kind: 'list', tenant: this.#tenant, filter }, done);
   }
 
-  putHistory(pushes: readonly StoredPush[]): void {
+  putHistory(pushes: readonly PackedPush[]): void {
     const before = this.#pushes.bytes;
     let packed = 0;
     for (const push of pushes) {
       this.#firstUnsent = Math.min(this.#firstUnsent, push.rev);
-      this.#pushes.add(push);
+      this.#pushes.add(push.rev, push.record);
       if (!this.#pushes.full) continue;
       packed += this.#pushes.bytes;
       this.#history.push(this.#pushes.build()); // TS1
