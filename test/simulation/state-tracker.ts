@@ -153,5 +153,5 @@ function withoutTables(state: State): State {
   const empty = { hold: () => [] };
   const tables = Object.fromEntries(SECTIONS.map((section) => [section, empty]));
   const { counters, work, requests } = state;
-  return { ...tables, timers: { table: empty }, counters, work, requests } as unknown as State;
+  return { ...tables, counters, work, requests } as unknown as State;
 }
