@@ -4,7 +4,7 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Value } from '../../protocol/wire/types.ts';
 import { deregisterAgent, registerAgent } from './agents/agents.ts';
 import { rejected, type Context } from './kernel/context.ts';
-import { isOwnKey, type Outcome, type Requests } from './kernel/requests.ts';
+import { isKeyed, isOwnKey, type Outcome, type Requests } from './kernel/requests.ts';
 import type { State } from './kernel/state.ts';
 import type { PreparedParams, Reply, RequestCommand } from './port.ts';
 import type { SessionRecord } from './records.ts';
@@ -150,13 +150,13 @@ export function settle(
   },
 ): void {
   const { command, answered } = done;
-  const outcome = { hash: command.hash, rev: done.rev, reply: answered.reply };
   const { byId, byKey, releases } = answered;
-  if (byId) requests.remember(command.session, command.id, releases === undefined ? outcome : { ...outcome, releases });
-  if (byKey === undefined) return;
   // An end of work is taken even when no more keys can be remembered: its token makes a repeat harmless.
-  if (requests.keyCount >= LIMITS.idempotencyKeysMax) return;
-  const kept = { ...outcome, key: byKey, at: done.now };
-  if (releases === undefined) requests.rememberKey(kept);
-  else requests.rememberOwnKey(kept);
+  const key = requests.keyCount >= LIMITS.idempotencyKeysMax ? undefined : byKey;
+  const at = key === undefined ? undefined : done.now;
+  const outcome: Outcome = { hash: command.hash, rev: done.rev, reply: answered.reply, releases, key, at };
+  if (byId) requests.remember(command.session, command.id, outcome);
+  if (!isKeyed(outcome)) return;
+  if (releases === undefined) requests.rememberKey(outcome);
+  else requests.rememberOwnKey(outcome);
 }

@@ -14,18 +14,23 @@ import { must } from '../../base/assert.ts';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { Reply } from '../port.ts';
 
+/** One object for both memories: by id and by key. */
 export interface Outcome {
   readonly hash: number;
   readonly rev: number;
   readonly reply: Reply;
   /** The key that the acknowledgement of this answer releases. */
-  readonly releases?: string;
+  readonly releases: string | undefined;
+  /** The key under which it is remembered, if under one, and since when. */
+  readonly key: string | undefined;
+  readonly at: number | undefined;
 }
 
+/** Ids ascend, so outcomes stand beside them and are found by halving. */
 interface Window {
-  readonly outcomes: Map<number, Outcome>;
-  /** The ids of the outcomes, ascending; those before `head` are forgotten. */
+  /** The ids of the outcomes; those before `head` are forgotten. */
   ids: number[];
+  outcomes: (Outcome | undefined)[];
   head: number;
   high: number;
 }
@@ -36,16 +41,28 @@ function compacted<T>(items: T[], head: number): T[] | undefined {
 }
 
 function forgetFirst(window: Window): Outcome | undefined {
-  const id = window.ids[window.head] ?? 0;
-  const outcome = window.outcomes.get(id);
-  window.outcomes.delete(id);
-  window.head += 1;
-  const rest = compacted(window.ids, window.head);
+  const { ids, outcomes, head } = window;
+  const outcome = outcomes[head];
+  outcomes[head] = undefined;
+  window.head = head + 1;
+  const rest = compacted(ids, window.head);
   if (rest !== undefined) {
     window.ids = rest;
+    window.outcomes = outcomes.slice(window.head);
     window.head = 0;
   }
   return outcome;
+}
+
+function find({ ids, outcomes, head }: Window, id: number): Outcome | undefined {
+  let low = head;
+  let high = ids.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ids[middle] ?? 0) < id) low = middle + 1;
+    else high = middle;
+  }
+  return ids[low] === id ? outcomes[low] : undefined;
 }
 
 export function isOwnKey(key: string): boolean {
@@ -55,6 +72,10 @@ export function isOwnKey(key: string): boolean {
 export interface KeyOutcome extends Outcome {
   readonly key: string;
   readonly at: number;
+}
+
+export function isKeyed(outcome: Outcome): outcome is KeyOutcome {
+  return outcome.key !== undefined && outcome.at !== undefined;
 }
 
 export type Lookup =
@@ -85,18 +106,18 @@ export class Requests {
   look(session: string, id: number, hash: number): Lookup {
     const window = this.#windows.get(session);
     if (window === undefined || id > window.high) return NEW;
-    const outcome = window.outcomes.get(id);
+    const outcome = find(window, id);
     if (outcome === undefined) return FORGOTTEN;
     return outcome.hash === hash ? { kind: 'known', outcome } : MISMATCH;
   }
 
   remember(session: string, id: number, outcome: Outcome): void {
     let window = this.#windows.get(session);
-    if (window === undefined) this.#windows.set(session, (window = { outcomes: new Map(), ids: [], head: 0, high: 0 }));
-    window.outcomes.set(id, outcome);
+    if (window === undefined) this.#windows.set(session, (window = { outcomes: [], ids: [], head: 0, high: 0 }));
+    window.outcomes.push(outcome);
     window.ids.push(id);
     window.high = id;
-    if (window.outcomes.size > LIMITS.remembered) forgetFirst(window);
+    if (window.ids.length - window.head > LIMITS.remembered) forgetFirst(window);
   }
 
   /** The client has the answers to all ids up to `upTo`. */
@@ -162,7 +183,9 @@ export class Requests {
     return [...this.#windows].map(([session, window]) => ({
       session,
       high: window.high,
-      outcomes: [...window.outcomes],
+      outcomes: window.ids
+        .slice(window.head)
+        .map((id, i) => [id, must(window.outcomes[window.head + i], 'an outcome that is not forgotten')] as const),
     }));
   }
 
@@ -179,13 +202,13 @@ export class Requests {
   }
 
   loadWindow(image: { readonly session: string; readonly high: number }): void {
-    this.#windows.set(image.session, { high: image.high, outcomes: new Map(), ids: [], head: 0 });
+    this.#windows.set(image.session, { high: image.high, outcomes: [], ids: [], head: 0 });
   }
 
   /** In the order of their ids. */
   loadOutcome(session: string, id: number, outcome: Outcome): void {
     const window = must(this.#windows.get(session), 'an outcome belongs to a window');
-    window.outcomes.set(id, outcome);
+    window.outcomes.push(outcome);
     window.ids.push(id);
   }
 
