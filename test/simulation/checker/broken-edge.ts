@@ -207,6 +207,10 @@ export const BROKEN_EDGE: readonly Row[] = [
     legal: whole,
     broken: change({ kind: 'heal' }, (e) => [{ kind: 'disconnect', at: e.at, conn: 'c1' }, e]),
   }),
+  row('75', 'a client that is gone and counts as connected', {
+    legal: whole,
+    broken: change({ kind: 'heal' }, (e) => [{ kind: 'client.kill', at: e.at, client: 'sub', incarnation: 1 }, e]),
+  }),
   row('A', 'two completions are taken', {
     legal: told((made) => {
       const task = create(made);

@@ -350,6 +350,13 @@ export const BROKEN_WORK: readonly Row[] = [
       )(events);
     },
   }),
+  row('46', 'a retry that its holder ruled out', {
+    legal: retried,
+    broken: change({ kind: 'invoke', where: ({ method }) => method === 'task.fail' }, (e) => ({
+      ...e,
+      params: { ...(e.params as object), retryable: false },
+    })),
+  }),
   row('46', 'losses that fall', { legal: lostLease, broken: view(inStatus('assigned'), () => ({ losses: -1 }), -1) }),
   row('46', 'a delay that is ignored', {
     legal: told((made) => void create(made, { delayMs: 5_000 })),

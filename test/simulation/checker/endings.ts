@@ -107,6 +107,7 @@ function checkWhatNext(world: World, ending: Ending, causes: readonly Cause[]): 
     const canRetry = ({ kind, op }: Cause): boolean => kind !== 'fail' || field(op?.params, 'retryable') !== false;
     if (usedUp && !isTerminal(status)) wrong(`goes on after ${of}`);
     if (!usedUp && isTerminal(status) && only(canRetry)) wrong(`${status} in ${of}`);
+    if (!isTerminal(status) && !causes.some(canRetry)) wrong('goes on, though its holder said that it must not');
   }
   if (failsWhenLost && status !== 'failed' && only(({ kind }) => kind === 'lost' || kind === 'replaced')) {
     wrong('goes on, though its agent wants it failed when lost');

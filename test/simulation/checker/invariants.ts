@@ -35,7 +35,7 @@ export const INVARIANTS = {
   '71': 'a session is ended for good, and not before its time',
   '72': 'timers fire when they are due: not before, not late',
   '74': 'no collection is larger than its cap',
-  '75': 'after the faults everybody is connected and every request answered',
+  '75': 'after the faults everybody is connected, nobody else is taken for it, and every request is answered',
   A: 'a result is accepted once, and is the one that the holder sent',
   B: 'position = epoch·2^40 + count, one step for each entry and for each push',
   C: 'on one connection a RESULT precedes the pushes that its command caused',

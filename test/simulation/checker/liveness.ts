@@ -1,9 +1,10 @@
 /**
  * After the faults have stopped: everything has ended or waits for a stated reason (47), everybody is connected and
- * has its answers (75). Only judged if the history says that the run settled.
+ * has its answers, and whoever is gone does not count as connected (75). Only judged if the history says that the run
+ * settled.
  */
 import { isCapable, isExcluded, isFree } from './agents.ts';
-import { latest, type ClientRec, type Op, type TaskRec } from './records.ts';
+import { latest, type ClientRec, type Op, type SessionRec, type TaskRec } from './records.ts';
 import { isHeld, isTerminal } from './views.ts';
 import type { Family, World } from './world.ts';
 
@@ -24,6 +25,7 @@ export class Liveness implements Family {
     for (const tenant of this.#world.tenants.values()) {
       for (const task of tenant.tasks.values()) this.#task(task, end.index);
       for (const op of tenant.ops) this.#answered(op, end.index);
+      for (const session of tenant.sessions.values()) this.#carried(session, end.index);
     }
     for (const client of this.#world.clients.values()) this.#connected(client, end.index);
   }
@@ -70,6 +72,13 @@ export class Liveness implements Family {
     const told = client.conns.some((conn) => (conn.closed?.code ?? 0) >= 4500 && (conn.closed?.code ?? 0) <= 4999);
     if (told) return;
     this.#world.report('75', `${op.method} ${op.opId} was never answered`, [op.index, end]);
+  }
+
+  /** A session is attached only as long as a connection carries it: else it would never be lost, and never end. */
+  #carried({ id, server, conns }: SessionRec, end: number): void {
+    if (server?.attached !== true || server.ended) return;
+    if (conns.some((conn) => conn.closed === undefined && conn.client.killed === undefined)) return;
+    this.#world.report('75', `${id} is attached at the end, and no connection carries it`, [server.since.index, end]);
   }
 
   #connected(client: ClientRec, end: number): void {
