@@ -1,8 +1,9 @@
 /**
- * `npm run sim -- [--seeds N] [--from SEED] [--json] [--workers N] [--shrink SECONDS] | [--replay FILE]`
+ * `npm run sim -- [--seeds N] [--from SEED] [--json] [--workers N] [--shrink SECONDS] | [--replay FILE] | [--planted]`
  *
  * Runs seeds on all cores and reports what they met. A seed that violates something leaves its script, made small,
- * in reports/simulation; `--replay` runs a script again. Exit code 1: a violation was found.
+ * in reports/simulation; `--replay` runs a script again. Exit code 1: a violation was found. `--planted` runs builds
+ * with deliberate bugs instead; exit code 1: one of them was not found.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -12,6 +13,7 @@ import { Worker } from 'node:worker_threads';
 import { workerUrl } from '../../src/base/worker-url.ts';
 import { MARKS } from './marks.ts';
 import type { Plan } from './plan.ts';
+import { reportPlanted } from './planted/report.ts';
 import { shrink } from './shrink.ts';
 import { simulate } from './simulation.ts';
 import { drawPlan } from './swarm.ts';
@@ -176,6 +178,7 @@ async function main(): Promise<void> {
       workers: { type: 'string' },
       shrink: { type: 'string' },
       replay: { type: 'string' },
+      planted: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   });
@@ -184,10 +187,15 @@ async function main(): Promise<void> {
     replay(values.replay, json);
     return;
   }
+  const workers = Math.max(1, whole(values.workers, availableParallelism()));
+  if (values.planted) {
+    await reportPlanted({ workers, json, say });
+    return;
+  }
   const options: Options = {
     seeds: whole(values.seeds, 100),
     from: whole(values.from, 1),
-    workers: Math.max(1, whole(values.workers, availableParallelism())),
+    workers,
     shrinkMs: whole(values.shrink, 20) * 1_000,
     json,
   };

@@ -1,0 +1,57 @@
+/** Deliberate bugs in the product: the simulator with its checker finds each of them. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { BUGS } from './planted/bugs.ts';
+import { huntAll, isOfChecker, reported, type Hunted } from './planted/hunt.ts';
+import { planted } from './planted/workshop.ts';
+import { runSeed } from './verdict.ts';
+
+/** Far more than it takes. */
+const HUNTS_MS = 300_000;
+
+describe('the table of planted bugs', () => {
+  it('has at least 15, under names of their own', () => {
+    expect(BUGS.length).toBeGreaterThanOrEqual(15);
+    expect(new Set(BUGS.map(({ name }) => name)).size).toBe(BUGS.length);
+  });
+
+  it.each(BUGS)('$name changes text that occurs once in $file', (bug) => {
+    expect(planted(bug)).toContain(bug.replace);
+    expect(bug.replace).not.toBe(bug.find);
+  });
+
+  it('knows text that is not there, and text that is there twice', () => {
+    const [bug] = BUGS;
+    if (bug === undefined) throw new Error('the table is empty');
+    expect(() => planted({ ...bug, find: 'no such text' })).toThrow('occurs 0 times');
+    expect(() => planted({ ...bug, find: 'import' })).toThrow(/occurs \d+ times/);
+  });
+
+  it('expects invariants of the checker, and of no bug only that the engine stops', () => {
+    for (const { name, invariants } of BUGS) expect(invariants.filter(isOfChecker), name).not.toEqual([]);
+  });
+});
+
+describe('a planted bug', () => {
+  const results = new Map<string, Hunted>();
+
+  beforeAll(async () => {
+    // One thread: another test file may run beside this one.
+    for (const result of await huntAll(BUGS, { workers: 1 })) results.set(result.bug.name, result);
+  }, HUNTS_MS);
+
+  it.each(BUGS)('$name is caught, violating $invariants', ({ name, invariants }) => {
+    const result = results.get(name);
+    const found = result?.verdict === undefined ? [] : reported(result.verdict);
+    const seen = `${result?.failure ?? ''} after ${result?.seeds} seeds, reported: ${found.join(' ')}`;
+    expect(
+      found.filter((invariant) => invariants.includes(invariant)),
+      seen,
+    ).not.toEqual([]);
+  });
+
+  it('is what was caught: without it the same seeds violate nothing', { timeout: HUNTS_MS }, () => {
+    const seeds = new Set([...results.values()].flatMap(({ verdict }) => verdict?.seed ?? []));
+    expect(seeds.size).toBeGreaterThan(0);
+    for (const seed of seeds) expect(runSeed(seed).violations, `seed ${seed}`).toEqual([]);
+  });
+});

@@ -1,0 +1,16 @@
+/** A row of the table of planted bugs. */
+export interface PlantedBug {
+  readonly name: string;
+  /** A source file of the product, and the text in it that is replaced: it occurs there exactly once. */
+  readonly file: `src/${string}.ts`;
+  readonly find: string;
+  readonly replace: string;
+  readonly breaks: string;
+  /** What is reported: numbers and letters of the checker's catalogue; a word is a verdict of the simulator itself. */
+  readonly invariants: readonly string[];
+  /** The seeds that are run until one catches it: `from` and those after it. */
+  readonly from: number;
+  readonly seeds: number;
+  /** How many seeds it took when they were counted from 1. */
+  readonly sinceOne: number;
+}

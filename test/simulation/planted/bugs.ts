@@ -1,0 +1,10 @@
+/**
+ * The table of planted bugs: mistakes that a developer could make, one at a time in the product. The simulator must find
+ * each; one that it does not find is a hole in the checker or in what the swarm does.
+ */
+import type { PlantedBug } from './bug.ts';
+import { CLIENT_BUGS } from './client-bugs.ts';
+import { ENGINE_BUGS } from './engine-bugs.ts';
+import { LOG_BUGS } from './log-bugs.ts';
+
+export const BUGS: readonly PlantedBug[] = [...LOG_BUGS, ...ENGINE_BUGS, ...CLIENT_BUGS];
