@@ -94,9 +94,9 @@ export const LOG_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'ring-claims-too-much',
-    file: 'src/engine/engine.ts',
-    find: 'this.#ring = new PushRing(this.state.rev, this.#options.ring);',
-    replace: 'this.#ring = new PushRing(0, this.#options.ring);',
+    file: 'src/node/hub.ts',
+    find: 'this.ring = new PushRing(parts.engine.state.rev, parts.ring);',
+    replace: 'this.ring = new PushRing(0, parts.ring);',
     breaks: 'After a snapshot was loaded the empty ring claims to have all pushes before it.',
     invariants: ['66', '67'],
     from: 16,
