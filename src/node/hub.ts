@@ -41,12 +41,16 @@ const CLOSE_FOR: { readonly [W in SessionEnd]: CloseName } = {
 const PAGE = 256;
 const BOOKMARK_MS = 5_000;
 const TOPIC_MARK = 't'.charCodeAt(0);
+const SESSION_MARK = 's'.charCodeAt(0);
+const AGENT_MARK = 'a'.charCodeAt(0);
 
 export class Hub {
   readonly #engine: Engine;
   readonly #store: TenantStore;
   readonly #scheduler: Scheduler;
   readonly #lines = new Map<string, Line>();
+  /** The push at hand as it is sent, once somebody gets it. */
+  #rendered: OutPush | undefined;
   #marking: (() => void) | undefined;
   /** Connections that went behind because their queue was full, and positions read from the history; for metrics. */
   readonly counts = { behind: 0, fromHistory: 0, gaps: 0 };
@@ -151,27 +155,33 @@ export class Hub {
 
   #deliver(push: Push): void {
     const { state } = this.#engine;
-    let out: OutPush | undefined;
-    const hand = (session: string): void => {
-      const line = this.#lines.get(session);
-      if (line === undefined || line.last === push) return;
-      // The newest value of a key has a queue of its own and waits for nobody.
-      if (line.phase !== 'live' && (push.latestKey === undefined || line.phase === 'waiting')) return;
-      // Handed over already, by a connection that caught up between the entry and this.
-      if (push.rev > 0 && push.rev <= line.position) return;
-      out ??= renderPush(state, push);
-      if (out !== undefined) this.#hand(line, push, out);
-    };
+    this.#rendered = undefined;
     for (const audience of push.to) {
+      const mark = audience.charCodeAt(0);
+      // Most tasks are watched by their creator and by nobody else.
+      if (mark === TOPIC_MARK && state.subs.size === 0) continue;
       const id = audience.slice(2);
-      if (audience.startsWith('s:')) hand(id);
-      else if (audience.startsWith('a:')) {
+      if (mark === SESSION_MARK) this.#handTo(id, push);
+      else if (mark === AGENT_MARK) {
         const session = state.agents.get(id)?.session;
-        if (session !== undefined) hand(session);
+        if (session !== undefined) this.#handTo(session, push);
       } else {
-        for (const sub of state.subsByTopic.of(id) ?? []) if (push.rev === 0 || sub.rev < push.rev) hand(sub.session);
+        const listeners = state.subsByTopic.of(id);
+        if (listeners === undefined) continue;
+        for (const sub of listeners) if (push.rev === 0 || sub.rev < push.rev) this.#handTo(sub.session, push);
       }
     }
+  }
+
+  #handTo(session: string, push: Push): void {
+    const line = this.#lines.get(session);
+    if (line === undefined || line.last === push) return;
+    // The newest value of a key has a queue of its own and waits for nobody.
+    if (line.phase !== 'live' && (push.latestKey === undefined || line.phase === 'waiting')) return;
+    // Handed over already, by a connection that caught up between the entry and this.
+    if (push.rev > 0 && push.rev <= line.position) return;
+    this.#rendered ??= renderPush(this.#engine.state, push);
+    if (this.#rendered !== undefined) this.#hand(line, push, this.#rendered);
   }
 
   #hand(line: Line, push: Push, out: OutPush): void {

@@ -21,10 +21,14 @@ export class Flusher {
     if (this.#dirty.length === 1) this.#scheduler.defer(this.#run);
   }
 
-  /** What a flush causes to be marked waits for the next turn, so that one cannot keep the loop. */
+  /**
+   * The last marked is the first written: whoever asked is marked by its answer, before those whom it concerns, and
+   * they are the ones who wait with nothing to do. A write takes as long as a hop over loopback.
+   * What a flush causes to be marked waits for the next turn, so that one cannot keep the loop.
+   */
   #flush(): void {
     const dirty = this.#dirty;
     this.#dirty = [];
-    for (const flushable of dirty) flushable.flush();
+    for (let i = dirty.length - 1; i >= 0; i -= 1) dirty[i]?.flush();
   }
 }

@@ -1,6 +1,6 @@
 /** The frames that the server's side makes, encoded. */
 import { CLOSE, ERROR_CODES, mayResume, type CloseName, type Rejection } from '../../protocol/wire/codes.ts';
-import { encodeFrameParts } from '../../protocol/wire/codec.ts';
+import { encodeBy, encodeFrameParts } from '../../protocol/wire/codec.ts';
 import {
   Op,
   type ErrorBody,
@@ -15,7 +15,14 @@ export function welcomeFrame(body: WelcomeBody): Uint8Array {
 }
 
 export function resultFrame(id: number, rev: number, result: Data): Uint8Array {
-  return encodeFrameParts(Op.RESULT, id, { rev, r: result });
+  return encodeBy((to) => {
+    to.arrayHead(3);
+    to.number(Op.RESULT);
+    to.number(id);
+    to.mapHead(2);
+    to.member('rev', rev);
+    to.member('r', result);
+  });
 }
 
 export function errorFrame(id: number, rejection: Rejection): Uint8Array {

@@ -3,7 +3,7 @@
  * applied; ring and history keep these bytes and not the push, so what is kept for those who come back is no work
  * for the garbage collector.
  */
-import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
+import { decodeValue, encodeBy } from '../../protocol/wire/codec.ts';
 import type { Data, Value } from '../../protocol/wire/types.ts';
 import { assert } from '../base/assert.ts';
 import type { PackedPush, StoredPush } from './port.ts';
@@ -19,7 +19,16 @@ interface Kept {
 }
 
 export function packPush({ rev, to, event, topic, order, data }: Kept): PackedPush {
-  return { rev, to, record: encodeValue([to, event, topic ?? null, order === undefined ? null : true, data]) };
+  const record = encodeBy((write) => {
+    write.arrayHead(5);
+    write.arrayHead(to.length);
+    for (const audience of to) write.string(audience);
+    write.string(event);
+    write.value(topic ?? null);
+    write.value(order === undefined ? null : true);
+    write.value(data);
+  });
+  return { rev, to, record };
 }
 
 export function unpackPush(rev: number, record: Uint8Array): StoredPush {

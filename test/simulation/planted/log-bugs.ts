@@ -106,8 +106,8 @@ export const LOG_BUGS: readonly PlantedBug[] = [
   {
     name: 'old-push-to-new-listener',
     file: 'src/node/hub.ts',
-    find: 'if (push.rev === 0 || sub.rev < push.rev) hand(sub.session);',
-    replace: 'hand(sub.session);',
+    find: 'if (push.rev === 0 || sub.rev < push.rev) this.#handTo(sub.session, push);',
+    replace: 'this.#handTo(sub.session, push);',
     breaks: 'A new listener gets what was published on the topic before it listened.',
     invariants: ['66'],
     from: 76,
