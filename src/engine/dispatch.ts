@@ -16,7 +16,6 @@ import {
   type HelloDecision,
 } from './sessions/sessions.ts';
 import {
-  archive,
   attemptTimedOut,
   deadlinePassed,
   fill,
@@ -58,7 +57,7 @@ export function runSystem(s: State, c: Context, command: SystemCommand): HelloDe
     case 'tenant.create':
       return { reply: createTenant(s, c, command) };
     case 'archive':
-      archive(s, c, command.upTo);
+      c.events.push({ kind: 'archivable', upTo: command.upTo });
       return DONE;
   }
   // An entry of a newer build comes here and halts the tenant: skipping it would part this state from the others'.
@@ -97,8 +96,6 @@ export function runFollowUp(s: State, c: Context, work: FollowUp): void {
       return loseTask(s, c, work);
     case 'end':
       return sessionEnded(s, c, work.session);
-    case 'archive':
-      return archive(s, c, work.upTo);
   }
   unreachable(work);
 }

@@ -85,7 +85,7 @@ export type SystemCommand =
       /** (tenant, session, request id): the request is remembered under this key. */
       readonly dedupe: string;
     }
-  /** Finished tasks up to this rev are durable in the store and leave memory. */
+  /** Finished tasks up to this rev are durable in the store: they leave memory with this entry and those after it. */
   | { readonly kind: 'archive'; readonly upTo: number };
 
 export type Command = RequestCommand | SystemCommand;

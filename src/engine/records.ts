@@ -260,5 +260,4 @@ export type FollowUp =
   | { readonly kind: 'place'; readonly task: string }
   | { readonly kind: 'fill'; readonly agent: string }
   | { readonly kind: 'lose'; readonly task: string; readonly token: number; readonly why: LossReason }
-  | { readonly kind: 'end'; readonly session: string; readonly why: 'revoked' }
-  | { readonly kind: 'archive'; readonly upTo: number };
+  | { readonly kind: 'end'; readonly session: string; readonly why: 'revoked' };

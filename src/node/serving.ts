@@ -204,7 +204,9 @@ export class Serving {
     this.#bytes += entry.payload.length;
     this.hub.deliver(output);
     this.#parts.applied({ ...done, tenant: this.id, engine: this.tenant.engine });
-    if (this.tenant.engine.state.finished.set.size > FINISHED_MAX) this.#archive();
+    const { finished, counters } = this.tenant.engine.state;
+    // What may leave already does so by and by.
+    if (finished.set.size > FINISHED_MAX && (finished.set.first()?.rev ?? 0) > counters.archiveUpTo) this.#archive();
   }
 
   /** What leaves memory one day goes to the store now, where it becomes durable in its own time. */

@@ -33,6 +33,8 @@ export interface Counters {
   lastTs: number;
   seq: number;
   incarnation: string;
+  /** Finished tasks up to this rev may leave memory. */
+  archiveUpTo: number;
   /** When the keys of libraries last changed generation. */
   keysTurnedAt: number;
 }
@@ -59,6 +61,7 @@ export class State {
     lastTs: 0,
     seq: 0,
     incarnation: '',
+    archiveUpTo: 0,
     keysTurnedAt: 0,
   };
   /** Follow-ups that did not fit into the entry that caused them, oldest first. */

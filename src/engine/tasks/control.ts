@@ -110,18 +110,18 @@ export function stopOver(s: State, c: Context, key: string): void {
   freeStopping(c, stopping);
 }
 
-/** Finished tasks that are durable in the store leave memory, a bounded number in one unit. */
-const ARCHIVE_UNIT = 64;
-
-export function archive(s: State, c: Context, upTo: number): void {
+/** Finished tasks that are durable in the store leave memory, oldest first, at most `max`. */
+export function archive(s: State, c: Context, max: number): void {
   let count = 0;
   for (const task of s.finished.set) {
-    if (task.rev > upTo) return;
-    if (count === ARCHIVE_UNIT) {
-      c.events.push({ kind: 'followed', work: { kind: 'archive', upTo } });
-      return;
-    }
+    if (task.rev > s.counters.archiveUpTo || count === max) return;
     c.events.push({ kind: 'taskArchived', id: task.id });
     count += 1;
   }
+}
+
+/** Whether finished tasks are left that may leave memory. */
+export function hasArchivable(s: State): boolean {
+  const first = s.finished.set.first();
+  return first !== undefined && first.rev <= s.counters.archiveUpTo;
 }
