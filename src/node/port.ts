@@ -73,7 +73,7 @@ export interface RequestIn {
   readonly method: Method;
   /** Checked against the schema. */
   readonly params: Value;
-  /** 52-bit hash of the request's method and params bytes. */
+  /** 52-bit hash of the request's method and params bytes; 0 if it has a key. */
   readonly hash: number;
   readonly ack?: number;
   readonly key?: string;

@@ -226,8 +226,8 @@ export class Serving {
           dead: task.dead,
           finishedAt: task.finishedAt,
           view: encodeValue(new TaskResult(task)),
-          ...(task.agentId === undefined ? undefined : { agentId: task.agentId }),
-          ...(task.workspaceId === undefined ? undefined : { workspaceId: task.workspaceId }),
+          agentId: task.agentId,
+          workspaceId: task.workspaceId,
         });
       }
       store.putFinished(rows);

@@ -48,6 +48,11 @@ interface Waiting {
   readonly done: Done | undefined;
 }
 
+interface Arrived {
+  readonly entry: LogEntry;
+  readonly at: number;
+}
+
 interface Sent {
   readonly random: Uint8Array;
   readonly commands: readonly Waiting[];
@@ -86,7 +91,7 @@ export class Tenant implements TailSink {
   #sent: Sent[] = [];
   #appending = false;
   /** Delivered by the tail, not yet applied. */
-  #arrived: LogEntry[] = [];
+  #arrived: Arrived[] = [];
   #draining = false;
   #flushing = false;
   #live = false;
@@ -154,16 +159,17 @@ export class Tenant implements TailSink {
 
   entries(batch: readonly LogEntry[]): void {
     if (this.#halted !== undefined) return;
-    for (const entry of batch) this.#arrived.push(entry);
+    const at = this.#options.scheduler.mono();
+    for (const entry of batch) this.#arrived.push({ entry, at });
     if (!this.#draining) this.#drain();
   }
 
   /** Applies what has arrived: all of it while the log is replayed, else one entry and the rest in later turns (R7). */
   #drain(): void {
     this.#draining = false;
-    let entry = this.#arrived.shift();
-    for (; entry !== undefined && this.#halted === undefined; entry = this.#live ? undefined : this.#arrived.shift()) {
-      this.#apply(entry);
+    let next = this.#arrived.shift();
+    for (; next !== undefined && this.#halted === undefined; next = this.#live ? undefined : this.#arrived.shift()) {
+      this.#apply(next);
     }
     if (this.#halted !== undefined) return;
     if (this.#arrived.length > 0) {
@@ -274,7 +280,7 @@ export class Tenant implements TailSink {
     });
   }
 
-  #apply(entry: LogEntry): void {
+  #apply({ entry, at }: Arrived): void {
     const { observer, scheduler } = this.#options;
     let decoded: Entry;
     let output: EntryOutput;
@@ -294,7 +300,7 @@ export class Tenant implements TailSink {
       entry,
       output,
       live: this.#live,
-      appendMs: sentAt === undefined ? undefined : began - sentAt,
+      appendMs: sentAt === undefined ? undefined : at - sentAt,
       applyMs,
     });
     this.#continue(output);

@@ -257,7 +257,10 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
     switch (phase.kind) {
       case 'open':
         if (frame.op === Op.REQUEST) {
-          const taken = this.#requests.take(phase.attached, frame, requestHash(bytes, span.bodyStart, span.bodyEnd));
+          // Of a request with a key the node compares what it says, not how it was written.
+          const keyed = frame.meta?.k !== undefined;
+          const hash = keyed ? 0 : requestHash(bytes, span.bodyStart, span.bodyEnd);
+          const taken = this.#requests.take(phase.attached, frame, hash);
           if (taken === 'fault') this.#fault(frame.id, 'A request has a method `m`, params `p` and known meta.');
         } else this.#frame(phase, frame);
         return;

@@ -14,8 +14,8 @@ export interface FinishedTask {
   readonly rev: number;
   readonly type: string;
   readonly status: string;
-  readonly agentId?: string;
-  readonly workspaceId?: string;
+  readonly agentId?: string | undefined;
+  readonly workspaceId?: string | undefined;
   readonly dead: boolean;
   readonly finishedAt: number;
   /** The public view, MessagePack. */
