@@ -42,13 +42,16 @@ export class Group {
     return { weight, capabilities: agent.capabilities.length };
   }
 
-  available(strategy: Strategy, agents: Iterable<AgentRecord>): SortedSet<AgentRecord> {
+  available(strategy: Strategy, agentOf: (id: string) => AgentRecord | undefined): SortedSet<AgentRecord> {
     let order = this.#orders.get(strategy);
     if (order === undefined) {
       const fitOf = (agent: AgentRecord): Fit => must(this.members.get(agent.id), 'an ordered agent is a member');
       order = new SortedSet<AgentRecord>((a, b) => STRATEGIES[strategy].compare(a, b, fitOf));
       this.#orders.set(strategy, order);
-      for (const agent of agents) if (this.members.has(agent.id) && hasFreeSlot(agent)) order.add(agent);
+      for (const id of this.members.keys()) {
+        const agent = agentOf(id);
+        if (agent !== undefined && hasFreeSlot(agent)) order.add(agent);
+      }
     }
     return order;
   }
@@ -75,6 +78,22 @@ export function hasFreeSlot(agent: AgentRecord): boolean {
   return agent.attached && agent.status === 'active' && agent.active < agent.capacity;
 }
 
+/** No capability has this name: stands for "nothing is required". */
+const ANY = '';
+const NOBODY: ReadonlySet<string> = new Set();
+
+function addTo<T>(sets: Map<string, Set<T>>, key: string, value: T): void {
+  const set = sets.get(key);
+  if (set === undefined) sets.set(key, new Set([value]));
+  else set.add(value);
+}
+
+function removeFrom<T>(sets: Map<string, Set<T>>, key: string, value: T): void {
+  const set = sets.get(key);
+  set?.delete(value);
+  if (set?.size === 0) sets.delete(key);
+}
+
 /** Groups without tasks are dropped beyond this number. */
 const GROUPS_MAX = 10_000;
 
@@ -82,6 +101,10 @@ export class Groups {
   readonly #state: State;
   readonly #groups = new Map<string, Group>();
   readonly #groupsOf = new Map<string, Group[]>();
+  /** A group is found by the first of its requirements, and its agents by the rarest of them. */
+  readonly #groupsByFirst = new Map<string, Set<Group>>();
+  readonly #agentsByCapability = new Map<string, Set<string>>();
+  readonly #agentOf = (id: string): AgentRecord | undefined => this.#state.agents.get(id);
 
   constructor(state: State) {
     this.#state = state;
@@ -92,7 +115,7 @@ export class Groups {
   /** The best agent for the task now, by its strategy. */
   pick(task: TaskRecord): AgentRecord | undefined {
     const group = this.#group(task.group, task.requirements);
-    const order = group.available(task.strategy, this.#state.agentsById);
+    const order = group.available(task.strategy, this.#agentOf);
     if (task.excluded.length === 0) return order.first();
     for (const agent of order) if (!isExcluded(task, agent)) return agent;
     return undefined;
@@ -130,9 +153,29 @@ export class Groups {
       if (this.#groups.size >= GROUPS_MAX) this.#dropIdle();
       group = new Group(requirements);
       this.#groups.set(key, group);
-      for (const agent of this.#state.agentsById) this.#join(group, agent);
+      addTo(this.#groupsByFirst, requirements[0] ?? ANY, group);
+      for (const id of this.#candidates(requirements)) {
+        const agent = this.#agentOf(id);
+        if (agent !== undefined) this.#join(group, agent);
+      }
     }
     return group;
+  }
+
+  /** The agents that have the rarest of the requirements; all agents if nothing is required. */
+  #candidates(requirements: readonly string[]): Iterable<string> {
+    let rarest: ReadonlySet<string> | undefined;
+    for (const name of requirements) {
+      const having = this.#agentsByCapability.get(name) ?? NOBODY;
+      if (rarest === undefined || having.size < rarest.size) rarest = having;
+    }
+    return rarest ?? Array.from(this.#state.agentsById, (agent) => agent.id);
+  }
+
+  /** The groups that an agent with these capabilities may be in. */
+  *#groupsFor(agent: AgentRecord): IterableIterator<Group> {
+    yield* this.#groupsByFirst.get(ANY) ?? [];
+    for (const { name } of agent.capabilities) yield* this.#groupsByFirst.get(name) ?? [];
   }
 
   #join(group: Group, agent: AgentRecord): boolean {
@@ -163,8 +206,10 @@ export class Groups {
       group.members.delete(id);
     }
     this.#groupsOf.delete(id);
+    for (const { name } of before?.capabilities ?? []) removeFrom(this.#agentsByCapability, name, id);
     if (after === undefined) return;
-    for (const group of this.#groups.values()) if (this.#join(group, after) && isFree) group.enter(after);
+    for (const { name } of after.capabilities) addTo(this.#agentsByCapability, name, id);
+    for (const group of this.#groupsFor(after)) if (this.#join(group, after) && isFree) group.enter(after);
   }
 
   #taskChanged(before: TaskRecord | undefined, after: TaskRecord | undefined): void {
@@ -182,6 +227,7 @@ export class Groups {
     for (const [key, group] of this.#groups) {
       if (group.tasks > 0) continue;
       this.#groups.delete(key);
+      removeFrom(this.#groupsByFirst, group.requirements[0] ?? ANY, group);
       for (const id of group.members.keys()) {
         const left = (this.#groupsOf.get(id) ?? []).filter((other) => other !== group);
         this.#groupsOf.set(id, left);
