@@ -26,6 +26,8 @@ export class Group {
   readonly members = new Map<string, Fit>();
   readonly waiting = new SortedSet<TaskRecord>(byUrgency);
   readonly picky = new SortedSet<TaskRecord>(byUrgency);
+  /** How many of the picky ones have each mark. */
+  readonly #marks = new Map<string, number>();
   readonly #orders = new Map<Strategy, SortedSet<AgentRecord>>();
 
   constructor(requirements: readonly string[]) {
@@ -54,6 +56,28 @@ export class Group {
       }
     }
     return order;
+  }
+
+  wait(task: TaskRecord): void {
+    if (task.excluded.length === 0) this.waiting.add(task);
+    else if (this.picky.add(task)) for (const mark of task.excluded) this.#count(mark, 1);
+  }
+
+  waitNoMore(task: TaskRecord): void {
+    if (task.excluded.length === 0) this.waiting.delete(task);
+    else if (this.picky.delete(task)) for (const mark of task.excluded) this.#count(mark, -1);
+  }
+
+  /** Every picky task excludes the agent: an agent that rejects everything is not offered all of it again and again. */
+  excludesAll(agent: AgentRecord): boolean {
+    const { size } = this.picky;
+    return this.#marks.get(agent.id) === size || this.#marks.get(`${agent.id}@${agent.attachedRev}`) === size;
+  }
+
+  #count(mark: string, by: number): void {
+    const count = (this.#marks.get(mark) ?? 0) + by;
+    if (count === 0) this.#marks.delete(mark);
+    else this.#marks.set(mark, count);
   }
 
   leave(agent: AgentRecord): void {
@@ -128,6 +152,7 @@ export class Groups {
       if (group.tasks === 0) continue;
       const plain = group.waiting.first();
       if (plain !== undefined && (best === undefined || byUrgency(plain, best) < 0)) best = plain;
+      if (group.picky.size === 0 || group.excludesAll(agent)) continue;
       for (const task of group.picky) {
         if (best !== undefined && byUrgency(task, best) > 0) break;
         if (!isExcluded(task, agent)) {
@@ -214,12 +239,10 @@ export class Groups {
 
   #taskChanged(before: TaskRecord | undefined, after: TaskRecord | undefined): void {
     if (before?.status === 'pending') {
-      const group = this.#groups.get(before.group);
-      (before.excluded.length === 0 ? group?.waiting : group?.picky)?.delete(before);
+      this.#groups.get(before.group)?.waitNoMore(before);
     }
     if (after?.status === 'pending') {
-      const group = this.#group(after.group, after.requirements);
-      (after.excluded.length === 0 ? group.waiting : group.picky).add(after);
+      this.#group(after.group, after.requirements).wait(after);
     }
   }
 
