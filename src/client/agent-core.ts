@@ -12,7 +12,8 @@
  * A2 Never more handlers than slots, counting those that were told to stop and have not ended.
  * A3 Two handlers of one task never run at the same time in this process, whatever their tokens.
  * A4 Every holding that ran ends with exactly one of result, acknowledgement, release.
- * A5 What the server does not list as held after a fresh session is stopped; what it lists and is not here is started.
+ * A5 What the server does not list as held after a fresh session or a gap is stopped; what it lists and is not here is
+ *    started.
  */
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { isMap } from '../../protocol/wire/codec.ts';
@@ -122,6 +123,12 @@ export class AgentCore {
     if (welcome.resumed) return;
     this.#fresh += 1;
     this.#reconcile(welcome.snapshot, new Set(), this.#fresh);
+  }
+
+  /** Orders may be lost: what the server says is held now counts. */
+  missed(): void {
+    this.#fresh += 1;
+    this.#nextPage(undefined, new Set(), this.#fresh);
   }
 
   /** True if the push was an order for this agent. */
@@ -455,8 +462,8 @@ export class AgentCore {
     else if (holding.phase.kind === 'accepting' && item.task.status !== 'offered') this.#runAccepted(holding);
   }
 
-  #nextPage(cursor: string, listed: Set<string>, fresh: number): void {
-    this.#tell('session.snapshot', { cursor }, (reply) => {
+  #nextPage(cursor: string | undefined, listed: Set<string>, fresh: number): void {
+    this.#tell('session.snapshot', cursor === undefined ? {} : { cursor }, (reply) => {
       if (fresh !== this.#fresh || !reply.ok || !isMap(reply.result)) return;
       const page = readSnapshot(reply.result['snapshot'] ?? null);
       if (page !== undefined) this.#reconcile(page, listed, fresh);

@@ -166,6 +166,7 @@ export class Sdk {
 
   #notice(kind: string, body: ValueMap): void {
     if (kind === 'gap') {
+      this.agent?.missed();
       this.waits.missed(false);
       this.#options.events.gap('gap');
     }

@@ -8,6 +8,8 @@
  * H2 A connection that is behind reads from the ring, and before the ring from the history, by position; nothing is
  *    queued for it here.
  * H3 A push that was subscribed to by nobody at its rev is not handed over later.
+ * H4 A connection that reads from behind what the history keeps of its audiences is told of the gap before it is handed
+ *    what came after; once for each gap.
  */
 import type { CloseName } from '../../protocol/wire/codes.ts';
 import type { Scheduler } from '../base/scheduler.ts';
@@ -28,6 +30,8 @@ export interface Line {
   position: number;
   /** The push handed over last, to hand one with two audiences over once. */
   last: Push | undefined;
+  /** It was told that pushes up to here may be lost. */
+  gapTold: number;
 }
 
 const CLOSE_FOR: { readonly [W in SessionEnd]: CloseName } = {
@@ -52,7 +56,10 @@ export class Hub {
   /** The push at hand as it is sent, once somebody gets it. */
   #rendered: OutPush | undefined;
   #marking: (() => void) | undefined;
-  /** Connections that went behind because their queue was full, and positions read from the history; for metrics. */
+  /**
+   * Connections that went behind because their queue was full, positions read from the history, and those of which the
+   * history no longer had everything; for metrics.
+   */
   readonly counts = { behind: 0, fromHistory: 0, gaps: 0 };
 
   readonly ring: PushRing;
@@ -94,6 +101,7 @@ export class Hub {
       phase: 'waiting',
       position: line.rev,
       last: undefined,
+      gapTold: 0,
     };
     this.#lines.set(line.session, made);
     this.#mark();
@@ -145,9 +153,9 @@ export class Hub {
 
   /** Whether every push of the session after `rev` can still be read. */
   covers(session: string, rev: number, done: (covered: boolean) => void): void {
-    const audiences = this.#audiences(session);
-    if (audiences.every((audience) => this.ring.floorOf(audience) <= rev)) return done(true);
-    this.#store.floor(audiences, (floor) => {
+    const older = this.#olderThanRing(this.#audiences(session), rev);
+    if (older.length === 0) return done(true);
+    this.#store.floor(older, (floor) => {
       if (floor > rev) this.counts.gaps += 1;
       done(floor <= rev);
     });
@@ -205,11 +213,17 @@ export class Hub {
     return audiences;
   }
 
+  /** The audiences of which the ring no longer has everything after a position. */
+  #olderThanRing(audiences: readonly string[], rev: number): string[] {
+    return audiences.filter((audience) => this.ring.floorOf(audience) > rev);
+  }
+
   /** Hands over what came after the position, until the queue is full or nothing is missed any more. */
   #catchUp(line: Line): void {
     const audiences = this.#audiences(line.session);
     const { ring } = this;
-    if (audiences.some((audience) => ring.floorOf(audience) > line.position)) return this.#readHistory(line, audiences);
+    const older = this.#olderThanRing(audiences, line.position);
+    if (older.length > 0) return this.#readHistory(line, older);
     while (line.phase === 'behind') {
       const pushes = ring.read(audiences, line.position, PAGE);
       for (const push of pushes) if (!this.#handBack(line, asPush(push))) return;
@@ -243,12 +257,24 @@ export class Hub {
     const upTo = this.ring.floor;
     const query = { after: line.position, upTo, audiences, limit: PAGE };
     this.#store.readHistory(query, (stored, more) => {
-      if (line.phase !== 'reading') return;
-      line.phase = 'behind';
-      for (const push of stored) if (!this.#handBack(line, asPush(push))) return;
-      if (!more) line.position = Math.max(line.position, upTo);
-      this.#catchUp(line);
+      // Asked after the read: so it counts what retention dropped meanwhile, and what the read found damaged.
+      this.#store.floor(audiences, (floor) => {
+        if (line.phase !== 'reading') return;
+        line.phase = 'behind';
+        this.#tellGap(line, floor);
+        for (const push of stored) if (!this.#handBack(line, asPush(push))) return;
+        if (!more) line.position = Math.max(line.position, upTo);
+        this.#catchUp(line);
+      });
     });
+  }
+
+  /** H4 */
+  #tellGap(line: Line, floor: number): void {
+    if (floor <= Math.max(line.position, line.gapTold)) return;
+    line.gapTold = floor;
+    this.counts.gaps += 1;
+    line.delivery.gap();
   }
 
   #end(session: string, name: CloseName, message?: string): void {

@@ -48,6 +48,8 @@ export interface Delivery {
   push(push: OutPush): boolean;
   /** The largest rev up to which everything of this session was handed over (for PING.rev). Only when all was taken. */
   bookmark(rev: number): void;
+  /** Pushes after the last one handed over were lost for good: the client must be told. Those that follow go on. */
+  gap(): void;
   /** The node ends the connection: takeover, revocation, halted tenant. */
   close(name: CloseName, message?: string): void;
 }

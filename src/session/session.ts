@@ -166,6 +166,10 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
     this.#writer.out.bookmark(rev);
   }
 
+  gap(): void {
+    if (this.#phase.kind === 'open') this.#writer.control(noticeFrame('gap', {}));
+  }
+
   close(name: CloseName, message?: string): void {
     if (message !== undefined)
       this.#host.log.info('closed by the node', { connection: this.connection.id, reason: name, message });

@@ -411,6 +411,28 @@ describe('broken connections', () => {
     expect(world.runs.map((run) => [run.job.task.id, run.stops.length])).toEqual([['t1', 0]]);
   });
 
+  it('asks what it holds after a gap, stops what is not listed and starts what it does not know', () => {
+    const { world, link } = online({ agent: { ...AGENT, capacity: 3 } });
+    link.push('task.assigned', order('t1', '11'));
+    link.push('task.assigned', order('t2', '12'));
+    link.requests();
+    link.say([2, 0, { kind: 'gap' }]);
+    world.settle();
+    const asked = link.requests().find((one) => one.m === 'session.snapshot');
+    expect(asked?.p).toEqual({});
+    // Assigned after the snapshot was taken.
+    link.push('task.assigned', order('t4', '14'));
+    link.result(asked?.id ?? 0, { rev: 5, snapshot: snapshot(order('t1', '11'), order('t3', '13')) });
+    expect(world.runs.map((run) => [run.job.task.id, run.stops.length])).toEqual([
+      ['t1', 0],
+      ['t2', 1],
+      ['t4', 0],
+    ]);
+    expect(world.gaps).toEqual(['gap']);
+    finish(world, 1);
+    expect(world.runs.at(-1)?.job.task.id, 'when a slot is free').toBe('t3');
+  });
+
   it('treats an offer in the snapshot as an offer, and one that was accepted as accepted', () => {
     const { world, link } = online();
     link.push('task.offered', order('t1', '11', { status: 'offered' }));

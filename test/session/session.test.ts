@@ -617,12 +617,21 @@ describe('endings', () => {
     expect(scheduler.timers).toBe(0);
   });
 
+  test('a gap is told by NOTICE, and the connection goes on', () => {
+    const { connection, attached, scheduler } = openRig();
+    attached.delivery.gap();
+    expect(attached.delivery.push(pushOf({ class: 'reliable', rev: 105 }))).toBe(true);
+    scheduler.settle();
+    expect(seen(connection)).toEqual(['NOTICE gap', 'PUSH']);
+  });
+
   test('a socket that is gone is detached, and nothing is pushed to it', () => {
     const { handler, attached, scheduler } = openRig();
     handler.closed(1006);
     expect(attached.calls).toEqual(['begin', 'detach']);
     expect(attached.delivery.push(pushOf({ class: 'grant', rev: 200 }))).toBe(false);
     attached.delivery.bookmark(300);
+    attached.delivery.gap();
     attached.delivery.close('ENDED');
     scheduler.settle();
     expect(scheduler.timers).toBe(0);

@@ -1,0 +1,204 @@
+/** A node over logs and a store in memory and a clock that the test drives, with clients that are not sessions. */
+import { createHash } from 'node:crypto';
+import { valueHash } from '../../protocol/wire/codec.ts';
+import type { HelloBody, Method, Value, ValueMap } from '../../protocol/wire/types.ts';
+import { authorise, createAuthenticator, mintKey } from '../../src/access/index.ts';
+import { must } from '../../src/base/assert.ts';
+import type { EngineOptions } from '../../src/engine/engine.ts';
+import { MemoryDisk } from '../../src/log/memory-disk.ts';
+import { memoryLog, type MemoryLog } from '../../src/log/memory.ts';
+import { Node } from '../../src/node/node.ts';
+import type { Attached, Delivery, HelloOutcome, OutPush, Principal, Reply } from '../../src/node/port.ts';
+import type { MintedKey } from '../../src/node/requests.ts';
+import { memoryStore, MemoryStoreDisk } from '../../src/store/memory.ts';
+import type { Store } from '../../src/store/port.ts';
+import { FakeScheduler } from './fake-scheduler.ts';
+
+const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest();
+
+/** A connection as the node sees it: says what it was handed, in order. */
+export class Client implements Delivery {
+  readonly told: string[] = [];
+  readonly pushes: OutPush[] = [];
+  /** The queue takes nothing. */
+  full = false;
+  welcome: (HelloOutcome & { readonly kind: 'welcome' }) | undefined;
+  #lastId = 0;
+
+  get attached(): Attached {
+    return must(this.welcome, 'a client that was welcomed').attached;
+  }
+
+  get id(): number {
+    return (this.#lastId += 1);
+  }
+
+  push(push: OutPush): boolean {
+    if (this.full) return false;
+    this.pushes.push(push);
+    this.told.push(`push ${push.rev ?? ''}`);
+    return true;
+  }
+
+  bookmark(): void {}
+
+  gap(): void {
+    this.told.push('gap');
+  }
+
+  close(name: string): void {
+    this.told.push(`close ${name}`);
+  }
+
+  /** What messages on topics said, in order. */
+  messages(): Value[] {
+    return this.pushes.flatMap(({ frame }) => {
+      const body: { readonly d?: { readonly data?: Value } } = frame.body;
+      return body.d?.data === undefined ? [] : [body.d.data];
+    });
+  }
+}
+
+export interface NodeRigOptions {
+  readonly engine?: EngineOptions;
+  readonly historyMs?: number;
+  /** Default: one in memory. */
+  readonly store?: (scheduler: FakeScheduler) => Store;
+}
+
+export class NodeRig {
+  readonly scheduler = new FakeScheduler();
+  readonly disk = new MemoryDisk();
+  readonly stores = new MemoryStoreDisk();
+  readonly halted: string[] = [];
+  readonly #options: NodeRigOptions;
+  #draws = 0;
+  log: MemoryLog | undefined;
+  store: Store | undefined;
+  #node: Node | undefined;
+  /** The operator's key, which is the administrator's of `default` too. */
+  first: MintedKey | undefined;
+
+  constructor(options: NodeRigOptions = {}) {
+    this.#options = options;
+  }
+
+  get node(): Node {
+    return must(this.#node, 'a node that was started');
+  }
+
+  start(): this {
+    const { scheduler, disk, stores } = this;
+    const { engine, historyMs } = this.#options;
+    const entropy = (size: number): Uint8Array => {
+      this.#draws += 1;
+      const seed = new TextEncoder().encode(`draw ${this.#draws}`);
+      return Uint8Array.from({ length: size }, (_, index) => sha256(seed)[index % 32] ?? 0);
+    };
+    this.log = memoryLog({ scheduler, disk });
+    this.store =
+      this.#options.store?.(scheduler) ??
+      memoryStore({ scheduler, disk: stores, ...(historyMs === undefined ? {} : { historyMs }) });
+    const node: Node = new Node({
+      nodeId: 'n1',
+      version: 'test',
+      log: this.log,
+      store: this.store,
+      scheduler,
+      entropy,
+      sha256,
+      access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy) },
+      authenticate: createAuthenticator({
+        keys: { find: (tenant, keyId) => node.findKey(tenant, keyId) },
+        now: () => scheduler.now(),
+      }),
+      events: { halted: (tenant) => this.halted.push(tenant) },
+      ...(engine === undefined ? {} : { engine }),
+    });
+    this.#node = node;
+    let fault: Error | undefined;
+    node.start(
+      () => {
+        if (this.first !== undefined) return undefined;
+        this.first = mintKey('default', entropy);
+        return this.first;
+      },
+      (failed) => {
+        fault = failed;
+      },
+    );
+    scheduler.settle();
+    if (fault !== undefined) throw fault;
+    return this;
+  }
+
+  /** The process dies and another one starts. */
+  restart(): this {
+    must(this.log, 'a log').crash(false);
+    return this.start();
+  }
+
+  get operator(): Principal {
+    return this.holder(must(this.first, 'a first key').key);
+  }
+
+  holder(key: string): Principal {
+    return must(this.node.authenticate(key), 'a key that is valid');
+  }
+
+  hello(principal: Principal, body: Partial<HelloBody> = {}, client = new Client()): HelloOutcome {
+    let outcome: HelloOutcome | undefined;
+    const whole = { v: [1, 0, 0], client: { name: 'test', version: '1' }, auth: { token: 'x' }, ...body } as const;
+    this.node.hello({ principal, body: whole, delivery: client }, (result) => {
+      outcome = result;
+    });
+    this.scheduler.settle();
+    if (outcome?.kind === 'welcome') {
+      client.welcome = outcome;
+      outcome.attached.begin();
+      this.scheduler.settle();
+    }
+    return must(outcome, 'an outcome');
+  }
+
+  /** A client with an open session. */
+  client(principal: Principal, body: Partial<HelloBody> = {}): Client {
+    const client = new Client();
+    const outcome = this.hello(principal, body, client);
+    if (outcome.kind !== 'welcome') throw new Error(`refused: ${outcome.rejection.code}`);
+    return client;
+  }
+
+  /** The reply to a request; `id` default: the client's next. */
+  ask(
+    client: Client,
+    method: Method,
+    asked: { readonly params?: Value; readonly id?: number; readonly key?: string } = {},
+  ): Reply {
+    let reply: Reply | undefined;
+    const { params = {}, id = client.id, key } = asked;
+    const hash = valueHash([method, params]);
+    client.attached.request({ id, method, params, hash, ...(key === undefined ? {} : { key }) }, (answer) => {
+      reply = answer;
+    });
+    this.scheduler.settle();
+    return must(reply, `an answer to ${method}`);
+  }
+
+  /** Its result, which must be one. */
+  result(client: Client, method: Method, params: Value = {}): ValueMap {
+    const reply = this.ask(client, method, { params });
+    if (!reply.ok) throw new Error(`${method}: ${reply.rejection.code} ${reply.rejection.message ?? ''}`);
+    return reply.result as ValueMap;
+  }
+
+  /** Drops history that is too old. */
+  retain(): void {
+    let done = false;
+    must(this.store, 'a store').retain(this.scheduler.now(), () => {
+      done = true;
+    });
+    this.scheduler.settle();
+    if (!done) throw new Error('retention did not end');
+  }
+}
