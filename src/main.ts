@@ -131,7 +131,10 @@ class Server implements RunningServer {
       historyMs: LIMITS.historyMs,
       historyBytes: LIMITS.historyBytes,
       onFatal,
-      onDamaged: (what) => this.#log.error('the store is damaged', { what }),
+      onDamaged: (what) => {
+        this.#metrics.node.storeDamaged();
+        this.#log.error('the store is damaged', { what });
+      },
     });
     const node = this.#makeNode(this.#driver, this.#store);
     this.#node = node;
@@ -345,6 +348,7 @@ function figures(node: Node): NodeFigures {
     ringPushes: 0,
     ringBytes: 0,
     dead: 0,
+    gaps: 0,
   };
   for (const { tenant, hub } of node.servings) {
     const { state } = tenant.engine;
@@ -359,6 +363,7 @@ function figures(node: Node): NodeFigures {
     sum.queued += tenant.queued;
     sum.ringPushes += ring.size;
     sum.ringBytes += ring.bytes;
+    sum.gaps += hub.counts.gaps;
   }
   return {
     tenants: node.servings.length,
@@ -373,5 +378,6 @@ function figures(node: Node): NodeFigures {
     pendingCommands: sum.queued,
     ringPushes: sum.ringPushes,
     ringBytes: sum.ringBytes,
+    gaps: sum.gaps,
   };
 }

@@ -13,6 +13,7 @@ export class WriteFigures implements NodeMetrics {
   readonly #pushes: Record<PushClass, number> = { grant: 0, reliable: 0, latest: 0, ephemeral: 0 };
   #logBytes = 0;
   #checkpointBytes = 0;
+  #storeDamaged = 0;
 
   constructor(scrape: Scrape) {
     const histogram = (name: string, help: string, bounds: readonly number[]) =>
@@ -33,6 +34,10 @@ export class WriteFigures implements NodeMetrics {
     scrape.counter({ name: 'muster_log_bytes_total', help: 'Bytes of payload appended.' }, () => [
       { value: this.#logBytes },
     ]);
+    scrape.counter(
+      { name: 'muster_store_damaged_total', help: 'Rows of the read store that were found damaged, and are left out.' },
+      () => [{ value: this.#storeDamaged }],
+    );
     scrape.gauge({ name: 'muster_checkpoint_bytes', help: 'Size of the last checkpoint.' }, () => [
       { value: this.#checkpointBytes },
     ]);
@@ -64,6 +69,10 @@ export class WriteFigures implements NodeMetrics {
     this.#checkpointSeconds.observe(run.ms / 1_000);
     this.#checkpointBytes = run.bytes;
   }
+
+  storeDamaged(): void {
+    this.#storeDamaged += 1;
+  }
 }
 
 const STANDING = [
@@ -86,6 +95,10 @@ export function watchNode(scrape: Scrape, figures: () => NodeFigures): void {
     now = figures();
   });
   for (const [name, help, read] of STANDING) scrape.gauge({ name, help }, () => [{ value: read(now) }]);
+  scrape.counter(
+    { name: 'muster_gaps_total', help: 'Times that a client was told that pushes for it are no longer kept.' },
+    () => [{ value: now.gaps }],
+  );
   const byStatus = <S extends string>(statuses: readonly S[], counts: { readonly [K in S]?: number }): Sample[] =>
     statuses.map((status) => ({ labels: { status }, value: counts[status] ?? 0 }));
   scrape.gauge({ name: 'muster_agents', help: 'Registered agents, by status.', labels: ['status'] }, () =>

@@ -45,6 +45,8 @@ export interface NodeMetrics {
   dispatched(waitMs: number): void;
   pushed(pushClass: PushClass, count: number): void;
   checkpoint(run: { readonly ms: number; readonly bytes: number }): void;
+  /** Rows of the read store turned out to be damaged, and count as dropped. */
+  storeDamaged(): void;
 }
 
 /** How things stand, over all tenants of the node; read at each scrape. */
@@ -64,6 +66,8 @@ export interface NodeFigures {
   readonly pendingCommands: number;
   readonly ringPushes: number;
   readonly ringBytes: number;
+  /** Clients that were told of a gap since the start. */
+  readonly gaps: number;
 }
 
 export interface JobMetrics {

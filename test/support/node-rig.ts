@@ -22,8 +22,12 @@ export class Client implements Delivery {
   readonly pushes: OutPush[] = [];
   /** The queue takes nothing. */
   full = false;
-  welcome: (HelloOutcome & { readonly kind: 'welcome' }) | undefined;
+  outcome: HelloOutcome | undefined;
   #lastId = 0;
+
+  get welcome(): (HelloOutcome & { readonly kind: 'welcome' }) | undefined {
+    return this.outcome?.kind === 'welcome' ? this.outcome : undefined;
+  }
 
   get attached(): Attached {
     return must(this.welcome, 'a client that was welcomed').attached;
@@ -146,19 +150,19 @@ export class NodeRig {
     return must(this.node.authenticate(key), 'a key that is valid');
   }
 
-  hello(principal: Principal, body: Partial<HelloBody> = {}, client = new Client()): HelloOutcome {
-    let outcome: HelloOutcome | undefined;
+  /** Says HELLO for a client, which begins when it is welcomed. */
+  begin(client: Client, principal: Principal, body: Partial<HelloBody> = {}): void {
     const whole = { v: [1, 0, 0], client: { name: 'test', version: '1' }, auth: { token: 'x' }, ...body } as const;
-    this.node.hello({ principal, body: whole, delivery: client }, (result) => {
-      outcome = result;
+    this.node.hello({ principal, body: whole, delivery: client }, (outcome) => {
+      client.outcome = outcome;
+      if (outcome.kind === 'welcome') outcome.attached.begin();
     });
+  }
+
+  hello(principal: Principal, body: Partial<HelloBody> = {}, client = new Client()): HelloOutcome {
+    this.begin(client, principal, body);
     this.scheduler.settle();
-    if (outcome?.kind === 'welcome') {
-      client.welcome = outcome;
-      outcome.attached.begin();
-      this.scheduler.settle();
-    }
-    return must(outcome, 'an outcome');
+    return must(client.outcome, 'an outcome');
   }
 
   /** A client with an open session. */

@@ -17,6 +17,7 @@ const FIGURES: NodeFigures = {
   pendingCommands: 9,
   ringPushes: 10,
   ringBytes: 11,
+  gaps: 12,
 };
 
 /** The scrape as `name{labels}` → value; a line that is not of the format fails. */
@@ -98,6 +99,8 @@ describe('the node', () => {
     metrics.node.dispatched(700);
     metrics.node.pushed('grant', 2);
     metrics.node.checkpoint({ ms: 40, bytes: 9_000 });
+    metrics.node.storeDamaged();
+    metrics.node.storeDamaged();
     const values = await scrape(metrics);
     expect(values.get('muster_log_entry_commands_bucket{le="2"}')).toBe(0);
     expect(values.get('muster_log_entry_commands_bucket{le="4"}')).toBe(1);
@@ -109,6 +112,7 @@ describe('the node', () => {
     expect(values.get('muster_pushes_total{class="grant"}')).toBe(2);
     expect(values.get('muster_pushes_total{class="latest"}')).toBe(0);
     expect(values.get('muster_checkpoint_bytes')).toBe(9_000);
+    expect(values.get('muster_store_damaged_total')).toBe(2);
   });
 
   it('is asked once at each scrape how things stand', async () => {
@@ -122,6 +126,7 @@ describe('the node', () => {
     const values = await scrape(metrics);
     expect(asked - before).toBe(1);
     expect(values.get('muster_sessions')).toBe(asked);
+    expect(values.get('muster_gaps_total')).toBe(12);
     expect(values.get('muster_tenants_halted')).toBe(1);
     expect(values.get('muster_tasks{status="pending"}')).toBe(7);
     expect(values.get('muster_agents{status="active"}')).toBe(4);
