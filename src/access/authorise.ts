@@ -28,8 +28,19 @@ export function authorise(principal: Principal, method: Method, params: Value): 
   return undefined;
 }
 
-/** Whether the principal may register the agent of this name, by HELLO or by `agent.register`. */
-export function authoriseAgent(principal: Principal, name: string | undefined): Rejection | undefined {
+/** What HELLO asks for beside the session is held to the same as the requests that ask for it. */
+export function authoriseHello(
+  principal: Principal,
+  asked: { readonly agent?: { readonly name: string }; readonly subs?: readonly string[] },
+): Rejection | undefined {
+  const { agent, subs = [] } = asked;
+  const refused = agent === undefined ? undefined : authorise(principal, 'agent.register', { name: agent.name });
+  if (refused !== undefined || subs.length === 0) return refused;
+  return authorise(principal, 'topic.subscribe', {});
+}
+
+/** Whether the principal may register the agent of this name. */
+function authoriseAgent(principal: Principal, name: string | undefined): Rejection | undefined {
   if (principal.role === 'admin') return undefined;
   if (principal.role !== 'agent') {
     return { code: 'UNAUTHORIZED', message: `The role ${principal.role} may not register an agent.` };

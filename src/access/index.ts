@@ -1,5 +1,5 @@
 /** Who somebody is and what they may do: what the node and the sessions use of this folder. */
-export { accessMatrix, authorise, authoriseAgent, type AccessRow } from './authorise.ts';
+export { accessMatrix, authorise, authoriseHello, type AccessRow } from './authorise.ts';
 export { AttemptGuard } from './guard.ts';
 export {
   SYSTEM_TENANT,

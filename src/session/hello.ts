@@ -1,10 +1,10 @@
 /**
  * HELLO: from the first frame to "this principal wants this session", or the reason why not.
  *
- * Owns: version negotiation, the credential, the right to appear as an agent. Does not own: opening or resuming
+ * Owns: version negotiation, the credential, the right to appear as an agent and to listen. Does not own: opening or resuming
  * the session (node), the state of the connection (session.ts).
  */
-import { authoriseAgent } from '../access/index.ts';
+import { authoriseHello } from '../access/index.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { CloseName, Rejection } from '../../protocol/wire/codes.ts';
 import { parseHello, rejectionOf } from '../../protocol/schema/params.ts';
@@ -59,7 +59,7 @@ export function checkHello(body: ValueMap, context: HelloContext): Result<Greeti
     const delayMs = context.guard.failed(context.remote);
     return err({ close: 'BAD_AUTH', rejection: { code: 'UNAUTHENTICATED' }, delayMs });
   }
-  const rejection = hello.agent === undefined ? undefined : authoriseAgent(principal, hello.agent.name);
+  const rejection = authoriseHello(principal, hello);
   if (rejection !== undefined) return err({ close: 'FORBIDDEN', rejection });
   return ok({ body: hello, principal, minor });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { OPERATIONS, isMethod } from '../../protocol/wire/operations.ts';
 import { ROLES, type Method, type Role } from '../../protocol/wire/types.ts';
-import { accessMatrix, authorise, authoriseAgent } from '../../src/access/index.ts';
+import { accessMatrix, authorise, authoriseHello } from '../../src/access/index.ts';
 import type { Principal } from '../../src/node/port.ts';
 
 const METHODS: readonly Method[] = Object.keys(OPERATIONS).filter(isMethod);
@@ -90,18 +90,23 @@ describe('scopes', () => {
 
 describe('who may register an agent', () => {
   test('an admin any, an agent its own, nobody else', () => {
-    expect(authoriseAgent(principal('admin'), 'x')).toBeUndefined();
-    expect(authoriseAgent(principal('agent'), 'w')).toBeUndefined();
+    expect(authoriseHello(principal('admin'), { agent: { name: 'x' } })).toBeUndefined();
+    expect(authoriseHello(principal('agent'), { agent: { name: 'w' } })).toBeUndefined();
     for (const refused of [
-      authoriseAgent(principal('agent'), 'x'),
-      authoriseAgent({ id: 'key:k', tenant: 'default', role: 'agent' }, 'x'),
-      authoriseAgent({ id: 'key:k', tenant: 'default', role: 'agent' }, undefined),
-      authoriseAgent(principal('member'), 'w'),
-      authoriseAgent(principal('viewer'), 'w'),
-      authoriseAgent(principal('operator'), 'w'),
+      authoriseHello(principal('agent'), { agent: { name: 'x' } }),
+      authoriseHello({ id: 'key:k', tenant: 'default', role: 'agent' }, { agent: { name: 'x' } }),
+      authoriseHello(principal('member'), { agent: { name: 'w' } }),
+      authoriseHello(principal('viewer'), { agent: { name: 'w' } }),
+      authoriseHello(principal('operator'), { agent: { name: 'w' } }),
     ]) {
       expect(refused?.code).toBe('UNAUTHORIZED');
     }
+  });
+
+  test('a topic is listened to by whoever may subscribe', () => {
+    expect(authoriseHello(principal('viewer'), { subs: ['t'] })).toBeUndefined();
+    expect(authoriseHello(principal('viewer', { scopes: ['query'] }), { subs: [] })).toBeUndefined();
+    expect(authoriseHello(principal('viewer', { scopes: ['query'] }), { subs: ['t'] })?.code).toBe('UNAUTHORIZED');
   });
 
   test('agent.register is held to the same', () => {
