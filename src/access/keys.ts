@@ -7,6 +7,7 @@
  * K1 Only the SHA-256 of a secret leaves this module towards log or disk; the key's text is shown once.
  * K2 An unknown key and a wrong secret take the same path and get the same answer: the comparison is made, in
  *    constant time, also when there is nothing to compare with.
+ * K3 A key of a tenant that is not served is neither right nor wrong.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isTenantId } from '../../protocol/schema/text.ts';
@@ -27,7 +28,8 @@ export interface KeyRecord {
 }
 
 export interface KeyDirectory {
-  find(tenant: string, keyId: string): KeyRecord | undefined;
+  /** Unavailable: there is such a tenant, and its keys cannot be looked at now. */
+  find(tenant: string, keyId: string): KeyRecord | 'unavailable' | undefined;
 }
 
 export interface ParsedKey {
@@ -86,12 +88,15 @@ export interface AuthenticatorOptions {
 }
 
 /** Who holds a token; undefined for unknown, wrong, expired and revoked alike. */
-export function createAuthenticator(options: AuthenticatorOptions): (token: string) => Principal | undefined {
+export function createAuthenticator(
+  options: AuthenticatorOptions,
+): (token: string) => Principal | 'unavailable' | undefined {
   const { keys, now } = options;
   return (token) => {
     const parsed = parseKey(token);
     const hash = hashSecret(parsed?.secret ?? token.slice(0, KEY_TEXT_MAX));
     const record = parsed === undefined ? undefined : keys.find(parsed.tenant, parsed.keyId);
+    if (record === 'unavailable') return record; // K3
     const matches = sameHash(hash, record?.hash ?? NO_HASH);
     if (!matches || parsed === undefined || record === undefined || !isLive(record, now())) return undefined;
     return principalOf(parsed, record, isOperator({ keys, parsed, hash, now: now() }));
@@ -119,7 +124,7 @@ interface OperatorCheck {
 /** A key of any tenant acts as operator too if the system tenant knows the same id with the same secret. */
 function isOperator(check: OperatorCheck): boolean {
   const record = check.keys.find(SYSTEM_TENANT, check.parsed.keyId);
-  if (record === undefined || record.role !== 'operator') return false;
+  if (record === undefined || record === 'unavailable' || record.role !== 'operator') return false;
   return sameHash(check.hash, record.hash) && isLive(record, check.now);
 }
 

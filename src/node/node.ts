@@ -41,7 +41,7 @@ export interface NodeOptions {
   readonly sha256: Sha256;
   readonly access: Access;
   /** Who holds a token; asks `findKey` of this node. */
-  readonly authenticate: (token: string) => Principal | undefined;
+  readonly authenticate: NodePort['authenticate'];
   readonly events?: NodeEvents;
   readonly engine?: EngineOptions;
   readonly ring?: RingOptions;
@@ -77,12 +77,15 @@ export class Node implements NodePort {
     return this.#phase === 'ready';
   }
 
-  authenticate(token: string): Principal | undefined {
+  authenticate(token: string): Principal | 'unavailable' | undefined {
     return this.#options.authenticate(token);
   }
 
-  findKey(tenant: string, keyId: string): KnownKey | undefined {
-    const key = this.#servings.get(tenant)?.tenant.engine.state.apiKeys.get(keyId);
+  /** Unavailable: the tenant is one of this server's and is not served, so its keys are not known. */
+  findKey(tenant: string, keyId: string): KnownKey | 'unavailable' | undefined {
+    const serving = this.#servings.get(tenant);
+    if (serving?.tenant.serving !== true) return this.#exists(tenant) ? 'unavailable' : undefined;
+    const key = serving.tenant.engine.state.apiKeys.get(keyId);
     if (key === undefined) return undefined;
     return {
       hash: key.secretHash,
@@ -92,6 +95,11 @@ export class Node implements NodePort {
       ...(key.revokedAt === undefined ? undefined : { revokedAt: key.revokedAt }),
       ...(key.scopes === undefined ? undefined : { scopes: key.scopes }),
     };
+  }
+
+  #exists(tenant: string): boolean {
+    if (tenant === SYSTEM || tenant === DEFAULT_TENANT) return true;
+    return this.#servings.get(SYSTEM)?.tenant.engine.state.tenants.get(tenant) !== undefined;
   }
 
   get servings(): readonly Serving[] {

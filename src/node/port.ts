@@ -106,8 +106,8 @@ export interface NodePort {
   readonly version: string;
   /** True when HELLO is taken. */
   ready(): boolean;
-  /** Who holds this token. The same answer for unknown and wrong. */
-  authenticate(token: string): Principal | undefined;
+  /** Who holds this token. The same answer for unknown and wrong; unavailable: its tenant is not served, nobody can say. */
+  authenticate(token: string): Principal | 'unavailable' | undefined;
   hello(
     hello: { readonly principal: Principal; readonly body: HelloBody; readonly delivery: Delivery },
     done: (outcome: HelloOutcome) => void,

@@ -8,7 +8,7 @@
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import type { Principal } from '../node/port.ts';
-import type { HelloContext, Refusal } from './hello.ts';
+import { NOT_SERVED, type HelloContext, type Refusal } from './hello.ts';
 
 export class Expiry {
   #expiresAt: number | undefined;
@@ -63,6 +63,7 @@ export type ReauthVerdict =
 /** A new credential for an open session must be of the same principal, with the same rights. */
 export function checkReauth(token: string, holder: Principal, context: HelloContext): ReauthVerdict {
   const principal = context.node.authenticate(token);
+  if (principal === 'unavailable') return { kind: 'kept', rejection: NOT_SERVED };
   if (principal === undefined) {
     const delayMs = context.guard.failed(context.remote);
     return { kind: 'refused', refusal: { close: 'BAD_AUTH', rejection: { code: 'UNAUTHENTICATED' }, delayMs } };

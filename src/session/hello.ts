@@ -55,6 +55,7 @@ export function checkHello(body: ValueMap, context: HelloContext): Result<Greeti
     return err({ close: 'UNAVAILABLE', rejection: { code: 'UNAVAILABLE', retryAfterMs: RETRY_MS } });
   }
   const principal = context.node.authenticate(hello.auth.token);
+  if (principal === 'unavailable') return err({ close: 'UNAVAILABLE', rejection: NOT_SERVED });
   if (principal === undefined) {
     const delayMs = context.guard.failed(context.remote);
     return err({ close: 'BAD_AUTH', rejection: { code: 'UNAUTHENTICATED' }, delayMs });
@@ -104,6 +105,12 @@ export function welcomeBody(parts: WelcomeParts): WelcomeBody {
 }
 
 const RETRY_MS = 1_000;
+/** Whether the credential is valid cannot be said while its tenant is not served. */
+export const NOT_SERVED: Rejection = {
+  code: 'UNAVAILABLE',
+  message: 'The tenant is not served now.',
+  retryAfterMs: RETRY_MS,
+};
 
 /** The minor version to speak; looked at before the rest of HELLO, whose shape another major version may change. */
 function negotiate(v: ValueMap[string] | undefined): number | undefined {

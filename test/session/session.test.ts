@@ -645,16 +645,27 @@ describe('endings', () => {
     expect(attached.calls).toContain('detach');
   });
 
+  test('a credential that nobody can judge now is no wrong one: come back later', () => {
+    const { connection, handler, node, scheduler } = rig();
+    node.tokens.set('halted', 'unavailable');
+    handler.message(hello('halted'));
+    scheduler.settle();
+    expect(seen(connection)).toEqual(ending('UNAVAILABLE', 'UNAVAILABLE'));
+    expect(connection.all()[0]?.body['retryAfterMs']).toBeGreaterThan(0);
+  });
+
   const reauths: readonly { readonly token: string; readonly says: readonly string[] }[] = [
     { token: 'nobody', says: ending('BAD_AUTH', 'UNAUTHENTICATED') },
     { token: 'admin', says: ending('FORBIDDEN', 'UNAUTHORIZED') },
     { token: 'otherKey', says: ['ERROR UNAUTHORIZED'] },
+    { token: 'halted', says: ['ERROR UNAVAILABLE'] },
     { token: 'renewed', says: ['NOTICE authRenewed'] },
   ];
   test.each(reauths)('REAUTH with $token', ({ token, says }) => {
     const { connection, handler, node, scheduler, attached } = openRig();
     node.tokens.set('renewed', { ...MEMBER, expiresAt: 1_700_000_500_000 });
     node.tokens.set('otherKey', { ...MEMBER, keyId: 'k9' });
+    node.tokens.set('halted', 'unavailable');
     handler.message(frameOf(Op.REAUTH, 0, { token }));
     scheduler.settle();
     expect(seen(connection)).toEqual(says);

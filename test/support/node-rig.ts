@@ -147,7 +147,9 @@ export class NodeRig {
   }
 
   holder(key: string): Principal {
-    return must(this.node.authenticate(key), 'a key that is valid');
+    const holder = must(this.node.authenticate(key), 'a key that is valid');
+    if (holder === 'unavailable') throw new Error('the tenant of this key is not served');
+    return holder;
   }
 
   /** Says HELLO for a client, which begins when it is welcomed. */

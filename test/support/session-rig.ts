@@ -128,7 +128,7 @@ export class FakeNode implements NodePort {
   readonly nodeId = 'n1';
   readonly version = '0.0.0';
   serving = true;
-  readonly tokens = new Map<string, Principal>([
+  readonly tokens = new Map<string, Principal | 'unavailable'>([
     ['member', MEMBER],
     ['admin', ADMIN],
     ['worker', WORKER],
@@ -142,7 +142,7 @@ export class FakeNode implements NodePort {
     return this.serving;
   }
 
-  authenticate(token: string): Principal | undefined {
+  authenticate(token: string): Principal | 'unavailable' | undefined {
     return this.tokens.get(token);
   }
 
