@@ -93,17 +93,27 @@ const taskCreate: z.ZodType<TaskCreate> = z.object({
 
 const taskError = z.object({ code: name(LIMITS.nameBytes), message: text(LIMITS.errorMessageBytes) });
 
+const tenantId = z.string().refine(isTenantId, { error: 'must be 1 to 32 characters a–z 0–9 -, not beginning with -' });
+
 const apiKeyCreate = z
   .object({
     role: z.enum(KEY_ROLES),
     agent: name(LIMITS.nameBytes).exactOptional(),
     expiresAt: instant.exactOptional(),
     scopes: distinct(name(LIMITS.nameBytes), LIMITS.scopesMax, (one) => one).exactOptional(),
+    tenant: tenantId.exactOptional(),
   })
   .refine((key) => (key.role === 'agent') === (key.agent !== undefined), {
     error: 'is required for role agent, and for no other',
     path: ['agent'],
-  });
+  })
+  .refine(
+    ({ tenant, role, expiresAt, scopes }) => tenant === undefined || (role === 'admin' && !expiresAt && !scopes),
+    {
+      error: 'goes with role admin, without expiresAt and scopes',
+      path: ['tenant'],
+    },
+  );
 
 export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = {
   'session.snapshot': z.object({ cursor: cursor.exactOptional() }),
@@ -153,8 +163,6 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
   'apiKey.create': apiKeyCreate,
   'apiKey.list': z.object(page),
   'apiKey.revoke': z.object({ id }),
-  'tenant.create': z.object({
-    id: z.string().refine(isTenantId, { error: 'must be 1 to 32 characters a–z 0–9 -, not beginning with -' }),
-  }),
+  'tenant.create': z.object({ id: tenantId }),
   'tenant.list': z.object(page),
 };

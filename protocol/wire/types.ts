@@ -277,6 +277,8 @@ export interface Params {
     readonly agent?: string;
     readonly expiresAt?: number;
     readonly scopes?: readonly string[];
+    /** An operator's: the key is of this tenant. */
+    readonly tenant?: string;
   };
   'apiKey.list': { readonly limit?: number; readonly cursor?: string };
   'apiKey.revoke': { readonly id: string };

@@ -8,6 +8,7 @@
  *    operator beside its role.
  * A2 Scopes only take away: a principal that has some calls nothing outside of them.
  * A3 Role `agent` speaks for the one agent that its credential names.
+ * A4 Keys of another tenant are created by an operator only.
  */
 import { isMap } from '../../protocol/wire/codec.ts';
 import type { Rejection } from '../../protocol/wire/codes.ts';
@@ -24,7 +25,10 @@ export function authorise(principal: Principal, method: Method, params: Value): 
   if (!scopesAllow(principal.scopes, method, row)) {
     return { code: 'UNAUTHORIZED', message: `The scopes of the credential do not include ${method}.` };
   }
-  if (method === 'agent.register') return authoriseAgent(principal, nameIn(params));
+  if (method === 'agent.register') return authoriseAgent(principal, textIn(params, 'name'));
+  if (method === 'apiKey.create' && textIn(params, 'tenant') !== undefined && principal.operator !== true) {
+    return { code: 'UNAUTHORIZED', message: 'Only an operator may create keys of another tenant.' }; // A4
+  }
   return undefined;
 }
 
@@ -73,8 +77,8 @@ function scopesAllow(scopes: readonly string[] | undefined, method: Method, row:
   return scopes === undefined || scopes.includes(method) || scopes.includes(row.class);
 }
 
-function nameIn(params: Value): string | undefined {
+function textIn(params: Value, name: string): string | undefined {
   if (!isMap(params)) return undefined;
-  const name = params['name'];
-  return typeof name === 'string' ? name : undefined;
+  const text = params[name];
+  return typeof text === 'string' ? text : undefined;
 }

@@ -75,14 +75,14 @@ export type SystemCommand =
       readonly secretHash: string;
       readonly role: Role;
     }
-  /** Called by the holder of an operator key whose session is in another tenant; `dedupe` names the request. */
+  /** Called by the holder of an operator key whose session is in another tenant. */
   | {
       readonly kind: 'tenant.create';
       readonly id: string;
       readonly by: string;
       readonly keyId: string;
       readonly secretHash: string;
-      /** (tenant, session, request id): the request is remembered under this key. */
+      /** Names the request, which is remembered under it: (tenant, principal, idempotency key), or (tenant, session, id). */
       readonly dedupe: string;
     }
   /** Finished tasks up to this rev are durable in the store: they leave memory with this entry and those after it. */

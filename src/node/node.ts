@@ -6,12 +6,14 @@
  *    with the key that was drawn for it, again and again until that is so.
  * O2 One tenant's halt is not another's.
  */
+import type { Rejection } from '../../protocol/wire/codes.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import type { Params } from '../../protocol/wire/types.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import { Engine, type EngineOptions } from '../engine/engine.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
 import { listTenants } from '../engine/queries.ts';
 import { LogFault, type LogDriver } from '../log/port.ts';
-import type { Params } from '../../protocol/wire/types.ts';
 import type { Store } from '../store/port.ts';
 import { loadNewest, type CheckpointDone } from './checkpoint.ts';
 import type { HelloOutcome, NodePort, Principal, Reply } from './port.ts';
@@ -22,6 +24,12 @@ import { Serving, type Applied } from './serving.ts';
 
 export const SYSTEM = 'system';
 export const DEFAULT_TENANT = 'default';
+
+const NOT_SERVED: Rejection = {
+  code: 'UNAVAILABLE',
+  message: 'The tenant is not served now.',
+  retryAfterMs: 1_000,
+};
 
 /** What happens in a node that somebody outside may want to know. */
 export interface NodeEvents {
@@ -132,8 +140,9 @@ export class Node implements NodePort {
   hello(hello: Parameters<NodePort['hello']>[0], done: (outcome: HelloOutcome) => void): void {
     const serving = this.#servings.get(hello.principal.tenant);
     if (this.#phase !== 'ready' || serving === undefined || !serving.tenant.serving) {
-      const rejection = { code: 'UNAVAILABLE', message: 'The tenant is not served now.', retryAfterMs: 1_000 } as const;
-      return this.#options.scheduler.defer(() => done({ kind: 'refused', close: 'UNAVAILABLE', rejection }));
+      return this.#options.scheduler.defer(() =>
+        done({ kind: 'refused', close: 'UNAVAILABLE', rejection: NOT_SERVED }),
+      );
     }
     serving.hello(hello, done);
   }
@@ -255,8 +264,24 @@ export class Node implements NodePort {
 
   readonly #system: SystemPort = {
     createTenant: (asked, done) => this.#createTenant(asked, done),
+    refuseKey: (tenant) => this.#refuseKey(tenant),
+    installKey: (tenant, key, done) => {
+      const serving = this.#servings.get(tenant);
+      if (serving === undefined) return done(NOT_SERVED);
+      const command = { kind: 'key.install', id: key.keyId, secretHash: key.hash, role: 'admin' } as const;
+      serving.tenant.submit(command, ({ reply }) => done(reply.ok ? undefined : reply.rejection));
+    },
     listTenants: (asked) => this.#listTenants(asked),
   };
+
+  #refuseKey(tenant: string): Rejection | undefined {
+    if (tenant === SYSTEM || !this.#exists(tenant)) return { code: 'NOT_FOUND', message: 'No such tenant.' };
+    const serving = this.#servings.get(tenant);
+    if (serving?.tenant.serving !== true) return NOT_SERVED;
+    const { size } = serving.tenant.engine.state.apiKeys;
+    if (size < LIMITS.apiKeysMax) return undefined;
+    return { code: 'LIMIT_EXCEEDED', message: `The tenant has ${size} api keys, which is its limit.` };
+  }
 
   #listTenants(asked: Params['tenant.list']): Reply {
     const system = this.#servings.get(SYSTEM);

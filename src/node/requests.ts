@@ -38,6 +38,10 @@ export type Answer = (reply: Reply) => void;
 /** Runs what belongs to the system tenant's log. */
 export interface SystemPort {
   createTenant(asked: { readonly id: string; readonly by: string; readonly dedupe: string }, done: Answer): void;
+  /** Why no key can be made for a tenant now. */
+  refuseKey(tenant: string): Rejection | undefined;
+  /** Makes a key the administrator's of a tenant; `done` when that is durable. */
+  installKey(tenant: string, key: MintedKey, done: (fault: Rejection | undefined) => void): void;
   listTenants(asked: Params['tenant.list']): Reply;
 }
 
@@ -145,22 +149,40 @@ export class Requests {
   }
 
   #createKey(caller: Caller, request: RequestIn, done: Answer): boolean {
-    const { access, tenant } = this.#parts;
-    const minted = access.mintKey(tenant.id);
-    const params = { ...(request.params as Params['apiKey.create']), keyId: minted.keyId, secretHash: minted.hash };
-    this.#submit(caller, { request, params }, (output) => {
+    const { access, tenant, system, scheduler } = this.#parts;
+    const asked = request.params as Params['apiKey.create'];
+    const refused = asked.tenant === undefined ? undefined : system.refuseKey(asked.tenant);
+    if (refused !== undefined) {
+      scheduler.defer(() => done({ ok: false, rejection: refused }));
+      return true;
+    }
+    const minted = access.mintKey(asked.tenant ?? tenant.id);
+    this.#submit(caller, { request, params: { ...asked, keyId: minted.keyId, secretHash: minted.hash } }, (output) => {
       const reply = toReply(output);
       const created = reply.ok ? (reply.result as { readonly id: string }).id : undefined;
-      done(reply.ok && created === minted.keyId ? { ...reply, result: { id: created, key: minted.key } } : reply);
+      if (!reply.ok || created !== minted.keyId) return done(reply);
+      const shown: Reply = { ...reply, result: { id: created, key: minted.key } };
+      if (asked.tenant === undefined) return done(shown);
+      system.installKey(asked.tenant, minted, (fault) =>
+        done(fault === undefined ? shown : { ok: false, rejection: fault }),
+      );
     });
     return true;
   }
 
   #createTenant(caller: Caller, request: RequestIn, done: Answer): boolean {
     const { id } = request.params as Params['tenant.create'];
-    const dedupe = `${this.#parts.tenant.id} ${caller.session} ${request.id}`;
-    this.#parts.system.createTenant({ id, by: caller.principal.id, dedupe }, done);
+    const by = caller.principal.id;
+    this.#parts.system.createTenant({ id, by, dedupe: this.#nameOf(caller, request) }, done);
     return true;
+  }
+
+  /** What is the same when a request that the caller's own log does not remember is asked again. */
+  #nameOf(caller: Caller, request: RequestIn): string {
+    const { tenant, access } = this.#parts;
+    if (request.key !== undefined) return `${tenant.id} ${caller.principal.id}\n${request.key}`;
+    // Without an id nobody can ask again: each is a request of its own.
+    return `${tenant.id} ${caller.session} ${request.id === 0 ? access.mintKey(tenant.id).keyId : request.id}`;
   }
 
   #retry(caller: Caller, request: RequestIn, done: Answer): boolean {

@@ -10,6 +10,7 @@ interface CreateFlags {
   readonly agent?: string;
   readonly scope?: readonly string[];
   readonly expires?: number;
+  readonly tenant?: string;
 }
 
 interface PageFlags {
@@ -26,6 +27,7 @@ export function addKey(program: Command, context: Context): void {
     .option('--agent <name>', 'the one agent that a key of role agent may be')
     .option('--scope <scope>', 'narrow the key; may be repeated', several)
     .option('--expires <duration>', 'from now on, for example 30d', durationMs)
+    .option('--tenant <id>', "an administrator's key of another tenant; needs the operator's key")
     .action((flags: CreateFlags) => context.run(() => createKey(flags, context)));
   key
     .command('list')
@@ -48,13 +50,14 @@ export function addKey(program: Command, context: Context): void {
 }
 
 function createKey(flags: CreateFlags, context: Context): Promise<void> {
-  const { role, agent, scope, expires } = flags;
+  const { role, agent, scope, expires, tenant } = flags;
   return context.with(async (client) => {
     const created = await client.apiKey.create({
       role,
       ...(agent === undefined ? {} : { agent }),
       ...(scope === undefined ? {} : { scopes: scope }),
       ...(expires === undefined ? {} : { expiresAt: Date.now() + expires }),
+      ...(tenant === undefined ? {} : { tenant }),
     });
     context.output.note(
       `key ${created.id}, role ${role}${agent === undefined ? '' : `, agent ${agent}`}; it cannot be shown again:`,
@@ -93,7 +96,11 @@ export function addTenant(program: Command, context: Context): void {
       context.run(() =>
         context.with(async (client) => {
           const created = await client.tenant.create({ id });
-          context.output.note(`tenant ${created.tenant.id}; its administrator's key cannot be shown again:`);
+          context.output.note(
+            created.key === undefined
+              ? `tenant ${id}; its key was lost on the way, make another: muster key create --role admin --tenant ${id}`
+              : `tenant ${id}; its administrator's key cannot be shown again:`,
+          );
           context.output.result(created, () => created.key ?? '');
         }),
       ),

@@ -26,6 +26,8 @@ export function tenantView(tenant: TenantRecord): TenantView {
 }
 
 export const createApiKey: Decide<Prepared['apiKey.create']> = (s, c, { session, params }) => {
+  // It stands in the log of its own tenant, where the node installs it; here only the request is remembered.
+  if (params.tenant !== undefined) return accepted({ id: params.keyId });
   if (s.apiKeys.size >= LIMITS.apiKeysMax) {
     return rejected('LIMIT_EXCEEDED', `The tenant has ${s.apiKeys.size} api keys, which is its limit.`);
   }
@@ -82,6 +84,10 @@ export function installKey(
 export function createTenant(s: State, c: Context, command: Extract<SystemCommand, { kind: 'tenant.create' }>): Reply {
   const known = s.tenants.get(command.id);
   if (known?.dedupe === command.dedupe) return accepted({ tenant: tenantView(known) });
+  for (const other of s.tenantsById) {
+    const remembered = other.dedupe === command.dedupe && c.now - other.createdAt < LIMITS.idempotencyMs;
+    if (remembered) return rejected('IDEMPOTENCY_MISMATCH', `This request was used for the tenant ${other.id}.`);
+  }
   if (known !== undefined || BUILT_IN.includes(command.id))
     return rejected('ALREADY_EXISTS', 'A tenant of this id exists.');
   if (s.tenants.size >= LIMITS.tenantsMax) {
