@@ -18,6 +18,7 @@ import { MemoryDisk, type DiskTenant } from './memory-disk.ts';
 import { MemorySnapshots } from './memory-snapshots.ts';
 import { MemoryTenantLog, type MemoryHost } from './memory-tenant.ts';
 import { LogFault, type AppendOutcome, type LogDriver, type SnapshotStore, type TenantLog } from './port.ts';
+import { Stamps } from './stamps.ts';
 
 /** What happens to one group commit. Times in ms; 0 is the next turn. */
 export interface GroupFate {
@@ -48,6 +49,7 @@ export interface MemoryLogOptions {
 interface Append {
   readonly tenant: string;
   readonly disk: DiskTenant;
+  readonly stamps: Stamps;
   readonly payloads: readonly Uint8Array[];
   readonly done: (outcome: AppendOutcome) => void;
 }
@@ -86,8 +88,9 @@ export class MemoryLog implements LogDriver {
   open(tenant: string, done: (result: TenantLog | LogFault) => void): void {
     assert(!this.#logs.has(tenant), `the log of tenant ${tenant} is open already`);
     const disk = this.#disk.tenant(tenant);
+    const stamps = new Stamps({ wall: disk.head().ts, mono: this.#options.scheduler.mono() });
     const host: MemoryHost = {
-      append: (payloads, outcome) => this.#append({ tenant, disk, payloads, done: outcome }),
+      append: (payloads, outcome) => this.#append({ tenant, disk, stamps, payloads, done: outcome }),
       step: (fn) => this.#later(0, fn),
       tailBatchMax: this.#options.tailBatchMax ?? 256,
     };
@@ -156,9 +159,11 @@ export class MemoryLog implements LogDriver {
   }
 
   #write(group: readonly Append[]): readonly AppendOutcome[] {
-    return group.map(({ disk, payloads }) => {
+    const { scheduler } = this.#options;
+    return group.map(({ disk, stamps, payloads }) => {
       const first = disk.head().seq + 1;
-      for (const payload of payloads) disk.add(payload, this.#options.scheduler.now());
+      const stamp = stamps.next({ wall: scheduler.now(), mono: scheduler.mono() });
+      for (const payload of payloads) disk.add(payload, stamp);
       return { kind: 'appended', first, last: first + payloads.length - 1 };
     });
   }

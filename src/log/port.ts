@@ -5,7 +5,8 @@
  * L1 seq is dense from 1; a gap, a fork or a damaged entry is a `LogFault` with a name, never a shorter history.
  * L2 chain(n) = SHA-256(chain(n-1) ‖ stored bytes of n); chain(0) = SHA-256(logId). The stored bytes are the
  *    envelope of the payload (with key id, epoch and ts), see envelope.ts. Verified on read.
- * L3 ts is stamped by the log and never falls; epoch never falls.
+ * L3 ts is stamped by the log and never falls; it goes on when the wall clock is set back (stamps.ts); epoch never
+ *    falls.
  * L4 `append` never applies: the appender learns a position or an outcome; entries reach the node by the tail
  *    only, in order, once, and only when they are durable.
  * L5 Appends of all tenants that are waiting share one group commit.

@@ -355,12 +355,18 @@ export class Tenant implements TailSink {
     return this.engine.state.counters.live + Math.min(Math.max(0, elapsed), LIMITS.liveGapMs);
   }
 
+  /** The time of an entry appended now: it goes on when the wall clock was set back. */
+  #wallNow(): number {
+    const { scheduler } = this.#options;
+    return Math.max(scheduler.now(), this.engine.state.counters.now + Math.max(0, scheduler.mono() - this.#appliedAt));
+  }
+
   /** Ms until a tick is due, or until the clock must look again. */
   #untilTick(): number | undefined {
     const next = this.engine.state.timers.next();
     if (next.wall === undefined && next.live === undefined) return undefined;
     let wait = CLOCK_MS;
-    if (next.wall !== undefined) wait = Math.min(wait, next.wall - this.#options.scheduler.now());
+    if (next.wall !== undefined) wait = Math.min(wait, next.wall - this.#wallNow());
     if (next.live !== undefined) wait = Math.min(wait, next.live - this.#liveNow());
     return wait;
   }

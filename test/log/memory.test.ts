@@ -67,6 +67,33 @@ describe('memory log: steps and faults', () => {
     expect(texts(tail.entriesSeen)).toEqual(['a']);
   });
 
+  test('a wall clock that is set back does not stop the stamps, nor does a restart behind it', () => {
+    const bench = new Bench();
+    const stamps = (): number[] => {
+      const read = bench.read(log);
+      return read instanceof LogFault ? [] : read.map(({ ts }) => ts);
+    };
+    let driver = bench.open();
+    let log = bench.tenant(driver);
+    const begin = bench.scheduler.now();
+    const append = (): void => {
+      log.append([text('x')], () => undefined);
+      bench.scheduler.settle();
+    };
+    append();
+    bench.scheduler.advance(1_000);
+    bench.scheduler.jump(-3_600_000);
+    append();
+    bench.scheduler.advance(500);
+    append();
+    driver.crash(false);
+    driver = bench.open();
+    log = bench.tenant(driver);
+    bench.scheduler.advance(200);
+    append();
+    expect(stamps()).toEqual([0, 1_000, 1_500, 1_700].map((ms) => begin + ms));
+  });
+
   test('appends that wait share the next group commit', () => {
     const bench = new Bench();
     const log = bench.tenant(bench.open());

@@ -15,6 +15,7 @@ import { Snapshots } from '../../src/log/sqlite/snapshots.ts';
 import { Tenants, type Tenant } from '../../src/log/sqlite/tenants.ts';
 import { Trimmer } from '../../src/log/sqlite/trimmer.ts';
 import { LogFault } from '../../src/log/port.ts';
+import type { Clocks } from '../../src/log/stamps.ts';
 
 export class Rig {
   readonly files: LogFiles;
@@ -25,11 +26,11 @@ export class Rig {
   readonly trimmer: Trimmer;
   readonly chores: Sliced<void>[] = [];
 
-  constructor(dir: string) {
+  constructor(dir: string, clocks?: () => Clocks) {
     this.files = openFiles(dir);
     try {
       this.tenants = new Tenants(this.files);
-      this.committer = new Committer(this.files, this.tenants);
+      this.committer = new Committer(this.files, this.tenants, clocks);
       const host = {
         wrote: (bytes: number) => this.committer.wrote(bytes),
         lazily: (write: () => void) => this.files.lazily(write),

@@ -48,6 +48,36 @@ async function close(driver: SqliteLog): Promise<void> {
   await closed(driver);
 }
 
+describe('stamps', () => {
+  test('go on when the wall clock is set back, also behind a restart', () => {
+    let now = { wall: 1_000_000, mono: 0 };
+    const stamped: number[] = [];
+    const later = (ms: number, jump = 0): void => {
+      now = { wall: now.wall + ms + jump, mono: now.mono + ms };
+    };
+    let rig = new Rig(dir, () => now);
+    const append = (): void => {
+      const tenant = rig.tenant('acme');
+      rig.append(tenant, 'x');
+      stamped.push(tenant.head.ts);
+    };
+    append();
+    later(1_000, -600_000);
+    append();
+    later(500);
+    append();
+    rig.close();
+    rig = new Rig(dir, () => now);
+    append();
+    later(250);
+    append();
+    later(0, 700_000);
+    append();
+    rig.close();
+    expect(stamped).toEqual([1_000_000, 1_001_000, 1_001_500, 1_001_500, 1_001_750, 1_101_750]);
+  });
+});
+
 describe('files', () => {
   test('commits are synced, and checkpoints are nobody else’s', () => {
     const rig = new Rig(dir);

@@ -15,6 +15,7 @@ import type Database from 'better-sqlite3';
 import { assert } from '../../base/assert.ts';
 import { chainBytes, chainOf, EnvelopeKind, overheadBytes, sealInPlace } from '../envelope.ts';
 import type { LogHead } from '../port.ts';
+import { Stamps, type Clocks } from '../stamps.ts';
 import { pageBytes, type LogFiles } from './file.ts';
 import { appendsOf, type PlacedAppend } from './lane.ts';
 import { positionOf, type Tenant, type Tenants } from './tenants.ts';
@@ -28,10 +29,13 @@ export class Committer {
   readonly #insert: Database.Statement<[number, Uint8Array]>;
   readonly #commit: Database.Statement;
   readonly #checkpoint: Database.Statement;
+  readonly #clocks: () => Clocks;
+  readonly #stamps = new Map<Tenant, Stamps>();
   /** Bytes in the write-ahead log since it was last emptied, estimated. */
   #walBytes = 0;
 
-  constructor(files: LogFiles, tenants: Tenants) {
+  constructor(files: LogFiles, tenants: Tenants, clocks: () => Clocks = systemClocks) {
+    this.#clocks = clocks;
     const { db } = files;
     this.#files = files;
     this.#tenants = tenants;
@@ -90,7 +94,7 @@ export class Committer {
     const { tenant, head } = at;
     assert(append.first === head.seq + 1, `entry ${append.first} of tenant ${tenant.id} does not follow ${head.seq}`);
     assert(tenant.fault === undefined, `the log of tenant ${tenant.id} is not open`);
-    const stamp = { kind: EnvelopeKind.entry, epoch: tenant.epoch, ts: Math.max(Date.now(), head.ts) };
+    const stamp = { kind: EnvelopeKind.entry, epoch: tenant.epoch, ts: this.#stamp(tenant) };
     area.set(head.chain, append.offset);
     let seq = head.seq;
     let chain = head.chain;
@@ -104,4 +108,18 @@ export class Committer {
     }
     return { seq, ts: stamp.ts, chain };
   }
+
+  #stamp(tenant: Tenant): number {
+    const now = this.#clocks();
+    let stamps = this.#stamps.get(tenant);
+    if (stamps === undefined) {
+      stamps = new Stamps({ wall: tenant.head.ts, mono: now.mono });
+      this.#stamps.set(tenant, stamps);
+    }
+    return stamps.next(now);
+  }
+}
+
+function systemClocks(): Clocks {
+  return { wall: Date.now(), mono: performance.now() };
 }
