@@ -31,7 +31,7 @@ import type { MintedKey } from './node/requests.ts';
 import type { Applied, Serving } from './node/serving.ts';
 import { createSessionManager, type SessionManager } from './session/manager.ts';
 import { openSqliteStore } from './store/index.ts';
-import type { Store } from './store/port.ts';
+import type { Retention, Store } from './store/port.ts';
 import { createLog, Metrics, type LogLevel } from './telemetry/index.ts';
 import type { Log, NodeFigures } from './telemetry/port.ts';
 import { listenWs, type WsListener } from './transport/ws.ts';
@@ -91,6 +91,16 @@ const CHECKPOINT_MS = 5_000;
 const IDLE_CHECKPOINT_MS = 300_000;
 const RETAIN_MS = 60_000;
 
+const { historyMs, historyBytes, finishedMs, finishedBytes, deadLetterMs, deadLetterBytes } = LIMITS;
+const RETENTION: Retention = {
+  historyMs,
+  historyBytes,
+  finishedMs,
+  finishedBytes,
+  deadLetterMs,
+  deadLetterBytes,
+};
+
 class Server implements RunningServer {
   readonly data: string;
   readonly keyFile: string;
@@ -128,8 +138,7 @@ class Server implements RunningServer {
     this.#store = await openSqliteStore({
       dir: this.data,
       scheduler: systemScheduler,
-      historyMs: LIMITS.historyMs,
-      historyBytes: LIMITS.historyBytes,
+      ...RETENTION,
       onFatal,
       onDamaged: (what) => {
         this.#metrics.node.storeDamaged();

@@ -119,6 +119,11 @@ export const LIMITS = {
   ringBytes: 64 * 1024 * 1024,
   historyMs: 3_600_000,
   historyBytes: 512 * 1024 * 1024,
+  /** Finished tasks, per tenant: older ones, and what is over the bytes, are forgotten. Dead letters have their own. */
+  finishedMs: 30 * 24 * 3_600_000,
+  finishedBytes: 2 * 1024 * 1024 * 1024,
+  deadLetterMs: 90 * 24 * 3_600_000,
+  deadLetterBytes: 2 * 1024 * 1024 * 1024,
 
   /** Outbound per connection. Grants and reliable: then caught up from the ring; latest and ephemeral: oldest dropped. */
   outboundBytes: 1024 * 1024,

@@ -13,7 +13,7 @@ import { byCodeUnits } from '../base/order.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import { hashOf } from './audience.ts';
 import { Floors } from './floors.ts';
-import type { FinishedTask, PackedPush, Store, StoredPush, TaskFilter, TenantStore } from './port.ts';
+import type { FinishedTask, PackedPush, Retention, Store, StoredPush, TaskFilter, TenantStore } from './port.ts';
 import { unpackPush } from './push-record.ts';
 import { matches } from './task-chunk.ts';
 
@@ -21,8 +21,13 @@ export interface MemoryStoreOptions {
   readonly scheduler: Scheduler;
   /** Default: a new one. */
   readonly disk?: MemoryStoreDisk;
+  /** Default: for ever. */
   readonly historyMs?: number;
   readonly historyBytes?: number;
+  readonly finishedMs?: number;
+  readonly finishedBytes?: number;
+  readonly deadLetterMs?: number;
+  readonly deadLetterBytes?: number;
   /** Default 150. */
   readonly lazyMs?: number;
   /** How long a flush takes; asked each time. Default: it is done in the next turn. */
@@ -37,6 +42,9 @@ interface KeptPush extends StoredPush {
 type Put =
   | { readonly kind: 'tasks'; readonly tenant: string; readonly tasks: readonly FinishedTask[] }
   | { readonly kind: 'pushes'; readonly tenant: string; readonly pushes: readonly KeptPush[] };
+
+/** What a task takes beside its view, roughly. */
+const taskBytes = 100;
 
 /** One tenant's rows, as they are or as they are on the disk. */
 class Rows {
@@ -60,7 +68,25 @@ class Rows {
     }
   }
 
-  retain(before: number, bytesMax: number): void {
+  retain(now: number, retention: Retention): void {
+    const { historyMs, historyBytes, finishedMs, finishedBytes, deadLetterMs, deadLetterBytes } = retention;
+    this.#retainHistory(now - historyMs, historyBytes);
+    this.#retainTasks(false, now - finishedMs, finishedBytes);
+    this.#retainTasks(true, now - deadLetterMs, deadLetterBytes);
+  }
+
+  /** S4: in the order in which they were put. */
+  #retainTasks(dead: boolean, before: number, bytesMax: number): void {
+    const tasks = [...this.finished.values()].filter((task) => task.dead === dead);
+    let bytes = tasks.reduce((sum, task) => sum + taskBytes + task.view.length, 0);
+    for (const task of tasks) {
+      if (task.finishedAt >= before && bytes <= bytesMax) return;
+      bytes -= taskBytes + task.view.length;
+      this.finished.delete(task.id);
+    }
+  }
+
+  #retainHistory(before: number, bytesMax: number): void {
     let bytes = this.history.reduce((sum, push) => sum + push.bytes, 0);
     let kept = 0;
     for (const push of this.history) {
@@ -143,12 +169,14 @@ export class MemoryStore implements Store {
   }
 
   retain(now: number, done: () => void): void {
+    const { historyMs = Infinity, historyBytes = Infinity } = this.#options;
+    const { finishedMs = Infinity, finishedBytes = Infinity } = this.#options;
+    const { deadLetterMs = Infinity, deadLetterBytes = Infinity } = this.#options;
+    const retention = { historyMs, historyBytes, finishedMs, finishedBytes, deadLetterMs, deadLetterBytes };
     this.#flush(() => {
-      const before = now - (this.#options.historyMs ?? Infinity);
-      const bytesMax = this.#options.historyBytes ?? Infinity;
       for (const id of this.#disk.rows.keys()) {
-        this.tenant(id).rows.retain(before, bytesMax);
-        this.#disk.rows.get(id)?.retain(before, bytesMax);
+        this.tenant(id).rows.retain(now, retention);
+        this.#disk.rows.get(id)?.retain(now, retention);
       }
       done();
     });

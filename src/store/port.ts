@@ -5,6 +5,8 @@
  * S1 Putting the same id or the same revs again (a replay after a crash) changes nothing.
  * S2 A read sees everything put before it, durable or not.
  * S3 History is dropped from the old end only, by age or size; `floor` then says, per audience, the newest rev dropped.
+ * S4 Finished tasks are dropped by age or size too, those that were put first before the others. Dead letters have bounds
+ *    of their own, so that no number of other tasks takes their place.
  */
 import type { Value } from '../../protocol/wire/types.ts';
 
@@ -76,9 +78,20 @@ export interface TenantStore {
   flush(done: () => void): void;
 }
 
+/** How long things are kept, and how many bytes of them per tenant. */
+export interface Retention {
+  readonly historyMs: number;
+  readonly historyBytes: number;
+  /** Finished tasks that are no dead letters. */
+  readonly finishedMs: number;
+  readonly finishedBytes: number;
+  readonly deadLetterMs: number;
+  readonly deadLetterBytes: number;
+}
+
 export interface Store {
   tenant(id: string): TenantStore;
-  /** Applies retention of history (age, bytes) as of wall time `now`. */
+  /** Applies retention (age, bytes) as of wall time `now`. */
   retain(now: number, done: () => void): void;
   close(done: () => void): void;
 }

@@ -3,11 +3,11 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hashOf } from '../../src/store/audience.ts';
-import type { FinishedTask, Store, StoredPush, TaskFilter, TenantStore } from '../../src/store/port.ts';
+import type { FinishedTask, Retention, Store, StoredPush, TaskFilter, TenantStore } from '../../src/store/port.ts';
 import { packPush } from '../../src/store/push-record.ts';
 
 export interface StoreFixture {
-  open(retention: { readonly historyMs: number; readonly historyBytes: number }): Promise<Store>;
+  open(retention: Retention): Promise<Store>;
   cleanup(): Promise<void>;
 }
 
@@ -73,7 +73,16 @@ export function push(rev: number, to: readonly string[], over: Partial<StoredPus
   return { rev, to, event: 'task.completed', data: { id: `t${rev}`, attempt: 1 }, ...over };
 }
 
-const forever = { historyMs: Number.MAX_SAFE_INTEGER, historyBytes: Number.MAX_SAFE_INTEGER };
+const most = Number.MAX_SAFE_INTEGER;
+/** Nothing is ever dropped. */
+export const forever: Retention = {
+  historyMs: most,
+  historyBytes: most,
+  finishedMs: most,
+  finishedBytes: most,
+  deadLetterMs: most,
+  deadLetterBytes: most,
+};
 
 export function storeConformance(name: string, fixtureOf: () => Promise<StoreFixture>): void {
   describe(`store conformance: ${name}`, () => {
@@ -92,9 +101,9 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
       await fixture.cleanup();
     });
 
-    const reopen = async (retention = forever): Promise<void> => {
+    const reopen = async (retention: Partial<Retention> = {}): Promise<void> => {
       await closedStore(store);
-      store = await fixture.open(retention);
+      store = await fixture.open({ ...forever, ...retention });
       acme = store.tenant('acme');
     };
 
@@ -321,11 +330,101 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
       });
     });
 
-    describe('retention', () => {
+    describe('retention of finished tasks', () => {
+      const day = 86_400_000;
+      const now = 1_800_000_000_000;
+
+      /** Tasks that ended so long ago, put together; their numbers are from `first` on. */
+      const ended = async (
+        agoMs: number,
+        range: { readonly first: number; readonly count: number; readonly view?: Uint8Array; readonly dead?: true },
+      ): Promise<string[]> => {
+        const { first, count, view, dead } = range;
+        const over = { finishedAt: now - agoMs, ...(view && { view }), ...(dead && { dead, status: 'failed' }) };
+        const tasks = Array.from({ length: count }, (_, index) => finishedTask(first + index, over));
+        acme.putFinished(tasks);
+        await flushed(acme);
+        return tasks.map(({ id }) => id);
+      };
+
+      const present = async (asked: readonly string[]): Promise<number> => {
+        const found = await Promise.all(asked.map((id) => getTask(acme, id)));
+        return found.filter((task) => task !== undefined).length;
+      };
+
+      test('by age: what ended longer ago is gone, by id and from every list, for good', async () => {
+        await reopen({ finishedMs: day });
+        const old = await ended(2 * day, { first: 0, count: 300 });
+        const kept = await ended(day / 2, { first: 300, count: 200 });
+        store.tenant('other').putFinished([finishedTask(1, { finishedAt: now - 2 * day })]);
+        await flushed(store.tenant('other'));
+        await retained(store, now - day - 1);
+        expect(await present(old)).toBe(300);
+        await retained(store, now);
+        for (const reopened of [false, true]) {
+          if (reopened) await reopen({ finishedMs: day });
+          expect(await present(old)).toBe(0);
+          expect(await present(kept)).toBe(200);
+          expect(await ids({ limit: 1_000 })).toEqual(kept.toReversed());
+          expect(await ids({ limit: 1_000, status: 'completed', below: kept[1]! })).toEqual([kept[0]]);
+          expect(await getTask(store.tenant('other'), finishedTask(1).id)).toBeUndefined();
+        }
+        await retained(store, now + day);
+        expect(await ids({ limit: 1_000 })).toEqual([]);
+        // A store that was emptied takes what comes next.
+        const next = await ended(0, { first: 900, count: 3 });
+        expect(await ids({ limit: 1_000 })).toEqual(next.toReversed());
+      });
+
+      test('a dead letter has a time of its own, also one that ended among others', async () => {
+        await reopen({ finishedMs: day, deadLetterMs: 5 * day });
+        const others = await ended(2 * day, { first: 0, count: 50 });
+        const letters = await ended(2 * day, { first: 50, count: 50, dead: true });
+        const mixed = Array.from({ length: 20 }, (_, index) =>
+          finishedTask(100 + index, { finishedAt: now - 2 * day, dead: index % 2 === 0 }),
+        );
+        acme.putFinished(mixed);
+        await flushed(acme);
+        await retained(store, now);
+        expect([await present(others), await present(letters)]).toEqual([0, 50]);
+        expect(await ids({ limit: 1_000, dead: true })).toHaveLength(60);
+        expect(await ids({ limit: 1_000 })).toHaveLength(60);
+        await reopen({ finishedMs: day, deadLetterMs: 5 * day });
+        await retained(store, now + 4 * day);
+        expect(await ids({ limit: 1_000 })).toEqual([]);
+      });
+
+      test('by bytes: the oldest go first, no more than is due, and dead letters have room of their own', async () => {
+        const bounds = { finishedBytes: 300_000, deadLetterBytes: 300_000 };
+        await reopen(bounds);
+        const view = new Uint8Array(500);
+        const letters = await ended(day, { first: 0, count: 100, view, dead: true });
+        const others: string[] = [];
+        for (let round = 1; round <= 10; round += 1) {
+          others.push(...(await ended(day - round, { first: round * 100, count: 100, view })));
+        }
+        await reopen(bounds);
+        await retained(store, now);
+        expect(await present(letters)).toBe(100);
+        const left = (await ids({ limit: 10_000, status: 'completed' })).toReversed();
+        expect(left.length).toBeGreaterThanOrEqual(300);
+        expect(left.length).toBeLessThanOrEqual(600);
+        expect(left).toEqual(others.slice(-left.length));
+        // The sum counts what is left.
+        await retained(store, now);
+        expect(await present(left)).toBe(left.length);
+        await ended(day, { first: 5_000, count: 700, view, dead: true });
+        await retained(store, now);
+        expect(await present(letters)).toBe(0);
+        expect(await present(left)).toBe(left.length);
+      });
+    });
+
+    describe('retention of history', () => {
       const old = 1_000_000;
 
       /** Two rounds of pushes, put at different times. */
-      const filled = async (retention: { historyMs: number; historyBytes: number }): Promise<void> => {
+      const filled = async (retention: Partial<Retention>): Promise<void> => {
         await reopen(retention);
         keep(
           acme,

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { must } from '../../src/base/assert.ts';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { openSqliteStore } from '../../src/store/index.ts';
-import { closedStore, flushed } from '../conformance/store.ts';
+import { closedStore, flushed, forever } from '../conformance/store.ts';
 import { Client, NodeRig } from '../support/node-rig.ts';
 import { until } from '../support/until.ts';
 
@@ -29,8 +29,7 @@ async function open(): Promise<void> {
   store = await openSqliteStore({
     dir,
     scheduler: systemScheduler,
-    historyMs: 3_600_000,
-    historyBytes: 1_000_000,
+    ...forever,
     onFatal: (error) => {
       throw error;
     },

@@ -6,10 +6,12 @@ import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { openSqliteStore, type SqliteStore } from '../../src/store/index.ts';
+import type { Retention } from '../../src/store/port.ts';
 import {
   closedStore,
   finishedTask,
   floorOf,
+  forever,
   flushed,
   getTask,
   listTasks,
@@ -36,12 +38,12 @@ afterEach(async () => {
   rmSync(dir, { recursive: true });
 });
 
-async function open(historyMs = 3_600_000): Promise<SqliteStore> {
+async function open(retention: Partial<Retention> = {}): Promise<SqliteStore> {
   const store = await openSqliteStore({
     dir,
     scheduler: systemScheduler,
-    historyMs,
-    historyBytes: 1_000_000_000,
+    ...forever,
+    ...retention,
     onFatal: (error) => fatal.push(error),
     onDamaged: (what) => damaged.push(what),
   });
@@ -113,7 +115,7 @@ describe('damaged rows', () => {
 
   test('damaged floors become one floor for all that was dropped', async () => {
     await filled();
-    const store = await open(1_000);
+    const store = await open({ historyMs: 1_000 });
     await retained(store, Date.now() + 1_000_000);
     await close(store);
     flipLast('tenant', 'floors', 1);
@@ -153,12 +155,57 @@ describe('retention', () => {
 
   test('revs that were dropped are not put again', async () => {
     await filled();
-    const store = await open(1_000);
+    const store = await open({ historyMs: 1_000 });
     await retained(store, Date.now() + 1_000_000);
     await close(store);
     const acme = (await open()).tenant('acme');
     keep(acme, [push(299, ['t:all']), push(300, ['t:all']), push(301, ['t:all'])]);
     expect((await readPushes(acme, { audiences: ['t:all'] })).pushes.map(({ rev }) => rev)).toEqual([301]);
+  });
+});
+
+describe('retention of finished tasks', () => {
+  const later = Date.now() + 1_000_000_000_000;
+
+  test('a damaged chunk is dropped too, with its rows', async () => {
+    await filled();
+    flipLast('finished', 'columns', 1);
+    const store = await open({ finishedMs: 1_000 });
+    await retained(store, later);
+    expect(await getTask(store.tenant('acme'), finishedTask(3).id)).toBeUndefined();
+    await close(store);
+    expect(edit((db) => db.prepare('SELECT count(*) FROM task').pluck().get())).toBe(0);
+    expect(edit((db) => db.prepare('SELECT count(*) FROM finished_chunk').pluck().get())).toBe(0);
+    expect(damaged).toEqual([]);
+  });
+
+  test('a store of the version before is taken over, with what its chunks are', async () => {
+    await filled();
+    edit((db) => {
+      db.exec('DROP TABLE finished_chunk');
+      db.pragma('user_version = 1');
+    });
+    const kept = await open({ finishedMs: 1_000 });
+    await retained(kept, finishedTask(19).finishedAt + 1_000);
+    expect((await getTask(kept.tenant('acme'), finishedTask(3).id))?.id).toBe(finishedTask(3).id);
+    await retained(kept, later);
+    expect(await getTask(kept.tenant('acme'), finishedTask(3).id)).toBeUndefined();
+    expect(damaged).toEqual([]);
+  });
+
+  test('lists and reads that are under way while chunks are dropped end, and find no damage', async () => {
+    const store = await open({ finishedMs: 1_000 });
+    const acme = store.tenant('acme');
+    for (let start = 0; start < 12_000; start += 1_000) {
+      acme.putFinished(Array.from({ length: 1_000 }, (_, index) => finishedTask(start + index, { agentId: 'ann' })));
+    }
+    await flushed(acme);
+    const dropping = retained(store, later);
+    const lists = [1, 2, 3].map(() => listTasks(acme, { limit: 12_000, agentId: 'ann' }));
+    const reads = [5, 6_000, 11_999].map((number) => getTask(acme, finishedTask(number).id));
+    await Promise.all([dropping, ...lists, ...reads]);
+    expect(await listTasks(acme, { limit: 10 })).toEqual([]);
+    expect(damaged).toEqual([]);
   });
 });
 

@@ -9,8 +9,10 @@
  */
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { rowsOf } from '../task-chunk.ts';
+import { checked } from './checked.ts';
 
-const schemaVersion = 1;
+const schemaVersion = 2;
 /** "MSTO" */
 const applicationId = 0x4d53544f;
 const pageBytes = 16 * 1024;
@@ -38,6 +40,14 @@ const schema = `
     STRICT, WITHOUT ROWID;
 `;
 
+/** Version 2: what retention asks of chunks of finished tasks stands beside them. */
+const chunkSchema = `
+  CREATE TABLE finished_chunk (
+    no INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, dead INTEGER NOT NULL, newest INTEGER NOT NULL, bytes INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX finished_chunk_by_kind ON finished_chunk (tenant, dead, no);
+`;
+
 export interface StoreDatabase {
   readonly db: Database.Database;
   /** Runs `fn` in a transaction. */
@@ -56,6 +66,7 @@ export function openDatabase(dir: string): StoreDatabase {
     db.pragma('synchronous=NORMAL');
     db.pragma(`wal_autocheckpoint=${walPages}`);
     if (db.prepare('SELECT 1 FROM sqlite_master LIMIT 1').get() === undefined) create(db);
+    if (db.pragma('user_version', { simple: true }) === 1) addChunks(db);
     const application: unknown = db.pragma('application_id', { simple: true });
     const version: unknown = db.pragma('user_version', { simple: true });
     if (application !== applicationId || version !== schemaVersion) {
@@ -80,7 +91,27 @@ export function openDatabase(dir: string): StoreDatabase {
 function create(db: Database.Database): void {
   db.transaction(() => {
     db.exec(schema);
+    db.exec(chunkSchema);
     db.pragma(`application_id=${applicationId}`);
+    db.pragma(`user_version=${schemaVersion}`);
+  }).immediate();
+}
+
+/** From version 1. A chunk that cannot be read is of no use to anybody: it is the first to be dropped. */
+function addChunks(db: Database.Database): void {
+  db.transaction(() => {
+    db.exec(chunkSchema);
+    const insert = db.prepare('INSERT INTO finished_chunk (no, tenant, dead, newest, bytes) VALUES (?, ?, ?, ?, ?)');
+    const select = db.prepare<[number], { no: number; tenant: number; columns: unknown; views: number }>(
+      'SELECT no, tenant, columns, length(views) AS views FROM finished WHERE no > ? ORDER BY no LIMIT 1',
+    );
+    for (let row = select.get(0); row !== undefined; row = select.get(row.no)) {
+      const columns = checked(row.columns);
+      const tasks = columns === undefined ? [] : rowsOf(columns);
+      const newest = tasks.reduce((latest, task) => Math.max(latest, task.finishedAt), 0);
+      const dead = tasks.some((task) => task.dead) ? 1 : 0;
+      insert.run(row.no, row.tenant, dead, newest, row.views + (columns?.length ?? 0));
+    }
     db.pragma(`user_version=${schemaVersion}`);
   }).immediate();
 }

@@ -8,13 +8,17 @@
  * F1 The first task put under an id stays.
  * F2 A chunk's tasks are in no order; chunks overlap, since tasks end in another order than they were made. A list
  *    ends when no chunk that is left can hold a higher id than the lowest one found.
+ * F3 Retention drops whole chunks, with the rows of their tasks, in one transaction: what is dropped is gone by id too.
+ *    A chunk counts as dead letters if one of its tasks is one.
  */
 import type Database from 'better-sqlite3';
 import { byCodeUnits } from '../../base/order.ts';
 import { hashOf } from '../audience.ts';
-import type { FinishedTask, TaskFilter } from '../port.ts';
+import type { FinishedTask, Retention, TaskFilter } from '../port.ts';
 import { filterKeys, matches, rowsOf, taskOf, TaskBuilder, type TaskChunk, type TaskRow } from '../task-chunk.ts';
 import { checked, withCheck } from './checked.ts';
+import type { StoreDatabase } from './database.ts';
+import { chunkFacts, FinishedChunks, type DueChunk } from './finished-chunks.ts';
 import type { Sliced } from './slices.ts';
 import type { StoreTenant } from './tenants.ts';
 
@@ -36,6 +40,8 @@ interface Found {
 const top = '\u{10ffff}';
 
 export class Finished {
+  readonly #database: StoreDatabase;
+  readonly #chunks: FinishedChunks;
   readonly #damaged: (what: string) => void;
   #lastNo: number;
   readonly #claim: Database.Statement<[number, number, string]>;
@@ -44,9 +50,15 @@ export class Finished {
   readonly #keys: Database.Statement<[number]>;
   readonly #columns: Database.Statement<[number]>;
   readonly #views: Database.Statement<[number]>;
+  readonly #delete: Database.Statement<[number]>;
+  readonly #disown: Database.Statement<[number, number, string]>;
+  readonly #disownAll: Database.Statement<[number, number]>;
   readonly #walk: Database.Statement<(number | string)[], Candidate>;
 
-  constructor(db: Database.Database, damaged: (what: string) => void) {
+  constructor(database: StoreDatabase, damaged: (what: string) => void) {
+    const { db } = database;
+    this.#chunks = new FinishedChunks(database);
+    this.#database = database;
     this.#damaged = damaged;
     this.#lastNo = Number(db.prepare('SELECT coalesce(max(no), 0) FROM finished').pluck().get());
     this.#claim = db.prepare(
@@ -59,6 +71,11 @@ export class Finished {
     this.#keys = db.prepare<[number]>('SELECT keys FROM finished WHERE no = ?').pluck();
     this.#columns = db.prepare<[number]>('SELECT columns FROM finished WHERE no = ?').pluck();
     this.#views = db.prepare<[number]>('SELECT views FROM finished WHERE no = ?').pluck();
+    this.#delete = db.prepare('DELETE FROM finished WHERE no = ?');
+    this.#disown = db.prepare(
+      'DELETE FROM task WHERE tenant = ? AND chunk = ? AND id IN (SELECT value FROM json_each(?))',
+    );
+    this.#disownAll = db.prepare('DELETE FROM task WHERE tenant = ? AND chunk = ?');
     this.#walk = db.prepare(
       `SELECT no, highest, lowest FROM finished INDEXED BY finished_by_highest
        WHERE tenant = ? AND lowest < ? AND (highest, lowest, no) < (?, ?, ?)
@@ -77,6 +94,33 @@ export class Finished {
     const keys = Uint32Array.from([...keysOf(rows)].map(hashOf));
     const blobs = [new Uint8Array(keys.buffer), chunk.columns, chunk.views].map(withCheck);
     this.#insert.run(no, tenant.no, lowest(rows), highest(rows), ...blobs);
+    this.#chunks.add(no, tenant.no, chunkFacts(rows, chunk));
+  }
+
+  /** F3 */
+  *retain(tenant: number, now: number, retention: Retention): Sliced<void> {
+    const { finishedMs, finishedBytes, deadLetterMs, deadLetterBytes } = retention;
+    for (const [dead, bounds] of [
+      [false, { before: now - finishedMs, bytesMax: finishedBytes }],
+      [true, { before: now - deadLetterMs, bytesMax: deadLetterBytes }],
+    ] as const) {
+      for (let due = this.#chunks.due(tenant, dead, bounds); due !== undefined;) {
+        const chunk = due;
+        this.#database.transact(() => this.#drop(tenant, chunk));
+        this.#chunks.dropped(tenant, dead, chunk);
+        yield;
+        due = this.#chunks.due(tenant, dead, bounds);
+      }
+    }
+  }
+
+  #drop(tenant: number, { no }: DueChunk): void {
+    const columns = checked(this.#columns.get(no));
+    // Which tasks a damaged chunk had is not known: then all rows of the tenant are looked at.
+    if (columns === undefined) this.#disownAll.run(tenant, no);
+    else this.#disown.run(tenant, no, JSON.stringify(rowsOf(columns).map((row) => row.id)));
+    this.#delete.run(no);
+    this.#chunks.remove(no);
   }
 
   get(tenant: StoreTenant, id: string): FinishedTask | undefined {
@@ -128,7 +172,9 @@ export class Finished {
   }
 
   #rows(no: number): readonly TaskRow[] {
-    const columns = checked(this.#columns.get(no));
+    const stored: unknown = this.#columns.get(no);
+    if (stored === undefined) return []; // dropped since its number was read
+    const columns = checked(stored);
     if (columns === undefined) this.#damaged(`finished tasks, chunk ${no}`);
     return columns === undefined ? [] : rowsOf(columns);
   }
@@ -137,7 +183,9 @@ export class Finished {
     const views = new Map<number, Uint8Array | undefined>();
     const tasks: FinishedTask[] = [];
     for (const { chunk, row } of found) {
-      if (!views.has(chunk)) views.set(chunk, checked(this.#views.get(chunk)));
+      const stored: unknown = views.has(chunk) ? null : this.#views.get(chunk);
+      if (stored === undefined) continue; // dropped since its columns were read
+      if (!views.has(chunk)) views.set(chunk, checked(stored));
       const view = views.get(chunk)?.slice(row.start, row.end);
       if (view === undefined) this.#damaged(`finished task ${row.id}`);
       else tasks.push(taskOf(row, new Uint8Array(view)));

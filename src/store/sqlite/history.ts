@@ -15,6 +15,7 @@ import { hashOf } from '../audience.ts';
 import { Floors } from '../floors.ts';
 import { HistoryBuilder, HistoryReader, type HistoryChunk } from '../history-chunk.ts';
 import { checked, withCheck } from './checked.ts';
+import type { Retention } from '../port.ts';
 import type { StoreDatabase } from './database.ts';
 import type { HistoryQuery } from './messages.ts';
 import { Postings } from './postings.ts';
@@ -47,11 +48,6 @@ interface Line {
   floors: Floors;
   /** Rows of dropped chunks that are still there. */
   leftovers: number[];
-}
-
-export interface Retention {
-  readonly historyMs: number;
-  readonly historyBytes: number;
 }
 
 export class History {

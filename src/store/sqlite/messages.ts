@@ -3,13 +3,12 @@
  * later asks.
  */
 import type { HistoryChunk } from '../history-chunk.ts';
-import type { FinishedTask, TaskFilter } from '../port.ts';
+import type { FinishedTask, Retention, TaskFilter } from '../port.ts';
 import type { TaskChunk } from '../task-chunk.ts';
 
 export interface StoreStart {
   readonly dir: string;
-  readonly historyMs: number;
-  readonly historyBytes: number;
+  readonly retention: Retention;
 }
 
 /** What one tenant put. */

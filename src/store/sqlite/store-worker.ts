@@ -35,7 +35,7 @@ class StoreWorker {
     const damaged = (what: string): void => post({ kind: 'damaged', what });
     this.#tenants = new StoreTenants(this.#database.db);
     this.#history = new History(this.#database, this.#tenants.all(), damaged);
-    this.#finished = new Finished(this.#database.db, damaged);
+    this.#finished = new Finished(this.#database, damaged);
   }
 
   take({ id, ask }: StoreAskMessage): void {
@@ -73,7 +73,8 @@ class StoreWorker {
         this.#database.flush();
         return null;
       case 'retain':
-        yield* this.#history.retain(ask.now, this.#start);
+        yield* this.#history.retain(ask.now, this.#start.retention);
+        for (const { no } of this.#tenants.all()) yield* this.#finished.retain(no, ask.now, this.#start.retention);
         return null;
       case 'close':
         this.#database.flush();

@@ -16,7 +16,7 @@ import { Worker } from 'node:worker_threads';
 import { assert } from '../../base/assert.ts';
 import type { Scheduler } from '../../base/scheduler.ts';
 import { workerUrl } from '../../base/worker-url.ts';
-import type { Store } from '../port.ts';
+import type { Retention, Store } from '../port.ts';
 import type {
   Batch,
   FromStoreWorker,
@@ -33,12 +33,9 @@ const lazyMs = 150;
 const sendBytes = 1024 * 1024;
 const behindBytesMax = 512 * 1024 * 1024;
 
-export interface SqliteStoreOptions {
+export interface SqliteStoreOptions extends Retention {
   readonly dir: string;
   readonly scheduler: Scheduler;
-  /** How long a push is kept, and how many bytes of them per tenant. */
-  readonly historyMs: number;
-  readonly historyBytes: number;
   /** What was put may not become durable: the process must end. */
   readonly onFatal: (error: Error) => void;
   /** Rows were damaged on the disk; they are treated as dropped. */
@@ -77,8 +74,9 @@ export class SqliteStore implements Store {
 
   constructor(options: SqliteStoreOptions) {
     this.#options = options;
-    const { dir, historyMs, historyBytes } = options;
-    const start: StoreStart = { dir, historyMs, historyBytes };
+    const { dir, historyMs, historyBytes, finishedMs, finishedBytes, deadLetterMs, deadLetterBytes } = options;
+    const retention = { historyMs, historyBytes, finishedMs, finishedBytes, deadLetterMs, deadLetterBytes };
+    const start: StoreStart = { dir, retention };
     this.#worker = new Worker(workerUrl(import.meta.url, './store-worker.ts'), {
       name: 'muster-store',
       workerData: start,

@@ -6,6 +6,7 @@
  *
  * TS1 A chunk is packed when it is full, so that the work is spread over the puts and not piled up at the sending.
  * TS2 Before a read whose answer may be among what was not sent yet, that is sent: messages keep their order.
+ * TS3 Dead letters fill chunks of their own, since they are kept longer and a chunk is dropped as a whole.
  */
 import { HistoryBuilder, HistoryReader, type HistoryChunk } from '../history-chunk.ts';
 import type { FinishedTask, PackedPush, StoredPush, TaskFilter, TenantStore } from '../port.ts';
@@ -27,6 +28,8 @@ export class SqliteTenantStore implements TenantStore {
   readonly #host: StoreHost;
   readonly #pushes = new HistoryBuilder();
   readonly #tasks = new TaskBuilder();
+  /** TS3 */
+  readonly #deadLetters = new TaskBuilder();
   #history: HistoryChunk[] = [];
   #finished: TaskChunk[] = [];
   /** Tasks that were not sent. */
@@ -44,9 +47,10 @@ export class SqliteTenantStore implements TenantStore {
     for (const task of tasks) {
       if (this.#unsent.has(task.id)) continue;
       this.#unsent.set(task.id, task);
-      this.#tasks.add(task);
+      const builder = task.dead ? this.#deadLetters : this.#tasks;
+      builder.add(task);
       bytes += task.view.length;
-      if (this.#tasks.full) this.#finished.push(this.#tasks.build()); // TS1
+      if (builder.full) this.#finished.push(builder.build()); // TS1
     }
     this.#host.waiting(bytes);
   }
@@ -96,7 +100,9 @@ export class SqliteTenantStore implements TenantStore {
 
   /** What waits to be sent, if anything does; it is the caller's now. */
   take(): Batch | undefined {
-    if (!this.#tasks.empty) this.#finished.push(this.#tasks.build());
+    for (const builder of [this.#tasks, this.#deadLetters]) {
+      if (!builder.empty) this.#finished.push(builder.build());
+    }
     if (this.#pushes.count > 0) this.#history.push(this.#pushes.build());
     const batch = { tenant: this.#tenant, finished: this.#finished, history: this.#history };
     this.#finished = [];
