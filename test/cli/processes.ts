@@ -76,9 +76,11 @@ export class Place {
     return running;
   }
 
-  /** The first time on free ports, then on the same ones. */
-  async serve(): Promise<Record<string, unknown>> {
-    this.#server = this.start('serve', ...this.#ports, '--log-level', 'error', '--json');
+  /** The first time on free ports, then on the same ones. `under`: a program that runs the server in its own process. */
+  async serve(under: readonly string[] = []): Promise<Record<string, unknown>> {
+    const args = ['serve', ...this.#ports, '--log-level', 'error', '--json'];
+    this.#server = new Running(this.#spawn(args, under));
+    this.#running.push(this.#server);
     const said = await this.#server.event('serving');
     this.url = String(said['url']);
     this.#ports = ['--port', new URL(this.url).port, '--http-port', new URL(String(said['httpUrl'])).port];
@@ -119,9 +121,10 @@ export class Place {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  #spawn(args: readonly string[]): ChildProcess {
+  #spawn(args: readonly string[], under: readonly string[] = []): ChildProcess {
     const { MUSTER_URL: _url, MUSTER_KEY: _key, ...env } = process.env;
-    return spawn(process.execPath, [MUSTER, ...args], {
+    const [program = process.execPath, ...rest] = [...under, process.execPath, MUSTER, ...args];
+    return spawn(program, rest, {
       cwd: this.folder,
       env: { ...env, MUSTER_DATA: this.data, PLACE: this.folder },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,0 +1,124 @@
+/**
+ * A loss of power at any moment: what was synced is there, what was not is there in parts. Whatever was acknowledged
+ * is found again, or the log refuses to open and says why.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { builtUrl } from '../../src/base/worker-url.ts';
+import { LogFault } from '../../src/log/port.ts';
+import { Random } from '../simulation/random.ts';
+import { callsOf, Disk, recording, type Call } from './power-loss.ts';
+import { recover, remove, temporary } from './rig.ts';
+
+const FILES = ['muster.db', 'muster.db-wal', 'head'] as const;
+/** Enough for the write-ahead log to be emptied into the database on the way. */
+const ACKS = 450;
+const IMAGES = 60;
+
+const root = new URL('../../', import.meta.url);
+const built = (source: string): string => builtUrl(root, import.meta.url, `../../${source}`).href;
+
+let dir: string;
+let writer: number | undefined;
+
+beforeEach(() => {
+  dir = temporary();
+  writer = undefined;
+});
+
+afterEach(() => {
+  // The process that strace follows outlives it.
+  if (writer !== undefined) {
+    try {
+      process.kill(writer, 'SIGKILL');
+    } catch {
+      // It has ended.
+    }
+  }
+  remove(dir);
+});
+
+/** Runs the writer until so many appends were acknowledged, then kills it. */
+async function write(data: string, acks: number, trace?: string): Promise<void> {
+  const script = new URL('./writer.js', import.meta.url).pathname;
+  const args = [script, built('src/log/sqlite/index.ts'), built('src/base/system-scheduler.ts'), data];
+  const [program, ...rest] =
+    trace === undefined ? [process.execPath, ...args] : ['strace', ...recording(trace), process.execPath, ...args];
+  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'close');
+  let count = 0;
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [, name = ''] = line.split(' ');
+    if (name === '') continue;
+    writer = Number.parseInt(name, 10); // names begin with the process's id
+    count += 1;
+    if (count === acks) process.kill(writer, 'SIGKILL');
+  }
+  await ended;
+  writer = undefined;
+}
+
+function filesOf(data: string): Map<string, Buffer> {
+  const there = FILES.filter((name) => existsSync(join(data, name)));
+  return new Map(there.map((name) => [name, readFileSync(join(data, name))]));
+}
+
+/** What became of the acknowledged appends in an image: how many are missing, or why it is refused. */
+function missingIn(files: ReadonlyMap<string, Buffer>, acked: readonly string[]): number | LogFault {
+  const image = join(dir, 'image');
+  remove(image);
+  mkdirSync(image);
+  for (const [name, bytes] of files) writeFileSync(join(image, name), bytes);
+  const recovered = recover(image);
+  if (recovered instanceof LogFault) return recovered;
+  const found = new Set<string>();
+  for (const [tenant, entries] of recovered) {
+    for (const entry of entries) found.add(`${tenant} ${entry.replace(/\.*$/, '')}`);
+  }
+  return acked.filter((name) => !found.has(name) || !found.has(`${name}+`)).length;
+}
+
+const acksIn = (call: Call): string[] =>
+  call.kind === 'said' ? call.text.split('\n').filter((line) => / \d+\.\d+\.\d+$/.test(line)) : [];
+
+describe('the SQLite log after a loss of power', () => {
+  test('has everything that was acknowledged, or is refused by name', { timeout: 60_000 }, async () => {
+    const data = join(dir, 'data');
+    await write(data, 20);
+    expect(recover(data)).not.toBeInstanceOf(LogFault);
+    const before = filesOf(data);
+    await write(data, ACKS, join(dir, 'trace'));
+    const calls = callsOf(readFileSync(join(dir, 'trace'), 'latin1'), new Set(FILES));
+    expect(calls.filter((call) => call.kind === 'sync').length).toBeGreaterThan(10);
+    expect(calls.some((call) => call.kind === 'write' && call.file === 'muster.db')).toBe(true);
+    const acks = calls.flatMap(acksIn);
+    expect(acks.length).toBeGreaterThanOrEqual(ACKS);
+
+    const random = new Random('power loss');
+    const cuts = new Set(Array.from({ length: IMAGES }, () => random.below(calls.length)));
+    const disk = new Disk(before);
+    const acked: string[] = [];
+    let opened = 0;
+    for (const [index, call] of calls.entries()) {
+      disk.play(call);
+      acked.push(...acksIn(call));
+      if (!cuts.has(index)) continue;
+      const missing = missingIn(disk.image(random), acked);
+      if (missing instanceof LogFault) continue;
+      expect(missing, `after call ${index} of ${calls.length}`).toBe(0);
+      opened += 1;
+    }
+    // A refusal needs an operator: it must be the exception.
+    expect(opened).toBeGreaterThan(cuts.size * 0.9);
+
+    // The same without what syncs promise: otherwise the images would prove nothing.
+    const careless = new Disk(before);
+    for (const call of calls) if (call.kind !== 'sync') careless.play(call);
+    const lost = missingIn(careless.image(random), acked);
+    expect(lost instanceof LogFault || lost > 0).toBe(true);
+  });
+});
