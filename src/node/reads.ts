@@ -59,6 +59,12 @@ export function read(parts: ReadParts, asked: Read, done: Answer): void {
   }
 }
 
+/** To say that there is no such task would be wrong: it ended, and what became of it cannot be read. */
+export const DAMAGED: Reply = {
+  ok: false,
+  rejection: { code: 'INTERNAL', message: "The task has ended, and its record is damaged on the server's disk." },
+};
+
 export function withCursor(result: object, cursor: string | undefined): object {
   return cursor === undefined ? result : { ...result, cursor };
 }
@@ -69,7 +75,8 @@ function readTask(parts: ReadParts, id: string, done: Answer): void {
   const task = getTask(tenant.engine.state, id);
   if (task !== undefined) return scheduler.defer(() => done({ ok: true, rev, result: { task } }));
   store.getFinished(id, (found) => {
-    if (found === undefined) done({ ok: false, rejection: { code: 'TASK_NOT_FOUND' } });
+    if (found === 'damaged') done(DAMAGED);
+    else if (found === undefined) done({ ok: false, rejection: { code: 'TASK_NOT_FOUND' } });
     else done({ ok: true, rev, result: { task: decodeValue(found.view) } });
   });
 }

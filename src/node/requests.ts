@@ -17,7 +17,7 @@ import type { TenantStore } from '../store/port.ts';
 import type { Hub } from './hub.ts';
 import type { Principal, Reply, RequestIn } from './port.ts';
 import { Progress } from './progress.ts';
-import { read } from './reads.ts';
+import { DAMAGED, read } from './reads.ts';
 import { missedOn } from './missed.ts';
 import type { Tenant } from './tenant.ts';
 
@@ -134,6 +134,7 @@ export class Requests {
     if (reply.ok || reply.rejection.code !== 'TASK_NOT_FOUND') return done(toReply(output));
     const { id } = request.params as { readonly id: string };
     this.#parts.store.getFinished(id, (found) => {
+      if (found === 'damaged') return done(DAMAGED);
       if (found === undefined) return done(toReply(output));
       const details = { status: found.status };
       done({ ok: false, rejection: { code: 'INVALID_TRANSITION', message: `The task is ${found.status}.`, details } });
@@ -191,8 +192,11 @@ export class Requests {
     if (tenant.engine.state.tasks.get(params.id) !== undefined) return false;
     caller.preparing = true;
     store.getFinished(params.id, (found) => {
-      const prepared = found === undefined ? params : { ...params, archived: decodeValue(found.view) };
-      this.#submit(caller, { request, params: prepared }, (output) => done(toReply(output)));
+      if (found === 'damaged') done(DAMAGED);
+      else {
+        const prepared = found === undefined ? params : { ...params, archived: decodeValue(found.view) };
+        this.#submit(caller, { request, params: prepared }, (output) => done(toReply(output)));
+      }
       caller.preparing = false;
       while (!caller.preparing && caller.queue.length > 0) caller.queue.shift()?.();
     });

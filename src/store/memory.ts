@@ -252,7 +252,7 @@ export class MemoryTenantStore implements TenantStore {
     this.#put({ kind: 'tasks', tenant: this.#tenant, tasks: copies });
   }
 
-  getFinished(id: string, done: (task: FinishedTask | undefined) => void): void {
+  getFinished(id: string, done: (task: FinishedTask | 'damaged' | undefined) => void): void {
     const task = this.rows.finished.get(id);
     this.#host.step(() => done(task));
   }

@@ -55,7 +55,8 @@ export interface PackedPush {
 
 export interface TenantStore {
   putFinished(tasks: readonly FinishedTask[]): void;
-  getFinished(id: string, done: (task: FinishedTask | undefined) => void): void;
+  /** Damaged: it is there and cannot be read. */
+  getFinished(id: string, done: (task: FinishedTask | 'damaged' | undefined) => void): void;
   /** Ids descending (ids begin with their time of creation). */
   listFinished(filter: TaskFilter, done: (tasks: readonly FinishedTask[]) => void): void;
   /** Pushes in rev order, appended at the end. */

@@ -28,7 +28,9 @@ export function floorOf(store: TenantStore, ...audiences: readonly string[]): Pr
 }
 
 export function getTask(store: TenantStore, id: string): Promise<FinishedTask | undefined> {
-  return new Promise((resolve) => store.getFinished(id, resolve));
+  return new Promise((resolve, reject) => {
+    store.getFinished(id, (task) => (task === 'damaged' ? reject(new Error(`${id} is damaged`)) : resolve(task)));
+  });
 }
 
 export function listTasks(store: TenantStore, filter: TaskFilter): Promise<readonly FinishedTask[]> {

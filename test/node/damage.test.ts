@@ -42,20 +42,28 @@ async function close(): Promise<void> {
   store = undefined;
 }
 
-/** A bit of every chunk of the history in the range of revs. */
-function damage(upTo: number): void {
+/** Flips a bit in a column of the rows that `where` says. */
+function damage(table: 'history' | 'finished', column: string, where: string): void {
   const db = new Database(join(dir, 'store.db'));
   try {
-    const select = db.prepare<[number], { no: number; payload: Buffer }>(
-      'SELECT no, payload FROM history WHERE first <= ?',
+    const select = db.prepare<[], { no: number; bytes: Buffer }>(
+      `SELECT no, ${column} AS bytes FROM ${table} WHERE ${where}`,
     );
-    for (const { no, payload } of select.all(upTo)) {
-      payload[payload.length >> 1]! ^= 1;
-      db.prepare('UPDATE history SET payload = ? WHERE no = ?').run(payload, no);
+    for (const { no, bytes } of select.all()) {
+      bytes[bytes.length >> 1]! ^= 1;
+      db.prepare(`UPDATE ${table} SET ${column} = ? WHERE no = ?`).run(bytes, no);
     }
   } finally {
     db.close();
   }
+}
+
+/** Waits for the store's thread while the node goes on. */
+async function settled(rig: NodeRig, condition: () => boolean, what: string): Promise<void> {
+  return until(() => {
+    rig.scheduler.settle();
+    return condition();
+  }, what);
 }
 
 test(
@@ -66,11 +74,6 @@ test(
       engine: { ring: { pushesMax: 2, bytesMax: 1_000_000 } },
       store: () => must(store, 'an open store'),
     });
-    const settled = async (condition: () => boolean, what: string): Promise<void> =>
-      until(() => {
-        rig.scheduler.settle();
-        return condition();
-      }, what);
     const publish = (data: string): void => {
       rig.result(publisher, 'topic.publish', { topic: 'news', data });
     };
@@ -86,13 +89,13 @@ test(
     for (const data of ['m4', 'm5', 'm6', 'm7']) publish(data);
     await flushed(must(store, 'a store').tenant('default'));
     await close();
-    damage(damagedUpTo);
+    damage('history', 'payload', `first <= ${damagedUpTo}`);
 
     await open();
     rig.restart();
     const again = new Client();
     rig.begin(again, rig.operator, { resume: { session, secret, rev } });
-    await settled(() => again.messages().includes('m7'), 'the newest message');
+    await settled(rig, () => again.messages().includes('m7'), 'the newest message');
     expect(again.welcome?.resumed).toBe(true);
     expect(again.told[0]).toBe('gap');
     expect(again.told.filter((one) => one === 'gap')).toEqual(['gap']);
@@ -111,7 +114,45 @@ test(
     publisher.attached.request(request, (reply) => {
       answer = reply;
     });
-    await settled(() => answer !== undefined, 'the answer');
+    await settled(rig, () => answer !== undefined, 'the answer');
     expect(answer).toMatchObject({ ok: true, result: { gap: true, missed: [{}, {}, {}, {}] } });
   },
 );
+
+test('a finished task that cannot be read is not said to be unknown', { timeout: 30_000 }, async () => {
+  const rig = new NodeRig({ store: () => must(store, 'an open store') });
+  await open();
+  rig.start();
+  const client = rig.client(rig.operator);
+  const { task } = rig.result(client, 'task.create', { type: 'build' });
+  const id = task !== null && typeof task === 'object' && 'id' in task ? String(task['id']) : '';
+  rig.result(client, 'task.cancel', { id });
+  let checkpoints = 0;
+  rig.node.checkpoint(
+    () => true,
+    () => (checkpoints += 1),
+  );
+  await settled(
+    rig,
+    () => {
+      rig.scheduler.advance(10);
+      return checkpoints === 1;
+    },
+    'the checkpoint',
+  );
+  await close();
+  damage('finished', 'views', 'true');
+
+  await open();
+  rig.restart();
+  const asker = rig.client(rig.operator);
+  const codes = new Map<string, string>();
+  for (const method of ['task.get', 'task.retry', 'task.cancel'] as const) {
+    asker.attached.request({ id: asker.id, method, params: { id }, hash: 1 }, (reply) =>
+      codes.set(method, reply.ok ? 'ok' : reply.rejection.code),
+    );
+  }
+  await settled(rig, () => codes.size === 3, 'the answers');
+  expect([...codes.values()]).toEqual(['INTERNAL', 'INTERNAL', 'INTERNAL']);
+  expect(damaged.length).toBeGreaterThan(0);
+});

@@ -124,14 +124,18 @@ describe('damaged rows', () => {
     expect(damaged).toEqual(['floors of tenant acme']);
   });
 
-  test.each(['columns', 'views'])('damaged tasks (%s) are left out and reported', async (column) => {
-    await filled();
-    flipLast('finished', column, 1);
-    const acme = (await open()).tenant('acme');
-    expect(await getTask(acme, finishedTask(3).id)).toBeUndefined();
-    expect(await listTasks(acme, { limit: 5 })).toEqual([]);
-    expect(damaged.length).toBeGreaterThan(0);
-  });
+  test.each(['columns', 'views'])(
+    'damaged tasks (%s) are left out of lists, told when they are asked for, and reported',
+    async (column) => {
+      await filled();
+      flipLast('finished', column, 1);
+      const acme = (await open()).tenant('acme');
+      await expect(getTask(acme, finishedTask(3).id)).rejects.toThrow('is damaged');
+      expect(await getTask(acme, 'unknown')).toBeUndefined();
+      expect(await listTasks(acme, { limit: 5 })).toEqual([]);
+      expect(damaged.length).toBeGreaterThan(0);
+    },
+  );
 
   test('damaged filter keys cost time, not tasks', async () => {
     await filled();

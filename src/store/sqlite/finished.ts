@@ -123,11 +123,12 @@ export class Finished {
     this.#chunks.remove(no);
   }
 
-  get(tenant: StoreTenant, id: string): FinishedTask | undefined {
+  get(tenant: StoreTenant, id: string): FinishedTask | 'damaged' | undefined {
     const chunk: unknown = this.#owner.get(tenant.no, id);
     if (typeof chunk !== 'number') return undefined;
     const row = this.#rows(chunk).find((task) => task.id === id);
-    return row === undefined ? undefined : this.#tasks([{ chunk, row }])[0];
+    const task = row === undefined ? undefined : this.#tasks([{ chunk, row }])[0];
+    return task ?? 'damaged'; // it has a row, so it was put and not dropped
   }
 
   *list(tenant: StoreTenant, filter: TaskFilter): Sliced<readonly FinishedTask[]> {

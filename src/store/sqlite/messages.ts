@@ -28,7 +28,7 @@ export interface HistoryQuery {
 /** Kind of ask → what it carries and what answers it. */
 export interface StoreCalls {
   put: { ask: { readonly at: number; readonly batches: readonly Batch[] }; answer: null };
-  get: { ask: { readonly tenant: string; readonly task: string }; answer: FinishedTask | null };
+  get: { ask: { readonly tenant: string; readonly task: string }; answer: FinishedTask | 'damaged' | null };
   list: { ask: { readonly tenant: string; readonly filter: TaskFilter }; answer: readonly FinishedTask[] };
   history: {
     ask: { readonly tenant: string; readonly query: HistoryQuery };

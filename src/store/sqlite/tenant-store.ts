@@ -55,7 +55,7 @@ export class SqliteTenantStore implements TenantStore {
     this.#host.waiting(bytes);
   }
 
-  getFinished(id: string, done: (task: FinishedTask | undefined) => void): void {
+  getFinished(id: string, done: (task: FinishedTask | 'damaged' | undefined) => void): void {
     const unsent = this.#unsent.get(id);
     const ask = { kind: 'get', tenant: this.#tenant, task: id } as const;
     this.#host.ask<'get'>(ask, (task) => done(task ?? unsent));
