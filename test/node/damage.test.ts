@@ -71,7 +71,7 @@ test(
   { timeout: 30_000 },
   async () => {
     const rig = new NodeRig({
-      engine: { ring: { pushesMax: 2, bytesMax: 1_000_000 } },
+      ring: { pushesMax: 2, bytesMax: 1_000_000 },
       store: () => must(store, 'an open store'),
     });
     const publish = (data: string): void => {

@@ -5,7 +5,7 @@ import { NodeRig, type Client } from '../support/node-rig.ts';
 
 const hour = 3_600_000;
 /** A ring that keeps four pushes: older ones are in the history only. */
-const small = { engine: { ring: { pushesMax: 4, bytesMax: 1_000_000 } }, historyMs: hour };
+const small = { ring: { pushesMax: 4, bytesMax: 1_000_000 }, historyMs: hour };
 
 function publish(rig: NodeRig, topic: string, ...data: readonly string[]): void {
   const publisher = rig.client(rig.operator);

@@ -1,10 +1,11 @@
 /** A node over logs and a store in memory and a clock that the test drives, with clients that are not sessions. */
 import { createHash } from 'node:crypto';
-import { valueHash } from '../../protocol/wire/codec.ts';
+import { decodeFrames, isMap, valueHash } from '../../protocol/wire/codec.ts';
+import { SERVER_FRAME_LIMITS } from '../../protocol/wire/scan.ts';
 import type { HelloBody, Method, Value, ValueMap } from '../../protocol/wire/types.ts';
 import { authorise, createAuthenticator, mintKey } from '../../src/access/index.ts';
 import { must } from '../../src/base/assert.ts';
-import type { EngineOptions } from '../../src/engine/engine.ts';
+import type { RingOptions } from '../../src/node/ring.ts';
 import { MemoryDisk } from '../../src/log/memory-disk.ts';
 import { memoryLog, type MemoryLog } from '../../src/log/memory.ts';
 import { Node } from '../../src/node/node.ts';
@@ -56,15 +57,18 @@ export class Client implements Delivery {
 
   /** What messages on topics said, in order. */
   messages(): Value[] {
-    return this.pushes.flatMap(({ frame }) => {
-      const body: { readonly d?: { readonly data?: Value } } = frame.body;
-      return body.d?.data === undefined ? [] : [body.d.data];
+    return this.pushes.flatMap((push) => {
+      const frames = decodeFrames(push.msgpack(), SERVER_FRAME_LIMITS);
+      if (!frames.ok) throw new Error(frames.error.reason);
+      const { d } = must(frames.value[0], 'a push is a frame').body;
+      const data = d === undefined || !isMap(d) ? undefined : d['data'];
+      return data === undefined ? [] : [data];
     });
   }
 }
 
 export interface NodeRigOptions {
-  readonly engine?: EngineOptions;
+  readonly ring?: RingOptions;
   readonly historyMs?: number;
   /** Default: one in memory. */
   readonly store?: (scheduler: FakeScheduler) => Store;
@@ -93,7 +97,7 @@ export class NodeRig {
 
   start(): this {
     const { scheduler, disk, stores } = this;
-    const { engine, historyMs } = this.#options;
+    const { ring, historyMs } = this.#options;
     const entropy = (size: number): Uint8Array => {
       this.#draws += 1;
       const seed = new TextEncoder().encode(`draw ${this.#draws}`);
@@ -117,7 +121,7 @@ export class NodeRig {
         now: () => scheduler.now(),
       }),
       events: { halted: (tenant) => this.halted.push(tenant) },
-      ...(engine === undefined ? {} : { engine }),
+      ...(ring === undefined ? {} : { ring }),
     });
     this.#node = node;
     let fault: Error | undefined;
