@@ -11,7 +11,7 @@
  */
 import { err, ok, type Result } from '../../src/base/result.ts';
 import { LIMITS } from './limits.ts';
-import { FIRST_LONG_TEXT, invalidUtf8 } from './utf8.ts';
+import { invalidUtf8 } from './utf8.ts';
 
 export const SCAN_REASONS = [
   'empty',
@@ -93,11 +93,15 @@ export function scanMessage(
 }
 
 const LEVELS = 64;
-/** Maps of up to so many keys are searched for duplicates one by one; above, a Set does it. */
-const LINEAR_KEYS = 16;
+/** Maps of up to so many keys are searched for duplicates one by one where the bits of their hashes meet; above, a Set does it. */
+const LINEAR_KEYS = 32;
+/** Words of 32 bits per level, one bit for a hash: with the 20 keys of a task, one key in 25 meets another's bit. */
+const BIT_WORDS = 8;
 const OP_MAX = 127;
 /** Keys that would reach into the prototypes of a JavaScript object. */
 export const DENIED_KEYS: readonly string[] = ['__proto__', 'constructor', 'prototype'];
+/** Strings below are looked at byte by byte: a DataView, once per message, costs as much as one of these. */
+const FIRST_LONG_TEXT = 48;
 const NO_BYTES = new Uint8Array(0);
 
 class Scanner {
@@ -110,12 +114,16 @@ class Scanner {
   #stop = 0;
   #items = 0;
   #fault: ScanFault | undefined;
-  /** Per level: values still to come, keys included (0 = leave); whether it is a map; where its keys begin. */
+  /** Made when a long string asks for it. */
+  #view: DataView | undefined;
+  /** Per level: values still to come, a key and its value being one (0 = leave); whether it is a map; where its keys begin. */
   readonly #left = new Int32Array(LEVELS);
   readonly #map = new Uint8Array(LEVELS);
   readonly #keyBase = new Int32Array(LEVELS);
   readonly #keySets: (Set<string> | undefined)[] = new Array<Set<string> | undefined>(LEVELS).fill(undefined);
-  /** Start, length and three bytes of the keys of all open maps. */
+  /** Per level, the bits of the hashes of its keys. */
+  readonly #bits = new Int32Array(LEVELS * BIT_WORDS);
+  /** Start, length and hash of the keys of all open maps. */
   readonly #keys = new Int32Array(LEVELS * LINEAR_KEYS * 3);
   #keyTop = 0;
 
@@ -139,6 +147,7 @@ class Scanner {
       spans.push(span);
     }
     this.#bytes = NO_BYTES;
+    this.#view = undefined;
     return this.#fault === undefined ? ok(spans) : err(this.#fault);
   }
 
@@ -210,28 +219,33 @@ class Scanner {
 
   /** One value with everything in it. */
   #value(): boolean {
+    const bytes = this.#bytes;
+    const left = this.#left;
+    const isMap = this.#map;
     let level = 0;
     this.#keyTop = 0;
+    left[0] = 1;
+    isMap[0] = 0;
     for (;;) {
-      const isKey = level > 0 && this.#map[level] === 1 && ((this.#left[level] ?? 0) & 1) === 0;
-      if (isKey) {
-        if (!this.#key(level)) return false;
+      if (isMap[level] === 1 && !this.#key(level)) return false;
+      if (!this.#room(1)) return false;
+      const head = bytes[this.#position] ?? 0;
+      if (head <= 0x7f) {
+        this.#position += 1;
+        left[level] = (left[level] ?? 0) - 1;
+      } else if (isContainer(head)) {
+        level += 1;
+        if (!this.#open(head, level)) return false;
       } else {
-        if (!this.#room(1)) return false;
-        const head = this.#bytes[this.#position] ?? 0;
-        if (isContainer(head)) {
-          if (!this.#open(head, level + 1)) return false;
-          level += 1;
-          this.#left[level] = (this.#left[level] ?? 0) + 1;
-        } else if (!(head >= 0xa0 && head <= 0xbf ? this.#text(head & 0x1f, 1) : this.#scalar(head))) return false;
+        if (!(head >= 0xa0 && head <= 0xbf ? this.#text(head & 0x1f, 1) : this.#scalar(head))) return false;
+        left[level] = (left[level] ?? 0) - 1;
       }
-      if (level > 0) this.#left[level] = (this.#left[level] ?? 0) - 1;
-      while (level > 0 && this.#left[level] === 0) {
-        if (this.#map[level] === 1) this.#close(level);
+      while (left[level] === 0) {
+        if (level === 0) return true;
+        if (isMap[level] === 1) this.#close(level);
         level -= 1;
-        if (level > 0) this.#left[level] = (this.#left[level] ?? 0) - 1;
+        left[level] = (left[level] ?? 0) - 1;
       }
-      if (level === 0) return true;
     }
   }
 
@@ -252,10 +266,13 @@ class Scanner {
     if (this.#items > this.#limits.itemsMax) return this.#refuse('too_many_items', at);
     this.#position += size;
     if (this.#position + values > this.#stop) return this.#short(at, this.#position + values);
-    this.#left[level] = values;
+    this.#left[level] = count;
     this.#map[level] = isMap ? 1 : 0;
+    if (!isMap) return true;
     this.#keyBase[level] = this.#keyTop;
-    if (count > LINEAR_KEYS && isMap) this.#keySets[level] = new Set();
+    const bits = this.#bits;
+    for (let i = level * BIT_WORDS; i < (level + 1) * BIT_WORDS; i += 1) bits[i] = 0;
+    if (count > LINEAR_KEYS) this.#keySets[level] = new Set();
     return true;
   }
 
@@ -267,7 +284,8 @@ class Scanner {
   #key(level: number): boolean {
     const at = this.#position;
     if (!this.#room(1)) return false;
-    const head = this.#bytes[at] ?? 0;
+    const bytes = this.#bytes;
+    const head = bytes[at] ?? 0;
     let size = 1;
     let length = head & 0x1f;
     if (head >= 0xd9 && head <= 0xdb) {
@@ -276,33 +294,55 @@ class Scanner {
       length = this.#unsigned(at + 1, size - 1);
     } else if (head < 0xa0 || head > 0xbf) return this.#refuse('key_not_string', at);
     if (length > this.#limits.keyBytes) return this.#refuse('key_too_long', at);
-    if (!this.#text(length, size)) return false;
+    if (!this.#room(size + length)) return false;
     const start = at + size;
-    if ((length === 9 || length === 11) && isDenied(this.#bytes, start, length)) return this.#refuse('key_denied', at);
+    const end = start + length;
+    let hash = length;
+    let all = 0;
+    for (let i = start; i < end; i += 1) {
+      const byte = bytes[i] ?? 0;
+      hash = (Math.imul(hash, 31) + byte) | 0;
+      all |= byte;
+    }
+    if (all >= 0x80) {
+      if (!this.#text(length, size)) return false;
+    } else this.#position = end;
+    if ((length === 9 || length === 11) && isDenied(bytes, start, length)) return this.#refuse('key_denied', at);
+    if (this.#keySets[level] !== undefined)
+      return this.#isNewOfMany(level, start, length) || this.#refuse('key_duplicate', at);
+    return this.#isNew(level, start, { length, hash }) || this.#refuse('key_duplicate', at);
+  }
+
+  /** Notes a key of a large map. */
+  #isNewOfMany(level: number, start: number, length: number): boolean {
     const set = this.#keySets[level];
-    if (set === undefined) return this.#isNew(level, start, length) || this.#refuse('key_duplicate', at);
+    if (set === undefined) return true;
     const before = set.size;
     set.add(latin1(this.#bytes, start, length));
-    return set.size > before || this.#refuse('key_duplicate', at);
+    return set.size > before;
   }
 
   /** Notes a key of a small map. */
-  #isNew(level: number, start: number, length: number): boolean {
-    const bytes = this.#bytes;
+  #isNew(level: number, start: number, of: { readonly length: number; readonly hash: number }): boolean {
+    const { length, hash } = of;
+    const bits = this.#bits;
     const keys = this.#keys;
-    // The empty key has no bytes: what stands behind it is not its own.
-    const hash =
-      length === 0
-        ? 0
-        : ((bytes[start] ?? 0) << 16) | ((bytes[start + (length >> 1)] ?? 0) << 8) | (bytes[start + length - 1] ?? 0);
-    for (let i = this.#keyBase[level] ?? 0; i < this.#keyTop; i += 3) {
-      if (keys[i + 2] === hash && keys[i + 1] === length && sameBytes(bytes, keys[i] ?? 0, { start, length }))
-        return false;
+    const top = this.#keyTop;
+    const spread = Math.imul(hash, 0x9e37_79b1 | 0);
+    const word = level * BIT_WORDS + (spread >>> 29);
+    const bit = 1 << (spread >>> 24);
+    const before = bits[word] ?? 0;
+    if ((before & bit) !== 0) {
+      for (let i = this.#keyBase[level] ?? 0; i < top; i += 3) {
+        if (keys[i + 2] === hash && keys[i + 1] === length && sameBytes(this.#bytes, keys[i] ?? 0, { start, length }))
+          return false;
+      }
     }
-    keys[this.#keyTop] = start;
-    keys[this.#keyTop + 1] = length;
-    keys[this.#keyTop + 2] = hash;
-    this.#keyTop += 3;
+    bits[word] = before | bit;
+    keys[top] = start;
+    keys[top + 1] = length;
+    keys[top + 2] = hash;
+    this.#keyTop = top + 3;
     return true;
   }
 
@@ -353,7 +393,8 @@ class Scanner {
       while (i < end && (bytes[i] ?? 0) < 0x80) i += 1;
       if (i === end) return true;
     }
-    const fault = invalidUtf8(bytes, start, end);
+    this.#view ??= new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const fault = invalidUtf8(this.#view, start, end);
     return fault === -1 || this.#refuse('invalid_utf8', fault);
   }
 
@@ -381,17 +422,22 @@ function isContainer(head: number): boolean {
 /** The number whose head stands at `at`; only for heads 00..7f, cb..d3, e0..ff that were checked. */
 function readNumber(bytes: Uint8Array, at: number): number {
   const head = bytes[at] ?? 0;
-  const view = new DataView(bytes.buffer, bytes.byteOffset + at);
-  if (head === 0xcb) return view.getFloat64(1);
-  if (head === 0xcc) return view.getUint8(1);
-  if (head === 0xcd) return view.getUint16(1);
-  if (head === 0xce) return view.getUint32(1);
-  if (head === 0xcf) return view.getUint32(1) * 0x1_0000_0000 + view.getUint32(5);
-  if (head === 0xd0) return view.getInt8(1);
-  if (head === 0xd1) return view.getInt16(1);
-  if (head === 0xd2) return view.getInt32(1);
-  if (head === 0xd3) return view.getInt32(1) * 0x1_0000_0000 + view.getUint32(5);
-  return view.getInt8(0);
+  if (head <= 0x7f) return head;
+  if (head === 0xcb) return new DataView(bytes.buffer, bytes.byteOffset + at + 1, 8).getFloat64(0);
+  if (head === 0xcc) return bytes[at + 1] ?? 0;
+  if (head === 0xcd) return word(bytes, at + 1) >>> 16;
+  if (head === 0xce) return word(bytes, at + 1) >>> 0;
+  if (head === 0xcf) return (word(bytes, at + 1) >>> 0) * 0x1_0000_0000 + (word(bytes, at + 5) >>> 0);
+  if (head === 0xd0) return word(bytes, at + 1) >> 24;
+  if (head === 0xd1) return word(bytes, at + 1) >> 16;
+  if (head === 0xd2) return word(bytes, at + 1);
+  if (head === 0xd3) return word(bytes, at + 1) * 0x1_0000_0000 + (word(bytes, at + 5) >>> 0);
+  return head - 0x100;
+}
+
+/** Four bytes as int32; what lies behind the end reads as 0. A DataView for each number costs more than the number. */
+function word(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
 }
 
 /** False for NaN and the infinities: all bits of the exponent are set. */
@@ -401,9 +447,8 @@ function finite(bytes: Uint8Array, at: number): boolean {
 
 /** True if the 64-bit integer at `at` lies within ±2^53, judged on its halves since their sum may round. */
 function exact(bytes: Uint8Array, at: number): boolean {
-  const view = new DataView(bytes.buffer, bytes.byteOffset + at + 1, 8);
-  const low = view.getUint32(4);
-  const high = bytes[at] === 0xcf ? view.getUint32(0) : view.getInt32(0);
+  const low = word(bytes, at + 5);
+  const high = bytes[at] === 0xcf ? word(bytes, at + 1) >>> 0 : word(bytes, at + 1);
   if (high >= 0) return high < 0x20_0000 || (high === 0x20_0000 && low === 0);
   return high >= -0x20_0000;
 }
@@ -415,9 +460,9 @@ function latin1(bytes: Uint8Array, start: number, length: number): string {
 }
 
 function isDenied(bytes: Uint8Array, start: number, length: number): boolean {
-  const first = bytes[start] ?? 0;
-  // Only keys that begin with "_", "c" or "p" are worth a string.
-  return (first === 0x5f || first === 0x63 || first === 0x70) && DENIED_KEYS.includes(latin1(bytes, start, length));
+  // Two bytes tell the three from the keys of tasks: only what begins with "__", "co" or "pr" is worth a string.
+  const two = ((bytes[start] ?? 0) << 8) | (bytes[start + 1] ?? 0);
+  return (two === 0x5f5f || two === 0x636f || two === 0x7072) && DENIED_KEYS.includes(latin1(bytes, start, length));
 }
 
 function sameBytes(bytes: Uint8Array, at: number, key: { readonly start: number; readonly length: number }): boolean {

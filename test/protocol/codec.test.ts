@@ -14,6 +14,7 @@ import {
   requestHash,
   valueHash,
 } from '../../protocol/wire/codec.ts';
+import { Decoder } from '../../protocol/wire/decode.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { scanMessage } from '../../protocol/wire/scan.ts';
 import { Op, type Frame, type Value } from '../../protocol/wire/types.ts';
@@ -109,6 +110,30 @@ describe('values', () => {
       }),
       { numRuns: 1_000 },
     );
+  });
+
+  it('and texts are the same on a platform without Buffer', () => {
+    const portable = new Decoder(true);
+    fc.assert(
+      fc.property(fc.oneof(text, fc.string({ unit: 'binary', maxLength: 300 })), (one) => {
+        portable.open(encodeValue(one));
+        expect(portable.at(0)).toBe(decodeValue(encodeValue(one)));
+        portable.close();
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('that came before are told from those that differ in one place', () => {
+    for (const size of [1, 2, 3, 4, 5, 8, 13, 31, 32, 33]) {
+      const base = 'a'.repeat(size);
+      const near = [base, ...Array.from(base, (_letter, i) => `${base.slice(0, i)}b${base.slice(i + 1)}`), `${base}a`];
+      for (let round = 0; round < 4; round += 1) {
+        for (const one of near) {
+          expect(decodeValue(encodeValue([one, one, { [one]: one }]))).toEqual([one, one, { [one]: one }]);
+        }
+      }
+    }
   });
 
   it('are read by another library as they were meant', () => {

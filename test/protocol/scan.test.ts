@@ -95,6 +95,27 @@ describe('limits of the scan', () => {
   });
 });
 
+describe('keys of one hash', () => {
+  // "Aa" and "BB" weigh the same, and so does everything made of as many of them.
+  const alike = Array.from({ length: 64 }, (_none, i) =>
+    Array.from({ length: 6 }, (_bit, bit) => ((i >> bit) & 1 ? 'Aa' : 'BB')).join(''),
+  );
+
+  it.each([2, 16, 31, 32, 33, 64])('are told apart, %i in a map', (count) => {
+    const keys = alike.slice(0, count);
+    const body = (names: readonly string[]): string =>
+      `930501 de${names.length.toString(16).padStart(4, '0')} ${names.map((key) => `ac${toHex(new TextEncoder().encode(key))}01`).join('')}`;
+    expect(reasonOf(fromHex(body(keys)))).toBe('ok');
+    expect(reasonOf(fromHex(body([...keys, keys[0] ?? ''])))).toBe('key_duplicate');
+    expect(reasonOf(fromHex(body([...keys, keys[count - 1] ?? ''])))).toBe('key_duplicate');
+  });
+
+  it('are a map of its own each, inside and after one another', () => {
+    expect(reasonOf(fromHex('93050183 a161 81a16101 a162 81a16101 a163 c0'))).toBe('ok');
+    expect(reasonOf(fromHex('93050183 a161 81a16101 a162 c0 a161 c0'))).toBe('key_duplicate');
+  });
+});
+
 describe('the scan and the reference', () => {
   it('agree on what frames say', () => {
     fc.assert(
