@@ -21,7 +21,19 @@ import type { AgentShape, Method, SessionSnapshot, TaskError, Value, WelcomeBody
 import type { Scheduler } from '../base/scheduler.ts';
 import type { ClientCore, Reply } from './core.ts';
 import type { MusterError } from './errors.ts';
-import { Holdings, isNewer, type Holding, type HoldingPhase, type Job, type StopReason } from './holdings.ts';
+import {
+  ACCEPTING,
+  FINISHED,
+  GONE,
+  Holdings,
+  isNewer,
+  OFFERED,
+  WAITING,
+  type Holding,
+  type HoldingPhase,
+  type Job,
+  type StopReason,
+} from './holdings.ts';
 import { isOrder, readSnapshot, type PushIn } from './incoming.ts';
 import type { Outbox, StoredRequest } from './outbox.ts';
 import { ProgressReports, type Report } from './progress.ts';
@@ -77,8 +89,12 @@ export class AgentCore {
   #capacity: number;
   readonly #holdings = new Holdings();
   readonly #progress: ProgressReports;
+  readonly #runs: Runs = {
+    finish: (holding, outcome) => this.#finish(holding, outcome),
+    progress: (holding, percentComplete, status) => this.#progress.report(holding, percentComplete, status),
+  };
   /** Run, and the server does not know it yet. */
-  readonly #unconfirmed = new Set<Holding>();
+  readonly #unconfirmed: Holding[] = [];
   #fresh = 0;
   #draining = false;
   #pumping = false;
@@ -169,10 +185,7 @@ export class AgentCore {
 
   /** Before a turn is written: what began and has not ended within the turn is confirmed, progress is reported. */
   writing(): void {
-    if (this.#unconfirmed.size > 0) {
-      for (const holding of this.#unconfirmed) this.#confirm(holding);
-      this.#unconfirmed.clear();
-    }
+    if (this.#unconfirmed.length > 0) for (const holding of this.#unconfirmed.splice(0)) this.#confirm(holding);
     this.#progress.writing();
   }
 
@@ -202,7 +215,7 @@ export class AgentCore {
     this.#cancelUnhandled = undefined;
     for (const holding of this.#holdings.all()) {
       const { phase } = holding;
-      this.#enter(holding, { kind: 'gone' });
+      this.#enter(holding, GONE);
       if (phase.kind === 'running') phase.stop('closing', detail);
     }
   }
@@ -212,28 +225,38 @@ export class AgentCore {
   #order(job: Job, offered: boolean): void {
     const { token } = job;
     const { id } = job.task;
-    if (this.#holdings.get(token) !== undefined || this.#holdings.hasEnded(token)) return; // A1
+    if (this.#holdings.knows(token)) return; // A1
     const other = this.#holdings.newestOf(id);
     if (other !== undefined) {
       if (isNewer(other.token, token)) return;
       this.#lose(other, 'replaced');
     }
-    this.#holdings.add({ id, token, job, since: this.#fresh }, { kind: 'waiting', offered });
+    const of = { id, token, job, since: this.#fresh };
+    const start = offered || other !== undefined ? undefined : this.#startAtOnce(job.task.type);
+    if (start !== undefined) return this.#run(this.#holdings.add(of, ACCEPTING), job, start);
+    this.#holdings.add(of, offered ? OFFERED : WAITING);
     this.#pump();
+  }
+
+  /** How to begin a task of this type if it need not wait: the way of nearly all, which spares them the queue. */
+  #startAtOnce(type: string): StartJob | undefined {
+    const busy = this.#pumping || this.#draining || this.#holdings.waiting.size > 0;
+    return busy || this.#holdings.active >= this.#capacity ? undefined : this.#options.find(type); // A2
   }
 
   /** Starts what waits, in order, as far as there are slots. */
   #pump(): void {
-    if (this.#pumping) return;
+    if (this.#pumping || this.#holdings.waiting.size === 0) return;
     this.#pumping = true;
     for (const holding of this.#holdings.waiting) {
       if (this.#holdings.active >= this.#capacity) break; // A2
       const { job, phase } = holding;
       if (job === undefined || phase.kind !== 'waiting' || this.#holdings.runsUnderOlderToken(holding)) continue; // A3
+      const start = this.#options.find(job.task.type);
       if (this.#draining) this.#giveBack(holding, DRAIN_DELAY_MS);
-      else if (this.#options.find(job.task.type) === undefined) this.#watchUnhandled();
+      else if (start === undefined) this.#watchUnhandled();
       else if (phase.offered) this.#accept(holding);
-      else this.#run(holding, job);
+      else this.#run(holding, job, start);
     }
     this.#pumping = false;
   }
@@ -245,7 +268,7 @@ export class AgentCore {
         const type = holding.job?.task.type;
         if (type === undefined || this.#options.find(type) !== undefined) continue;
         this.#options.note({ kind: 'unhandled', task: holding.id, type });
-        this.#enter(holding, { kind: 'gone' });
+        this.#enter(holding, GONE);
         this.#tell('task.reject', {
           id: holding.id,
           token: holding.token,
@@ -256,45 +279,30 @@ export class AgentCore {
   }
 
   #accept(holding: Holding): void {
-    this.#enter(holding, { kind: 'accepting' });
+    this.#enter(holding, ACCEPTING);
     this.#tell('task.accept', { id: holding.id, token: holding.token }, (reply) => {
       if (holding.phase.kind !== 'accepting') return;
       if (reply.ok) this.#runAccepted(holding);
-      else this.#enter(holding, { kind: 'gone' });
+      else this.#enter(holding, GONE);
       this.#pump();
     });
   }
 
   #runAccepted(holding: Holding): void {
-    if (this.#draining || holding.job === undefined) this.#giveBack(holding, DRAIN_DELAY_MS);
-    else this.#run(holding, holding.job);
+    const { job } = holding;
+    if (this.#draining || job === undefined) return this.#giveBack(holding, DRAIN_DELAY_MS);
+    const start = this.#options.find(job.task.type);
+    if (start === undefined) this.#giveBack(holding, 0);
+    else this.#run(holding, job, start);
   }
 
-  #run(holding: Holding, job: Job): void {
-    const start = this.#options.find(job.task.type);
-    if (start === undefined) return this.#giveBack(holding, 0);
-    // The handler may end, and even be stopped, before `start` returns.
-    let early: { readonly reason: StopReason; readonly detail: string } | undefined;
-    this.#enter(holding, {
-      kind: 'running',
-      stop: (reason, detail) => {
-        early = { reason, detail };
-      },
-    });
-    this.#unconfirmed.add(holding);
+  #run(holding: Holding, job: Job, start: StartJob): void {
+    const run = new Run(holding, this.#runs);
+    this.#enter(holding, run);
+    run.began(start(job, run));
+    if (run.over) return;
+    this.#unconfirmed.push(holding);
     this.#options.core.wake();
-    let over = false;
-    const stop = start(job, {
-      finish: (outcome) => {
-        if (over) return;
-        over = true; // A4
-        this.#finish(holding, outcome);
-      },
-      progress: (percentComplete, status) => this.#progress.report(holding, percentComplete, status),
-    });
-    if (over) return;
-    if (holding.phase.kind === 'running') this.#enter(holding, { kind: 'running', stop });
-    if (early !== undefined) stop(early.reason, early.detail);
   }
 
   #confirm(holding: Holding): void {
@@ -315,7 +323,7 @@ export class AgentCore {
   #finish(holding: Holding, outcome: Outcome): void {
     const { phase } = holding;
     if (phase.kind === 'stopping') {
-      this.#enter(holding, { kind: 'gone' });
+      this.#enter(holding, GONE);
       this.#acknowledge(holding, phase.control);
     } else if (phase.kind === 'running') {
       // Before the result, which frees the slot: else it would be filled again.
@@ -329,15 +337,15 @@ export class AgentCore {
     const { id, token } = holding;
     if (outcome.kind === 'released') return this.#giveBack(holding, outcome.delayMs ?? 0);
     if (outcome.kind === 'failed' && holding.closing) return this.#giveBack(holding, 0);
-    this.#enter(holding, { kind: 'finished' });
+    this.#enter(holding, FINISHED);
     if (outcome.kind === 'failed')
       this.#sendResult(holding, 'task.fail', { id, token, error: fitted(outcome.error), retryable: outcome.retryable });
     else
-      this.#sendResult(holding, 'task.complete', {
-        id,
-        token,
-        ...(outcome.output === undefined ? {} : { output: outcome.output }),
-      });
+      this.#sendResult(
+        holding,
+        'task.complete',
+        outcome.output === undefined ? { id, token } : { id, token, output: outcome.output },
+      );
   }
 
   #sendResult(holding: Holding, method: 'task.complete' | 'task.fail', params: Value): void {
@@ -361,7 +369,7 @@ export class AgentCore {
         return;
       }
     }
-    this.#enter(holding, { kind: 'gone' });
+    this.#enter(holding, GONE);
     this.#pump();
   }
 
@@ -369,7 +377,7 @@ export class AgentCore {
   #restore(request: StoredRequest): void {
     const of = heldBy(request);
     if (of !== undefined && this.#holdings.get(of.token) === undefined)
-      this.#holdings.add({ ...of, job: undefined, since: 0 }, { kind: 'finished' });
+      this.#holdings.add({ ...of, job: undefined, since: 0 }, FINISHED);
   }
 
   /** The answer to a request that an earlier process stored. */
@@ -380,7 +388,7 @@ export class AgentCore {
   }
 
   #giveBack(holding: Holding, delayMs: number): void {
-    this.#enter(holding, { kind: 'gone' });
+    this.#enter(holding, GONE);
     this.#tell('task.release', { id: holding.id, token: holding.token, ...(delayMs > 0 ? { delayMs } : {}) });
   }
 
@@ -407,7 +415,7 @@ export class AgentCore {
         return;
       case 'waiting':
       case 'accepting':
-        this.#enter(holding, { kind: 'gone' });
+        this.#enter(holding, GONE);
         break;
       case 'finished':
       case 'gone':
@@ -426,16 +434,15 @@ export class AgentCore {
   /** This side found out that a holding is over. */
   #lose(holding: Holding, reason: string): void {
     if (holding.phase.kind === 'running') this.#stop(holding, 'leaseLost', reason);
-    else if (holding.phase.kind === 'waiting' || holding.phase.kind === 'accepting')
-      this.#enter(holding, { kind: 'gone' });
+    else if (holding.phase.kind === 'waiting' || holding.phase.kind === 'accepting') this.#enter(holding, GONE);
   }
 
   #stop(holding: Holding, control: 'cancel' | 'leaseLost', reason: string): void {
     if (holding.phase.kind !== 'running') return;
-    const { stop } = holding.phase;
+    const run = holding.phase;
     this.#enter(holding, { kind: 'stopping', control });
     this.#options.note({ kind: 'lost', task: holding.id, reason });
-    stop(control, reason);
+    run.stop(control, reason);
   }
 
   // ── a fresh session ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -488,6 +495,53 @@ export class AgentCore {
   #enter(holding: Holding, phase: HoldingPhase): void {
     this.#holdings.enter(holding, phase);
     if (this.#holdings.size === 0) this.#options.idle();
+  }
+}
+
+/** What the end and the progress of a run are told to. */
+interface Runs {
+  finish(holding: Holding, outcome: Outcome): void;
+  progress(holding: Holding, percentComplete: number, status: string | undefined): void;
+}
+
+/** One run of a handler: what the handler holds, and the phase of its holding. */
+class Run implements JobHandle {
+  readonly kind = 'running';
+  readonly #holding: Holding;
+  readonly #runs: Runs;
+  #over = false;
+  #stop: ReturnType<StartJob> | undefined;
+  /** The handler may end, and even be stopped, before it has said how. */
+  #early: { readonly reason: StopReason; readonly detail: string } | undefined;
+
+  constructor(holding: Holding, runs: Runs) {
+    this.#holding = holding;
+    this.#runs = runs;
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  began(stop: ReturnType<StartJob>): void {
+    if (this.#over) return;
+    this.#stop = stop;
+    if (this.#early !== undefined) stop(this.#early.reason, this.#early.detail);
+  }
+
+  finish(outcome: Outcome): void {
+    if (this.#over) return;
+    this.#over = true; // A4
+    this.#runs.finish(this.#holding, outcome);
+  }
+
+  progress(percentComplete: number, status?: string): void {
+    this.#runs.progress(this.#holding, percentComplete, status);
+  }
+
+  stop(reason: StopReason, detail: string): void {
+    if (this.#stop === undefined) this.#early = { reason, detail };
+    else this.#stop(reason, detail);
   }
 }
 

@@ -16,7 +16,7 @@ import type {
   WelcomeBody,
 } from '../../protocol/wire/types.ts';
 import type { AgentNote } from './agent-core.ts';
-import type { Call, ConnectionState, Outage } from './core.ts';
+import type { Call, ConnectionState, Outage, Reply } from './core.ts';
 import { isRead } from '../../protocol/wire/operations.ts';
 import { Emitter } from './emitter.ts';
 import { clientError, MusterError, type ClientCode } from './errors.ts';
@@ -100,6 +100,7 @@ interface TaskMethods {
 
 const CONNECT_TIMEOUT_MS = 30_000;
 const STOP_MS = 5_000;
+const NO_OPTIONS: RequestOptions = {};
 
 type Listener<E extends keyof ClientEvents> = (...args: ClientEvents[E]) => void;
 
@@ -192,7 +193,7 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
   }
 
   /** Sends a request, again after every reconnect until it is answered; rejects with MusterError. */
-  request<M extends Method>(method: M, params: Params[M], options: RequestOptions = {}): Promise<Results[M]> {
+  request<M extends Method>(method: M, params: Params[M], options: RequestOptions = NO_OPTIONS): Promise<Results[M]> {
     return new Promise((resolve, reject) => {
       if (
         method === 'topic.unsubscribe' &&
@@ -202,11 +203,16 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
         resolve({ rev: this.rev } as unknown as Results[M]);
         return;
       }
-      this.#call(method, params, {
-        ...options,
-        resolve: (result) => resolve(result as unknown as Results[M]),
-        reject,
-      });
+      const { key, signal, deadlineMs } = options;
+      const done = (reply: Reply): void => {
+        if (!reply.ok) return reject(reply.error);
+        this.#noteOwn(method, params);
+        resolve(reply.result as unknown as Results[M]);
+      };
+      const call: Call = { method, params: params as unknown as Value, key, deadlineMs, done };
+      if (signal !== undefined) return this.#callUntil(signal, { ...call, reject }, options);
+      const accepted = this.#submit(call, options.durable ?? false);
+      if (accepted instanceof MusterError) reject(accepted);
     });
   }
 
@@ -294,33 +300,20 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
     );
   }
 
-  #call(
-    method: Method,
-    params: Params[Method],
-    call: RequestOptions & { resolve(result: Value): void; reject(error: unknown): void },
-  ): void {
-    const { signal, deadlineMs, key } = call;
-    if (signal?.aborted === true)
-      return call.reject(clientError('REQUEST_ABORTED', undefined, { cause: signal.reason }));
-    const request: Call = {
-      method,
-      params: params as unknown as Value,
-      ...(key === undefined ? {} : { key }),
-      ...(deadlineMs === undefined ? {} : { deadlineMs }),
-      done: (reply) => {
-        signal?.removeEventListener('abort', abandon);
-        if (!reply.ok) return call.reject(reply.error);
-        this.#noteOwn(method, params);
-        call.resolve(reply.result);
-      },
+  /** A call that its caller may give up by a signal. */
+  #callUntil(signal: AbortSignal, call: Call & { reject(error: unknown): void }, options: RequestOptions): void {
+    if (signal.aborted) return call.reject(clientError('REQUEST_ABORTED', undefined, { cause: signal.reason }));
+    const done = (reply: Reply): void => {
+      signal.removeEventListener('abort', abandon);
+      call.done(reply);
     };
-    const accepted = this.#submit(request, call.durable ?? false);
+    const accepted = this.#submit({ ...call, done }, options.durable ?? false);
     const abandon = (): void => {
       if (!(accepted instanceof MusterError))
-        this.#sdk.core.cancel(accepted, clientError('REQUEST_ABORTED', undefined, { cause: signal?.reason }));
+        this.#sdk.core.cancel(accepted, clientError('REQUEST_ABORTED', undefined, { cause: signal.reason }));
     };
     if (accepted instanceof MusterError) call.reject(accepted);
-    else signal?.addEventListener('abort', abandon, { once: true });
+    else signal.addEventListener('abort', abandon, { once: true });
   }
 
   #submit(request: Call, durable: boolean): ReturnType<Sdk['request']> {

@@ -17,19 +17,25 @@ export interface TaskContext {
 /** What it returns becomes the result; what it throws the failure. */
 export type TaskHandler = (task: TaskView, context: TaskContext) => unknown;
 
-/** Creates its AbortController only when asked: most handlers of short tasks never do, and it costs more than a frame. */
+/**
+ * Makes its AbortController, and the function for progress that callers take apart, only when asked: most handlers of
+ * short tasks never do, and the controller costs more than a frame.
+ */
 class Context implements TaskContext {
   readonly attempt: number;
   readonly token: string;
-  readonly progress: TaskContext['progress'];
+  readonly #handle: JobHandle;
   #controller: AbortController | undefined;
   #stopped: Error | undefined;
 
   constructor(handle: JobHandle, attempt: number, token: string) {
-    // Callers take the context apart: this must not need it.
-    this.progress = (percentComplete, status) => handle.progress(percentComplete, status);
+    this.#handle = handle;
     this.attempt = attempt;
     this.token = token;
+  }
+
+  get progress(): TaskContext['progress'] {
+    return (percentComplete, status) => this.#handle.progress(percentComplete, status);
   }
 
   get signal(): AbortSignal {

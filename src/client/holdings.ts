@@ -22,7 +22,7 @@ export type StopReason = 'cancel' | 'leaseLost' | 'closing';
 export type HoldingPhase =
   | { readonly kind: 'waiting'; readonly offered: boolean }
   | { readonly kind: 'accepting' }
-  | { readonly kind: 'running'; readonly stop: (reason: StopReason, detail: string) => void }
+  | { readonly kind: 'running'; stop(reason: StopReason, detail: string): void }
   | { readonly kind: 'stopping'; readonly control: 'cancel' | 'leaseLost' }
   | { readonly kind: 'finished' }
   | { readonly kind: 'gone' };
@@ -45,21 +45,29 @@ export interface Holding {
   readonly older: Holding | undefined;
 }
 
+/** The phases that say no more than their name: one of each, since every task enters most of them. */
+export const WAITING: HoldingPhase = { kind: 'waiting', offered: false };
+export const OFFERED: HoldingPhase = { kind: 'waiting', offered: true };
+export const ACCEPTING: HoldingPhase = { kind: 'accepting' };
+export const FINISHED: HoldingPhase = { kind: 'finished' };
+export const GONE: HoldingPhase = { kind: 'gone' };
+
 /** Tokens of ended holdings that are remembered. */
 const ENDED_MAX = 1_024;
 
 export class Holdings {
-  readonly #byToken = new Map<string, Holding>();
+  /** What is held, and `undefined` for what was: one look tells an order from its double. */
+  readonly #byToken = new Map<string, Holding | undefined>();
   /** The newest of each task. */
   readonly #byTask = new Map<string, Holding>();
   readonly #waiting = new Set<Holding>();
-  readonly #ended = new Set<string>();
   readonly #endedRing: string[] = [];
   #endedAt = 0;
+  #size = 0;
   #active = 0;
 
   get size(): number {
-    return this.#byToken.size;
+    return this.#size;
   }
 
   get active(): number {
@@ -72,7 +80,9 @@ export class Holdings {
   }
 
   all(): Holding[] {
-    return [...this.#byToken.values()];
+    const held: Holding[] = [];
+    for (const holding of this.#byToken.values()) if (holding !== undefined) held.push(holding);
+    return held;
   }
 
   get(token: string): Holding | undefined {
@@ -83,17 +93,19 @@ export class Holdings {
     return this.#byTask.get(task);
   }
 
-  hasEnded(token: string): boolean {
-    return this.#ended.has(token);
+  /** Held now, or ended a while ago. */
+  knows(token: string): boolean {
+    return this.#byToken.has(token);
   }
 
   add(of: Pick<Holding, 'id' | 'token' | 'job' | 'since'>, phase: HoldingPhase): Holding {
     const { id, token, job, since } = of;
-    assert(!this.#byToken.has(token), 'a token names one holding');
+    assert(this.#byToken.get(token) === undefined, 'a token names one holding');
     const older = this.#byTask.get(id);
     // Written out, since spreading `of` costs more than all the rest here.
     const holding: Holding = { id, token, job, since, phase, confirmed: false, closing: false, refused: false, older };
     this.#byToken.set(token, holding);
+    this.#size += 1;
     this.#byTask.set(id, holding);
     if (phase.kind === 'waiting') this.#waiting.add(holding);
     if (takesSlot(phase)) this.#active += 1;
@@ -118,19 +130,19 @@ export class Holdings {
   }
 
   #remove(holding: Holding): void {
-    this.#byToken.delete(holding.token);
+    this.#size -= 1;
     if (this.#byTask.get(holding.id) === holding) {
       let older = holding.older;
       while (older?.phase.kind === 'gone') older = older.older;
       if (older === undefined) this.#byTask.delete(holding.id);
       else this.#byTask.set(holding.id, older);
     }
-    // H2. A ring beside the set: taking the first element of a set steps over all that were removed before it.
+    // H2. A ring beside the map: taking the first element of a map steps over all that were removed before it.
     const forgotten = this.#endedRing[this.#endedAt];
-    if (forgotten !== undefined) this.#ended.delete(forgotten);
+    if (forgotten !== undefined && this.#byToken.get(forgotten) === undefined) this.#byToken.delete(forgotten);
     this.#endedRing[this.#endedAt] = holding.token;
     this.#endedAt = (this.#endedAt + 1) % ENDED_MAX;
-    this.#ended.add(holding.token);
+    this.#byToken.set(holding.token, undefined);
   }
 }
 

@@ -83,18 +83,16 @@ export class Outbox {
   send(call: OutboxCall): Pending | MusterError {
     const journal = this.#journal;
     const { method, params, done, deadlineMs, discard = false } = call;
-    const limit = deadlineMs === undefined ? undefined : { deadlineMs };
-    if (journal === undefined) {
-      return this.#core.request({ method, params, done, discard, key: call.key ?? false, urgent: true, ...limit });
-    }
+    if (journal === undefined)
+      return this.#core.request({ method, params, done, discard, deadlineMs, key: call.key ?? false, urgent: true });
     const key = call.key ?? this.#core.newKey(OPERATIONS[method].class !== 'hold');
     const accepted = this.#core.request({
       method,
       params,
       discard,
+      deadlineMs,
       key,
       urgent: true,
-      ...limit,
       done: (reply) => {
         this.#answered(key, reply);
         done(reply);

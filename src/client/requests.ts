@@ -29,9 +29,9 @@ export interface Call {
   readonly method: Method;
   readonly params: Value;
   /** Idempotency key of a write; drawn when absent, none when false. */
-  readonly key?: string | false;
+  readonly key?: string | false | undefined;
   /** The caller waits no longer than this. */
-  readonly deadlineMs?: number;
+  readonly deadlineMs?: number | undefined;
   /** Taken although the outbox is full, and sent again until the answer is final. */
   readonly urgent?: boolean;
   /** The caller wants to know whether it was done, not what the answer says: it is not decoded. */
