@@ -90,6 +90,16 @@ export function decodeFrame(bytes: Uint8Array, span: FrameSpan): Result<Frame, S
   return ok({ op: span.op, id: span.id, body, meta });
 }
 
+/**
+ * The members of a frame's body, in order, for who needs no object for them: a fourth of what an event takes to decode.
+ * `take` must not decode.
+ */
+export function decodeMembers(bytes: Uint8Array, span: FrameSpan, take: (key: string, value: Value) => void): void {
+  decoder.open(bytes);
+  decoder.members(span.bodyStart, take);
+  decoder.close();
+}
+
 /** One value that this project encoded itself: log, snapshots, store. */
 export function decodeValue(bytes: Uint8Array): Value {
   decoder.open(bytes);

@@ -5,6 +5,7 @@
  * D2 Foreign bytes must have passed the scan: nothing is checked here but that the input is long enough.
  */
 import { assert, AssertionFailed } from '../../src/base/assert.ts';
+import { platformSlice, type Slice } from './buffer.ts';
 import type { Value } from './types.ts';
 
 /** Keys and short texts above this are not kept. */
@@ -43,6 +44,20 @@ export class Decoder {
 
   close(): void {
     this.#bytes = NO_BYTES;
+  }
+
+  /**
+   * The members of the map that begins at `position`, one after the other, without an object for the map. `take` must
+   * not use this decoder.
+   */
+  members(position: number, take: (key: string, value: Value) => void): void {
+    const head = this.#bytes[position] ?? 0;
+    this.#position = position + 1;
+    const count = head < 0x90 ? head & 0x0f : this.#unsigned(2 << (head - 0xde));
+    for (let i = 0; i < count; i += 1) {
+      const key = this.#key();
+      take(key, this.#value());
+    }
   }
 
   /** The value that begins at `position`. */
@@ -248,20 +263,6 @@ function markOf(bytes: Uint8Array, start: number, size: number): number {
   let mark = (size << 24) ^ ((bytes[start] ?? 0) << 16) ^ ((bytes[start + (size >> 1)] ?? 0) << 8) ^ (bytes[last] ?? 0);
   if (size > 3) mark ^= ((bytes[last - 1] ?? 0) << 5) ^ ((bytes[last - 2] ?? 0) << 11);
   return mark;
-}
-
-type Slice = (this: Uint8Array, start: number, end: number) => string;
-
-/** Node's way to make a string of UTF-8 without a view for it; what the scan passed gives the same as by TextDecoder. */
-function platformSlice(): Slice | undefined {
-  const buffer: unknown = Reflect.get(globalThis, 'Buffer');
-  if (typeof buffer !== 'function') return undefined;
-  const slice: unknown = Reflect.get(buffer.prototype, 'utf8Slice');
-  return isSlice(slice) ? slice : undefined;
-}
-
-function isSlice(slice: unknown): slice is Slice {
-  return typeof slice === 'function' && slice.call(new Uint8Array([0x61, 0xc3, 0xa9, 0x62]), 1, 3) === 'é';
 }
 
 /** The string if it is ASCII. */

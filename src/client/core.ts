@@ -17,7 +17,7 @@
 import { decodeFrame, encodeFrameParts } from '../../protocol/wire/codec.ts';
 import { CLOSE, mayResume } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
-import { scanMessage, SERVER_FRAME_LIMITS, type ScanFault } from '../../protocol/wire/scan.ts';
+import { scanMessage, SERVER_FRAME_LIMITS, type FrameSpan, type ScanFault } from '../../protocol/wire/scan.ts';
 import {
   Op,
   type AgentShape,
@@ -33,7 +33,7 @@ import { backoffMs, between } from './backoff.ts';
 import { asServerError, clientError, serverError, type MusterError } from './errors.ts';
 import { FrameWriter } from './frames.ts';
 import { encodeHello } from './hello.ts';
-import { readError, readGoaway, readPush, readWelcome, type PushIn } from './incoming.ts';
+import { BodyReader, readError, readGoaway, readWelcome, type PushIn } from './incoming.ts';
 import type { CloseInfo, CorePorts, Socket, SocketHandler } from './ports.ts';
 import { IDS_MAX, Pending, RequestTable, type Call } from './requests.ts';
 
@@ -110,6 +110,7 @@ export class ClientCore {
   readonly #ports: CorePorts;
   readonly #events: CoreEvents;
   readonly #writer = new FrameWriter();
+  readonly #reader = new BodyReader();
   readonly #table: RequestTable;
   #phase: Phase = { kind: 'idle' };
   #generation = 0;
@@ -272,12 +273,14 @@ export class ClientCore {
     if (!spans.ok) return this.#fault(spans.error);
     const generation = this.#generation;
     for (const span of spans.value) {
-      if (span.op === Op.RESULT && this.#table.discards(span.id)) this.#table.result(span.id, 0, null);
-      else {
+      const frequent = span.op === Op.RESULT || span.op === Op.PUSH;
+      if (!frequent || span.bodyEnd < span.end) {
         const frame = decodeFrame(bytes, span);
         if (!frame.ok) return this.#fault(frame.error);
-        this.#frame(frame.value);
+        if (!frequent) this.#frame(frame.value);
       }
+      if (span.op === Op.RESULT) this.#result(bytes, span);
+      else if (span.op === Op.PUSH) this.#push(this.#reader.push(bytes, span));
       if (generation !== this.#generation) return; // C2
     }
   }
@@ -286,18 +289,9 @@ export class ClientCore {
     this.#drop(`the server sent what is not a message of this protocol (${fault.reason} at ${fault.offset})`);
   }
 
+  /** Anything but results and pushes. */
   #frame(frame: Frame): void {
     switch (frame.op) {
-      case Op.RESULT:
-        this.#table.result(
-          frame.id,
-          typeof frame.body['rev'] === 'number' ? frame.body['rev'] : 0,
-          frame.body['r'] ?? null,
-        );
-        return;
-      case Op.PUSH:
-        this.#push(frame.body);
-        return;
       case Op.ERROR:
         this.#error(frame);
         return;
@@ -320,8 +314,13 @@ export class ClientCore {
     }
   }
 
-  #push(body: ValueMap): void {
-    const push = readPush(body);
+  #result(bytes: Uint8Array, span: FrameSpan): void {
+    if (this.#table.discards(span.id)) return this.#table.result(span.id, 0, null);
+    const { rev, result } = this.#reader.result(bytes, span);
+    this.#table.result(span.id, rev, result);
+  }
+
+  #push(push: PushIn | undefined): void {
     if (push === undefined || this.#session === undefined || this.#phase.kind === 'greeting') {
       this.#drop('the server sent a push that is out of place');
       return;

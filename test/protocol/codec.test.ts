@@ -6,6 +6,7 @@ import {
   concatFrames,
   decodeFrame,
   decodeFrames,
+  decodeMembers,
   decodeValue,
   EncodeError,
   encodeFrame,
@@ -15,6 +16,7 @@ import {
   valueHash,
 } from '../../protocol/wire/codec.ts';
 import { Decoder } from '../../protocol/wire/decode.ts';
+import { Encoder } from '../../protocol/wire/encode.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { scanMessage } from '../../protocol/wire/scan.ts';
 import { Op, type Frame, type Value } from '../../protocol/wire/types.ts';
@@ -113,14 +115,37 @@ describe('values', () => {
   });
 
   it('and texts are the same on a platform without Buffer', () => {
-    const portable = new Decoder(true);
+    const decoder = new Decoder(true);
+    const encoder = new Encoder(true);
+    const texts = fc.oneof(text, fc.string({ unit: 'binary', maxLength: 300 }));
+    // Halves of surrogate pairs too, which become U+FFFD everywhere.
+    const units = fc.array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 100 });
+    const halves = units.map((codes) => String.fromCharCode(...codes));
     fc.assert(
-      fc.property(fc.oneof(text, fc.string({ unit: 'binary', maxLength: 300 })), (one) => {
-        portable.open(encodeValue(one));
-        expect(portable.at(0)).toBe(decodeValue(encodeValue(one)));
-        portable.close();
+      fc.property(fc.oneof(texts, halves), (one) => {
+        encoder.begin();
+        encoder.value([one, { a: one }]);
+        const bytes = encoder.finish();
+        expect(toHex(bytes)).toBe(hexOf([one, { a: one }]));
+        decoder.open(bytes);
+        expect(decoder.at(0)).toEqual(decodeValue(bytes));
+        decoder.close();
       }),
-      { numRuns: 1_000 },
+      { numRuns: 2_000 },
+    );
+    expect(toHex(encodeValue('\ud800'.repeat(33)))).toBe(`d963${'efbfbd'.repeat(33)}`);
+  });
+
+  it('of a body come one by one as they come in its object', () => {
+    fc.assert(
+      fc.property(frame, (one) => {
+        const bytes = encodeFrame(one);
+        const spans = scanMessage(bytes);
+        const members: [string, Value][] = [];
+        if (spans.ok)
+          for (const span of spans.value) decodeMembers(bytes, span, (key, member) => members.push([key, member]));
+        expect(members).toEqual(Object.entries(one.body));
+      }),
     );
   });
 

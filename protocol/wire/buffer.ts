@@ -1,0 +1,34 @@
+/**
+ * Node's Buffer where there is one: the same bytes and strings as TextEncoder and TextDecoder give, without a view for each.
+ *
+ * Owns: finding it at run time. Nothing here is of Node's types, and a browser runs without it.
+ */
+
+/** The string of the UTF-8 in start..end. */
+export type Slice = (this: Uint8Array, start: number, end: number) => string;
+/** Writes the string as UTF-8 from `at` on, within `room` bytes; returns how many it wrote. */
+export type Write = (this: Uint8Array, text: string, at: number, room: number) => number;
+
+export function platformSlice(): Slice | undefined {
+  const slice = method('utf8Slice');
+  return isSlice(slice) ? slice : undefined;
+}
+
+export function platformWrite(): Write | undefined {
+  const write = method('utf8Write');
+  return isWrite(write) ? write : undefined;
+}
+
+function method(name: string): unknown {
+  const buffer: unknown = Reflect.get(globalThis, 'Buffer');
+  return typeof buffer === 'function' ? Reflect.get(buffer.prototype, name) : undefined;
+}
+
+function isSlice(slice: unknown): slice is Slice {
+  return typeof slice === 'function' && slice.call(Uint8Array.of(0x61, 0xc3, 0xa9, 0x62), 1, 3) === 'é';
+}
+
+function isWrite(write: unknown): write is Write {
+  const bytes = new Uint8Array(4);
+  return typeof write === 'function' && write.call(bytes, 'é', 1, 3) === 2 && bytes[1] === 0xc3 && bytes[2] === 0xa9;
+}
