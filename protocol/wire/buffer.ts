@@ -6,8 +6,8 @@
 
 /** The string of the UTF-8 in start..end. */
 export type Slice = (this: Uint8Array, start: number, end: number) => string;
-/** Writes the string as UTF-8 from `at` on, within `room` bytes; returns how many it wrote. */
-export type Write = (this: Uint8Array, text: string, at: number, room: number) => number;
+/** Writes the string as UTF-8 from `at` on, as far as there is room; returns how many bytes. */
+export type Write = (this: Uint8Array, text: string, at: number) => number;
 
 export function platformSlice(): Slice | undefined {
   const slice = method('utf8Slice');
@@ -30,5 +30,5 @@ function isSlice(slice: unknown): slice is Slice {
 
 function isWrite(write: unknown): write is Write {
   const bytes = new Uint8Array(4);
-  return typeof write === 'function' && write.call(bytes, 'é', 1, 3) === 2 && bytes[1] === 0xc3 && bytes[2] === 0xa9;
+  return typeof write === 'function' && write.call(bytes, 'é', 1) === 2 && bytes[1] === 0xc3 && bytes[2] === 0xa9;
 }

@@ -157,9 +157,8 @@ export class Encoder {
   /** Writes the bytes of a text behind a head of `guess` bytes, and returns how many. */
   #middleText(text: string, guess: number): number {
     if (this.#write === undefined) return this.#longText(text, guess);
-    const room = text.length * 3;
-    this.#room(5 + room);
-    return this.#write.call(this.#block, text, this.#position + guess, room);
+    this.#room(5 + text.length * 3);
+    return this.#write.call(this.#block, text, this.#position + guess);
   }
 
   #longText(text: string, guess: number): number {

@@ -338,6 +338,7 @@ export class AgentCore {
     if (outcome.kind === 'released') return this.#giveBack(holding, outcome.delayMs ?? 0);
     if (outcome.kind === 'failed' && holding.closing) return this.#giveBack(holding, 0);
     this.#enter(holding, FINISHED);
+    holding.job = undefined;
     if (outcome.kind === 'failed')
       this.#sendResult(holding, 'task.fail', { id, token, error: fitted(outcome.error), retryable: outcome.retryable });
     else

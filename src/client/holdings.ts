@@ -30,8 +30,8 @@ export type HoldingPhase =
 export interface Holding {
   readonly id: string;
   readonly token: string;
-  /** None for the result of an earlier process. */
-  readonly job: Job | undefined;
+  /** None for the result of an earlier process, and once the work is done: what waits for its answer holds no task. */
+  job: Job | undefined;
   /** Counts fresh sessions: what was held before the newest must stand in its snapshot. */
   since: number;
   phase: HoldingPhase;
