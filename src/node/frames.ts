@@ -5,7 +5,7 @@ import { Op, type Data } from '../../protocol/wire/types.ts';
 import type { State } from '../engine/kernel/state.ts';
 import type { Push } from '../engine/port.ts';
 import { isHeld } from '../engine/tasks/transitions.ts';
-import { TaskResult } from '../engine/tasks/view.ts';
+import type { PackedPush } from '../store/port.ts';
 import type { OutPush } from './port.ts';
 
 /** One object for a push that waits: what it is and, once somebody asked, its bytes. */
@@ -16,6 +16,8 @@ class Rendered implements OutPush {
   readonly #event: string;
   readonly #topic: string | undefined;
   readonly #data: Data;
+  /** What the push was packed into for those who come back: an event that is packed is not encoded again. */
+  readonly #packed: PackedPush | undefined;
   #bytes: Uint8Array | undefined;
 
   constructor(push: {
@@ -25,6 +27,7 @@ class Rendered implements OutPush {
     readonly event: string;
     readonly topic: string | undefined;
     readonly data: Data;
+    readonly packed?: PackedPush | undefined;
   }) {
     this.class = push.class;
     this.rev = push.rev;
@@ -32,6 +35,7 @@ class Rendered implements OutPush {
     this.#event = push.event;
     this.#topic = push.topic;
     this.#data = push.data;
+    this.#packed = push.packed;
   }
 
   msgpack(): Uint8Array {
@@ -41,6 +45,7 @@ class Rendered implements OutPush {
       to.number(0);
       to.mapHead((this.rev === undefined ? 0 : 1) + (this.#topic === undefined ? 2 : 3));
       if (this.rev !== undefined) to.member('rev', this.rev);
+      if (this.#packed !== undefined) return to.raw(this.#packed.record.subarray(this.#packed.members));
       to.member('e', this.#event);
       if (this.#topic !== undefined) to.member('t', this.#topic);
       to.member('d', this.#data);
@@ -50,21 +55,21 @@ class Rendered implements OutPush {
 }
 
 /** The push as it is handed over now, or undefined for an order whose token is no longer current. */
-export function renderPush(s: State, push: Push): OutPush | undefined {
+export function renderPush(s: State, push: Push, packed?: PackedPush): OutPush | undefined {
   const { order, rev, event, topic, data, latestKey } = push;
   if (order !== undefined) {
     const body = orderData(s, order);
     return body === undefined ? undefined : new Rendered({ class: 'grant', rev, event, topic, data: body });
   }
   if (latestKey !== undefined) return new Rendered({ class: 'latest', key: latestKey, event, topic, data });
-  return new Rendered({ class: topic === undefined ? 'grant' : 'reliable', rev, event, topic, data });
+  return new Rendered({ class: topic === undefined ? 'grant' : 'reliable', rev, event, topic, data, packed });
 }
 
 function orderData(s: State, order: NonNullable<Push['order']>): Data | undefined {
   const task = s.tasks.get(order.task);
   if (task === undefined || task.token !== order.token || !isHeld(task.status)) return undefined;
   return {
-    task: new TaskResult(task),
+    task: s.views.result(task),
     attempt: task.attempt,
     token: String(order.token),
     leaseMs: LIMITS.leaseMs,

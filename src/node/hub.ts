@@ -55,6 +55,9 @@ export class Hub {
   readonly #lines = new Map<string, Line>();
   /** The push at hand as it is sent, once somebody gets it. */
   #rendered: OutPush | undefined;
+  #bytes: PackedPush | undefined;
+  /** Of the entry at hand: kept first, delivered then. */
+  #packed: readonly PackedPush[] = [];
   #marking: (() => void) | undefined;
   /**
    * Connections that went behind because their queue was full, positions read from the history, and those of which the
@@ -110,6 +113,7 @@ export class Hub {
 
   /** Takes up the pushes of an entry for those who come back or fall behind. */
   keep(pushes: readonly PackedPush[]): void {
+    this.#packed = pushes;
     for (const push of pushes) this.ring.add(push, this.#heard);
   }
 
@@ -130,7 +134,15 @@ export class Hub {
 
   /** Hands the pushes of an entry to those of their audiences that are here. */
   deliver(output: EntryOutput): void {
-    for (const push of output.pushes) this.#deliver(push);
+    const packed = this.#packed;
+    this.#packed = [];
+    let next = 0;
+    for (const push of output.pushes) {
+      // Both are in rev order; what is not kept has no bytes yet.
+      const bytes = packed[next]?.rev === push.rev ? packed[next] : undefined;
+      if (bytes !== undefined) next += 1;
+      this.#deliver(push, bytes);
+    }
     for (const end of output.ended) {
       if (this.#lines.get(end.session)?.attach === end.attach) this.#end(end.session, CLOSE_FOR[end.why]);
     }
@@ -161,9 +173,10 @@ export class Hub {
     });
   }
 
-  #deliver(push: Push): void {
+  #deliver(push: Push, packed: PackedPush | undefined): void {
     const { state } = this.#engine;
     this.#rendered = undefined;
+    this.#bytes = packed;
     for (const audience of push.to) {
       const mark = audience.charCodeAt(0);
       // Most tasks are watched by their creator and by nobody else.
@@ -188,7 +201,7 @@ export class Hub {
     if (line.phase !== 'live' && (push.latestKey === undefined || line.phase === 'waiting')) return;
     // Handed over already, by a connection that caught up between the entry and this.
     if (push.rev > 0 && push.rev <= line.position) return;
-    this.#rendered ??= renderPush(this.#engine.state, push);
+    this.#rendered ??= renderPush(this.#engine.state, push, this.#bytes);
     if (this.#rendered !== undefined) this.#hand(line, push, this.#rendered);
   }
 

@@ -1,7 +1,6 @@
 /**
  * A tenant that is served here: its log, engine, connections, requests, store and checkpoints together.
  */
-import { encodeValue } from '../../protocol/wire/codec.ts';
 import type { CloseName, ErrorCode } from '../../protocol/wire/codes.ts';
 import type { HelloBody } from '../../protocol/wire/types.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
@@ -9,7 +8,6 @@ import type { Engine } from '../engine/engine.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
 import { REV_EPOCH } from '../engine/kernel/state.ts';
 import type { EntryOutput, HelloCommand, SessionPrincipal } from '../engine/port.ts';
-import { TaskResult } from '../engine/tasks/view.ts';
 import type { LogDriver, LogEntry, TenantLog } from '../log/port.ts';
 import type { FinishedTask, PackedPush, TenantStore } from '../store/port.ts';
 import { packPush } from '../store/push-record.ts';
@@ -225,7 +223,7 @@ export class Serving {
           status: task.status,
           dead: task.dead,
           finishedAt: task.finishedAt,
-          view: encodeValue(new TaskResult(task)),
+          view: state.views.whole(task),
           agentId: task.agentId,
           workspaceId: task.workspaceId,
         });

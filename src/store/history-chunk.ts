@@ -18,7 +18,7 @@ import type { StoredPush } from './port.ts';
 import { unpackPush } from './push-record.ts';
 
 const headBytes = 12;
-const recordArray = 0x95;
+const recordArray = 0x93;
 
 /** The most pushes in a chunk: an index of a push fits 16 bits. */
 export const chunkPushesMax = 512;

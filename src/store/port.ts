@@ -51,6 +51,8 @@ export interface PackedPush {
   readonly rev: number;
   readonly to: readonly string[];
   readonly record: Uint8Array;
+  /** Where in the record its event, topic and data stand as the members of a frame's body. */
+  readonly members: number;
 }
 
 export interface TenantStore {

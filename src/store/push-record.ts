@@ -1,9 +1,9 @@
 /**
- * A push as bytes: `[to, event, topic, order, data]`, MessagePack. Made once for each push, when its entry was
- * applied; ring and history keep these bytes and not the push, so what is kept for those who come back is no work
- * for the garbage collector.
+ * A push as bytes: `[to, order, {e, t, d}]`, MessagePack. Made once for each push, when its entry was applied; ring
+ * and history keep these bytes and not the push, so what is kept for those who come back is no work for the garbage
+ * collector. The members of the map are those of the body of its frame, which is put together from them.
  */
-import { decodeValue, encodeBy } from '../../protocol/wire/codec.ts';
+import { decodeValue, encodeBy, isMap } from '../../protocol/wire/codec.ts';
 import type { Data, Value } from '../../protocol/wire/types.ts';
 import { assert } from '../base/assert.ts';
 import type { PackedPush, StoredPush } from './port.ts';
@@ -19,24 +19,29 @@ interface Kept {
 }
 
 export function packPush({ rev, to, event, topic, order, data }: Kept): PackedPush {
+  let members = 0;
   const record = encodeBy((write) => {
-    write.arrayHead(5);
+    write.arrayHead(3);
     write.arrayHead(to.length);
     for (const audience of to) write.string(audience);
-    write.string(event);
-    write.value(topic ?? null);
     write.value(order === undefined ? null : true);
-    write.value(data);
+    write.mapHead(topic === undefined ? 2 : 3);
+    members = write.written;
+    write.member('e', event);
+    if (topic !== undefined) write.member('t', topic);
+    write.member('d', data);
   });
-  return { rev, to, record };
+  return { rev, to, record, members };
 }
 
 export function unpackPush(rev: number, record: Uint8Array): StoredPush {
   const value = decodeValue(record);
   assert(Array.isArray(value), 'a record is an array');
   const cells: readonly Value[] = value;
-  const [to, event, topic, order, data] = cells;
-  assert(isStrings(to) && typeof event === 'string' && data !== undefined, 'a record that was not written here');
+  const [to, order, body] = cells;
+  assert(isStrings(to) && body !== undefined && isMap(body), 'a record that was not written here');
+  const { e: event, t: topic, d: data } = body;
+  assert(typeof event === 'string' && data !== undefined, 'a record that was not written here');
   return {
     rev,
     to,

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
 import type { TaskRecord } from '../../src/engine/records.ts';
-import { taskView, TaskResult } from '../../src/engine/tasks/view.ts';
+import { taskView } from '../../src/engine/tasks/view.ts';
+import { TaskViews } from '../../src/engine/tasks/written.ts';
 import { Rig } from './rig.ts';
 
 const text = fc.option(fc.string({ maxLength: 12 }), { nil: undefined });
@@ -37,7 +38,7 @@ describe('a task that writes itself', () => {
     fc.assert(
       fc.property(members, (some) => {
         const one: TaskRecord = { ...task, ...some };
-        const bytes = encodeValue({ task: new TaskResult(one), attempt: 1 });
+        const bytes = encodeValue({ task: new TaskViews().result(one), attempt: 1 });
         expect(decodeValue(bytes)).toEqual(decodeValue(encodeValue({ task: taskView(one), attempt: 1 })));
       }),
     );

@@ -14,6 +14,7 @@ import type {
   TaskRecord,
   TenantRecord,
 } from '../records.ts';
+import { TaskViews } from '../tasks/written.ts';
 import { Journal } from './journal.ts';
 import { Requests } from './requests.ts';
 import { GroupIndex, IdIndex, OrderIndex, Table, UniqueIndex } from './table.ts';
@@ -64,6 +65,8 @@ export class State {
     archiveUpTo: 0,
     keysTurnedAt: 0,
   };
+  /** Tasks as bytes, for whoever sends them; derived. */
+  readonly views = new TaskViews();
   /** Follow-ups that did not fit into the entry that caused them, oldest first. */
   readonly work = new WorkQueue();
 

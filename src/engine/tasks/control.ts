@@ -6,7 +6,6 @@ import type { FollowUp, TaskRecord } from '../records.ts';
 import { excluding, freeStopping } from './hold.ts';
 import { changed, failAttempt, finish, give, letGo, lose, requeue } from './moves.ts';
 import { isHeld, isTerminal } from './transitions.ts';
-import { TaskResult } from './view.ts';
 
 export const cancelTask: Decide<Params['task.cancel']> = (s, c, { session, params }) => {
   const task = s.tasks.get(params.id);
@@ -23,7 +22,7 @@ export const cancelTask: Decide<Params['task.cancel']> = (s, c, { session, param
     change: { status: 'cancelled' },
     ...(params.reason === undefined ? undefined : { reason: params.reason }),
   });
-  return accepted({ task: new TaskResult(ended) });
+  return accepted({ task: s.views.result(ended) });
 };
 
 /** Gives a pending task to the best agent, if one has a free slot. */

@@ -8,7 +8,6 @@ import { weigh } from '../kernel/weigh.ts';
 import type { Reply } from '../port.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
 import { isTerminal } from './transitions.ts';
-import { TaskResult } from './view.ts';
 
 /** A task without its parameters. */
 const TASK_BYTES = 1_000;
@@ -97,7 +96,7 @@ export const createTask: Decide<Params['task.create']> = (s, c, { session, param
   if (refused !== undefined) return refused;
   const task = newTask(s, c, { params, origin: { session } });
   begin(c, task);
-  return accepted({ task: new TaskResult(task) });
+  return accepted({ task: s.views.result(task) });
 };
 
 export const createTasks: Decide<Params['task.createBatch']> = (s, c, { session, params }) => {
@@ -148,5 +147,5 @@ export const retryTask: Decide<RetryParams> = (s, c, { session, params }) => {
     origin: { session, retryOf: source.id },
   });
   begin(c, task);
-  return accepted({ task: new TaskResult(task) });
+  return accepted({ task: s.views.result(task) });
 };

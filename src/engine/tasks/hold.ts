@@ -10,7 +10,7 @@ import type { Reply } from '../port.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
 import { changed, failAttempt, finish, letGo, postpone, requeue, touch } from './moves.ts';
 import { isTerminal } from './transitions.ts';
-import { TaskResult, tell } from './view.ts';
+import { tell } from './view.ts';
 
 interface Call {
   readonly session: SessionRecord;
@@ -45,7 +45,7 @@ function speaksFor(s: State, session: SessionRecord, agentId: string | undefined
   return agent !== undefined && session.principal.agent === agent.name;
 }
 
-const answer = (task: TaskRecord): Reply => accepted({ task: new TaskResult(task) });
+const answer = (s: State, task: TaskRecord): Reply => accepted({ task: s.views.result(task) });
 
 function confirmed(c: Context, task: TaskRecord): void {
   c.events.push({ kind: 'taskChanged', record: task }, { kind: 'timerCleared', timer: 'accept', entity: task.id });
@@ -58,7 +58,7 @@ export const acceptTask: Decide<Params['task.accept']> = (s, c, call) => {
   const task = changed(c, held.task, { status: 'accepted' });
   confirmed(c, task);
   tell(c, task, 'accepted');
-  return answer(task);
+  return answer(s, task);
 };
 
 export const startTask: Decide<Params['task.start']> = (s, c, call) => {
@@ -67,7 +67,7 @@ export const startTask: Decide<Params['task.start']> = (s, c, call) => {
   const task = changed(c, held.task, { status: 'in_progress', startedAt: held.task.startedAt ?? c.now });
   confirmed(c, task);
   tell(c, task, 'started');
-  return answer(task);
+  return answer(s, task);
 };
 
 export const progressTask: Decide<Params['task.progress']> = (s, c, call) => {
@@ -85,7 +85,7 @@ export const progressTask: Decide<Params['task.progress']> = (s, c, call) => {
   // The first sign of work may be a report: the change of status is told by an event that is not dropped.
   if (held.task.status !== 'in_progress') tell(c, task, 'started');
   tell(c, task, 'progress');
-  return answer(task);
+  return answer(s, task);
 };
 
 export const completeTask: Decide<Params['task.complete']> = (s, c, call) => {
@@ -97,7 +97,7 @@ export const completeTask: Decide<Params['task.complete']> = (s, c, call) => {
     task: held.task,
     change: { status: 'completed', result, percent: 100, error: undefined, startedAt: held.task.startedAt ?? c.now },
   });
-  return answer(task);
+  return answer(s, task);
 };
 
 export const failTask: Decide<Params['task.fail']> = (s, c, call) => {
@@ -105,7 +105,7 @@ export const failTask: Decide<Params['task.fail']> = (s, c, call) => {
   if (!held.ok) return held.reply;
   letGo(s, c, { task: held.task, slot: 'free' });
   const retryable = call.params.retryable ?? true;
-  return answer(failAttempt(c, { task: held.task, error: call.params.error, end: 'failed', retryable }));
+  return answer(s, failAttempt(c, { task: held.task, error: call.params.error, end: 'failed', retryable }));
 };
 
 /** The task's exclusions with one more; the oldest is forgotten at the bound. */
@@ -118,7 +118,7 @@ export const rejectTask: Decide<Params['task.reject']> = (s, c, call) => {
   if (!held.ok) return held.reply;
   letGo(s, c, { task: held.task, slot: 'free' });
   const change = { excluded: excluding(held.task, held.task.agentId ?? '') };
-  return answer(requeue(c, { task: held.task, change, reason: call.params.reason }));
+  return answer(s, requeue(c, { task: held.task, change, reason: call.params.reason }));
 };
 
 export const releaseTask: Decide<Params['task.release']> = (s, c, call) => {
@@ -126,8 +126,8 @@ export const releaseTask: Decide<Params['task.release']> = (s, c, call) => {
   if (!held.ok) return held.reply;
   letGo(s, c, { task: held.task, slot: 'free' });
   const delayMs = call.params.delayMs ?? 0;
-  if (delayMs === 0) return answer(requeue(c, { task: held.task, reason: 'released' }));
-  return answer(postpone(c, { task: held.task, runAt: c.now + delayMs, reason: 'released' }));
+  if (delayMs === 0) return answer(s, requeue(c, { task: held.task, reason: 'released' }));
+  return answer(s, postpone(c, { task: held.task, runAt: c.now + delayMs, reason: 'released' }));
 };
 
 /** The holder of an assignment that was taken back says that it has stopped. */
