@@ -104,6 +104,8 @@ export const LIMITS = {
   tasksMax: 1_000_000,
   tasksBytesMax: 2 * 1024 * 1024 * 1024,
   deadLettersMax: 10_000,
+  /** Finished tasks that stay in memory; older ones are read from the store. */
+  finishedKept: 512,
   apiKeysMax: 10_000,
   tenantsMax: 1_000,
   latestMax: 10_000,

@@ -56,9 +56,6 @@ export function runSystem(s: State, c: Context, command: SystemCommand): HelloDe
       return { reply: installKey(s, c, command) };
     case 'tenant.create':
       return { reply: createTenant(s, c, command) };
-    case 'archive':
-      c.events.push({ kind: 'archivable', upTo: command.upTo });
-      return DONE;
   }
   // An entry of a newer build comes here and halts the tenant: skipping it would part this state from the others'.
   return unreachable(command);

@@ -22,7 +22,7 @@ import type { Command, CommandOutput, Entry, EntryOutput, Push, Reply, SessionEn
 import { runRequest, settle } from './requests.ts';
 import { sessionSnapshot } from './sessions/snapshot.ts';
 import type { FollowUp, TaskRecord } from './records.ts';
-import { archive, hasArchivable } from './tasks/control.ts';
+import { archive } from './tasks/control.ts';
 
 /** The engine met what must not happen. Serving this tenant stops; the position says where. */
 export class EngineHalted extends Error {
@@ -37,7 +37,7 @@ export class EngineHalted extends Error {
 
 interface Output {
   pushes: Push[];
-  finished: string[];
+  finished: TaskRecord[];
   ended: { session: string; attach: number; why: SessionEnd }[];
 }
 
@@ -45,10 +45,7 @@ export interface EngineOptions {
   readonly followUpsMax?: number;
 }
 
-/**
- * So many finished tasks leave memory with an entry, and so many more for each of its commands: as fast as new ones
- * can come, and never so many that others wait for it (16,000 at once took a tenth of a second).
- */
+/** So many finished tasks leave memory with an entry, and so many more for each of its commands, which finish no more. */
 const ARCHIVED_BASE = 64;
 const ARCHIVED_PER_COMMAND = 2;
 
@@ -103,7 +100,10 @@ export class Engine implements Effects {
     const commands: CommandOutput[] = [];
     for (const command of entry.commands) commands.push(this.#command(command, c));
     this.#work(c);
-    archive(s, c, ARCHIVED_BASE + ARCHIVED_PER_COMMAND * entry.commands.length);
+    archive(s, c, {
+      kept: LIMITS.finishedKept,
+      max: ARCHIVED_BASE + ARCHIVED_PER_COMMAND * entry.commands.length,
+    });
     this.#commit(c);
     this.#expireKeys();
     const due = s.timers.due(s.counters.now, s.counters.live) !== undefined;
@@ -116,7 +116,7 @@ export class Engine implements Effects {
       pushes: this.#output.pushes,
       finished: this.#output.finished,
       ended: this.#output.ended,
-      more: s.work.size > 0 || due || hasArchivable(s),
+      more: s.work.size > 0 || due,
     };
   }
 
@@ -228,7 +228,7 @@ export class Engine implements Effects {
   }
 
   finished(task: TaskRecord): void {
-    this.#output.finished.push(task.id);
+    this.#output.finished.push(task);
   }
 
   forgotten(session: string): void {

@@ -5,6 +5,7 @@
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import type { AgentShape, Data, Params, Role, SessionSnapshot, Value } from '../../protocol/wire/types.ts';
+import type { TaskRecord } from './records.ts';
 
 /** The behaviour that the state is under; a build takes part only while it supports it. */
 export const ENGINE_VERSION = 1;
@@ -84,9 +85,7 @@ export type SystemCommand =
       readonly secretHash: string;
       /** Names the request, which is remembered under it: (tenant, principal, idempotency key), or (tenant, session, id). */
       readonly dedupe: string;
-    }
-  /** Finished tasks up to this rev are durable in the store: they leave memory with this entry and those after it. */
-  | { readonly kind: 'archive'; readonly upTo: number };
+    };
 
 export type Command = RequestCommand | SystemCommand;
 
@@ -142,8 +141,8 @@ export interface EntryOutput {
   readonly live: number;
   readonly commands: readonly CommandOutput[];
   readonly pushes: readonly Push[];
-  /** Ids of tasks that reached a terminal status. */
-  readonly finished: readonly string[];
+  /** Tasks that reached a terminal status. */
+  readonly finished: readonly TaskRecord[];
   /** Sessions whose connection (attach number) must close. */
   readonly ended: readonly { readonly session: string; readonly attach: number; readonly why: SessionEnd }[];
   /** Follow-up work waits in the state: a `continue` is due. */

@@ -4,7 +4,7 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Value } from '../../protocol/wire/types.ts';
 import { deregisterAgent, registerAgent } from './agents/agents.ts';
 import { rejected, type Context } from './kernel/context.ts';
-import { isKeyed, isOwnKey, type Outcome, type Requests } from './kernel/requests.ts';
+import { isKeyed, isOwnKey, type Outcome, type Requests, type Window } from './kernel/requests.ts';
 import type { State } from './kernel/state.ts';
 import type { PreparedParams, Reply, RequestCommand } from './port.ts';
 import type { SessionRecord } from './records.ts';
@@ -80,7 +80,7 @@ export type Answered =
   | {
       readonly kind: 'new';
       readonly reply: Reply;
-      readonly byId: boolean;
+      readonly byId: Window | undefined;
       readonly byKey: string | undefined;
       readonly releases: string | undefined;
     };
@@ -89,8 +89,9 @@ export function runRequest(s: State, c: Context, command: RequestCommand): Answe
   const session = s.sessions.get(command.session);
   if (session === undefined) return refused(rejected('SESSION_EXPIRED'));
   if (command.ack > 0) s.requests.acknowledge(session.id, command.ack);
-  if (command.id > 0) {
-    const seen = s.requests.look(session.id, command.id, command.hash);
+  const byId = command.id > 0 ? s.requests.windowOf(session.id) : undefined;
+  if (byId !== undefined) {
+    const seen = s.requests.look(byId, command.id, command.hash);
     if (seen.kind === 'known') return { kind: 'again', outcome: seen.outcome };
     if (seen.kind === 'mismatch')
       return refused(rejected('IDEMPOTENCY_MISMATCH', 'This id was used for another request.'));
@@ -100,19 +101,18 @@ export function runRequest(s: State, c: Context, command: RequestCommand): Answe
   const byKey = key === undefined ? undefined : `${session.principal.id}\n${key}`;
   const releases = key !== undefined && isOwnKey(key) ? byKey : undefined;
   if (byKey !== undefined) {
-    const seen = s.requests.lookKey(byKey, command.hash);
-    if (seen.kind === 'known')
-      return { kind: 'new', reply: seen.outcome.reply, byId: command.id > 0, byKey: undefined, releases };
+    const seen = s.requests.lookKey(byKey, releases !== undefined, command.hash);
+    if (seen.kind === 'known') return { kind: 'new', reply: seen.outcome.reply, byId, byKey: undefined, releases };
     if (seen.kind === 'mismatch') {
       const reply = rejected('IDEMPOTENCY_MISMATCH', 'This key was used for another request.');
-      return { kind: 'new', reply, byId: command.id > 0, byKey: undefined, releases: undefined };
+      return { kind: 'new', reply, byId, byKey: undefined, releases: undefined };
     }
   }
-  return { kind: 'new', reply: decide(s, c, { session, command }), byId: command.id > 0, byKey, releases };
+  return { kind: 'new', reply: decide(s, c, { session, command }), byId, byKey, releases };
 }
 
 function refused(reply: Reply): Answered {
-  return { kind: 'new', reply, byId: false, byKey: undefined, releases: undefined };
+  return { kind: 'new', reply, byId: undefined, byKey: undefined, releases: undefined };
 }
 
 function decide(
@@ -155,7 +155,7 @@ export function settle(
   const key = requests.keyCount >= LIMITS.idempotencyKeysMax ? undefined : byKey;
   const at = key === undefined ? undefined : done.now;
   const outcome: Outcome = { hash: command.hash, rev: done.rev, reply: answered.reply, releases, key, at };
-  if (byId) requests.remember(command.session, command.id, outcome);
+  if (byId !== undefined) requests.remember(byId, command.id, outcome);
   if (!isKeyed(outcome)) return;
   if (releases === undefined) requests.rememberKey(outcome);
   else requests.rememberOwnKey(outcome);

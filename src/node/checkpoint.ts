@@ -1,8 +1,9 @@
 /**
- * Checkpoints: finished work leaves memory, the state becomes a snapshot, the log is trimmed.
+ * Checkpoints: the state becomes a snapshot, the log is trimmed.
  *
- * C1 A task leaves memory only after the store said that it is durable there.
- * C2 A snapshot counts only when the history up to it is durable: the ring begins at the snapshot.
+ * C1 A snapshot counts only when the store has made durable what left memory before it: until then the log has it, and
+ *    a start that replays it puts it into the store again.
+ * C2 The same holds for the history up to it: the ring begins at the snapshot.
  * C3 The log is trimmed to the older of the two newest snapshots, so a damaged newest one costs time, not data.
  * C4 Records are encoded from held references in slices of a few ms; serving goes on between them.
  */
@@ -38,18 +39,12 @@ export type CheckpointDone = (
     | { readonly skipped: string },
 ) => void;
 
-/** One checkpoint of one tenant, from archive to trim. */
+/** One checkpoint of one tenant, from the image to the trim. */
 export function checkpoint(parts: CheckpointParts, done: CheckpointDone): void {
-  const { tenant, store } = parts;
+  const { tenant } = parts;
   if (!tenant.serving) return done({ skipped: 'not serving' });
-  const upTo = tenant.engine.state.rev;
-  store.flush(() => {
-    tenant.submit({ kind: 'archive', upTo }, (output) => {
-      if (!output.reply.ok) return done({ skipped: 'not taken by the log' });
-      // Held at the end of the turn, between two entries. What has not left memory yet is in the snapshot too.
-      parts.scheduler.defer(() => hold(parts, done));
-    });
-  });
+  // Held at the end of the turn, between two entries.
+  parts.scheduler.defer(() => hold(parts, done));
 }
 
 function hold(parts: CheckpointParts, done: CheckpointDone): void {

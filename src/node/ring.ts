@@ -9,12 +9,13 @@
  *    seconds are what a garbage collector with generations is worst at (they took a third of the engine's time).
  */
 import { LIMITS } from '../../protocol/wire/limits.ts';
-import { must } from '../base/assert.ts';
+import { assert, must } from '../base/assert.ts';
 import type { PackedPush, StoredPush } from '../store/port.ts';
 import { unpackPush } from '../store/push-record.ts';
 
 /** Pushes of one audience by their number, ascending. */
 interface Lane {
+  readonly audience: string;
   numbers: number[];
   /** Index of the oldest one kept; what is before it is waiting to be cut off. */
   head: number;
@@ -39,7 +40,8 @@ interface Slots {
   readonly slabs: Float64Array;
   readonly starts: Uint32Array;
   readonly lengths: Uint32Array;
-  readonly to: (readonly string[] | undefined)[];
+  /** The lanes that it is in: mostly one, so that a push keeps nothing alive but bytes. */
+  readonly lanes: (Lane | readonly Lane[] | undefined)[];
 }
 
 function makeSlots(count: number): Slots {
@@ -49,7 +51,7 @@ function makeSlots(count: number): Slots {
     slabs: new Float64Array(count),
     starts: new Uint32Array(count),
     lengths: new Uint32Array(count),
-    to: new Array<readonly string[] | undefined>(count).fill(undefined),
+    lanes: new Array<Lane | readonly Lane[] | undefined>(count).fill(undefined),
   };
 }
 
@@ -100,12 +102,17 @@ export class PushRing {
     this.#store(number, push);
     this.#next = number + 1;
     this.#bytes += PUSH_BYTES + push.record.length;
+    let lanes: Lane | Lane[] | undefined;
     for (const audience of push.to) {
       if (!heard(audience)) continue;
-      const lane = this.#lanes.get(audience);
-      if (lane === undefined) this.#lanes.set(audience, { numbers: [number], head: 0 });
-      else lane.numbers.push(number);
+      let lane = this.#lanes.get(audience);
+      if (lane === undefined) this.#lanes.set(audience, (lane = { audience, numbers: [], head: 0 }));
+      lane.numbers.push(number);
+      if (lanes === undefined) lanes = lane;
+      else if (Array.isArray(lanes)) lanes.push(lane);
+      else lanes = [lanes, lane];
     }
+    this.#slots.lanes[number & this.#slots.mask] = lanes;
     while (this.size > this.#options.pushesMax || (this.#bytes > this.#options.bytesMax && this.size > 1))
       this.#evict();
   }
@@ -131,8 +138,8 @@ export class PushRing {
     return unpackPush(revs[slot] ?? 0, slab.subarray(start, start + (lengths[slot] ?? 0)));
   }
 
-  #store(number: number, { rev, to, record }: PackedPush): void {
-    const { mask, revs, slabs, starts, lengths, to: audiences } = this.#slots;
+  #store(number: number, { rev, record }: PackedPush): void {
+    const { mask, revs, slabs, starts, lengths } = this.#slots;
     if (this.#slabEnd + record.length > SLAB_BYTES) {
       this.#slabs.push(new Uint8Array(Math.max(SLAB_BYTES, record.length)));
       this.#slabEnd = 0;
@@ -142,7 +149,6 @@ export class PushRing {
     slabs[slot] = this.#firstSlab + this.#slabs.length - 1;
     starts[slot] = this.#slabEnd;
     lengths[slot] = record.length;
-    audiences[slot] = to;
     must(this.#slabs.at(-1), 'there is a slab').set(record, this.#slabEnd);
     this.#slabEnd += record.length;
   }
@@ -157,36 +163,37 @@ export class PushRing {
       slots.slabs[slot] = old.slabs[from] ?? 0;
       slots.starts[slot] = old.starts[from] ?? 0;
       slots.lengths[slot] = old.lengths[from] ?? 0;
-      slots.to[slot] = old.to[from];
+      slots.lanes[slot] = old.lanes[from];
     }
     this.#slots = slots;
   }
 
   #evict(): void {
     const number = this.#first;
-    const { mask, revs, slabs, lengths, to } = this.#slots;
+    const { mask, revs, slabs, lengths, lanes } = this.#slots;
     const slot = number & mask;
     const rev = revs[slot] ?? 0;
     this.#first = number + 1;
     this.#bytes -= PUSH_BYTES + (lengths[slot] ?? 0);
     this.#floor = rev;
-    for (const audience of to[slot] ?? []) this.#leave(audience, number, rev);
-    to[slot] = undefined;
+    const left = lanes[slot];
+    lanes[slot] = undefined;
+    if (isOne(left)) this.#leave(left, number, rev);
+    else for (const lane of left ?? []) this.#leave(lane, number, rev);
     const oldest = this.size === 0 ? this.#firstSlab + this.#slabs.length - 1 : (slabs[(number + 1) & mask] ?? 0);
     for (; this.#firstSlab < oldest; this.#firstSlab += 1) this.#slabs.shift();
     if (this.#youngFloors.size > FLOORS_MAX) this.#turnFloors();
   }
 
-  #leave(audience: string, number: number, rev: number): void {
-    const lane = this.#lanes.get(audience);
-    if (lane?.numbers[lane.head] !== number) return;
+  #leave(lane: Lane, number: number, rev: number): void {
+    assert(lane.numbers[lane.head] === number, 'pushes leave a lane in order');
     lane.head += 1;
-    if (lane.head === lane.numbers.length) this.#lanes.delete(audience);
+    if (lane.head === lane.numbers.length) this.#lanes.delete(lane.audience);
     else if (lane.head > 1024 && lane.head * 2 > lane.numbers.length) {
       lane.numbers = lane.numbers.slice(lane.head);
       lane.head = 0;
     }
-    this.#youngFloors.set(audience, rev);
+    this.#youngFloors.set(lane.audience, rev);
   }
 
   #turnFloors(): void {
@@ -206,4 +213,8 @@ export class PushRing {
     }
     return low;
   }
+}
+
+function isOne(lanes: Lane | readonly Lane[] | undefined): lanes is Lane {
+  return lanes !== undefined && !Array.isArray(lanes);
 }

@@ -3,6 +3,7 @@
  */
 import type { CloseName, ErrorCode } from '../../protocol/wire/codes.ts';
 import type { HelloBody } from '../../protocol/wire/types.ts';
+import { must } from '../base/assert.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
@@ -59,8 +60,6 @@ const CLOSE_FOR: { readonly [C in ErrorCode]?: CloseName } = {
 /** A checkpoint is made after so many entries, or so many bytes of log, since the last one. */
 const CHECKPOINT_ENTRIES = 20_000;
 const CHECKPOINT_BYTES = 64 * 1024 * 1024;
-/** Finished tasks in memory beyond which they leave before the next checkpoint. */
-const FINISHED_MAX = 4_096;
 
 export class Serving {
   readonly id: string;
@@ -71,7 +70,6 @@ export class Serving {
   #entries = 0;
   #bytes = 0;
   #checkpointing = false;
-  #archiving = false;
 
   constructor(parts: ServingParts) {
     this.id = parts.id;
@@ -202,9 +200,6 @@ export class Serving {
     this.#bytes += entry.payload.length;
     this.hub.deliver(output);
     this.#parts.applied({ ...done, tenant: this.id, engine: this.tenant.engine });
-    const { finished, counters } = this.tenant.engine.state;
-    // What may leave already does so by and by.
-    if (finished.set.size > FINISHED_MAX && (finished.set.first()?.rev ?? 0) > counters.archiveUpTo) this.#archive();
   }
 
   /** What leaves memory one day goes to the store now, where it becomes durable in its own time. */
@@ -213,16 +208,14 @@ export class Serving {
     const { state } = this.tenant.engine;
     if (output.finished.length > 0) {
       const rows: FinishedTask[] = [];
-      for (const id of output.finished) {
-        const task = state.tasks.get(id);
-        if (task?.finishedAt === undefined) continue;
+      for (const task of output.finished) {
         rows.push({
-          id,
+          id: task.id,
           rev: task.rev,
           type: task.type,
           status: task.status,
           dead: task.dead,
-          finishedAt: task.finishedAt,
+          finishedAt: must(task.finishedAt, 'a finished task says when'),
           view: state.views.whole(task),
           agentId: task.agentId,
           workspaceId: task.workspaceId,
@@ -235,17 +228,6 @@ export class Serving {
     if (packed.length === 0) return;
     this.hub.keep(packed);
     store.putHistory(packed);
-  }
-
-  #archive(): void {
-    if (this.#archiving || !this.tenant.serving) return;
-    this.#archiving = true;
-    const upTo = this.tenant.engine.state.rev;
-    this.#parts.store.flush(() => {
-      this.tenant.submit({ kind: 'archive', upTo }, () => {
-        this.#archiving = false;
-      });
-    });
   }
 
   #halted(error: Error): void {

@@ -39,6 +39,8 @@ function drawTuning(random: Random): Tuning {
       framesPerMessage: small(0.3, 2, LIMITS.framesPerMessage),
       outboundFrames: small(0.5, 4, LIMITS.outboundFrames),
       socketBytes: small(0.5, 16 * 1024, LIMITS.socketBytes),
+      // From a stream of its own, so that seeds go on to mean what they meant.
+      finishedKept: random.fork('finished').pick([0, 2, 16, LIMITS.finishedKept]),
       snapshotItems: small(0.5, 1, LIMITS.snapshotItems),
       pageDefault: small(0.3, 2, LIMITS.pageDefault),
       lossesMax: small(0.2, 2, LIMITS.lossesMax),

@@ -35,7 +35,6 @@ export interface PushEvent {
 export type Event =
   | { readonly kind: 'taskChanged'; readonly record: TaskRecord }
   | { readonly kind: 'taskArchived'; readonly id: string }
-  | { readonly kind: 'archivable'; readonly upTo: number }
   | { readonly kind: 'slotTaken'; readonly record: AssignmentRecord }
   | { readonly kind: 'slotFreed'; readonly key: string; readonly agent: string }
   | { readonly kind: 'agentChanged'; readonly record: AgentRecord }
@@ -72,9 +71,6 @@ export function evolve(s: State, event: Event, effects: Effects): void {
       return;
     case 'taskArchived':
       return s.tasks.drop(event.id);
-    case 'archivable':
-      s.counters.archiveUpTo = Math.max(s.counters.archiveUpTo, event.upTo);
-      return;
     case 'slotTaken':
       return takeSlot(s, event.record);
     case 'slotFreed':

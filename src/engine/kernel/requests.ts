@@ -27,7 +27,7 @@ export interface Outcome {
 }
 
 /** Ids ascend, so outcomes stand beside them and are found by halving. */
-interface Window {
+export interface Window {
   /** The ids of the outcomes; those before `head` are forgotten. */
   ids: number[];
   outcomes: (Outcome | undefined)[];
@@ -103,17 +103,21 @@ export class Requests {
   #young = new Map<string, KeyOutcome>();
   #old = new Map<string, KeyOutcome>();
 
-  look(session: string, id: number, hash: number): Lookup {
-    const window = this.#windows.get(session);
-    if (window === undefined || id > window.high) return NEW;
+  /** What is remembered of a session. */
+  windowOf(session: string): Window {
+    let window = this.#windows.get(session);
+    if (window === undefined) this.#windows.set(session, (window = { outcomes: [], ids: [], head: 0, high: 0 }));
+    return window;
+  }
+
+  look(window: Window, id: number, hash: number): Lookup {
+    if (id > window.high) return NEW;
     const outcome = find(window, id);
     if (outcome === undefined) return FORGOTTEN;
     return outcome.hash === hash ? { kind: 'known', outcome } : MISMATCH;
   }
 
-  remember(session: string, id: number, outcome: Outcome): void {
-    let window = this.#windows.get(session);
-    if (window === undefined) this.#windows.set(session, (window = { outcomes: [], ids: [], head: 0, high: 0 }));
+  remember(window: Window, id: number, outcome: Outcome): void {
     window.outcomes.push(outcome);
     window.ids.push(id);
     window.high = id;
@@ -134,8 +138,8 @@ export class Requests {
     this.#windows.delete(session);
   }
 
-  lookKey(key: string, hash: number): Lookup {
-    const outcome = this.#keys.get(key) ?? this.#young.get(key) ?? this.#old.get(key);
+  lookKey(key: string, own: boolean, hash: number): Lookup {
+    const outcome = own ? (this.#young.get(key) ?? this.#old.get(key)) : this.#keys.get(key);
     if (outcome === undefined) return NEW;
     return outcome.hash === hash ? { kind: 'known', outcome } : MISMATCH;
   }

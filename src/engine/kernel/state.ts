@@ -34,8 +34,6 @@ export interface Counters {
   lastTs: number;
   seq: number;
   incarnation: string;
-  /** Finished tasks up to this rev may leave memory. */
-  archiveUpTo: number;
   /** When the keys of libraries last changed generation. */
   keysTurnedAt: number;
 }
@@ -62,7 +60,6 @@ export class State {
     lastTs: 0,
     seq: 0,
     incarnation: '',
-    archiveUpTo: 0,
     keysTurnedAt: 0,
   };
   /** Tasks as bytes, for whoever sends them; derived. */
@@ -139,17 +136,17 @@ export class State {
 
 /** How many records are in each status, kept as they change. */
 export class StatusCounts {
-  readonly #counts = new Map<string, number>();
+  readonly #counts: Record<string, number> = {};
 
   constructor(table: Table<{ readonly status: string }>) {
     table.watch((before, after) => {
       if (before?.status === after?.status) return;
-      if (before !== undefined) this.#counts.set(before.status, (this.#counts.get(before.status) ?? 0) - 1);
-      if (after !== undefined) this.#counts.set(after.status, (this.#counts.get(after.status) ?? 0) + 1);
+      if (before !== undefined) this.#counts[before.status] = (this.#counts[before.status] ?? 0) - 1;
+      if (after !== undefined) this.#counts[after.status] = (this.#counts[after.status] ?? 0) + 1;
     });
   }
 
   of(status: string): number {
-    return this.#counts.get(status) ?? 0;
+    return this.#counts[status] ?? 0;
   }
 }

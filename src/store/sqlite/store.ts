@@ -30,7 +30,8 @@ import type {
 import { SqliteTenantStore, type StoreHost } from './tenant-store.ts';
 
 const lazyMs = 150;
-const sendBytes = 1024 * 1024;
+/** Little enough that under load what waits is sent before the garbage collector has moved it. */
+const sendBytes = 384 * 1024;
 const behindBytesMax = 512 * 1024 * 1024;
 
 export interface SqliteStoreOptions extends Retention {
