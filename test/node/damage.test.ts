@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { must } from '../../src/base/assert.ts';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { openSqliteStore } from '../../src/store/index.ts';
 import { closedStore, flushed, forever } from '../conformance/store.ts';
-import { Client, NodeRig } from '../support/node-rig.ts';
+import { keepNoFinished, Client, NodeRig } from '../support/node-rig.ts';
 import { until } from '../support/until.ts';
 
 let dir: string;
@@ -120,6 +120,7 @@ test(
 );
 
 test('a finished task that cannot be read is not said to be unknown', { timeout: 30_000 }, async () => {
+  onTestFinished(keepNoFinished());
   const rig = new NodeRig({ store: () => must(store, 'an open store') });
   await open();
   rig.start();

@@ -1,8 +1,9 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { memoryStore } from '../../src/store/memory.ts';
-import { NodeRig } from '../support/node-rig.ts';
+import { keepNoFinished, NodeRig } from '../support/node-rig.ts';
 
 test('a task whose time is over is unknown, to whoever asks for it or has its token', () => {
+  onTestFinished(keepNoFinished());
   const day = 86_400_000;
   const rig = new NodeRig({ store: (scheduler) => memoryStore({ scheduler, finishedMs: day }) }).start();
   const client = rig.client(rig.operator, { agent: { name: 'a', capabilities: ['build'] } });
@@ -10,10 +11,6 @@ test('a task whose time is over is unknown, to whoever asks for it or has its to
   const id = task !== null && typeof task === 'object' && 'id' in task ? String(task['id']) : '';
   const token = String(rig.node.serving('default')?.tenant.engine.state.tasks.get(id)?.token);
   rig.result(client, 'task.complete', { id, token, output: 1 });
-  rig.node.checkpoint(
-    () => true,
-    () => undefined,
-  );
   rig.scheduler.advance(1_000);
   expect(rig.node.serving('default')?.tenant.engine.state.tasks.get(id)).toBeUndefined();
   rig.retain();

@@ -1,6 +1,7 @@
 /** A node over logs and a store in memory and a clock that the test drives, with clients that are not sessions. */
 import { createHash } from 'node:crypto';
-import { decodeFrames, isMap, valueHash } from '../../protocol/wire/codec.ts';
+import { decodeFrames, decodeValue, encodeValue, isMap, valueHash } from '../../protocol/wire/codec.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
 import { SERVER_FRAME_LIMITS } from '../../protocol/wire/scan.ts';
 import type { HelloBody, Method, Value, ValueMap } from '../../protocol/wire/types.ts';
 import { authorise, createAuthenticator, mintKey } from '../../src/access/index.ts';
@@ -65,6 +66,13 @@ export class Client implements Delivery {
       return data === undefined ? [] : [data];
     });
   }
+}
+
+/** Lets finished tasks leave memory at once, until the function that is returned is called. */
+export function keepNoFinished(): () => void {
+  const { finishedKept } = LIMITS;
+  Object.assign(LIMITS, { finishedKept: 0 });
+  return () => void Object.assign(LIMITS, { finishedKept });
 }
 
 export interface NodeRigOptions {
@@ -199,7 +207,8 @@ export class NodeRig {
   result(client: Client, method: Method, params: Value = {}): ValueMap {
     const reply = this.ask(client, method, { params });
     if (!reply.ok) throw new Error(`${method}: ${reply.rejection.code} ${reply.rejection.message ?? ''}`);
-    return reply.result as ValueMap;
+    // As a client sees it: answers write themselves.
+    return decodeValue(encodeValue(reply.result)) as ValueMap;
   }
 
   /** Drops history that is too old. */

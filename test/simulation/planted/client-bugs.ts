@@ -39,9 +39,9 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
   {
     name: 'stop-not-acknowledged',
     file: 'src/client/agent-core.ts',
-    find: `      this.#enter(holding, { kind: 'gone' });
+    find: `      this.#enter(holding, GONE);
       this.#acknowledge(holding, phase.control);`,
-    replace: `      this.#enter(holding, { kind: 'gone' });`,
+    replace: `      this.#enter(holding, GONE);`,
     breaks: 'A holder that has stopped as it was told does not say so.',
     invariants: ['45'],
     from: 12,
