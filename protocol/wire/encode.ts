@@ -46,8 +46,6 @@ export class Encoder {
   #view: DataView = new DataView(this.#block.buffer);
   #start = 0;
   #position = 0;
-  /** Up to here the block is somebody's, whatever becomes of the result at hand. */
-  #kept = 0;
 
   /** `portable`: as on a platform that has no Buffer. */
   constructor(portable = false) {
@@ -56,7 +54,6 @@ export class Encoder {
 
   /** Begins a result; anything half written is forgotten. */
   begin(): void {
-    this.#start = Math.max(this.#start, this.#kept);
     if (this.#start + 512 > this.#block.length) this.#renew(BLOCK_BYTES, 0);
     this.#position = this.#start;
   }
@@ -64,12 +61,6 @@ export class Encoder {
   /** Bytes since `begin`. */
   get written(): number {
     return this.#position - this.#start;
-  }
-
-  /** What was written from there on, to be written again by `raw`, even if this result is never finished. */
-  keep(from: number): Uint8Array {
-    this.#kept = this.#position;
-    return this.#block.subarray(this.#start + from, this.#position);
   }
 
   /** What was written since `begin`. */
@@ -313,7 +304,6 @@ export class Encoder {
     this.#block = block;
     this.#view = new DataView(block.buffer);
     this.#start = 0;
-    this.#kept = 0;
     this.#position = written;
   }
 }

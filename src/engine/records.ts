@@ -194,6 +194,8 @@ export function withLoad(agent: AgentRecord, active: number, lastToken: number):
 
 export interface SessionRecord {
   readonly id: string;
+  /** `s:<id>`: one text for all that is pushed to it. */
+  readonly audience: string;
   readonly principal: SessionPrincipal;
   readonly agentId: string | undefined;
   /** Of the newest secret that was issued. */

@@ -199,6 +199,7 @@ export class Serving {
     this.#entries += 1;
     this.#bytes += entry.payload.length;
     this.hub.deliver(output);
+    this.tenant.engine.state.views.forget();
     this.#parts.applied({ ...done, tenant: this.id, engine: this.tenant.engine });
   }
 

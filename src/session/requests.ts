@@ -140,5 +140,11 @@ function isWhole(value: number | undefined, max: number): boolean {
 }
 
 function utf8Bytes(text: string): number {
-  return text.length * 3 <= LIMITS.idempotencyKeyBytes ? text.length : new TextEncoder().encode(text).length;
+  let size = 0;
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    // Of a pair of surrogates, four bytes in UTF-8, each half counts for two.
+    size += unit < 0x80 ? 1 : unit < 0x800 || (unit >= 0xd800 && unit < 0xe000) ? 2 : 3;
+  }
+  return size;
 }

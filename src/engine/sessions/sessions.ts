@@ -131,8 +131,10 @@ function openSession(
   if (s.sessions.size >= LIMITS.sessionsMax) {
     return { reply: rejected('LIMIT_EXCEEDED', `The tenant has ${s.sessions.size} sessions, which is its limit.`) };
   }
+  const id = c.random.id('ses');
   const opened: SessionRecord = {
-    id: c.random.id('ses'),
+    id,
+    audience: `s:${id}`,
     principal: command.principal,
     agentId: undefined,
     issuedHash: command.secretHash,

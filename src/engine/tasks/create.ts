@@ -62,7 +62,7 @@ function newTask(s: State, c: Context, made: { readonly params: TaskCreate; read
     retryOf: origin.retryOf,
     createdBy: origin.session.principal.id,
     topic,
-    to: params.watch === false ? [`t:${topic}`] : [`s:${origin.session.id}`, `t:${topic}`],
+    to: params.watch === false ? [`t:${topic}`] : [origin.session.audience, `t:${topic}`],
     createdAt: c.now,
     updatedAt: c.now,
     startedAt: undefined,

@@ -97,6 +97,21 @@ class TaskEvent extends Composed {
   }
 }
 
+/** Made once: a text put together for each event is flattened again for each. */
+const EVENTS: { readonly [H in TaskHappening]: string } = {
+  offered: 'task.offered',
+  assigned: 'task.assigned',
+  accepted: 'task.accepted',
+  started: 'task.started',
+  progress: 'task.progress',
+  completed: 'task.completed',
+  failed: 'task.failed',
+  cancelled: 'task.cancelled',
+  timed_out: 'task.timed_out',
+  requeued: 'task.requeued',
+  retrying: 'task.retrying',
+};
+
 export interface Told {
   readonly what: TaskHappening;
   readonly reason: string | undefined;
@@ -106,7 +121,7 @@ export interface Told {
 export function tell(c: Context, task: TaskRecord, happened: TaskHappening | Told): void {
   const { what, reason } = typeof happened === 'string' ? { what: happened, reason: undefined } : happened;
   const { topic, to } = task;
-  const event = `task.${what}`;
+  const event = EVENTS[what];
   if (what === 'progress') {
     const data = new TaskEvent(task, reason, progressOf(task));
     c.events.push({ kind: 'pushed', event, to, topic, data, latestKey: `${topic} progress` });

@@ -1,9 +1,5 @@
 /**
  * Tasks as they go into answers, orders and the store: `taskView`, written without making it.
- *
- * What one attempt needs is written once: the members that never change, which are most of a view, when the task is
- * given to an agent; the whole view of a finished task for the store, and again for the answer. Kept for the newest
- * tasks only, so that what is kept of a task that waits long is bounded by the number of places.
  */
 import { Composed, encodeValue, type Encoder } from '../../../protocol/wire/codec.ts';
 import { PRIORITIES } from '../../../protocol/wire/types.ts';
@@ -21,47 +17,32 @@ export function progressOf(task: TaskRecord): Progress {
 }
 
 export class TaskViews {
-  readonly #fixedOf = new Array<readonly string[] | undefined>(PLACES).fill(undefined);
-  readonly #fixed = new Array<Uint8Array | undefined>(PLACES).fill(undefined);
-  readonly #wholeOf = new Array<TaskRecord | undefined>(WHOLE_PLACES).fill(undefined);
-  readonly #whole = new Array<Uint8Array | undefined>(WHOLE_PLACES).fill(undefined);
+  readonly #whole = new Map<TaskRecord, Uint8Array>();
 
   result(task: TaskRecord): TaskResult {
     return new TaskResult(task, this);
   }
 
-  /** The view of a finished task, for the store; an answer with this version of it is a copy. */
+  /** The view of a finished task, for the store; the answer with this version of it is a copy, until `forget`. */
   whole(task: TaskRecord): Uint8Array {
     const bytes = encodeValue(this.result(task));
-    const place = task.token % WHOLE_PLACES;
-    this.#wholeOf[place] = task;
-    this.#whole[place] = bytes;
+    this.#whole.set(task, bytes);
     return bytes;
   }
 
+  /** The entry is over and answered. */
+  forget(): void {
+    if (this.#whole.size > 0) this.#whole.clear();
+  }
+
   write(to: Encoder, task: TaskRecord): void {
-    const { token } = task;
-    const whole = this.#wholeOf[token % WHOLE_PLACES] === task ? this.#whole[token % WHOLE_PLACES] : undefined;
+    const whole = task.finishedAt === undefined ? undefined : this.#whole.get(task);
     if (whole !== undefined) return to.raw(whole);
     to.mapHead(membersOf(task));
-    // A task that was given to nobody yet has no place of its own.
-    const place = token === 0 ? undefined : token % PLACES;
-    const fixed = place !== undefined && this.#fixedOf[place] === task.to ? this.#fixed[place] : undefined;
-    if (fixed !== undefined) to.raw(fixed);
-    else {
-      const from = to.written;
-      writeFixed(to, task);
-      if (place !== undefined) {
-        this.#fixedOf[place] = task.to;
-        this.#fixed[place] = to.keep(from);
-      }
-    }
+    writeFixed(to, task);
     writeChanging(to, task);
   }
 }
-
-const PLACES = 2_048;
-const WHOLE_PLACES = 256;
 
 /** A task that writes itself. */
 export class TaskResult extends Composed {
@@ -79,7 +60,7 @@ export class TaskResult extends Composed {
   }
 }
 
-/** What no version of a task changes; `to` is the same array in all of them. */
+/** What no version of a task changes. */
 function writeFixed(to: Encoder, task: TaskRecord): void {
   to.member('id', task.id);
   to.member('type', task.type);
