@@ -75,7 +75,7 @@ export function decodeEntry(payload: Uint8Array, stamp: EntryStamp): Entry {
   const value = decodeValue(payload);
   assert(Array.isArray(value), 'an entry is an array');
   const parts: readonly Value[] = value;
-  assert(parts[0] === FORMAT && parts.length === 5, `entry format ${String(parts[0])} is known`);
+  assert(parts[0] === FORMAT && parts.length === 5, 'the entry has the format of this build');
   const [, node, random, texts, commands] = parts;
   assert(typeof node === 'string', 'an entry names its node');
   assert(random instanceof Uint8Array && random.length === 16, 'an entry has 16 random bytes');

@@ -51,6 +51,7 @@ const INTERNAL = new Set([
   'diskFreeBytes',
   'diskFreePercent',
   'entryCommandsMax',
+  'finishedKept',
   'followUpsMax',
   'liveGapMs',
   'outboundBytes',

@@ -42,7 +42,7 @@ interface Holder {
 }
 
 function tableOf(s: State, name: TableName): Holder {
-  return s[name] as unknown as Holder;
+  return s[name];
 }
 
 /** Members in code-unit order, without undefined ones. */
