@@ -5,13 +5,20 @@
  *    a start that replays it puts it into the store again.
  * C2 The same holds for the history up to it: the ring begins at the snapshot.
  * C3 The log is trimmed to the older of the two newest snapshots, so a damaged newest one costs time, not data.
- * C4 Records are encoded from held references in slices of a few ms; serving goes on between them.
+ * C4 Records are encoded from held references in slices of a millisecond; serving goes on between them.
  */
 import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
 import { assert, must } from '../base/assert.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { Engine } from '../engine/engine.ts';
-import { holdImage, loadRecord, StateHasher, type ImageRecord, type Sha256 } from '../engine/kernel/image.ts';
+import {
+  holdImage,
+  loadRecord,
+  StateHasher,
+  type ImageRecord,
+  type LoadedRecord,
+  type Sha256,
+} from '../engine/kernel/image.ts';
 import type { LogFault, SnapshotMeta, SnapshotStore, SnapshotWriter } from '../log/port.ts';
 import type { TenantStore } from '../store/port.ts';
 import type { Tenant } from './tenant.ts';
@@ -24,7 +31,8 @@ export interface CheckpointParts {
   readonly sha256: Sha256;
 }
 
-const CHUNK_BYTES = 192 * 1024;
+/** A chunk is written between two commits, and the next commit syncs it: small ones hold it up less. */
+const CHUNK_BYTES = 64 * 1024;
 /** A slice is followed by a rest five times as long: a checkpoint takes a sixth of the thread while it lasts. */
 const SLICE_MS = 1;
 const REST_MS = 5;
@@ -205,7 +213,7 @@ function loadChunk(engine: Engine, hasher: StateHasher, chunk: Uint8Array): void
     assert(at + 4 + length <= chunk.length, 'a record ends within its chunk');
     const bytes = chunk.subarray(at + 4, at + 4 + length);
     hasher.add(bytes);
-    loadRecord(engine.state, decodeValue(bytes) as unknown as ImageRecord);
+    loadRecord(engine.state, decodeValue(bytes) as unknown as LoadedRecord);
     at += length + 4;
   }
 }

@@ -5,7 +5,7 @@ import type { Method, Role, TaskStatus, TaskView } from '../../protocol/wire/typ
 import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts';
 import { decodeEntry, encodeEntry } from '../../src/engine/entry.ts';
-import { holdImage, loadRecord, stateHash, type ImageRecord } from '../../src/engine/kernel/image.ts';
+import { holdImage, loadRecord, stateHash, type LoadedRecord } from '../../src/engine/kernel/image.ts';
 import type { Command, CommandOutput, EntryOutput, HelloCommand, Push, Reply } from '../../src/engine/port.ts';
 import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
 
@@ -148,7 +148,7 @@ export class Rig {
   restored(): Engine {
     const fresh = new Engine(this.#options);
     for (const record of holdImage(this.engine.state).records()) {
-      loadRecord(fresh.state, decodeValue(encodeValue(record)) as unknown as ImageRecord);
+      loadRecord(fresh.state, decodeValue(encodeValue(record)) as unknown as LoadedRecord);
     }
     return fresh;
   }

@@ -6,7 +6,7 @@
 import { decodeValue } from '../../protocol/wire/codec.ts';
 import { decodeEntry } from '../../src/engine/entry.ts';
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts';
-import { loadRecord, type ImageRecord } from '../../src/engine/kernel/image.ts';
+import { loadRecord, type LoadedRecord } from '../../src/engine/kernel/image.ts';
 import { EnvelopeKind, unseal } from '../../src/log/envelope.ts';
 import type { DiskSnapshot } from '../../src/log/memory-disk.ts';
 import type { Recorder } from './recorder.ts';
@@ -120,7 +120,7 @@ function load(engine: Engine, snapshot: DiskSnapshot): void {
     const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     for (let at = 0; at < chunk.length;) {
       const length = view.getUint32(at);
-      loadRecord(engine.state, decodeValue(chunk.subarray(at + 4, at + 4 + length)) as unknown as ImageRecord);
+      loadRecord(engine.state, decodeValue(chunk.subarray(at + 4, at + 4 + length)) as unknown as LoadedRecord);
       at += 4 + length;
     }
   }
