@@ -4,7 +4,7 @@
  * Start: lock and open the log, open the store, replay, take the first entry, listen. Nobody is let in before the
  * state is whole. Stop: refuse new connections, let clients go, finish what was taken, release the files.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
@@ -56,7 +56,7 @@ export interface ServeHooks {
   readonly onFatal?: (error: Error) => void;
 }
 
-const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest();
+const sha256 = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer');
 const entropy = entropyPool();
 
 /** Random bytes from a pool: one call of the system for many small draws. */
