@@ -9,4 +9,6 @@ export const SEEDS: readonly KeptSeed[] = [
   { seed: 219, found: 'a message that a second subscription to its topic seemed to have missed' },
   { seed: 345, found: 'a task that seemed to go back to an agent which refused it, in an entry whose work goes on' },
   { seed: 876, found: 'a gap after a restart, because the clock was set forward and ended the history' },
+  { seed: 2_040, found: 'a session of a machine that was lost so late that nobody could have noticed' },
+  { seed: 2_116, found: 'a task in a snapshot, given and cancelled within the entry of the WELCOME' },
 ];

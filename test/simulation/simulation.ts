@@ -273,6 +273,7 @@ export class Simulation {
       progressMs,
       lossesMax,
       excludedMax,
+      pingTimeoutMs,
     } = LIMITS;
     const bounds = {
       leaseMs,
@@ -285,6 +286,7 @@ export class Simulation {
       progressMs,
       lossesMax,
       excludedMax,
+      pingTimeoutMs,
     };
     return { ...bounds, ringPushes: this.plan.tuning.ringPushes };
   }

@@ -210,6 +210,7 @@ export const BROKEN_EDGE: readonly Row[] = [
   row('75', 'a client that is gone and counts as connected', {
     legal: whole,
     broken: change({ kind: 'heal' }, (e) => [{ kind: 'client.kill', at: e.at, client: 'sub', incarnation: 1 }, e]),
+    options: { pingTimeoutMs: 0, timerSlackMs: -1 },
   }),
   row('A', 'two completions are taken', {
     legal: told((made) => {

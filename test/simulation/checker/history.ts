@@ -40,6 +40,8 @@ export interface CheckOptions {
   readonly progressMs: number;
   readonly lossesMax: number;
   readonly excludedMax: number;
+  /** Without a frame for so long a connection counts as dead. */
+  readonly pingTimeoutMs: number;
   /** How late, in the clock of the timer, a timer may fire before it counts as overdue. */
   readonly timerSlackMs: number;
   /** How long after the last entry a pending timer may wait at the end before it counts as forgotten. */

@@ -25,7 +25,7 @@ export class Liveness implements Family {
     for (const tenant of this.#world.tenants.values()) {
       for (const task of tenant.tasks.values()) this.#task(task, end.index);
       for (const op of tenant.ops) this.#answered(op, end.index);
-      for (const session of tenant.sessions.values()) this.#carried(session, end.index);
+      for (const session of tenant.sessions.values()) this.#carried(session, { index: end.index, at: end.event.at });
     }
     for (const client of this.#world.clients.values()) this.#connected(client, end.index);
   }
@@ -75,10 +75,16 @@ export class Liveness implements Family {
   }
 
   /** A session is attached only as long as a connection carries it: else it would never be lost, and never end. */
-  #carried({ id, server, conns }: SessionRec, end: number): void {
+  #carried({ id, server, conns }: SessionRec, end: { readonly index: number; readonly at: number }): void {
     if (server?.attached !== true || server.ended) return;
+    // Of a machine that is gone nothing is heard, and that takes its time to be noticed.
+    const unnoticed = end.at - this.#world.options.pingTimeoutMs - this.#world.options.timerSlackMs;
+    if (conns.some(({ client }) => client.killedAt !== undefined && client.killedAt >= unnoticed)) return;
     if (conns.some((conn) => conn.closed === undefined && conn.client.killed === undefined)) return;
-    this.#world.report('75', `${id} is attached at the end, and no connection carries it`, [server.since.index, end]);
+    this.#world.report('75', `${id} is attached at the end, and no connection carries it`, [
+      server.since.index,
+      end.index,
+    ]);
   }
 
   #connected(client: ClientRec, end: number): void {

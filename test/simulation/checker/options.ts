@@ -13,6 +13,7 @@ export const DEFAULT_OPTIONS: CheckOptions = {
   progressMs: LIMITS.progressMs,
   lossesMax: LIMITS.lossesMax,
   excludedMax: LIMITS.excludedMax,
+  pingTimeoutMs: LIMITS.pingTimeoutMs,
   timerSlackMs: 1_000,
   idleSlackMs: 15_000,
   violationsMax: 100,

@@ -216,6 +216,7 @@ export interface ClientRec {
   readonly sdk: boolean;
   readonly start: number;
   killed: number | undefined;
+  killedAt: number | undefined;
   readonly conns: Conn[];
   readonly handlers: Map<string, Handler>;
 }

@@ -183,12 +183,14 @@ export class Sessions implements Family {
     const around = marksAround(conn.tenant, rev);
     for (const { task, start, end, token } of conn.tenant.agents.get(agentId)?.assignments ?? []) {
       const held = around.map(({ seq }) => start.seq <= seq && (end === undefined || end.mark.seq > seq));
+      // The position may be within an entry, and what began in it may have ended in it behind that.
+      const passed = end !== undefined && around.some(({ seq }) => start.seq === seq && end.mark.seq === seq);
       const item = listed.get(token);
       listed.delete(token);
       // What is about to be taken back by the rest of the entry's work need not be listed.
       const whole = snapshot.more === undefined && around.every(({ drained }) => drained);
       const lacks = item === undefined && held.length > 0 && held.every(Boolean) && whole;
-      const wrong = item !== undefined && (item.task.id !== task.id || !held.some(Boolean));
+      const wrong = item !== undefined && (item.task.id !== task.id || !(passed || held.some(Boolean)));
       if (!lacks && !wrong) continue;
       const message = `the snapshot ${lacks ? 'lacks' : 'wrongly lists'} ${task.id} with token ${token}`;
       this.#world.report('G', message, [start.index, welcome.index]);

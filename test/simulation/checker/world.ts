@@ -157,6 +157,7 @@ export class World {
         sdk: event.sdk,
         start: index,
         killed: undefined,
+        killedAt: undefined,
         conns: [],
         handlers: new Map(),
       });
@@ -167,6 +168,7 @@ export class World {
       this.report('H', `${event.kind} of a process that does not run`, [index]);
     } else if (event.kind === 'client.kill') {
       client.killed = index;
+      client.killedAt = event.at;
       for (const conn of client.conns) conn.closed ??= { index, code: undefined };
     }
     return { index, event };
