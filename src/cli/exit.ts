@@ -24,9 +24,9 @@ Exit codes: 0 done · 1 refused or failed · 2 wrong usage · 3 no server answer
 export class CliError extends Error {
   override readonly name = 'CliError';
   readonly code: string;
-  readonly exit: Exit;
+  readonly exit: number;
 
-  constructor(code: string, message: string, exit: Exit = Exit.FAILED) {
+  constructor(code: string, message: string, exit: number = Exit.FAILED) {
     super(message);
     this.code = code;
     this.exit = exit;
@@ -40,7 +40,8 @@ export function usage(message: string): CliError {
 export interface Told {
   readonly code: string;
   readonly message: string;
-  readonly exit: Exit;
+  /** One of Exit, or how shells count a signal. */
+  readonly exit: number;
   readonly details?: unknown;
 }
 

@@ -1,6 +1,6 @@
 /** The command line with a real server, real agents and real programs. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TaskView } from '../../src/client/node.ts';
 import { until } from '../support/until.ts';
@@ -395,6 +395,14 @@ describe('keys, tenants and errors', { timeout: 60_000 }, () => {
 });
 
 describe('demo', { timeout: 120_000 }, () => {
+  const { TMPDIR } = process.env;
+  const temporary = (): string[] => readdirSync(place.path('.')).filter((name) => name.startsWith('muster-demo-'));
+
+  afterEach(() => {
+    if (TMPDIR === undefined) delete process.env['TMPDIR'];
+    else process.env['TMPDIR'] = TMPDIR;
+  });
+
   it('does everything once although an agent and the server are killed, and proves it', async () => {
     mkdirSync(place.path('files'));
     for (let i = 0; i < 30; i += 1) writeFileSync(place.path(`files/${i}.txt`), `file ${i}\n`.repeat(1 + i * 40));
@@ -408,6 +416,35 @@ describe('demo', { timeout: 120_000 }, () => {
       ok: true,
     });
     expect(shown.code).toBe(0);
+  });
+
+  it('does so with few files too, which are done before every agent is there', async () => {
+    mkdirSync(place.path('files'));
+    for (let i = 0; i < 5; i += 1) writeFileSync(place.path(`files/${i}.txt`), `file ${i}\n`);
+    process.env['TMPDIR'] = place.path('.');
+    const shown = await place.run('demo', place.path('files'), '--json');
+    expect([shown.code, shown.err]).toEqual([0, '']);
+    expect(JSON.parse(shown.out)).toMatchObject({
+      killed: { agents: 1, servers: 1 },
+      total: { tasks: 15, doneOnce: 15 },
+      ok: true,
+    });
+    expect(temporary()).toEqual([]);
+  });
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('says that it was ended by %s, and leaves nothing behind', async (signal, code) => {
+    mkdirSync(place.path('files'));
+    for (let i = 0; i < 30; i += 1) writeFileSync(place.path(`files/${i}.txt`), `file ${i}\n`.repeat(1 + i * 40));
+    process.env['TMPDIR'] = place.path('.');
+    const running = place.start('demo', place.path('files'), '--json');
+    await until(() => temporary().some((home) => place.read(`${home}/bee.journal`) !== ''), 'the work');
+    running.child.kill(signal);
+    expect(await running.ended).toBe(code);
+    expect(JSON.parse(running.err)).toMatchObject({ error: { code: 'INTERRUPTED', message: `stopped by ${signal}` } });
+    expect(temporary()).toEqual([]);
   });
 
   it('says so when there is nothing to work on', async () => {

@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { connect, MusterError, type Client, type Push, type TaskEventData, type TaskView } from '../../client/node.ts';
-import type { Context } from '../context.ts';
+import { signalExit, type Context } from '../context.ts';
 import { CliError, Exit } from '../exit.ts';
-import { Child } from './child.ts';
+import { Child, type ChildOptions } from './child.ts';
 import { isUnchanged, pickFiles, type PickedFile } from './files.ts';
 import { readJournal } from './journal.ts';
 import { judge, type Evidence, type Verdict } from './verdict.ts';
@@ -37,30 +37,42 @@ export async function runDemo(options: DemoOptions, context: Context): Promise<v
   const { output } = context;
   const folder = resolve(options.folder);
   const files = pickFiles(folder, options.files);
+  let interrupted: CliError | undefined;
+  const interruption = context.untilStopped().then((signal) => {
+    interrupted = new CliError('INTERRUPTED', `stopped by ${signal}`, signalExit(signal));
+    throw interrupted;
+  });
   const home = mkdtempSync(join(tmpdir(), 'muster-demo-'));
   const fleet = new Fleet(home, folder);
-  const interrupted = context.untilStopped().then((signal) => {
-    throw new CliError('INTERRUPTED', `stopped by ${signal}`);
-  });
+  const remove = (): void => rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+  // An administrator's key lies there: it goes even when a second signal ends this process at once.
+  const onExit = (): void => {
+    void fleet.kill();
+    remove();
+  };
+  if (!options.keep) process.once('exit', onExit);
+  const demo = new Demo(fleet, files, new View(output, files.length * KINDS.length));
   try {
     output.say(
       `${files.length} files of ${folder}: each is hashed, counted and compressed by one of ${AGENTS.length} agents.`,
     );
     const began = performance.now();
-    const verdict = await Promise.race([
-      new Demo(fleet, files, new View(output, files.length * KINDS.length)).run(),
-      interrupted,
-    ]);
+    const verdict = await Promise.race([demo.run(), interruption]);
     const seconds = (performance.now() - began) / 1_000;
     report(
       verdict,
       { folder, files: files.length, seconds, killed: { agents: fleet.killed.size, servers: fleet.serversKilled } },
       context,
     );
-  } finally {
     await fleet.stop();
+  } catch (error) {
+    await demo.abandon();
+    // A terminal sends its signal to the agents too: that one of them ended is then not the reason.
+    throw interrupted ?? error;
+  } finally {
+    process.off('exit', onExit);
     if (options.keep) output.note(`kept: ${home}`);
-    else rmSync(home, { recursive: true, force: true });
+    else remove();
   }
 }
 
@@ -90,8 +102,12 @@ class Fleet {
   readonly folder: string;
   readonly killed = new Map<number, number>();
   serversKilled = 0;
-  readonly #agents = new Map<string, { child: Child; readonly key: string }>();
+  readonly #agents = new Map<
+    string,
+    { readonly child: Child; readonly key: string; readonly ready: Promise<unknown> }
+  >();
   #server: Child | undefined;
+  #over = false;
   url = '';
   key = '';
   #ports: readonly string[] = ['--port', '0', '--http-port', '0'];
@@ -103,7 +119,7 @@ class Fleet {
 
   async startServer(): Promise<void> {
     const args = ['serve', '--data', join(this.home, 'data'), ...this.#ports, '--log-level', 'warn', '--json'];
-    this.#server = new Child({ args, log: join(this.home, 'server.log') });
+    this.#server = this.#spawn({ args, log: join(this.home, 'server.log') });
     const said = (await this.#server.firstLine()) as {
       readonly url: string;
       readonly httpUrl: string;
@@ -130,9 +146,15 @@ class Fleet {
       join(home, `${name}.outbox`),
       '--json',
     ];
-    const child = new Child({ args, env: { MUSTER_URL: url, MUSTER_KEY: key }, log: join(home, `${name}.log`) });
-    this.#agents.set(name, { child, key });
-    await child.firstLine();
+    const child = this.#spawn({ args, env: { MUSTER_URL: url, MUSTER_KEY: key }, log: join(home, `${name}.log`) });
+    const ready = child.firstLine();
+    this.#agents.set(name, { child, key, ready });
+    await ready;
+  }
+
+  #spawn(options: ChildOptions): Child {
+    if (this.#over) throw new CliError('DEMO', 'the demonstration is over');
+    return new Child(options);
   }
 
   journal(name: string): string {
@@ -142,6 +164,8 @@ class Fleet {
   async killAgent(name: string): Promise<void> {
     const agent = this.#agents.get(name);
     if (agent === undefined) return;
+    // Few files are done before all agents are up: one that is killed has said that it was there.
+    await agent.ready;
     this.killed.set(agent.child.pid, await agent.child.kill());
     await this.startAgent(name, agent.key);
   }
@@ -154,10 +178,16 @@ class Fleet {
 
   /** Agents first, so that they can take leave. */
   async stop(): Promise<void> {
+    this.#over = true;
     await Promise.all([...this.#agents.values()].map(({ child }) => child.stop()));
-    this.#agents.clear();
     await this.#server?.stop();
-    this.#server = undefined;
+  }
+
+  /** All at once, and none is started any more. */
+  async kill(): Promise<void> {
+    this.#over = true;
+    await Promise.all([...this.#agents.values()].map(({ child }) => child.kill()));
+    await this.#server?.kill();
   }
 }
 
@@ -169,6 +199,9 @@ class Demo {
   readonly #completions = new Map<string, number>();
   readonly #ended = new Set<string>();
   readonly #kills: Promise<void>[] = [];
+  readonly #abandoned = new AbortController();
+  #running: Promise<Verdict> | undefined;
+  #client: Client | undefined;
   #next = 0;
   #finished: (() => void) | undefined;
   #broken: ((error: unknown) => void) | undefined;
@@ -179,17 +212,31 @@ class Demo {
     this.#view = view;
   }
 
-  async run(): Promise<Verdict> {
+  run(): Promise<Verdict> {
+    this.#running = this.#run();
+    return this.#running;
+  }
+
+  /** Ends what runs, wherever it is; nothing of it runs or writes afterwards. */
+  async abandon(): Promise<void> {
+    this.#abandoned.abort();
+    await this.#client?.close({ timeoutMs: 0 });
+    await this.#fleet.kill();
+    await Promise.allSettled([this.#running, ...this.#kills]);
+  }
+
+  async #run(): Promise<Verdict> {
     const fleet = this.#fleet;
     await fleet.startServer();
-    const client = await connect({ url: fleet.url, key: fleet.key, name: 'muster-demo' });
+    const { signal } = this.#abandoned;
+    const client = await connect({ url: fleet.url, key: fleet.key, name: 'muster-demo', signal });
+    this.#client = client;
     try {
       client.on('push', (push) => this.#push(push));
       const keys = await Promise.all(AGENTS.map((name) => client.apiKey.create({ role: 'agent', agent: name })));
       await this.#submit(client);
       const all = this.#untilAllEnded(client);
-      await Promise.all(AGENTS.map((name, i) => fleet.startAgent(name, keys[i]?.key ?? '')));
-      await all;
+      await Promise.all([all, ...AGENTS.map((name, i) => fleet.startAgent(name, keys[i]?.key ?? ''))]);
       await Promise.all(this.#kills);
       this.#view.over();
       const evidence = await this.#gather(client);
@@ -265,7 +312,7 @@ class Demo {
         clearTimeout(timer);
         resolvePromise();
       };
-      client.on('gap', () => void this.#ask(client));
+      client.on('gap', () => void this.#ask(client).catch(broken));
       client.on('closed', (error) => broken(error ?? new CliError('DEMO', 'the client was closed')));
     });
   }
