@@ -120,6 +120,8 @@ class Server implements RunningServer {
   #ws: WsListener | undefined;
   #http: HttpListener | undefined;
   #stopped: Promise<void> | undefined;
+  /** This process wrote where it listens; what is there otherwise is of a server that runs. */
+  #addressWritten = false;
 
   constructor(config: Config, hooks: ServeHooks) {
     this.#config = config;
@@ -240,6 +242,7 @@ class Server implements RunningServer {
     const shown = host.includes(':') ? `[${host}]` : host;
     this.url = `ws://${shown}:${ws.port}/v1`;
     this.httpUrl = `http://${shown}:${this.#http.port}`;
+    this.#addressWritten = true;
     writeDurably(
       this.#addressFile(),
       `${JSON.stringify({ url: this.url, httpUrl: this.httpUrl, pid: process.pid })}\n`,
@@ -306,7 +309,7 @@ class Server implements RunningServer {
     await this.#http?.close();
     await ended(this.#store);
     await ended(this.#driver);
-    rmSync(this.#addressFile(), { force: true });
+    if (this.#addressWritten) rmSync(this.#addressFile(), { force: true });
     this.#log.info('stopped');
   }
 }

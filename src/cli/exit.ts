@@ -66,13 +66,17 @@ export function told(error: unknown): Told {
     return { code, message, exit, ...(details === undefined ? {} : { details }) };
   }
   if (error instanceof Error) {
-    const code =
-      'code' in error && typeof error.code === 'string'
-        ? error.code
-        : error.name === 'ConfigError'
-          ? 'CONFIG'
-          : 'INTERNAL';
-    return { code, message: error.message, exit: code === 'CONFIG' ? Exit.USAGE : Exit.FAILED };
+    const code = codeOf(error);
+    // The system and the log name the code in their words too: `listen EADDRINUSE: address already in use`.
+    const at = error.message.indexOf(`${code}: `);
+    const message = at === -1 ? error.message : error.message.slice(at + code.length + 2);
+    return { code, message, exit: code === 'CONFIG' ? Exit.USAGE : Exit.FAILED };
   }
   return { code: 'INTERNAL', message: String(error), exit: Exit.FAILED };
+}
+
+function codeOf(error: Error): string {
+  if ('code' in error && typeof error.code === 'string') return error.code;
+  if (error.name === 'LogFault' && 'fault' in error && typeof error.fault === 'string') return error.fault;
+  return error.name === 'ConfigError' ? 'CONFIG' : 'INTERNAL';
 }

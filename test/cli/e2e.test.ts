@@ -72,6 +72,19 @@ describe('serve', { timeout: 60_000 }, () => {
     expect(place.server.events[0]?.['firstKey']).toBeUndefined();
   });
 
+  it('is refused where another server runs, and leaves that one to be found', async () => {
+    const second = await place.run('serve', '--port', '0', '--http-port', '0', '--log-level', 'silent', '--json');
+    expect([second.code, JSON.parse(second.err)]).toMatchObject([1, { error: { code: 'LOCKED' } }]);
+    expect(JSON.parse(place.read('data/address.json'))).toMatchObject({ url: place.url });
+    expect((await place.run('task', 'list')).out).toBe('no tasks\n');
+  });
+
+  it('says what is wrong with its data directory', async () => {
+    writeFileSync(place.path('a-file'), '');
+    const file = await place.run('serve', '--data', place.path('a-file'), '--log-level', 'silent');
+    expect([file.code, file.err]).toEqual([1, expect.stringContaining('error: EEXIST: file already exists, mkdir')]);
+  });
+
   it('says what is wrong with its options or its port', async () => {
     const wrong = await place.run('serve', '--transport', 'pigeon', '--data', place.path('other'), '--json');
     expect([wrong.code, JSON.parse(wrong.err)]).toMatchObject([2, { error: { code: 'CONFIG' } }]);
@@ -86,7 +99,7 @@ describe('serve', { timeout: 60_000 }, () => {
       '--log-level',
       'silent',
     );
-    expect([taken.code, taken.err]).toEqual([1, expect.stringContaining('EADDRINUSE')]);
+    expect([taken.code, taken.err]).toEqual([1, expect.stringMatching(/^error: EADDRINUSE: address already in use/)]);
   });
 });
 
