@@ -67,6 +67,7 @@ function addressOf(data: string): string | undefined {
 
 /** Y1 */
 function isLocal(url: string): boolean {
-  const host = /^[a-z]+:\/\/(\[[^\]]*\]|[^/:]*)/i.exec(url)?.[1]?.toLowerCase() ?? '';
+  // As whoever dials reads it: what stands before an @ is no host.
+  const host = URL.canParse(url) ? new URL(url).hostname : '';
   return host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }

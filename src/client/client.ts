@@ -472,7 +472,9 @@ export function normaliseUrl(url: string): string {
   const example = 'for example ws://127.0.0.1:7420';
   if (typeof url !== 'string' || url === '')
     throw clientError('INVALID_OPTIONS', `connect needs the server's url, ${example}.`);
-  const match = /^([a-z]+:)\/\/([^/?#]+)(\/[^?#]*)?$/i.exec(url.trim());
+  const match = /^([a-z]+:)\/\/([^/?#\\\s]+)(\/[^?#]*)?$/i.exec(url.trim());
+  if (match?.[2]?.includes('@') === true)
+    throw clientError('INVALID_OPTIONS', `The server's url must not hold a user name or a password; ${example}.`);
   const scheme = SCHEMES[match?.[1]?.toLowerCase() ?? ''];
   if (match === null || scheme === undefined)
     throw clientError('INVALID_OPTIONS', `${url} is not the url of a server, ${example}.`);

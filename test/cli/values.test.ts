@@ -136,6 +136,12 @@ describe('which server', () => {
       'ws://127.0.0.1.example.org',
       'wss://localhost.example.org',
       'ws://10.0.0.1',
+      'ws://127.0.0.1:80@evil.example/v1',
+      'ws://localhost@evil.example',
+      'ws://[::1]@evil.example',
+      'ws://evil.example\\@127.0.0.1',
+      'ws://',
+      'localhost',
     ]) {
       expect(() => findServer({ data, url }, {}), url).toThrow(expect.objectContaining({ code: 'NO_KEY' }));
     }

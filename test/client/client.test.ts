@@ -133,11 +133,14 @@ describe('connect', () => {
     ['ws://[::1]:7420', 'ws://[::1]:7420/v1'],
   ])('takes %s for %s', (given, made) => expect(normaliseUrl(given)).toBe(made));
 
-  it.each(['', 'localhost:7420', 'ftp://a', 'ws://', 'ws:///v1'])('refuses the url "%s"', (url) => {
-    expect(() => normaliseUrl(url)).toThrow(
-      expect.objectContaining({ code: 'INVALID_OPTIONS', message: expect.stringContaining('ws://127.0.0.1:7420') }),
-    );
-  });
+  it.each(['', 'localhost:7420', 'ftp://a', 'ws://', 'ws:///v1', 'ws://b@a', 'ws://127.0.0.1:80@a/v1', 'ws://a\\b'])(
+    'refuses the url "%s"',
+    (url) => {
+      expect(() => normaliseUrl(url)).toThrow(
+        expect.objectContaining({ code: 'INVALID_OPTIONS', message: expect.stringContaining('ws://127.0.0.1:7420') }),
+      );
+    },
+  );
 
   it('says what is missing', async () => {
     await expect(connect({ url: 'ws://127.0.0.1:1', key: '' })).rejects.toMatchObject({
