@@ -47,6 +47,8 @@ export interface RunningServer {
   /** The key, if this start created it; shown once. */
   readonly firstKey?: string;
   readonly data: string;
+  /** Tenants that are not served since their log was refused, and why. */
+  readonly refused: ReadonlyMap<string, Error>;
   /** Resolves when everything taken is durable and the files are released. */
   stop(): Promise<void>;
 }
@@ -171,6 +173,10 @@ class Server implements RunningServer {
     });
   }
 
+  get refused(): ReadonlyMap<string, Error> {
+    return this.#node?.refused ?? new Map<string, Error>();
+  }
+
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
     return this.#stopped;
@@ -197,7 +203,7 @@ class Server implements RunningServer {
       }),
       events: {
         applied: (applied) => this.#applied(applied),
-        halted: (tenant, error) => this.#log.error('tenant halted', { tenant, error }),
+        halted: (tenant, error) => this.#log.error('tenant not served', { tenant, error }),
         snapshotDamaged: (tenant, seq, why) => this.#log.error('snapshot not usable', { tenant, seq, why }),
         checkpointed: (tenant, outcome) => {
           if ('seq' in outcome) this.#metrics.node.checkpoint(outcome);
@@ -230,9 +236,9 @@ class Server implements RunningServer {
     this.#http = await listenHttp({
       host,
       port: httpPort,
-      node,
+      node: { nodeId: node.nodeId, version: node.version, ready: () => node.serves },
       transport: 'ws',
-      tenantsHalted: () => node.servings.filter((serving) => serving.tenant.halted !== undefined).length,
+      tenantsHalted: () => node.refused.size,
       metrics: this.#metrics,
       mono: () => systemScheduler.mono(),
       log: this.#log,
@@ -378,8 +384,8 @@ function figures(node: Node): NodeFigures {
     sum.gaps += hub.counts.gaps;
   }
   return {
-    tenants: node.servings.length,
-    tenantsHalted: node.servings.filter((serving) => serving.tenant.halted !== undefined).length,
+    tenants: node.servings.filter(({ tenant }) => tenant.serving).length,
+    tenantsHalted: node.refused.size,
     sessions: sum.sessions,
     attached: sum.attached,
     agents: { active: sum.active, offline: sum.offline },

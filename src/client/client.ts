@@ -17,6 +17,7 @@ import type {
 } from '../../protocol/wire/types.ts';
 import type { AgentNote } from './agent-core.ts';
 import type { Call, ConnectionState, Outage, Reply } from './core.ts';
+import { CLOSE } from '../../protocol/wire/codes.ts';
 import { isRead } from '../../protocol/wire/operations.ts';
 import { Emitter } from './emitter.ts';
 import { clientError, MusterError, type ClientCode } from './errors.ts';
@@ -294,6 +295,12 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
 
   #unreachable(timeoutMs: number): MusterError {
     const why = this.#outage === undefined ? 'no answer' : this.#outage.message;
+    const refused = Object.entries(CLOSE).find(([, row]) => row.code === this.#outage?.closeCode);
+    if (refused !== undefined) {
+      const [name, { message }] = refused;
+      const told = `The server at ${this.url} answered ${name} for ${timeoutMs / 1_000} s: ${message}`;
+      return clientError('CONNECT_TIMEOUT', told);
+    }
     return clientError(
       'CONNECT_TIMEOUT',
       `No server answered at ${this.url} within ${timeoutMs / 1_000} s (${why}). Is "muster serve" running there?`,

@@ -17,10 +17,11 @@ export interface HttpOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+  /** `ready`: some tenant takes clients. */
   readonly node: Pick<NodePort, 'nodeId' | 'version' | 'ready'>;
   /** Name of the transport that serves agents. */
   readonly transport: string;
-  /** How many tenants a bug has halted. */
+  /** How many tenants are not served: a bug has halted them, or their log was refused. */
   readonly tenantsHalted: () => number;
   readonly metrics: MetricsText;
   /** Monotonic ms. */
@@ -172,8 +173,13 @@ class Pages {
   }
 
   #ready(): Answer {
-    const ready = this.#options.node.ready();
-    return json(ready ? 200 : 503, { status: ready ? 'ready' : 'not ready' });
+    const { node, tenantsHalted } = this.#options;
+    const ready = node.ready();
+    const halted = tenantsHalted();
+    return json(ready ? 200 : 503, {
+      status: ready ? 'ready' : 'not ready',
+      ...(halted === 0 ? {} : { tenantsHalted: halted }),
+    });
   }
 
   async #metrics(): Promise<Answer> {

@@ -73,6 +73,7 @@ export class Node implements NodePort {
   readonly #options: NodeOptions;
   readonly #servings = new Map<string, Serving>();
   readonly #waiting = new Map<string, Opened[]>();
+  readonly #refused = new Map<string, Error>();
   #phase: 'starting' | 'ready' | 'stopping' = 'starting';
 
   constructor(options: NodeOptions) {
@@ -114,6 +115,16 @@ export class Node implements NodePort {
     return [...this.#servings.values()];
   }
 
+  /** Tenants that are not served, and why: their log was refused, or they were halted. */
+  get refused(): ReadonlyMap<string, Error> {
+    return this.#refused;
+  }
+
+  /** Somebody's HELLO is taken; false also when each tenant but `system` is refused. */
+  get serves(): boolean {
+    return this.#phase === 'ready' && this.servings.some(({ id, tenant }) => id !== SYSTEM && tenant.serving);
+  }
+
   serving(tenant: string): Serving | undefined {
     return this.#servings.get(tenant);
   }
@@ -123,9 +134,8 @@ export class Node implements NodePort {
     this.#open(SYSTEM, (fault) => {
       const system = this.#servings.get(SYSTEM);
       if (fault !== undefined || system === undefined) return done(fault ?? new Error('the system tenant is not open'));
-      this.#open(DEFAULT_TENANT, (other) => {
-        // Halted or damaged, it is reported and left; the other tenants are served.
-        if (other !== undefined) this.#options.events?.halted?.(DEFAULT_TENANT, other);
+      // Halted or damaged, it was reported and is left; the other tenants are served.
+      this.#open(DEFAULT_TENANT, () => {
         this.#installFirst(firstKey(system), () => {
           const rest = [...system.tenant.engine.state.tenantsById].map((tenant) => tenant.id);
           this.#openAll(rest, (last) => {
@@ -182,7 +192,10 @@ export class Node implements NodePort {
     if (key === undefined) return done();
     const install = (tenant: string, role: 'operator' | 'admin', then: () => void): void => {
       const command = { kind: 'key.install', id: key.keyId, secretHash: key.hash, role } as const;
-      this.#servings.get(tenant)?.tenant.submit(command, () => then());
+      const serving = this.#servings.get(tenant);
+      // Where it cannot be installed the next start does so: the system tenant, which comes last, has no key until then.
+      if (serving === undefined) return done();
+      serving.tenant.submit(command, ({ reply }) => (reply.ok ? then() : done()));
     };
     install(DEFAULT_TENANT, 'admin', () => install(SYSTEM, 'operator', done));
   }
@@ -219,7 +232,7 @@ export class Node implements NodePort {
     const { log, store, scheduler, entropy, sha256, access, events, nodeId } = this.#options;
     log.open(id, (opened) => {
       if (opened instanceof LogFault) {
-        events?.halted?.(id, opened);
+        this.#refuse(id, opened);
         return done(opened);
       }
       const fresh = (): Engine => new Engine(this.#options.engine);
@@ -242,6 +255,7 @@ export class Node implements NodePort {
           halted: (tenant, error) => this.#halted(tenant, error),
           ready: (tenant) => this.#settle(tenant, undefined),
         });
+        this.#refused.delete(id);
         this.#servings.set(id, serving);
         this.#waiting.set(id, [done]);
         serving.tenant.start(
@@ -257,8 +271,13 @@ export class Node implements NodePort {
     for (const done of waiting) done(fault);
   }
 
-  #halted(tenant: string, error: Error): void {
+  #refuse(tenant: string, error: Error): void {
+    this.#refused.set(tenant, error);
     this.#options.events?.halted?.(tenant, error);
+  }
+
+  #halted(tenant: string, error: Error): void {
+    this.#refuse(tenant, error);
     this.#settle(tenant, error);
   }
 

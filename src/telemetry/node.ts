@@ -77,7 +77,11 @@ export class WriteFigures implements NodeMetrics {
 
 const STANDING = [
   ['muster_tenants', 'Tenants that are served.', (now) => now.tenants],
-  ['muster_tenants_halted', 'Tenants that were halted by a bug.', (now) => now.tenantsHalted],
+  [
+    'muster_tenants_halted',
+    'Tenants that are not served: halted, or their log was refused.',
+    (now) => now.tenantsHalted,
+  ],
   ['muster_sessions', 'Sessions, with a connection or without.', (now) => now.sessions],
   ['muster_sessions_attached', 'Sessions with a connection.', (now) => now.attached],
   ['muster_dead_letters', 'Dead letters among the tasks in memory; deadLetter.list has all.', (now) => now.deadLetters],

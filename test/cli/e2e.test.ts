@@ -1,6 +1,7 @@
 /** The command line with a real server, real agents and real programs. */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TaskView } from '../../src/client/node.ts';
 import { until } from '../support/until.ts';
@@ -77,6 +78,27 @@ describe('serve', { timeout: 60_000 }, () => {
     expect([second.code, JSON.parse(second.err)]).toMatchObject([1, { error: { code: 'LOCKED' } }]);
     expect(JSON.parse(place.read('data/address.json'))).toMatchObject({ url: place.url });
     expect((await place.run('task', 'list')).out).toBe('no tasks\n');
+  });
+
+  it('says everywhere that a tenant is not served whose log has become shorter', async () => {
+    await createByHand();
+    await place.server.stop('SIGTERM');
+    const db = new Database(place.path('data/muster.db'));
+    // The newest entry of the last tenant, which is default.
+    db.exec('DELETE FROM entry WHERE pos = (SELECT max(pos) FROM entry)');
+    db.close();
+    const said = await place.serve();
+    expect(said).toMatchObject({ notServed: [{ tenant: 'default', reason: expect.stringContaining('TRUNCATED') }] });
+    expect(place.server.err.match(/tenant not served/g)).toHaveLength(1);
+    const page = async (name: string): Promise<{ status: number; body: string }> => {
+      const answer = await fetch(`${String(said['httpUrl'])}/${name}`);
+      return { status: answer.status, body: await answer.text() };
+    };
+    expect(JSON.parse((await page('healthz')).body)).toMatchObject({ status: 'degraded', tenantsHalted: 1 });
+    expect(await page('readyz')).toEqual({ status: 503, body: '{"status":"not ready","tenantsHalted":1}\n' });
+    expect((await page('metrics')).body).toMatch(/^muster_tenants_halted 1$/m);
+    const asked = await place.run('task', 'list', '--connect-timeout', '500ms');
+    expect([asked.code, asked.err]).toEqual([3, expect.stringMatching(/answered UNAVAILABLE .*not served now/)]);
   });
 
   it('says what is wrong with its data directory', async () => {

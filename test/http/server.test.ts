@@ -84,12 +84,16 @@ describe('the pages', () => {
     expect(JSON.parse((await ask(port, '/healthz?x=1')).body)).toMatchObject({ status: 'degraded', tenantsHalted: 2 });
   });
 
-  it('/readyz is 200 exactly while HELLO is taken', async () => {
+  it('/readyz is 200 exactly while HELLO is taken, and says how many tenants are not served', async () => {
     let ready = false;
-    const { port } = await listen({ node: { nodeId: 'n1', version: '0.1.0', ready: () => ready } });
+    let halted = 0;
+    const node = { nodeId: 'n1', version: '0.1.0', ready: () => ready };
+    const { port } = await listen({ node, tenantsHalted: () => halted });
     expect((await ask(port, '/readyz')).status).toBe(503);
     ready = true;
     expect(await ask(port, '/readyz')).toMatchObject({ status: 200, body: '{"status":"ready"}\n' });
+    halted = 1;
+    expect(await ask(port, '/readyz')).toMatchObject({ status: 200, body: '{"status":"ready","tenantsHalted":1}\n' });
     ready = false;
     expect((await ask(port, '/readyz')).status).toBe(503);
   });

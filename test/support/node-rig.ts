@@ -9,6 +9,7 @@ import { must } from '../../src/base/assert.ts';
 import type { RingOptions } from '../../src/node/ring.ts';
 import { MemoryDisk } from '../../src/log/memory-disk.ts';
 import { memoryLog, type MemoryLog } from '../../src/log/memory.ts';
+import type { LogDriver } from '../../src/log/port.ts';
 import { Node } from '../../src/node/node.ts';
 import type { Attached, Delivery, HelloOutcome, OutPush, Principal, Reply } from '../../src/node/port.ts';
 import type { MintedKey } from '../../src/node/requests.ts';
@@ -78,6 +79,8 @@ export function keepNoFinished(): () => void {
 export interface NodeRigOptions {
   readonly ring?: RingOptions;
   readonly historyMs?: number;
+  /** What the node gets instead of the log in memory. */
+  readonly log?: (log: LogDriver) => LogDriver;
   /** Default: one in memory. */
   readonly store?: (scheduler: FakeScheduler) => Store;
 }
@@ -118,7 +121,7 @@ export class NodeRig {
     const node: Node = new Node({
       nodeId: 'n1',
       version: 'test',
-      log: this.log,
+      log: this.#options.log?.(this.log) ?? this.log,
       store: this.store,
       scheduler,
       entropy,
@@ -132,11 +135,11 @@ export class NodeRig {
       ...(ring === undefined ? {} : { ring }),
     });
     this.#node = node;
-    let fault: Error | undefined;
+    let fault: Error | undefined = new Error('the start does not end');
     node.start(
-      () => {
-        if (this.first !== undefined) return undefined;
-        this.first = mintKey('default', entropy);
+      (system) => {
+        if (system.tenant.engine.state.apiKeys.size > 0) return undefined;
+        this.first ??= mintKey('default', entropy);
         return this.first;
       },
       (failed) => {

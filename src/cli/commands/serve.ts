@@ -44,10 +44,20 @@ async function runServer(flags: Flags, context: Context): Promise<void> {
 
 function announce(server: RunningServer, { output }: Context): void {
   const { url, httpUrl, keyFile, firstKey } = server;
+  const refused = [...server.refused].map(([tenant, error]) => ({ tenant, reason: error.message }));
   output.result(
-    { event: 'serving', url, httpUrl, keyFile, ...(firstKey === undefined ? {} : { firstKey }), pid: process.pid },
+    {
+      event: 'serving',
+      url,
+      httpUrl,
+      keyFile,
+      ...(firstKey === undefined ? {} : { firstKey }),
+      ...(refused.length === 0 ? {} : { notServed: refused }),
+      pid: process.pid,
+    },
     () => {
       const lines = [`Muster serves at ${url}`, `Health and metrics at ${httpUrl}`];
+      for (const { tenant, reason } of refused) lines.push(`NOT SERVED: the tenant ${tenant}: ${reason}`);
       if (firstKey === undefined) lines.push(`The administrator's key is in ${keyFile}`);
       else lines.push('', `The administrator's key, shown this once and kept in ${keyFile}:`, '', `    ${firstKey}`);
       lines.push('', 'Next, in another terminal here:', '', ...NEXT.map((line) => `    ${line}`), '');
