@@ -291,6 +291,11 @@ export class Node implements NodePort {
       serving.tenant.submit(command, ({ reply }) => done(reply.ok ? undefined : reply.rejection));
     },
     listTenants: (asked) => this.#listTenants(asked),
+    isOperator: (key) => {
+      if (key === undefined) return false;
+      const known = this.#servings.get(SYSTEM)?.tenant.engine.state.apiKeys.get(key.id);
+      return known?.role === 'operator' && known.secretHash === key.secretHash;
+    },
   };
 
   #refuseKey(tenant: string): Rejection | undefined {

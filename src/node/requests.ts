@@ -5,7 +5,7 @@
  *    its preparation: those behind it wait too.
  * P2 Secrets are drawn here; only their hash goes on. The key itself is in the first answer alone.
  */
-import { decodeValue, valueHash } from '../../protocol/wire/codec.ts';
+import { decodeValue, isMap, valueHash } from '../../protocol/wire/codec.ts';
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { OPERATIONS, isRead, type WriteMethod } from '../../protocol/wire/operations.ts';
@@ -43,6 +43,8 @@ export interface SystemPort {
   /** Makes a key the administrator's of a tenant; `done` when that is durable. */
   installKey(tenant: string, key: MintedKey, done: (fault: Rejection | undefined) => void): void;
   listTenants(asked: Params['tenant.list']): Reply;
+  /** Whether the key of this id and hash is an operator's. */
+  isOperator(key: { readonly id: string; readonly secretHash: string } | undefined): boolean;
 }
 
 export interface RequestsParts {
@@ -70,6 +72,7 @@ export class Requests {
   /** Methods that need more than their entry in the log; true: taken care of. */
   readonly #special: { readonly [M in Method]?: (caller: Caller, request: RequestIn, done: Answer) => boolean } = {
     'apiKey.create': (caller, request, done) => this.#createKey(caller, request, done),
+    'apiKey.revoke': (_caller, request, done) => this.#keepOperator(request, done),
     'tenant.create': (caller, request, done) => this.#createTenant(caller, request, done),
     'task.retry': (caller, request, done) => this.#retry(caller, request, done),
     'task.progress': (caller, request, done) => this.#hold(caller, request, done),
@@ -168,6 +171,16 @@ export class Requests {
         done(fault === undefined ? shown : { ok: false, rejection: fault }),
       );
     });
+    return true;
+  }
+
+  /** No method makes an operator's key, so the server would be without one for good. */
+  #keepOperator(request: RequestIn, done: Answer): boolean {
+    const { tenant, system, scheduler } = this.#parts;
+    const id = isMap(request.params) ? request.params['id'] : undefined;
+    if (typeof id !== 'string' || !system.isOperator(tenant.engine.state.apiKeys.get(id))) return false;
+    const rejection = { code: 'INVALID_TRANSITION', message: "The operator's key cannot be revoked." } as const;
+    scheduler.defer(() => done({ ok: false, rejection }));
     return true;
   }
 

@@ -124,7 +124,9 @@ function perform(rig: Rig): void {
   });
   rig.one({ kind: 'tenant.create', id: 'acme', by: 'key:k1', keyId: 'k9', secretHash: 'h9', dedupe: 'd' });
   rig.ask(admin, 'agent.deregister', { id: a.id });
+  // The last one of an administrator stays.
   rig.ask(admin, 'apiKey.revoke', { id: 'k1' });
+  rig.ask(admin, 'apiKey.revoke', { id: 'k2' });
   rig.one({ kind: 'session.bye', session: member, attach: 1, requeue: true });
   rig.wait(620_000);
   rig.entry([{ kind: 'tick' }, { kind: 'continue' }], 86_400_000);

@@ -352,6 +352,7 @@ describe('requests', () => {
   it('are judged by role and by the key behind the session', () => {
     const rig = new Rig();
     rig.one({ kind: 'key.install', id: 'k1', secretHash: 'h', role: 'admin' });
+    rig.one({ kind: 'key.install', id: 'k0', secretHash: 'h', role: 'admin' });
     const viewer = rig.session({ role: 'viewer', who: 'key:v' });
     expect(codeOf(rig.ask(viewer, 'task.create', { type: 'work' }).reply)).toBe('UNAUTHORIZED');
     const admin = rig.session({ principal: { id: 'key:k1', role: 'admin', keyId: 'k1' } });
@@ -364,10 +365,30 @@ describe('requests', () => {
   });
 });
 
+describe('a key of an administrator', () => {
+  it('cannot be revoked while no other is left that may do everything', () => {
+    const rig = new Rig();
+    rig.one({ kind: 'key.install', id: 'k1', secretHash: 'h', role: 'admin' });
+    const session = rig.session();
+    const revoke = (id: string): string => codeOf(rig.ask(session, 'apiKey.revoke', { id }).reply);
+    const make = (keyId: string, params: object): string =>
+      codeOf(rig.ask(session, 'apiKey.create', { keyId, secretHash: 'h', role: 'admin', ...params }).reply);
+    expect(make('member', { role: 'member' })).toBe('ok');
+    expect(make('scoped', { scopes: ['admin'] })).toBe('ok');
+    expect(make('short', { expiresAt: rig.now + 100 })).toBe('ok');
+    rig.tick(100);
+    expect(revoke('k1')).toBe('INVALID_TRANSITION');
+    for (const id of ['member', 'scoped', 'short']) expect(revoke(id)).toBe('ok');
+    expect(make('k2', {})).toBe('ok');
+    expect([revoke('k1'), revoke('k1'), revoke('k2')]).toEqual(['ok', 'ok', 'INVALID_TRANSITION']);
+  });
+});
+
 describe('a credential that is no good any more', () => {
   it('opens no session, though it was good when HELLO came', () => {
     const rig = new Rig();
     rig.one({ kind: 'key.install', id: 'k1', secretHash: 'h', role: 'admin' });
+    rig.one({ kind: 'key.install', id: 'k0', secretHash: 'h', role: 'admin' });
     rig.ask(rig.session(), 'apiKey.revoke', { id: 'k1' });
     const revoked = { principal: { id: 'key:k1', role: 'admin', keyId: 'k1' } as const };
     expect(codeOf(rig.hello(revoked).reply)).toBe('UNAUTHENTICATED');

@@ -87,3 +87,25 @@ describe('apiKey.create with a tenant', () => {
     expect(asked(rig.client(rig.operator), 'acme')).toBe('UNAVAILABLE');
   });
 });
+
+describe('apiKey.revoke', () => {
+  test("refuses the operator's key, even if others administer its tenant", () => {
+    const { rig, operator } = started();
+    const first = String(rig.operator.keyId);
+    const other = rig.result(operator, 'apiKey.create', { role: 'admin' });
+    const admin = rig.client(rig.holder(String(other['key'])));
+    expect(codeOf(rig.ask(admin, 'apiKey.revoke', { params: { id: first } }))).toBe('INVALID_TRANSITION');
+    expect(rig.operator).toMatchObject({ operator: true });
+    expect(codeOf(rig.ask(operator, 'apiKey.revoke', { params: { id: String(other['id']) } }))).toBe('ok');
+  });
+
+  test("takes the first administrator's key of a tenant when there is another", () => {
+    const { rig, operator } = started();
+    const made = rig.result(operator, 'tenant.create', { id: 'acme' });
+    const acme = rig.client(rig.holder(String(made['key'])));
+    const revoke = (): string => codeOf(rig.ask(acme, 'apiKey.revoke', { params: { id: String(made['id']) } }));
+    expect(revoke()).toBe('INVALID_TRANSITION');
+    rig.result(operator, 'apiKey.create', { role: 'admin', tenant: 'acme' });
+    expect(revoke()).toBe('ok');
+  });
+});

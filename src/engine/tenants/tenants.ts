@@ -51,6 +51,9 @@ export const revokeApiKey: Decide<Params['apiKey.revoke']> = (s, c, { params }) 
   const key = s.apiKeys.get(params.id);
   if (key === undefined) return rejected('NOT_FOUND', 'No such api key.');
   if (key.revokedAt === undefined) {
+    if (isLiveAdmin(key, c.now) && !hasAnotherAdmin(s, key, c.now)) {
+      return rejected('INVALID_TRANSITION', 'It is the last key that administers this tenant: make another one first.');
+    }
     c.events.push({ kind: 'apiKeyChanged', record: { ...key, revokedAt: c.now } });
     for (const open of s.sessionsByKey.of(key.id) ?? []) {
       c.events.push({ kind: 'followed', work: { kind: 'end', session: open.id, why: 'revoked' } });
@@ -58,6 +61,17 @@ export const revokeApiKey: Decide<Params['apiKey.revoke']> = (s, c, { params }) 
   }
   return accepted({ id: key.id });
 };
+
+/** May still do everything in its tenant. */
+function isLiveAdmin(key: ApiKeyRecord, now: number): boolean {
+  const live = key.revokedAt === undefined && (key.expiresAt === undefined || key.expiresAt > now);
+  return live && key.role === 'admin' && key.scopes === undefined;
+}
+
+function hasAnotherAdmin(s: State, than: ApiKeyRecord, now: number): boolean {
+  for (const key of s.apiKeysById) if (key.id !== than.id && isLiveAdmin(key, now)) return true;
+  return false;
+}
 
 /** The node installs a key that it drew: the first one of a data directory or of a tenant. Again changes nothing. */
 export function installKey(
