@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { LIMITS } from '../wire/limits.ts';
+import { isScope } from '../wire/operations.ts';
 import {
   AGENT_STATUSES,
   PRIORITIES,
@@ -95,12 +96,14 @@ const taskError = z.object({ code: name(LIMITS.nameBytes), message: text(LIMITS.
 
 const tenantId = z.string().refine(isTenantId, { error: 'must be 1 to 32 characters a–z 0–9 -, not beginning with -' });
 
+const scope = name(LIMITS.nameBytes).refine(isScope, { error: 'must be a method or a class of methods' });
+
 const apiKeyCreate = z
   .object({
     role: z.enum(KEY_ROLES),
     agent: name(LIMITS.nameBytes).exactOptional(),
     expiresAt: instant.exactOptional(),
-    scopes: distinct(name(LIMITS.nameBytes), LIMITS.scopesMax, (one) => one).exactOptional(),
+    scopes: distinct(scope, LIMITS.scopesMax, (one) => one).exactOptional(),
     tenant: tenantId.exactOptional(),
   })
   .refine((key) => (key.role === 'agent') === (key.agent !== undefined), {

@@ -69,6 +69,13 @@ export type ReadMethod =
   | 'apiKey.list'
   | 'tenant.list';
 
+const CLASSES: ReadonlySet<string> = new Set(Object.values(OPERATIONS).map((row) => row.class));
+
+/** What the scopes of a key may name: a method, or a class of them. */
+export function isScope(name: string): boolean {
+  return CLASSES.has(name) || isMethod(name);
+}
+
 export function isMethod(name: string): name is Method {
   return Object.hasOwn(OPERATIONS, name);
 }

@@ -9,11 +9,12 @@
  * A2 Scopes only take away: a principal that has some calls nothing outside of them.
  * A3 Role `agent` speaks for the one agent that its credential names.
  * A4 Keys of another tenant are created by an operator only.
+ * A5 A key that is created may do nothing that its creator may not, and does not outlive the creator's credential.
  */
 import { isMap } from '../../protocol/wire/codec.ts';
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import { OPERATIONS, isMethod, type Operation } from '../../protocol/wire/operations.ts';
-import { ROLES, type Method, type Role, type Value } from '../../protocol/wire/types.ts';
+import { ROLES, type Method, type Role, type Value, type ValueMap } from '../../protocol/wire/types.ts';
 import type { Principal } from '../node/port.ts';
 
 /** Undefined: allowed. `params` have passed the method's schema. */
@@ -29,6 +30,7 @@ export function authorise(principal: Principal, method: Method, params: Value): 
   if (method === 'apiKey.create' && textIn(params, 'tenant') !== undefined && principal.operator !== true) {
     return { code: 'UNAUTHORIZED', message: 'Only an operator may create keys of another tenant.' }; // A4
   }
+  if (method === 'apiKey.create') return authoriseKey(principal, isMap(params) ? params : {});
   return undefined;
 }
 
@@ -53,6 +55,26 @@ function authoriseAgent(principal: Principal, name: string | undefined): Rejecti
     return { code: 'UNAUTHORIZED', message: 'The credential names another agent.' };
   }
   return undefined;
+}
+
+/** A5 */
+function authoriseKey({ scopes, expiresAt }: Principal, asked: ValueMap): Rejection | undefined {
+  const { scopes: wanted, expiresAt: until } = asked;
+  if (scopes !== undefined && !(Array.isArray(wanted) && wanted.every((one) => isWithin(String(one), scopes)))) {
+    return { code: 'UNAUTHORIZED', message: 'The scopes of the key would exceed those of the credential.' };
+  }
+  if (expiresAt !== undefined && !(typeof until === 'number' && until <= expiresAt)) {
+    return { code: 'UNAUTHORIZED', message: `The key would outlive the credential, which expires at ${expiresAt}.` };
+  }
+  return undefined;
+}
+
+/** Whether each method of this scope is one of these scopes' too. */
+function isWithin(scope: string, scopes: readonly string[]): boolean {
+  const methods = Object.keys(OPERATIONS).filter(isMethod);
+  return methods.every(
+    (method) => !scopesAllow([scope], method, OPERATIONS[method]) || scopesAllow(scopes, method, OPERATIONS[method]),
+  );
 }
 
 export interface AccessRow {

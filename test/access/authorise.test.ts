@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { OPERATIONS, isMethod } from '../../protocol/wire/operations.ts';
-import { ROLES, type Method, type Role } from '../../protocol/wire/types.ts';
+import { ROLES, type Method, type Role, type Value } from '../../protocol/wire/types.ts';
 import { accessMatrix, authorise, authoriseHello } from '../../src/access/index.ts';
 import type { Principal } from '../../src/node/port.ts';
 
@@ -72,7 +72,7 @@ describe('role × method', () => {
 describe('scopes', () => {
   test('only take away', () => {
     for (const method of METHODS) {
-      const params = { name: 'w' };
+      const params = { name: 'w', scopes: [] };
       const row = OPERATIONS[method];
       for (const role of ROLES) {
         const free = authorise(principal(role), method, params) === undefined;
@@ -114,5 +114,31 @@ describe('who may register an agent', () => {
     expect(authorise(principal('agent'), 'agent.register', { name: 'x', capabilities: [] })?.code).toBe('UNAUTHORIZED');
     expect(authorise(principal('agent'), 'agent.register', null)?.code).toBe('UNAUTHORIZED');
     expect(authorise(principal('admin'), 'agent.register', { name: 'x', capabilities: [] })).toBeUndefined();
+  });
+});
+
+describe('a key that is created', () => {
+  const creates = (changes: Partial<Principal>, params: Value): boolean =>
+    authorise(principal('admin', changes), 'apiKey.create', params) === undefined;
+
+  test('may do nothing that its creator may not', () => {
+    expect(creates({}, { role: 'admin' })).toBe(true);
+    const narrow = { scopes: ['apiKey.create', 'query'] };
+    expect(creates(narrow, { role: 'admin' })).toBe(false);
+    for (const scopes of [['admin'], ['task.create'], ['query', 'work'], ['apiKey.create', 'apiKey.revoke']])
+      expect(creates(narrow, { role: 'admin', scopes }), scopes.join()).toBe(false);
+    for (const scopes of [['query'], ['task.get'], ['apiKey.create', 'query'], []])
+      expect(creates(narrow, { role: 'admin', scopes }), scopes.join()).toBe(true);
+  });
+
+  test('does not outlive the credential of its creator', () => {
+    expect(creates({}, { role: 'viewer', expiresAt: 9_000 })).toBe(true);
+    for (const [expiresAt, allowed] of [
+      [4_999, true],
+      [5_000, true],
+      [5_001, false],
+    ] as const)
+      expect(creates({ expiresAt: 5_000 }, { role: 'viewer', expiresAt })).toBe(allowed);
+    expect(creates({ expiresAt: 5_000 }, { role: 'viewer' })).toBe(false);
   });
 });

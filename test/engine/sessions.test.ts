@@ -366,6 +366,16 @@ describe('requests', () => {
 });
 
 describe('a key of an administrator', () => {
+  it('is not made when its time is over already', () => {
+    const rig = new Rig();
+    const ask = (expiresAt: number): string => {
+      const params = { keyId: 'k', secretHash: 'h', role: 'admin', expiresAt };
+      return codeOf(rig.ask(rig.session(), 'apiKey.create', params).reply);
+    };
+    expect(ask(rig.now)).toBe('INVALID_PARAMS');
+    expect(ask(rig.now + 100)).toBe('ok');
+  });
+
   it('cannot be revoked while no other is left that may do everything', () => {
     const rig = new Rig();
     rig.one({ kind: 'key.install', id: 'k1', secretHash: 'h', role: 'admin' });

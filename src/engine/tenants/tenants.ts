@@ -32,6 +32,9 @@ export const createApiKey: Decide<Prepared['apiKey.create']> = (s, c, { session,
     return rejected('LIMIT_EXCEEDED', `The tenant has ${s.apiKeys.size} api keys, which is its limit.`);
   }
   if (s.apiKeys.get(params.keyId) !== undefined) return rejected('ALREADY_EXISTS');
+  if (params.expiresAt !== undefined && params.expiresAt <= c.now) {
+    return rejected('INVALID_PARAMS', 'expiresAt is over.', [{ path: 'expiresAt', reason: 'is over' }]);
+  }
   const record: ApiKeyRecord = {
     id: params.keyId,
     secretHash: params.secretHash,

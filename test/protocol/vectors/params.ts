@@ -319,6 +319,7 @@ export const PARAMS: { readonly [M in Method]: readonly ParamsVector[] } = {
     bad('for an agent without a name', { role: 'agent' }, 'agent'),
     bad('for a member with the name of an agent', { role: 'member', agent: 'resizer' }, 'agent'),
     bad('an expiry that is no instant', { role: 'viewer', expiresAt: 'tomorrow' }, 'expiresAt'),
+    bad('a scope that is neither a method nor a class', { role: 'viewer', scopes: ['query', 'all'] }, 'scopes.1'),
     bad('a scope twice', { role: 'viewer', scopes: ['query', 'query'] }, 'scopes'),
   ],
   'apiKey.list': pages,
