@@ -101,6 +101,23 @@ describe('serve', { timeout: 60_000 }, () => {
     expect([asked.code, asked.err]).toEqual([3, expect.stringMatching(/answered UNAVAILABLE .*not served now/)]);
   });
 
+  it('proposes commands that find it', async () => {
+    const other = place.path('other');
+    const child = spawn(
+      process.execPath,
+      ['dist/src/cli/muster.js', 'serve', '--port', '0', '--http-port', '0', '--log-level', 'error', '--data', other],
+      { stdio: ['ignore', 'pipe', 'ignore'] },
+    );
+    let out = '';
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+    const end = new Promise((resolve) => child.once('close', resolve));
+    await until(() => out.includes('--wait\n'), 'what to do next');
+    child.kill('SIGTERM');
+    await end;
+    expect(out).toContain(`npx muster agent --data ${other} --name`);
+    expect(out).toContain(`npx muster task create --data ${other} --type`);
+  });
+
   it('says what is wrong with its data directory', async () => {
     writeFileSync(place.path('a-file'), '');
     const file = await place.run('serve', '--data', place.path('a-file'), '--log-level', 'silent');

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ProgramLines, type ProgramResult } from '../../src/cli/agent/lines.ts';
+import { nextSteps } from '../../src/cli/commands/serve.ts';
 import { paramsOf } from '../../src/cli/commands/task.ts';
 import { isUnchanged, pickFiles } from '../../src/cli/demo/files.ts';
 import { readJournal, type JournalLine } from '../../src/cli/demo/journal.ts';
@@ -96,6 +97,16 @@ describe('values of options', () => {
       strategy: 'capability_match',
       mode: 'offer',
     });
+  });
+});
+
+describe('what serve proposes to do next', () => {
+  it('finds its data directory, if that is not where the commands look', () => {
+    expect(nextSteps(undefined)[0]).toBe('npx muster agent --name echo --capability echo -- cat');
+    expect(nextSteps('/srv/muster')[0]).toBe(
+      'npx muster agent --data /srv/muster --name echo --capability echo -- cat',
+    );
+    expect(nextSteps("/srv/it's here")[1]).toContain("create --data '/srv/it'\\''s here' --type");
   });
 });
 

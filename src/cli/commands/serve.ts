@@ -1,6 +1,8 @@
 /** `muster serve`: runs a server until it is told to stop. */
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
+import { dataFolder } from '../discovery.ts';
 import type { RunningServer } from '../../main.ts';
 import { wholeNumber } from '../values.ts';
 
@@ -43,6 +45,7 @@ async function runServer(flags: Flags, context: Context): Promise<void> {
 }
 
 function announce(server: RunningServer, { output }: Context): void {
+  const data = server.data === resolve(dataFolder({}, process.env)) ? undefined : server.data;
   const { url, httpUrl, keyFile, firstKey } = server;
   const refused = [...server.refused].map(([tenant, error]) => ({ tenant, reason: error.message }));
   output.result(
@@ -60,13 +63,21 @@ function announce(server: RunningServer, { output }: Context): void {
       for (const { tenant, reason } of refused) lines.push(`NOT SERVED: the tenant ${tenant}: ${reason}`);
       if (firstKey === undefined) lines.push(`The administrator's key is in ${keyFile}`);
       else lines.push('', `The administrator's key, shown this once and kept in ${keyFile}:`, '', `    ${firstKey}`);
-      lines.push('', 'Next, in another terminal here:', '', ...NEXT.map((line) => `    ${line}`), '');
+      lines.push('', 'Next, in another terminal here:', '', ...nextSteps(data).map((line) => `    ${line}`), '');
       return lines.join('\n');
     },
   );
 }
 
-const NEXT = [
-  'npx muster agent --name echo --capability echo -- cat',
-  `npx muster task create --type echo --params '{"hello": "world"}' --wait`,
-];
+/** As they find this server; `data`: its directory, if it is not the one where they look. */
+export function nextSteps(data: string | undefined): readonly string[] {
+  const where = data === undefined ? '' : ` --data ${shellWord(data)}`;
+  return [
+    `npx muster agent${where} --name echo --capability echo -- cat`,
+    `npx muster task create${where} --type echo --params '{"hello": "world"}' --wait`,
+  ];
+}
+
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
