@@ -54,6 +54,9 @@ function pack() {
     'dist/src/client/node.d.ts',
   ];
   for (const file of wanted) if (!files.includes(file)) faults.push(`${file} is not in the package.`);
+  for (const [, path = ''] of readFileSync(join(root, 'README.md'), 'utf8').matchAll(/\]\(([\w./-]+?)\/?\)/g))
+    if (!files.some((file) => file === path || file.startsWith(`${path}/`)))
+      faults.push(`README.md names ${path}, which is not in the package.`);
   if (!files.some((file) => /^protocol\/vectors\/.*\.json$/.test(file)))
     faults.push('The test vectors are not in the package.');
   for (const file of files) {
