@@ -173,7 +173,8 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
   close(name: CloseName, message?: string): void {
     if (message !== undefined)
       this.#host.log.info('closed by the node', { connection: this.connection.id, reason: name, message });
-    this.#guarded(() => this.#end(name, { byNode: true }));
+    const revoked: Ending = name === 'BAD_AUTH' ? { rejection: { code: 'UNAUTHENTICATED' } } : {};
+    this.#guarded(() => this.#end(name, { ...revoked, byNode: true }));
   }
 
   // From the manager.

@@ -22,8 +22,6 @@ export const HEADERS_MAX = 64;
 export interface UpgradeRules {
   /** Origins of pages that may connect, beside those served from the host that the request names. */
   readonly origins: readonly string[];
-  /** If given, the only values of `Host` that are served. */
-  readonly hosts?: readonly string[];
 }
 
 export interface Refusal {
@@ -43,7 +41,6 @@ export function checkUpgrade(request: IncomingMessage, rules: UpgradeRules): Ref
     return { status: 426, message: 'Sec-WebSocket-Version must be 13.', headers: { 'Sec-WebSocket-Version': '13' } };
   }
   if (request.headers.host === undefined) return { status: 400, message: 'The request has no Host.' };
-  if (!hostAllowed(request, rules)) return { status: 421, message: 'This host is not served here.' };
   if (!originAllowed(request, rules)) return { status: 403, message: 'Pages of this origin may not connect.' };
   if (chooseSubprotocol(request.headers['sec-websocket-protocol']) === undefined) {
     return { status: 400, message: `Sec-WebSocket-Protocol must offer one of: ${SUBPROTOCOLS.join(', ')}` };
@@ -87,10 +84,6 @@ function headersTooLarge(raw: readonly string[]): boolean {
   let bytes = 0;
   for (const text of raw) bytes += text.length + 2;
   return bytes > HEADER_BYTES_MAX;
-}
-
-function hostAllowed(request: IncomingMessage, rules: UpgradeRules): boolean {
-  return rules.hosts === undefined || rules.hosts.includes((request.headers.host ?? '').toLowerCase());
 }
 
 function originAllowed(request: IncomingMessage, rules: UpgradeRules): boolean {

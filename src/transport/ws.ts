@@ -34,8 +34,6 @@ export interface WsOptions {
   readonly accept: Accept;
   /** Origins of pages that may connect, beside those of the same host. */
   readonly origins?: readonly string[];
-  /** If given, the only values of `Host` that are served. */
-  readonly hosts?: readonly string[];
   /** WebSockets at once; one more gets HTTP 503 before anything is allocated for it. */
   readonly socketsMax?: number;
   /** A connection that was broken by the peer's bytes or by the network. */
@@ -141,9 +139,8 @@ class Listener implements WsListener {
 
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', ignore);
-    const { origins = [], hosts } = this.#options;
-    const rules = { origins, ...(hosts === undefined ? {} : { hosts }) };
-    const refusal = this.#open.size >= this.#socketsMax ? FULL : checkUpgrade(request, rules);
+    const { origins = [] } = this.#options;
+    const refusal = this.#open.size >= this.#socketsMax ? FULL : checkUpgrade(request, { origins });
     if (refusal !== undefined) {
       refuseUpgrade(socket, refusal);
       return;

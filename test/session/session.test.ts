@@ -607,6 +607,9 @@ describe('endings', () => {
     expect(connection.all().at(-1)?.body['action']).toBe(CLOSE[name].code < 4500 ? 'resume' : 'stop');
     attached.delivery.close('ENDED');
     expect(connection.closes.length).toBe(1);
+    expect(told(connection.all()).filter((frame) => frame.startsWith('ERROR'))).toEqual(
+      name === 'BAD_AUTH' ? ['ERROR UNAUTHENTICATED'] : [],
+    );
     expect(attached.calls, 'the node let go itself').toEqual(['begin']);
     handler.closed(CLOSE[name].code);
     expect(attached.calls).toEqual(['begin', 'detach']);

@@ -25,6 +25,7 @@ import {
   text,
   welcome,
   worker,
+  refused,
 } from './steps.ts';
 
 const ONCE = { maxAttempts: 2, initialDelayMs: 0, maxDelayMs: 0, factor: 1 };
@@ -568,13 +569,10 @@ export const WORK: readonly Transcript[] = [
       ...call('s', [1, 'apiKey.create', { role: 'viewer' }], { id: '$id', key: absent }),
       ...open('v', '$key'),
       ...call('s', [2, 'apiKey.revoke', { id: '$id' }], { id: '$id' }),
-      expect('v', goaway('stop')),
-      expectClose('v', 4500),
+      ...refused('v', 'UNAUTHENTICATED', 4500),
       connect('w'),
       send('w', hello('$key')),
-      expect('w', [9, 0, { code: 'UNAUTHENTICATED' }]),
-      expect('w', goaway('stop')),
-      expectClose('w', 4500),
+      ...refused('w', 'UNAUTHENTICATED', 4500),
     ],
   },
 ];
