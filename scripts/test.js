@@ -10,11 +10,8 @@ import { build } from './build.js';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 
-/** A test that needs one of these says so in its name: `*.redis.test.ts`. */
-const programs = [
-  { command: 'redis-server', debian: 'redis-server', mark: '.redis.test.ts' },
-  { command: 'strace', debian: 'strace', mark: '.strace.test.ts' },
-];
+/** A test that needs one of these says so in its name: `*.strace.test.ts`. */
+const programs = [{ command: 'strace', debian: 'strace', mark: '.strace.test.ts' }];
 
 export const RESULTS = 'reports/vitest.json';
 

@@ -79,6 +79,7 @@ export interface RequestIn {
   readonly hash: number;
   readonly ack?: number;
   readonly key?: string;
+  /** Of the client's trace. Nothing here reads it yet: it is kept on the way for whoever exports traces. */
   readonly traceparent?: string;
 }
 

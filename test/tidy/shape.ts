@@ -53,7 +53,7 @@ export function checkSizes(sources: readonly Source[], ratchet = RATCHET): Probl
   return problems;
 }
 
-const NAME = /^(?:[a-z0-9]+(?:-[a-z0-9]+)*)(?:\.(?:redis|strace|test|config))*\.(?:ts|js)$/;
+const NAME = /^(?:[a-z0-9]+(?:-[a-z0-9]+)*)(?:\.(?:strace|test|config))*\.(?:ts|js)$/;
 
 export function checkNames(sources: readonly Source[]): Problem[] {
   return sources
