@@ -319,6 +319,7 @@ describe('agent', { timeout: 60_000 }, () => {
     await running.event('offline');
     await place.serve();
     await running.event('online');
+    expect(await ended(await create())).toMatchObject({ status: 'completed', attempt: 1 });
   });
 });
 

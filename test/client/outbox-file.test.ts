@@ -296,6 +296,18 @@ describe('an outbox file', () => {
 });
 
 describe('the lock of an outbox', () => {
+  /** It is this process's, and gone when it is released. */
+  function expectTaken(): void {
+    const lock = lockFile(join(folder, 'x'));
+    expect(JSON.parse(readFileSync(join(folder, 'x.lock'), 'utf8'))).toMatchObject({
+      pid: process.pid,
+      host: hostname(),
+      start: startOf(process.pid),
+    });
+    lock.release();
+    expect(existsSync(join(folder, 'x.lock'))).toBe(false);
+  }
+
   it('keeps a second user out, in this process too, and lets one in after the first', async () => {
     const file = open();
     expect(() => open()).toThrow(
@@ -320,7 +332,7 @@ describe('the lock of an outbox', () => {
       join(folder, 'x.lock'),
       JSON.stringify({ pid: process.pid, host: hostname(), start: 'another boot:1' }),
     );
-    lockFile(join(folder, 'x')).release();
+    expectTaken();
   });
 
   it('is taken over from a process that has ended and was not reaped', async () => {
@@ -330,7 +342,7 @@ describe('the lock of an outbox', () => {
     for (let tries = 0; tries < 200 && startOf(pid) !== ''; tries += 1)
       await new Promise((resolve) => setImmediate(resolve));
     writeFileSync(join(folder, 'x.lock'), JSON.stringify({ pid, host: hostname(), start: 'boot:1' }));
-    lockFile(join(folder, 'x')).release();
+    expectTaken();
     parent.kill('SIGKILL');
     await new Promise((resolve) => parent.on('exit', resolve));
   });
@@ -346,7 +358,7 @@ describe('the lock of an outbox', () => {
 
   it('that says nothing sensible is taken over', () => {
     writeFileSync(join(folder, 'x.lock'), 'not json');
-    lockFile(join(folder, 'x')).release();
+    expectTaken();
   });
 
   it('leaves nothing behind', () => {
