@@ -35,8 +35,10 @@ function readRequest(argv: readonly string[]): Request {
       runs: { type: 'string' },
       dir: { type: 'string' },
       only: { type: 'string' },
+      help: { type: 'boolean', default: false },
     },
   });
+  if (values.help) throw new BenchError(usage());
   const scenario = scenarios().find(({ name }) => name === positionals[0]);
   if (scenario === undefined || positionals.length !== 1) throw new BenchError(usage());
   const runs = values.runs === undefined ? (values.quick ? 1 : scenario.runs) : Number(values.runs);
@@ -56,6 +58,10 @@ function usage(): string {
   return ['npm run bench -- SCENARIO [--json] [--runs N] [--quick] [--dir DIR]', ...rows].join('\n');
 }
 
+function isUsage(fault: unknown): fault is Error {
+  return fault instanceof Error && 'code' in fault && String(fault.code).startsWith('ERR_PARSE_ARGS');
+}
+
 async function runScenario(request: Request, cleanup: Cleanup): Promise<number> {
   refuseMemoryDisk(request.dir);
   const dir = cleanup.directory(request.dir, 'muster-bench-');
@@ -71,6 +77,8 @@ async function runScenario(request: Request, cleanup: Cleanup): Promise<number> 
 
 function explain(fault: unknown): string {
   if (fault instanceof BenchError) return fault.message;
+  // What the command line does not have is said with what it has.
+  if (isUsage(fault)) return `${fault.message}\n${usage()}`;
   return fault instanceof Error ? (fault.stack ?? fault.message) : String(fault);
 }
 

@@ -42,9 +42,19 @@ interface Sum {
   restless: number;
 }
 
+class UsageError extends Error {}
+
+const USAGE =
+  'npm run sim -- [--seeds N] [--from SEED] [--json] [--workers N] [--shrink SECONDS] | [--replay FILE] | [--planted]';
+
+function isUsage(fault: unknown): fault is Error {
+  if (fault instanceof UsageError) return true;
+  return fault instanceof Error && 'code' in fault && String(fault.code).startsWith('ERR_PARSE_ARGS');
+}
+
 function whole(text: string | undefined, otherwise: number): number {
   const number = text === undefined ? otherwise : Number(text);
-  if (!Number.isSafeInteger(number) || number < 0) throw new Error(`${text} is not a whole number`);
+  if (!Number.isSafeInteger(number) || number < 0) throw new UsageError(`${text} is not a whole number`);
   return number;
 }
 
@@ -180,8 +190,10 @@ async function main(): Promise<void> {
       replay: { type: 'string' },
       planted: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
+  if (values.help) throw new UsageError('');
   const { json } = values;
   if (values.replay !== undefined) {
     replay(values.replay, json);
@@ -202,4 +214,10 @@ async function main(): Promise<void> {
   report(await runAll(options), options);
 }
 
-await main();
+try {
+  await main();
+} catch (fault) {
+  if (!isUsage(fault)) throw fault;
+  say([fault.message, USAGE].filter((line) => line !== '').join('\n'));
+  process.exitCode = 2;
+}
