@@ -69,3 +69,12 @@ export function restoreBinary(value: unknown): Value {
     return new Uint8Array(Buffer.from(first[1], 'base64'));
   return Object.fromEntries(entries.map(([key, member]) => [key, restoreBinary(member)]));
 }
+
+/** Takes one of these words. */
+export function oneOf<T extends string>(...words: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = words.find((word) => word === text);
+    if (found === undefined) throw usage(`"${text}" is none of ${words.join(', ')}.`);
+    return found;
+  };
+}

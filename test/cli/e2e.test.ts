@@ -417,6 +417,9 @@ describe('keys, tenants and errors', { timeout: 60_000 }, () => {
       ['nonsense'],
       ['task', 'create'],
       ['task', 'create', '--type', 'x', '--timeout', 'soon'],
+      ['task', 'create', '--type', 'x', '--priority', 'urgent'],
+      ['key', 'create', '--role', 'king'],
+      ['agent', '--name', 'a', '--capability', 'b', '--on-lost', 'cry', '--', 'cat'],
       ['task'],
       [],
     ]) {

@@ -12,7 +12,7 @@ import { KINDS, work } from '../../src/cli/demo/work.ts';
 import { findServer } from '../../src/cli/discovery.ts';
 import { CliError, Exit, told } from '../../src/cli/exit.ts';
 import { columns, Output, toJson, when } from '../../src/cli/output.ts';
-import { durationMs, jsonValue, pairs, restoreBinary, several, wholeNumber } from '../../src/cli/values.ts';
+import { durationMs, jsonValue, oneOf, pairs, restoreBinary, several, wholeNumber } from '../../src/cli/values.ts';
 import { clientError, MusterError } from '../../src/client/errors.ts';
 import { taskView } from '../client/peer.ts';
 
@@ -50,6 +50,10 @@ describe('values of options', () => {
     expect(pairs(['a=1', 'b=x=y', 'c='])).toEqual({ a: '1', b: 'x=y', c: '' });
     for (const wrong of ['a', '=1']) expect(() => pairs([wrong])).toThrow(CliError);
     expect(several('b', several('a', undefined))).toEqual(['a', 'b']);
+    expect(oneOf('low', 'high')('high')).toBe('high');
+    expect(() => oneOf('low', 'high')('urgent')).toThrow(
+      expect.objectContaining({ exit: Exit.USAGE, message: '"urgent" is none of low, high.' }),
+    );
   });
 
   it('reads JSON from the argument, a file and standard input', () => {

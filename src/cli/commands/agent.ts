@@ -7,7 +7,7 @@ import type { Context } from '../context.ts';
 import { signalExit, STOPS } from '../context.ts';
 import { dataFolder } from '../discovery.ts';
 import { usage } from '../exit.ts';
-import { durationMs, pairs, several, wholeNumber } from '../values.ts';
+import { durationMs, oneOf, pairs, several, wholeNumber } from '../values.ts';
 import { Leftovers } from '../agent/leftovers.ts';
 import { runProgram, type ProgramOptions } from '../agent/program.ts';
 
@@ -41,7 +41,11 @@ export function addAgent(program: Command, context: Context): void {
     .option('--type <type>', 'kind of agent, for people')
     .option('--label <name=value>', 'label; may be repeated', several)
     .option('--cost <n>', 'micro-units per task', wholeNumber)
-    .option('--on-lost <what>', 'when it is lost for longer than its lease: requeue, hold or fail its tasks')
+    .option(
+      '--on-lost <what>',
+      'when it is lost for longer than its lease: requeue, hold or fail its tasks',
+      oneOf('requeue', 'hold', 'fail'),
+    )
     .option('--outbox <file>', 'keeps results until the server has them (default <data>/agents/<name>.outbox)')
     .option(
       '--kill-after <duration>',

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Params } from '../../../protocol/wire/types.ts';
 import type { Context } from '../context.ts';
 import { columns, when } from '../output.ts';
-import { durationMs, several, wholeNumber } from '../values.ts';
+import { durationMs, oneOf, several, wholeNumber } from '../values.ts';
 
 interface CreateFlags {
   readonly role: Params['apiKey.create']['role'];
@@ -23,7 +23,7 @@ export function addKey(program: Command, context: Context): void {
   key
     .command('create')
     .description('create a key and print it; it cannot be shown again')
-    .requiredOption('--role <role>', 'admin, member, agent or viewer')
+    .requiredOption('--role <role>', 'admin, member, agent or viewer', oneOf('admin', 'member', 'agent', 'viewer'))
     .option('--agent <name>', 'the one agent that a key of role agent may be')
     .option('--scope <scope>', 'narrow the key; may be repeated', several)
     .option('--expires <duration>', 'from now on, for example 30d', durationMs)

@@ -5,7 +5,7 @@ import type { Params, TaskStatus } from '../../../protocol/wire/types.ts';
 import type { Context } from '../context.ts';
 import { CliError, Exit } from '../exit.ts';
 import { columns, pretty, toJson, when } from '../output.ts';
-import { durationMs, jsonValue, pairs, several, wholeNumber } from '../values.ts';
+import { durationMs, jsonValue, oneOf, pairs, several, wholeNumber } from '../values.ts';
 
 interface WaitFlags {
   readonly wait?: boolean;
@@ -94,7 +94,7 @@ function addCreate(task: Command, context: Context): void {
       'type, which is also the capability that an agent needs unless --require says otherwise',
     )
     .option('--params <json>', 'parameters: JSON, @FILE or - for standard input')
-    .option('--priority <priority>', 'low, normal, high or critical')
+    .option('--priority <priority>', 'low, normal, high or critical', oneOf('low', 'normal', 'high', 'critical'))
     .option('--require <capability>', 'capability that an agent needs; may be repeated', several)
     .option('--label <name=value>', 'label; may be repeated', several)
     .option('--timeout <duration>', 'how long an attempt may take', durationMs)
@@ -102,8 +102,8 @@ function addCreate(task: Command, context: Context): void {
     .option('--deadline <duration>', 'from now on, when it must have ended', durationMs)
     .option('--delay <duration>', 'when it begins, from now on', durationMs)
     .option('--attempts <n>', 'attempts at most', wholeNumber)
-    .option('--strategy <strategy>', 'least_loaded or capability_match')
-    .option('--mode <mode>', 'assign, or offer to ask agents first')
+    .option('--strategy <strategy>', 'least_loaded or capability_match', oneOf('least_loaded', 'capability_match'))
+    .option('--mode <mode>', 'assign, or offer to ask agents first', oneOf('assign', 'offer'))
     .option('--idempotency-key <key>', 'calls with one key create one task')
     .option('--wait', 'wait for its end and print its result')
     .option('--wait-timeout <duration>', 'wait no longer than this', durationMs)
