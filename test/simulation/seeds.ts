@@ -11,4 +11,5 @@ export const SEEDS: readonly KeptSeed[] = [
   { seed: 876, found: 'a gap after a restart, because the clock was set forward and ended the history' },
   { seed: 2_040, found: 'a session of a machine that was lost so late that nobody could have noticed' },
   { seed: 2_116, found: 'a task in a snapshot, given and cancelled within the entry of the WELCOME' },
+  { seed: 5_383, found: 'a body that was answered under an id whose first body the edge had refused' },
 ];

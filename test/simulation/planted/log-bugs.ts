@@ -83,7 +83,7 @@ export const LOG_BUGS: readonly PlantedBug[] = [
   {
     name: 'snapshot-without-keys',
     file: 'src/engine/kernel/image.ts',
-    find: `    for (const key of keys) yield ['key', orderedOutcome(key)];
+    find: `    for (const key of keys) yield ['key', outcomeOf(key)];
 `,
     replace: '',
     breaks: 'Snapshots leave out the idempotency keys.',
