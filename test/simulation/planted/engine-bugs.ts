@@ -54,7 +54,7 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     find: 'if (first !== undefined && first.due <= live) return first;',
     replace: 'if (first !== undefined && first.due <= live + 1) return first;',
     breaks: 'Timers on live time fire a millisecond before they are due.',
-    invariants: ['26', '27'],
+    invariants: ['26', '27', '46'],
     from: 16,
     seeds: 200,
     sinceOne: 16,
