@@ -7,6 +7,10 @@ export interface KeptSeed {
 export const SEEDS: readonly KeptSeed[] = [
   { seed: 181, found: 'a slot that seemed taken by nobody, in an entry whose work goes on in the next one' },
   { seed: 219, found: 'a message that a second subscription to its topic seemed to have missed' },
+  {
+    seed: 341,
+    found: 'a loss by a lease that was over, carried out in the entry after the one in which its agent came back',
+  },
   { seed: 345, found: 'a task that seemed to go back to an agent which refused it, in an entry whose work goes on' },
   { seed: 876, found: 'a gap after a restart, because the clock was set forward and ended the history' },
   { seed: 2_040, found: 'a session of a machine that was lost so late that nobody could have noticed' },

@@ -120,6 +120,18 @@ function losses(world: World, ending: Ending, agent: AgentRec | undefined): Caus
 
 /** The session has been away for the whole grace, in live time. */
 export function leaseIsOver(world: World, agent: AgentRec, mark: Mark): boolean {
+  return withCausesOf(world, mark).some((cause) => leaseWasOver(world, agent, cause));
+}
+
+/** The entry, and those before it whose work it may have gone on with. */
+function withCausesOf(world: World, mark: Mark): readonly Mark[] {
+  const marks = world.tenants.get(mark.tenant)?.marks ?? [];
+  const found = [mark];
+  for (let i = marks.lastIndexOf(mark) - 1; i >= 0 && marks[i]?.drained === false; i -= 1) found.push(marks[i] ?? mark);
+  return found;
+}
+
+function leaseWasOver(world: World, agent: AgentRec, mark: Mark): boolean {
   const justReplaced = agent.bound?.seq === mark.seq ? agent.sessionBefore : undefined;
   return [agent.session, justReplaced].some((session) => {
     if (session === undefined) return false;
