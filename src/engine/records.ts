@@ -64,7 +64,8 @@ export interface TaskRecord {
   readonly rev: number;
 }
 
-type Draft<R> = { -readonly [K in keyof R]: R[K] };
+/** A record that nobody else has seen yet. */
+export type Draft<R> = { -readonly [K in keyof R]: R[K] };
 
 /**
  * A copy to be changed before anybody else sees it. Member by member: a spread of so many members takes four times

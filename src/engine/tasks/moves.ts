@@ -10,16 +10,14 @@ import type { LeaseLostReason, TaskError, TaskStatus } from '../../../protocol/w
 import { assert } from '../../base/assert.ts';
 import type { Context } from '../kernel/context.ts';
 import { REV_EPOCH, type State } from '../kernel/state.ts';
-import { copyOfTask, type AgentRecord, type LossReason, type TaskRecord } from '../records.ts';
+import { copyOfTask, type AgentRecord, type Draft, type LossReason, type TaskRecord } from '../records.ts';
 import { allows, isHeld, isTerminal } from './transitions.ts';
 import { order, tell, type TaskHappening } from './view.ts';
 
 type Change = Partial<TaskRecord> & { readonly status?: TaskStatus };
 
-type Draft = { -readonly [K in keyof TaskRecord]: TaskRecord[K] };
-
 /** A copy in its new status, stamped, to be completed before it stands in an event. */
-function draft(c: Context, task: TaskRecord, status: TaskStatus): Draft {
+function draft(c: Context, task: TaskRecord, status: TaskStatus): Draft<TaskRecord> {
   if (status !== task.status) allowed(task, status);
   const next = copyOfTask(task);
   next.status = status;

@@ -39,8 +39,7 @@ export class TaskViews {
     const whole = task.finishedAt === undefined ? undefined : this.#whole.get(task);
     if (whole !== undefined) return to.raw(whole);
     to.mapHead(membersOf(task));
-    writeFixed(to, task);
-    writeChanging(to, task);
+    writeMembers(to, task);
   }
 }
 
@@ -60,8 +59,7 @@ export class TaskResult extends Composed {
   }
 }
 
-/** What no version of a task changes. */
-function writeFixed(to: Encoder, task: TaskRecord): void {
+function writeMembers(to: Encoder, task: TaskRecord): void {
   to.member('id', task.id);
   to.member('type', task.type);
   to.member('priority', must(PRIORITIES[task.priority], 'a task has a priority'));
@@ -79,9 +77,6 @@ function writeFixed(to: Encoder, task: TaskRecord): void {
   if (task.workspaceId !== undefined) to.member('workspaceId', task.workspaceId);
   if (task.parentId !== undefined) to.member('parentId', task.parentId);
   if (task.retryOf !== undefined) to.member('retryOf', task.retryOf);
-}
-
-function writeChanging(to: Encoder, task: TaskRecord): void {
   to.member('status', task.status);
   to.member('attempt', task.attempt);
   to.member('losses', task.losses);
