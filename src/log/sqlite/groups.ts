@@ -1,8 +1,9 @@
 /**
  * Group commits on the main thread: which appends wait, which are on their way, what they became.
  *
- * G1 One group is on its way at a time. What is appended meanwhile forms the next, so groups grow with the load. The
- *    next is sent before the last one is delivered: the worker commits while the main thread applies.
+ * G1 One group is on its way at a time. What is appended meanwhile, or by those who hear that the last one is durable,
+ *    forms the next, so groups grow with the load. The next is sent before the last one is delivered: the worker
+ *    commits while the main thread applies.
  * G2 Appends made in one callback share a group: it is sent in a microtask.
  * G3 Appenders hear of a group before its entries are delivered.
  */
@@ -68,8 +69,11 @@ export class Groups {
     const group = must(this.#onTheWay, 'only a group that was sent becomes durable');
     assert(count === this.#sentCount, 'groups become durable in order');
     this.#onTheWay = undefined;
+    for (const { placed, done } of group.appends) {
+      done({ kind: 'appended', first: placed.first, last: placed.first + placed.entries.length - 1 });
+    }
     this.#flush(); // G1
-    deliver(group);
+    deliver(group); // G3
   }
 
   /** Nothing more is sent; what has no outcome is returned, to be told. */
@@ -119,10 +123,7 @@ function deliver(group: Group): void {
     entries.set(log, of);
     of.push(...entriesOf(group.area, placed, log.epoch));
   }
-  for (const { placed, done } of group.appends) {
-    done({ kind: 'appended', first: placed.first, last: placed.first + placed.entries.length - 1 });
-  }
-  for (const [log, batch] of entries) log.committed(batch); // G3
+  for (const [log, batch] of entries) log.committed(batch);
 }
 
 /** The entries of an append as the worker left them in the area: copied once, since the area is filled again. */
