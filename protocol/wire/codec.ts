@@ -16,7 +16,7 @@ import { Encoder } from './encode.ts';
 import { CLIENT_FRAME_LIMITS, scanMessage, type FrameSpan, type ScanFault, type ScanLimits } from './scan.ts';
 import type { Frame, Meta, Value, ValueMap } from './types.ts';
 
-export { Composed, EncodeError, type Encoder } from './encode.ts';
+export { Composed, EncodeError, Key, type Encoder } from './encode.ts';
 export { requestHash, valueHash } from './hash.ts';
 
 export function encodeFrame(frame: Frame): Uint8Array {

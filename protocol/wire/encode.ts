@@ -10,7 +10,7 @@
  *    buffer of its own costs eight times as much (0.85 µs against 0.1 µs for 200 bytes on Node 20): do not transfer
  *    `.buffer`, and copy what is kept for long.
  */
-import { platformWrite, type Write } from './buffer.ts';
+import { platformBlock, platformWrite, type Write } from './buffer.ts';
 import { DENIED_KEYS } from './scan.ts';
 import { LIMITS } from './limits.ts';
 
@@ -25,6 +25,34 @@ export class EncodeError extends Error {
  */
 export abstract class Composed {
   abstract encodeTo(to: Encoder): void;
+}
+
+const MAX_KEY_BYTES = 20;
+
+/**
+ * A key of ours, encoded, as words that are stored with what stands behind them and is written over: 5 ns where going
+ * through its chars takes 18. ASCII, up to 19 chars.
+ */
+export class Key {
+  readonly size: number;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+  readonly d: number;
+  readonly e: number;
+
+  constructor(text: string) {
+    const view = new DataView(new ArrayBuffer(MAX_KEY_BYTES));
+    this.size = text.length + 1;
+    if (this.size > MAX_KEY_BYTES) throw new EncodeError(`the key ${text} is too long to stand ready`);
+    view.setUint8(0, 0xa0 | text.length);
+    for (let i = 0; i < text.length; i += 1) view.setUint8(i + 1, text.charCodeAt(i));
+    this.a = view.getInt32(0);
+    this.b = view.getInt32(4);
+    this.c = view.getInt32(8);
+    this.d = view.getInt32(12);
+    this.e = view.getInt32(16);
+  }
 }
 
 const BLOCK_BYTES = 64 * 1024;
@@ -52,8 +80,9 @@ export class Encoder {
     this.#write = portable ? undefined : platformWrite();
   }
 
-  /** Begins a result; anything half written is forgotten. */
+  /** Begins a result. What an error left half written is not written over: `since` may have given it away. */
   begin(): void {
+    this.#start = this.#position;
     if (this.#start + 512 > this.#block.length) this.#renew(BLOCK_BYTES, 0);
     this.#position = this.#start;
   }
@@ -61,6 +90,11 @@ export class Encoder {
   /** Bytes since `begin`. */
   get written(): number {
     return this.#position - this.#start;
+  }
+
+  /** What was written after the first `from` bytes of this result (E3 holds for it too). */
+  since(from: number): Uint8Array {
+    return this.#block.subarray(this.#start + from, this.#position);
   }
 
   /** What was written since `begin`. */
@@ -92,28 +126,18 @@ export class Encoder {
   }
 
   value(value: unknown, depth = 0): void {
-    switch (typeof value) {
-      case 'string':
-        return this.string(value);
-      case 'number':
-        return this.number(value);
-      case 'boolean':
-        return this.#byte(value ? 0xc3 : 0xc2);
-      case 'undefined':
-        return this.#byte(0xc0);
-      case 'object':
-        if (value === null) return this.#byte(0xc0);
-        if (depth >= DEPTH_MAX) throw new EncodeError(`nested deeper than ${DEPTH_MAX} levels`);
-        if (Array.isArray(value)) return this.#array(value, depth);
-        if (value instanceof Uint8Array) return this.#binary(value);
-        if (isPlain(value)) return this.#map(value, depth);
-        if (value instanceof Composed) return value.encodeTo(this);
-        throw new EncodeError('only plain objects, arrays and Uint8Array can be sent');
-      case 'bigint':
-      case 'function':
-      case 'symbol':
-        throw new EncodeError(`a ${typeof value} cannot be sent`);
-    }
+    // One by one: V8 compiles each comparison to a check of the value's map, a `switch` to a call that makes the name.
+    if (typeof value === 'string') return this.string(value);
+    if (typeof value === 'number') return this.number(value);
+    if (typeof value === 'boolean') return this.#byte(value ? 0xc3 : 0xc2);
+    if (value === undefined || value === null) return this.#byte(0xc0);
+    if (typeof value !== 'object') throw new EncodeError(`a ${typeof value} cannot be sent`);
+    if (depth >= DEPTH_MAX) throw new EncodeError(`nested deeper than ${DEPTH_MAX} levels`);
+    if (Array.isArray(value)) return this.#array(value, depth);
+    if (value instanceof Composed) return value.encodeTo(this);
+    if (value instanceof Uint8Array) return this.#binary(value);
+    if (isPlain(value)) return this.#map(value, depth);
+    throw new EncodeError('only plain objects, arrays and Uint8Array can be sent');
   }
 
   number(value: number): void {
@@ -199,6 +223,24 @@ export class Encoder {
       this.#key(key);
       this.value(value, depth + 1);
     }
+  }
+
+  /** A member whose key stands ready. */
+  keyed(key: Key, value: unknown): void {
+    this.#room(MAX_KEY_BYTES);
+    const at = this.#position;
+    const view = this.#view;
+    view.setInt32(at, key.a);
+    if (key.size > 4) {
+      view.setInt32(at + 4, key.b);
+      view.setInt32(at + 8, key.c);
+      if (key.size > 12) {
+        view.setInt32(at + 12, key.d);
+        view.setInt32(at + 16, key.e);
+      }
+    }
+    this.#position = at + key.size;
+    this.value(value);
   }
 
   /** A member whose key is one of ours. */
@@ -299,7 +341,7 @@ export class Encoder {
 
   /** Takes a new block and carries over the `written` bytes of the result at hand. */
   #renew(size: number, written: number): void {
-    const block = new Uint8Array(size);
+    const block = this.#write === undefined ? new Uint8Array(size) : platformBlock(size);
     block.set(this.#block.subarray(this.#start, this.#start + written));
     this.#block = block;
     this.#view = new DataView(block.buffer);

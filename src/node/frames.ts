@@ -1,5 +1,5 @@
 /** Pushes as frames: encoded once for all who get them; orders rendered with the task of this moment. */
-import { encodeBy } from '../../protocol/wire/codec.ts';
+import { encodeBy, Key } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { Op, type Data } from '../../protocol/wire/types.ts';
 import type { State } from '../engine/kernel/state.ts';
@@ -7,6 +7,8 @@ import type { Push } from '../engine/port.ts';
 import { isHeld } from '../engine/tasks/transitions.ts';
 import type { PackedPush } from '../store/port.ts';
 import type { OutPush } from './port.ts';
+
+const KEYS = { rev: new Key('rev'), e: new Key('e'), t: new Key('t'), d: new Key('d') };
 
 /** One object for a push that waits: what it is and, once somebody asked, its bytes. */
 class Rendered implements OutPush {
@@ -44,11 +46,11 @@ class Rendered implements OutPush {
       to.number(Op.PUSH);
       to.number(0);
       to.mapHead((this.rev === undefined ? 0 : 1) + (this.#topic === undefined ? 2 : 3));
-      if (this.rev !== undefined) to.member('rev', this.rev);
+      if (this.rev !== undefined) to.keyed(KEYS.rev, this.rev);
       if (this.#packed !== undefined) return to.raw(this.#packed.record.subarray(this.#packed.members));
-      to.member('e', this.#event);
-      if (this.#topic !== undefined) to.member('t', this.#topic);
-      to.member('d', this.#data);
+      to.keyed(KEYS.e, this.#event);
+      if (this.#topic !== undefined) to.keyed(KEYS.t, this.#topic);
+      to.keyed(KEYS.d, this.#data);
     });
     return this.#bytes;
   }

@@ -1,6 +1,6 @@
 /** The frames that the server's side makes, encoded. */
 import { CLOSE, ERROR_CODES, mayResume, type CloseName, type Rejection } from '../../protocol/wire/codes.ts';
-import { encodeBy, encodeFrameParts } from '../../protocol/wire/codec.ts';
+import { encodeBy, encodeFrameParts, Key } from '../../protocol/wire/codec.ts';
 import {
   Op,
   type ErrorBody,
@@ -14,14 +14,17 @@ export function welcomeFrame(body: WelcomeBody): Uint8Array {
   return encodeFrameParts(Op.WELCOME, 0, body);
 }
 
+const REV = new Key('rev');
+const R = new Key('r');
+
 export function resultFrame(id: number, rev: number, result: Data): Uint8Array {
   return encodeBy((to) => {
     to.arrayHead(3);
     to.number(Op.RESULT);
     to.number(id);
     to.mapHead(2);
-    to.member('rev', rev);
-    to.member('r', result);
+    to.keyed(REV, rev);
+    to.keyed(R, result);
   });
 }
 

@@ -3,7 +3,7 @@
  * and history keep these bytes and not the push, so what is kept for those who come back is no work for the garbage
  * collector. The members of the map are those of the body of its frame, which is put together from them.
  */
-import { decodeValue, encodeBy, isMap } from '../../protocol/wire/codec.ts';
+import { decodeValue, encodeBy, isMap, Key } from '../../protocol/wire/codec.ts';
 import type { Data, Value } from '../../protocol/wire/types.ts';
 import { assert } from '../base/assert.ts';
 import type { PackedPush, StoredPush } from './port.ts';
@@ -18,6 +18,8 @@ interface Kept {
   readonly data: Data;
 }
 
+const KEYS = { e: new Key('e'), t: new Key('t'), d: new Key('d') };
+
 export function packPush({ rev, to, event, topic, order, data }: Kept): PackedPush {
   let members = 0;
   const record = encodeBy((write) => {
@@ -27,9 +29,9 @@ export function packPush({ rev, to, event, topic, order, data }: Kept): PackedPu
     write.value(order === undefined ? null : true);
     write.mapHead(topic === undefined ? 2 : 3);
     members = write.written;
-    write.member('e', event);
-    if (topic !== undefined) write.member('t', topic);
-    write.member('d', data);
+    write.keyed(KEYS.e, event);
+    if (topic !== undefined) write.keyed(KEYS.t, topic);
+    write.keyed(KEYS.d, data);
   });
   return { rev, to, record, members };
 }

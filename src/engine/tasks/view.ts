@@ -1,5 +1,5 @@
 /** The public shapes of tasks: views for replies, events for watchers, orders for holders. */
-import { Composed, type Encoder } from '../../../protocol/wire/codec.ts';
+import { Composed, Key, type Encoder } from '../../../protocol/wire/codec.ts';
 import { PRIORITIES, type TaskError, type TaskStatus, type TaskView } from '../../../protocol/wire/types.ts';
 import { must } from '../../base/assert.ts';
 import type { Context } from '../kernel/context.ts';
@@ -58,6 +58,16 @@ export type TaskHappening =
   | 'requeued'
   | 'retrying';
 
+const KEYS = {
+  id: new Key('id'),
+  status: new Key('status'),
+  attempt: new Key('attempt'),
+  agentId: new Key('agentId'),
+  error: new Key('error'),
+  reason: new Key('reason'),
+  progress: new Key('progress'),
+};
+
 /** What watchers are told: `TaskEventData`, which writes itself. */
 class TaskEvent extends Composed {
   readonly id: string;
@@ -87,13 +97,13 @@ class TaskEvent extends Composed {
     if (reason !== undefined) count += 1;
     if (progress !== undefined) count += 1;
     to.mapHead(count);
-    to.member('id', this.id);
-    to.member('status', this.status);
-    to.member('attempt', this.attempt);
-    if (agentId !== undefined) to.member('agentId', agentId);
-    if (error !== undefined) to.member('error', error);
-    if (reason !== undefined) to.member('reason', reason);
-    if (progress !== undefined) to.member('progress', progress);
+    to.keyed(KEYS.id, this.id);
+    to.keyed(KEYS.status, this.status);
+    to.keyed(KEYS.attempt, this.attempt);
+    if (agentId !== undefined) to.keyed(KEYS.agentId, agentId);
+    if (error !== undefined) to.keyed(KEYS.error, error);
+    if (reason !== undefined) to.keyed(KEYS.reason, reason);
+    if (progress !== undefined) to.keyed(KEYS.progress, progress);
   }
 }
 

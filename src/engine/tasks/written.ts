@@ -1,7 +1,7 @@
 /**
  * Tasks as they go into answers, orders and the store: `taskView`, written without making it.
  */
-import { Composed, encodeValue, type Encoder } from '../../../protocol/wire/codec.ts';
+import { Composed, encodeValue, Key, type Encoder } from '../../../protocol/wire/codec.ts';
 import { PRIORITIES } from '../../../protocol/wire/types.ts';
 import { must } from '../../base/assert.ts';
 import type { TaskRecord } from '../records.ts';
@@ -16,8 +16,43 @@ export function progressOf(task: TaskRecord): Progress {
   return task.progressText === undefined ? { percentComplete } : { percentComplete, status: task.progressText };
 }
 
+const KEYS = {
+  id: new Key('id'),
+  type: new Key('type'),
+  priority: new Key('priority'),
+  parameters: new Key('parameters'),
+  requirements: new Key('requirements'),
+  mode: new Key('mode'),
+  strategy: new Key('strategy'),
+  retry: new Key('retry'),
+  createdBy: new Key('createdBy'),
+  createdAt: new Key('createdAt'),
+  labels: new Key('labels'),
+  timeoutMs: new Key('timeoutMs'),
+  progressTimeoutMs: new Key('progressTimeoutMs'),
+  deadlineAt: new Key('deadlineAt'),
+  workspaceId: new Key('workspaceId'),
+  parentId: new Key('parentId'),
+  retryOf: new Key('retryOf'),
+  status: new Key('status'),
+  attempt: new Key('attempt'),
+  losses: new Key('losses'),
+  updatedAt: new Key('updatedAt'),
+  rev: new Key('rev'),
+  agentId: new Key('agentId'),
+  runAt: new Key('runAt'),
+  progress: new Key('progress'),
+  result: new Key('result'),
+  error: new Key('error'),
+  dead: new Key('dead'),
+  startedAt: new Key('startedAt'),
+  finishedAt: new Key('finishedAt'),
+};
+
 export class TaskViews {
   readonly #whole = new Map<TaskRecord, Uint8Array>();
+  /** What does not change of the tasks that this entry has written, by id: an answer and an order often follow each other. */
+  readonly #fixed = new Map<string, Uint8Array>();
 
   result(task: TaskRecord): TaskResult {
     return new TaskResult(task, this);
@@ -33,13 +68,25 @@ export class TaskViews {
   /** The entry is over and answered. */
   forget(): void {
     if (this.#whole.size > 0) this.#whole.clear();
+    if (this.#fixed.size > 0) this.#fixed.clear();
   }
 
   write(to: Encoder, task: TaskRecord): void {
     const whole = task.finishedAt === undefined ? undefined : this.#whole.get(task);
     if (whole !== undefined) return to.raw(whole);
     to.mapHead(membersOf(task));
-    writeMembers(to, task);
+    to.keyed(KEYS.id, task.id);
+    to.keyed(KEYS.type, task.type);
+    to.keyed(KEYS.priority, must(PRIORITIES[task.priority], 'a task has a priority'));
+    const once = task.finishedAt !== undefined;
+    const fixed = once ? undefined : this.#fixed.get(task.id);
+    if (once) writeFixed(to, task);
+    else if (fixed === undefined) {
+      const from = to.written;
+      writeFixed(to, task);
+      this.#fixed.set(task.id, to.since(from));
+    } else to.raw(fixed);
+    writeChanging(to, task);
   }
 }
 
@@ -59,37 +106,38 @@ export class TaskResult extends Composed {
   }
 }
 
-function writeMembers(to: Encoder, task: TaskRecord): void {
-  to.member('id', task.id);
-  to.member('type', task.type);
-  to.member('priority', must(PRIORITIES[task.priority], 'a task has a priority'));
-  to.member('parameters', task.parameters);
-  to.member('requirements', task.requirements);
-  to.member('mode', task.mode);
-  to.member('strategy', task.strategy);
-  to.member('retry', task.retry);
-  to.member('createdBy', task.createdBy);
-  to.member('createdAt', task.createdAt);
-  if (task.labels !== undefined) to.member('labels', task.labels);
-  if (task.timeoutMs !== undefined) to.member('timeoutMs', task.timeoutMs);
-  if (task.progressTimeoutMs !== undefined) to.member('progressTimeoutMs', task.progressTimeoutMs);
-  if (task.deadlineAt !== undefined) to.member('deadlineAt', task.deadlineAt);
-  if (task.workspaceId !== undefined) to.member('workspaceId', task.workspaceId);
-  if (task.parentId !== undefined) to.member('parentId', task.parentId);
-  if (task.retryOf !== undefined) to.member('retryOf', task.retryOf);
-  to.member('status', task.status);
-  to.member('attempt', task.attempt);
-  to.member('losses', task.losses);
-  to.member('updatedAt', task.updatedAt);
-  to.member('rev', task.rev);
-  if (task.agentId !== undefined) to.member('agentId', task.agentId);
-  if (task.runAt !== undefined) to.member('runAt', task.runAt);
-  if (task.percent !== undefined) to.member('progress', progressOf(task));
-  if (task.result !== undefined) to.member('result', task.result);
-  if (task.error !== undefined) to.member('error', task.error);
-  if (task.dead) to.member('dead', true);
-  if (task.startedAt !== undefined) to.member('startedAt', task.startedAt);
-  if (task.finishedAt !== undefined) to.member('finishedAt', task.finishedAt);
+/** Nothing of this changes as long as the task lives. */
+function writeFixed(to: Encoder, task: TaskRecord): void {
+  to.keyed(KEYS.parameters, task.parameters);
+  to.keyed(KEYS.requirements, task.requirements);
+  to.keyed(KEYS.mode, task.mode);
+  to.keyed(KEYS.strategy, task.strategy);
+  to.keyed(KEYS.retry, task.retry);
+  to.keyed(KEYS.createdBy, task.createdBy);
+  to.keyed(KEYS.createdAt, task.createdAt);
+  if (task.labels !== undefined) to.keyed(KEYS.labels, task.labels);
+}
+
+function writeChanging(to: Encoder, task: TaskRecord): void {
+  if (task.timeoutMs !== undefined) to.keyed(KEYS.timeoutMs, task.timeoutMs);
+  if (task.progressTimeoutMs !== undefined) to.keyed(KEYS.progressTimeoutMs, task.progressTimeoutMs);
+  if (task.deadlineAt !== undefined) to.keyed(KEYS.deadlineAt, task.deadlineAt);
+  if (task.workspaceId !== undefined) to.keyed(KEYS.workspaceId, task.workspaceId);
+  if (task.parentId !== undefined) to.keyed(KEYS.parentId, task.parentId);
+  if (task.retryOf !== undefined) to.keyed(KEYS.retryOf, task.retryOf);
+  to.keyed(KEYS.status, task.status);
+  to.keyed(KEYS.attempt, task.attempt);
+  to.keyed(KEYS.losses, task.losses);
+  to.keyed(KEYS.updatedAt, task.updatedAt);
+  to.keyed(KEYS.rev, task.rev);
+  if (task.agentId !== undefined) to.keyed(KEYS.agentId, task.agentId);
+  if (task.runAt !== undefined) to.keyed(KEYS.runAt, task.runAt);
+  if (task.percent !== undefined) to.keyed(KEYS.progress, progressOf(task));
+  if (task.result !== undefined) to.keyed(KEYS.result, task.result);
+  if (task.error !== undefined) to.keyed(KEYS.error, task.error);
+  if (task.dead) to.keyed(KEYS.dead, true);
+  if (task.startedAt !== undefined) to.keyed(KEYS.startedAt, task.startedAt);
+  if (task.finishedAt !== undefined) to.keyed(KEYS.finishedAt, task.finishedAt);
 }
 
 /** Members of a view that every task has. */
