@@ -117,6 +117,12 @@ export class Hub {
     for (const push of pushes) this.ring.add(push, this.#heard);
   }
 
+  /** An entry of the replay, up to `rev`, whose pushes need not be kept: they are in the history. */
+  skip(rev: number): void {
+    this.#packed = [];
+    this.ring.begin(rev);
+  }
+
   begin(line: Line): void {
     if (line.phase !== 'waiting') return;
     line.phase = 'behind';
@@ -137,7 +143,8 @@ export class Hub {
     const packed = this.#packed;
     this.#packed = [];
     let next = 0;
-    for (const push of output.pushes) {
+    const pushes = this.#lines.size === 0 ? [] : output.pushes;
+    for (const push of pushes) {
       // Both are in rev order; what is not kept has no bytes yet.
       const bytes = packed[next]?.rev === push.rev ? packed[next] : undefined;
       if (bytes !== undefined) next += 1;

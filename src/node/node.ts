@@ -13,9 +13,9 @@ import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import { Engine, type EngineOptions } from '../engine/engine.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
 import { listTenants } from '../engine/queries.ts';
-import { LogFault, type LogDriver } from '../log/port.ts';
+import { LogFault, type LogDriver, type TenantLog } from '../log/port.ts';
 import type { Store } from '../store/port.ts';
-import { loadNewest, type CheckpointDone } from './checkpoint.ts';
+import { loadNewest, type CheckpointDone, type Loaded } from './checkpoint.ts';
 import type { HelloOutcome, NodePort, Principal, Reply } from './port.ts';
 import { withCursor } from './reads.ts';
 import { toReply, unavailable, type Access, type Answer, type MintedKey, type SystemPort } from './requests.ts';
@@ -229,7 +229,7 @@ export class Node implements NodePort {
   }
 
   #open(id: string, done: Opened): void {
-    const { log, store, scheduler, entropy, sha256, access, events, nodeId } = this.#options;
+    const { log, store, sha256, events } = this.#options;
     log.open(id, (opened) => {
       if (opened instanceof LogFault) {
         this.#refuse(id, opened);
@@ -238,31 +238,37 @@ export class Node implements NodePort {
       const fresh = (): Engine => new Engine(this.#options.engine);
       const damaged = (seq: number, why: string): void => events?.snapshotDamaged?.(id, seq, why);
       loadNewest({ tenant: id, snapshots: log.snapshots, sha256, fresh, damaged }, (loaded) => {
-        const serving = new Serving({
-          id,
-          nodeId,
-          log: opened,
-          driver: log,
-          store: store.tenant(id),
-          scheduler,
-          entropy,
-          sha256,
-          access,
-          system: this.#system,
-          engine: loaded.engine,
-          ring: this.#options.ring,
-          applied: (applied) => events?.applied?.(applied),
-          halted: (tenant, error) => this.#halted(tenant, error),
-          ready: (tenant) => this.#settle(tenant, undefined),
-        });
-        this.#refused.delete(id);
-        this.#servings.set(id, serving);
-        this.#waiting.set(id, [done]);
-        serving.tenant.start(
-          loaded.chain === undefined ? { seq: loaded.seq } : { seq: loaded.seq, chain: loaded.chain },
-        );
+        store.tenant(id).newest((storedRev) => this.#serve({ log: opened, loaded, storedRev }, done));
       });
     });
+  }
+
+  #serve(of: { readonly log: TenantLog; readonly loaded: Loaded; readonly storedRev: number }, done: Opened): void {
+    const { log, loaded, storedRev } = of;
+    const { log: driver, store, scheduler, entropy, sha256, access, events, nodeId, ring } = this.#options;
+    const id = log.tenant;
+    const serving = new Serving({
+      id,
+      nodeId,
+      log,
+      driver,
+      store: store.tenant(id),
+      scheduler,
+      entropy,
+      sha256,
+      access,
+      system: this.#system,
+      engine: loaded.engine,
+      storedRev,
+      ring,
+      applied: (applied) => events?.applied?.(applied),
+      halted: (tenant, error) => this.#halted(tenant, error),
+      ready: (tenant) => this.#settle(tenant, undefined),
+    });
+    this.#refused.delete(id);
+    this.#servings.set(id, serving);
+    this.#waiting.set(id, [done]);
+    serving.tenant.start(loaded.chain === undefined ? { seq: loaded.seq } : { seq: loaded.seq, chain: loaded.chain });
   }
 
   #settle(tenant: string, fault: Error | undefined): void {

@@ -2,8 +2,8 @@
  * The ring: the newest pushes with their audiences, for connections that come back or fall behind.
  *
  * G1 Pushes are in rev order; the oldest leave at `ringPushesMax` or `ringBytes`.
- * G2 A window over the event history: after a start it holds what came since the snapshot, and whoever needs older
- *    pushes reads the history.
+ * G2 A window over the event history: after a start it holds what came since the snapshot, or the last of what the
+ *    history has already, and whoever needs older pushes reads the history.
  * G3 `floor` is the newest rev that is no longer here for anybody; `floorOf` the same for one audience.
  * G4 Pushes are kept as bytes in slabs, with numbers beside them: a hundred thousand small objects that live for
  *    seconds are what a garbage collector with generations is worst at (they took a third of the engine's time).
@@ -93,6 +93,13 @@ export class PushRing {
   /** The newest rev of this audience that left the ring. */
   floorOf(audience: string): number {
     return Math.max(this.#youngFloors.get(audience) ?? this.#oldFloors.get(audience) ?? 0, this.#commonFloor);
+  }
+
+  /** Everything up to `rev` is in the history; nothing was added yet. */
+  begin(rev: number): void {
+    assert(this.size === 0, 'a ring begins before its first push');
+    this.#floor = Math.max(this.#floor, rev);
+    this.#commonFloor = Math.max(this.#commonFloor, rev);
   }
 
   /** `heard` says whether anybody may read an audience from here: topics that nobody listens to need no lane. */

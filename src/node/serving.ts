@@ -43,6 +43,8 @@ export interface ServingParts {
   readonly access: Access;
   readonly system: SystemPort;
   readonly engine: Engine;
+  /** The newest rev that the store has of this tenant: up to there a replay puts nothing. */
+  readonly storedRev: number;
   /** Its bounds, if not the usual ones. */
   readonly ring: RingOptions | undefined;
   readonly applied: (applied: Applied) => void;
@@ -60,6 +62,8 @@ const CLOSE_FOR: { readonly [C in ErrorCode]?: CloseName } = {
 /** A checkpoint is made after so many entries, or so many bytes of log, since the last one. */
 const CHECKPOINT_ENTRIES = 20_000;
 const CHECKPOINT_BYTES = 64 * 1024 * 1024;
+/** Of the revs that the history has, the ring takes up so many at a start: who was away for the restart missed no more. */
+const REPLAYED = 16_384;
 
 export class Serving {
   readonly id: string;
@@ -205,9 +209,14 @@ export class Serving {
 
   /** What leaves memory one day goes to the store now, where it becomes durable in its own time. */
   #keep(output: EntryOutput): void {
-    const { store } = this.#parts;
+    const { store, storedRev, ring } = this.#parts;
     const { state } = this.tenant.engine;
-    if (output.finished.length > 0) {
+    const stored = output.rev <= storedRev;
+    // Rev goes up by one at least for each push, so the ring would have dropped these by the end of the replay.
+    if (stored && output.rev + Math.min(REPLAYED, ring?.pushesMax ?? REPLAYED) <= storedRev) {
+      return this.hub.skip(output.rev);
+    }
+    if (!stored && output.finished.length > 0) {
       const rows: FinishedTask[] = [];
       for (const task of output.finished) {
         rows.push({
@@ -228,7 +237,7 @@ export class Serving {
     for (const push of output.pushes) if (push.latestKey === undefined) packed.push(packPush(push));
     if (packed.length === 0) return;
     this.hub.keep(packed);
-    store.putHistory(packed);
+    if (!stored) store.putHistory(packed);
   }
 
   #halted(error: Error): void {

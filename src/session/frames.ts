@@ -14,8 +14,7 @@ export function welcomeFrame(body: WelcomeBody): Uint8Array {
   return encodeFrameParts(Op.WELCOME, 0, body);
 }
 
-const REV = new Key('rev');
-const R = new Key('r');
+const KEYS = { rev: new Key('rev'), r: new Key('r') };
 
 export function resultFrame(id: number, rev: number, result: Data): Uint8Array {
   return encodeBy((to) => {
@@ -23,8 +22,8 @@ export function resultFrame(id: number, rev: number, result: Data): Uint8Array {
     to.number(Op.RESULT);
     to.number(id);
     to.mapHead(2);
-    to.keyed(REV, rev);
-    to.keyed(R, result);
+    to.keyed(KEYS.rev, rev);
+    to.keyed(KEYS.r, result);
   });
 }
 

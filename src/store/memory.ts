@@ -296,6 +296,11 @@ export class MemoryTenantStore implements TenantStore {
     this.#host.step(() => done(floor));
   }
 
+  newest(done: (rev: number) => void): void {
+    const rev = this.rows.history.at(-1)?.rev ?? this.rows.dropped;
+    this.#host.step(() => done(rev));
+  }
+
   flush(done: () => void): void {
     this.#host.flush(done);
   }

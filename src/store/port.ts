@@ -77,6 +77,11 @@ export interface TenantStore {
   ): void;
   /** For the audiences, the newest rev that retention has dropped; 0 if none. */
   floor(audiences: readonly string[], done: (rev: number) => void): void;
+  /**
+   * The rev of the newest push that was ever put; 0 if none was. What was put before that push, pushes and tasks, is
+   * here too: after a crash a store has a prefix of what was put.
+   */
+  newest(done: (rev: number) => void): void;
   /** Everything put before this call is durable when `done` runs. */
   flush(done: () => void): void;
 }

@@ -27,6 +27,10 @@ export function floorOf(store: TenantStore, ...audiences: readonly string[]): Pr
   return new Promise((resolve) => store.floor(audiences, resolve));
 }
 
+export function newestRev(store: TenantStore): Promise<number> {
+  return new Promise((resolve) => store.newest(resolve));
+}
+
 export function getTask(store: TenantStore, id: string): Promise<FinishedTask | undefined> {
   return new Promise((resolve, reject) => {
     store.getFinished(id, (task) => (task === 'damaged' ? reject(new Error(`${id} is damaged`)) : resolve(task)));
@@ -321,6 +325,18 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
         expect(await readPushes(acme, { audiences: ['a:ann'] })).toEqual({ pushes, more: false });
         await reopen();
         expect(await readPushes(acme, { audiences: ['a:ann'] })).toEqual({ pushes, more: false });
+      });
+
+      test('the newest rev is known at once, after opening again and when its push was dropped', async () => {
+        expect(await newestRev(acme)).toBe(0);
+        keep(acme, [push(3, ['t:a']), push(8, ['t:b'])]);
+        expect(await newestRev(acme)).toBe(8);
+        expect(await newestRev(store.tenant('other'))).toBe(0);
+        await flushed(acme);
+        await reopen({ historyMs: 0, historyBytes: 0 });
+        expect(await newestRev(acme)).toBe(8);
+        await retained(store, most);
+        expect(await newestRev(acme)).toBe(8);
       });
 
       test('tenants do not see each other', async () => {

@@ -58,6 +58,10 @@ function damage(table: 'history' | 'finished', column: string, where: string): v
   }
 }
 
+function started(rig: NodeRig): Promise<NodeRig> {
+  return rig.startWith((condition) => settled(rig, condition, 'the start'));
+}
+
 /** Waits for the store's thread while the node goes on. */
 async function settled(rig: NodeRig, condition: () => boolean, what: string): Promise<void> {
   return until(() => {
@@ -78,7 +82,7 @@ test(
       rig.result(publisher, 'topic.publish', { topic: 'news', data });
     };
     await open();
-    rig.start();
+    await started(rig);
     const reader = rig.client(rig.operator, { subs: ['news'] });
     const { session, secret, rev } = must(reader.welcome, 'a welcome');
     reader.attached.detach();
@@ -92,7 +96,8 @@ test(
     damage('history', 'payload', `first <= ${damagedUpTo}`);
 
     await open();
-    rig.restart();
+    rig.crash();
+    await started(rig);
     const again = new Client();
     rig.begin(again, rig.operator, { resume: { session, secret, rev } });
     await settled(rig, () => again.messages().includes('m7'), 'the newest message');
@@ -123,7 +128,7 @@ test('a finished task that cannot be read is not said to be unknown', { timeout:
   onTestFinished(keepNoFinished());
   const rig = new NodeRig({ store: () => must(store, 'an open store') });
   await open();
-  rig.start();
+  await started(rig);
   const client = rig.client(rig.operator);
   const { task } = rig.result(client, 'task.create', { type: 'build' });
   const id = task !== null && typeof task === 'object' && 'id' in task ? String(task['id']) : '';
@@ -145,7 +150,8 @@ test('a finished task that cannot be read is not said to be unknown', { timeout:
   damage('finished', 'views', 'true');
 
   await open();
-  rig.restart();
+  rig.crash();
+  await started(rig);
   const asker = rig.client(rig.operator);
   const codes = new Map<string, string>();
   for (const method of ['task.get', 'task.retry', 'task.cancel'] as const) {

@@ -98,6 +98,8 @@ export class NodeRig {
   /** The operator's key, which is the administrator's of `default` too. */
   first: MintedKey | undefined;
 
+  #fault: Error | 'starting' | undefined;
+
   constructor(options: NodeRigOptions = {}) {
     this.#options = options;
   }
@@ -107,6 +109,25 @@ export class NodeRig {
   }
 
   start(): this {
+    this.#open();
+    this.scheduler.settle();
+    return this.#opened();
+  }
+
+  /** The same with a store that has a thread of its own: `settled` waits for a condition while the node goes on. */
+  async startWith(settled: (condition: () => boolean) => Promise<void>): Promise<this> {
+    this.#open();
+    await settled(() => this.#fault !== 'starting');
+    return this.#opened();
+  }
+
+  #opened(): this {
+    if (this.#fault === 'starting') throw new Error('the start does not end');
+    if (this.#fault !== undefined) throw this.#fault;
+    return this;
+  }
+
+  #open(): void {
     const { scheduler, disk, stores } = this;
     const { ring, historyMs } = this.#options;
     const entropy = (size: number): Uint8Array => {
@@ -135,7 +156,7 @@ export class NodeRig {
       ...(ring === undefined ? {} : { ring }),
     });
     this.#node = node;
-    let fault: Error | undefined = new Error('the start does not end');
+    this.#fault = 'starting';
     node.start(
       (system) => {
         if (system.tenant.engine.state.apiKeys.size > 0) return undefined;
@@ -143,18 +164,19 @@ export class NodeRig {
         return this.first;
       },
       (failed) => {
-        fault = failed;
+        this.#fault = failed;
       },
     );
-    scheduler.settle();
-    if (fault !== undefined) throw fault;
-    return this;
   }
 
   /** The process dies and another one starts. */
   restart(): this {
-    must(this.log, 'a log').crash(false);
+    this.crash();
     return this.start();
+  }
+
+  crash(): void {
+    must(this.log, 'a log').crash(false);
   }
 
   get operator(): Principal {

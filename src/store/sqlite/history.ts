@@ -80,7 +80,7 @@ export class History {
 
   put(tenant: StoreTenant, at: number, given: HistoryChunk): void {
     const line = this.#line(tenant);
-    const newest = line.chunks.at(-1)?.last ?? line.dropped;
+    const newest = newestOf(line);
     if (given.last <= newest) return; // H1
     const { first, last, count, payload } = given.first > newest ? given : rest(given, newest);
     const postings = Postings.of(new HistoryReader(payload, count));
@@ -100,6 +100,11 @@ export class History {
     line.chunks.push(chunk);
     line.bytes += bytes;
     this.#remember(chunk, postings);
+  }
+
+  /** The newest rev that was ever put. */
+  newest(tenant: StoreTenant): number {
+    return newestOf(this.#line(tenant));
   }
 
   /** The pushes that were asked for, and whether the limit cut them. */
@@ -280,6 +285,10 @@ function rest(chunk: HistoryChunk, after: number): HistoryChunk {
     if (reader.rev(index) > after) builder.add(reader.rev(index), reader.record(index));
   }
   return builder.build();
+}
+
+function newestOf(line: Line): number {
+  return line.chunks.at(-1)?.last ?? line.dropped;
 }
 
 /** The index of the first chunk that ends after a rev. */

@@ -36,6 +36,7 @@ export interface StoreCalls {
     answer: { readonly count: number; readonly payload: Uint8Array; readonly more: boolean };
   };
   floor: { ask: { readonly tenant: string; readonly audiences: readonly string[] }; answer: number };
+  newest: { ask: { readonly tenant: string }; answer: number };
   flush: { ask: object; answer: null };
   retain: { ask: { readonly now: number }; answer: null };
   close: { ask: object; answer: null };

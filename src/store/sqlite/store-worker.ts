@@ -69,6 +69,10 @@ class StoreWorker {
         const tenant = this.#tenants.find(ask.tenant);
         return tenant === undefined ? 0 : this.#history.floor(tenant, ask.audiences);
       }
+      case 'newest': {
+        const tenant = this.#tenants.find(ask.tenant);
+        return tenant === undefined ? 0 : this.#history.newest(tenant);
+      }
       case 'flush':
         this.#database.flush();
         return null;

@@ -94,6 +94,11 @@ export class SqliteTenantStore implements TenantStore {
     this.#host.ask<'floor'>({ kind: 'floor', tenant: this.#tenant, audiences }, done);
   }
 
+  newest(done: (rev: number) => void): void {
+    this.#host.send(); // TS2
+    this.#host.ask<'newest'>({ kind: 'newest', tenant: this.#tenant }, done);
+  }
+
   flush(done: () => void): void {
     this.#host.flush(done);
   }
