@@ -30,8 +30,9 @@ export class SortedSet<T> {
   /** False if it was there already. */
   add(value: T): boolean {
     const chunks = this.#chunks;
-    if (chunks.length === 0) {
-      chunks.push([value]);
+    if (this.#size === 0) {
+      if (chunks[0] === undefined) chunks.push([value]);
+      else chunks[0].push(value);
       this.#size = 1;
       return true;
     }
@@ -51,7 +52,7 @@ export class SortedSet<T> {
   /** False if it was not there. */
   delete(value: T): boolean {
     const chunks = this.#chunks;
-    if (chunks.length === 0) return false;
+    if (this.#size === 0) return false;
     const c = chunks.length === 1 || chunks[0]?.[0] === value ? 0 : this.#chunkFor(value);
     const chunk = chunks[c] as T[];
     const i = chunk[0] === value ? 0 : this.#lowerBound(chunk, value);
@@ -59,13 +60,14 @@ export class SortedSet<T> {
     if (i === chunk.length - 1) chunk.pop();
     else if (i === 0) chunk.shift();
     else chunk.splice(i, 1);
-    if (chunk.length === 0) chunks.splice(c, 1);
+    // The last chunk stays: sets of one element that comes and goes are common.
+    if (chunk.length === 0 && chunks.length > 1) chunks.splice(c, 1);
     this.#size -= 1;
     return true;
   }
 
   has(value: T): boolean {
-    if (this.#chunks.length === 0) return false;
+    if (this.#size === 0) return false;
     const chunk = this.#chunks[this.#chunkFor(value)] as T[];
     const i = this.#lowerBound(chunk, value);
     return i < chunk.length && this.#compare(chunk[i] as T, value) === 0;
@@ -78,7 +80,7 @@ export class SortedSet<T> {
 
   /** Ascending from the first element at or after `from` in the order. */
   *from(from: T): IterableIterator<T> {
-    if (this.#chunks.length === 0) return;
+    if (this.#size === 0) return;
     let c = this.#chunkFor(from);
     let i = this.#lowerBound(this.#chunks[c] as T[], from);
     for (; c < this.#chunks.length; c += 1, i = 0) {
@@ -89,7 +91,7 @@ export class SortedSet<T> {
 
   /** Descending, from the last element before `below` in the order; from the end without it. */
   *descending(below?: T): IterableIterator<T> {
-    if (this.#chunks.length === 0) return;
+    if (this.#size === 0) return;
     let c = below === undefined ? this.#chunks.length - 1 : this.#chunkFor(below);
     let i = below === undefined ? (this.#chunks[c] as T[]).length : this.#lowerBound(this.#chunks[c] as T[], below);
     for (;;) {
