@@ -33,7 +33,7 @@ import { createSessionManager, type SessionManager } from './session/manager.ts'
 import { openSqliteStore } from './store/index.ts';
 import type { Retention, Store } from './store/port.ts';
 import { createLog, Metrics, type LogLevel } from './telemetry/index.ts';
-import type { Log, NodeFigures } from './telemetry/port.ts';
+import type { Log, LogFields, NodeFigures } from './telemetry/port.ts';
 import { listenWs, type WsListener } from './transport/ws.ts';
 
 export type { ServeOptions } from './config.ts';
@@ -138,7 +138,12 @@ class Server implements RunningServer {
     const began = systemScheduler.mono();
     mkdirSync(this.data, { recursive: true, mode: 0o700 });
     const onFatal = (error: Error): void => this.#fatal(error);
-    this.#driver = await openSqliteLog({ dir: this.data, scheduler: systemScheduler, onFatal });
+    this.#driver = await openSqliteLog({
+      dir: this.data,
+      scheduler: systemScheduler,
+      onFatal,
+      onTrouble: (file, why) => this.#snapshotTrouble({ file, why }),
+    });
     this.#store = await openSqliteStore({
       dir: this.data,
       scheduler: systemScheduler,
@@ -204,7 +209,7 @@ class Server implements RunningServer {
       events: {
         applied: (applied) => this.#applied(applied),
         halted: (tenant, error) => this.#log.error('tenant not served', { tenant, error }),
-        snapshotDamaged: (tenant, seq, why) => this.#log.error('snapshot not usable', { tenant, seq, why }),
+        snapshotDamaged: (tenant, seq, why) => this.#snapshotTrouble({ tenant, seq, why }),
         checkpointed: (tenant, outcome) => {
           if ('seq' in outcome) this.#metrics.node.checkpoint(outcome);
           else if ('error' in outcome) this.#log.error('checkpoint failed', { tenant, error: outcome.error });
@@ -212,6 +217,12 @@ class Server implements RunningServer {
       },
     });
     return node;
+  }
+
+  /** A snapshot cannot be used or removed. Serving goes on, by an older one; somebody should look at the disk. */
+  #snapshotTrouble(which: LogFields): void {
+    this.#metrics.node.snapshotTrouble();
+    this.#log.error('trouble with a snapshot', which);
   }
 
   /** The administrator's key is drawn when nobody has one: written first, then installed, so that it is never lost. */

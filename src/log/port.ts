@@ -94,7 +94,10 @@ export interface SnapshotMeta {
 /** The largest chunk of a snapshot. */
 export const snapshotChunkBytes = 256 * 1024;
 
-/** Writes one snapshot; it counts only when `commit` has called back without a fault. */
+/**
+ * Writes one snapshot; it counts only when `commit` has called back without a fault. A fault is one of this snapshot:
+ * the log goes on.
+ */
 export interface SnapshotWriter {
   /** At most `snapshotChunkBytes` each; `done` says that the next may come. */
   chunk(bytes: Uint8Array, done: (fault?: LogFault) => void): void;

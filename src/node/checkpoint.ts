@@ -31,7 +31,7 @@ export interface CheckpointParts {
   readonly sha256: Sha256;
 }
 
-/** A chunk is written between two commits, and the next commit syncs it: small ones hold it up less. */
+/** A chunk is hashed and sealed in one go on this thread: small ones hold up serving less. */
 const CHUNK_BYTES = 64 * 1024;
 /** A slice is followed by a rest five times as long: a checkpoint takes a sixth of the thread while it lasts. */
 const SLICE_MS = 1;

@@ -14,6 +14,7 @@ export class WriteFigures implements NodeMetrics {
   #logBytes = 0;
   #checkpointBytes = 0;
   #storeDamaged = 0;
+  #snapshotTroubles = 0;
 
   constructor(scrape: Scrape) {
     const histogram = (name: string, help: string, bounds: readonly number[]) =>
@@ -37,6 +38,10 @@ export class WriteFigures implements NodeMetrics {
     scrape.counter(
       { name: 'muster_store_damaged_total', help: 'Rows of the read store that were found damaged, and are left out.' },
       () => [{ value: this.#storeDamaged }],
+    );
+    scrape.counter(
+      { name: 'muster_snapshot_troubles_total', help: 'Snapshots of the state that cannot be used or removed.' },
+      () => [{ value: this.#snapshotTroubles }],
     );
     scrape.gauge({ name: 'muster_checkpoint_bytes', help: 'Size of the last checkpoint.' }, () => [
       { value: this.#checkpointBytes },
@@ -72,6 +77,10 @@ export class WriteFigures implements NodeMetrics {
 
   storeDamaged(): void {
     this.#storeDamaged += 1;
+  }
+
+  snapshotTrouble(): void {
+    this.#snapshotTroubles += 1;
   }
 }
 

@@ -47,6 +47,8 @@ export interface NodeMetrics {
   checkpoint(run: { readonly ms: number; readonly bytes: number }): void;
   /** Rows of the read store turned out to be damaged, and count as dropped. */
   storeDamaged(): void;
+  /** A snapshot of the state cannot be used or removed. */
+  snapshotTrouble(): void;
 }
 
 /** How things stand, over all tenants of the node; read at each scrape. */

@@ -98,7 +98,7 @@ export function chunked(byte: number, sizes: readonly number[]): Uint8Array[] {
 }
 
 export async function writeSnapshot(
-  driver: LogDriver,
+  driver: Pick<LogDriver, 'snapshots'>,
   at: { readonly tenant: string; readonly meta: SnapshotMeta },
   chunks: readonly Uint8Array[],
 ): Promise<void> {
@@ -109,11 +109,15 @@ export async function writeSnapshot(
   await told((done) => writer.commit(done));
 }
 
-export function listSnapshots(driver: LogDriver, tenant: string): Promise<readonly SnapshotMeta[]> {
+export function listSnapshots(driver: Pick<LogDriver, 'snapshots'>, tenant: string): Promise<readonly SnapshotMeta[]> {
   return new Promise((resolve) => driver.snapshots.list(tenant, resolve));
 }
 
-export async function readSnapshot(driver: LogDriver, tenant: string, seq: number): Promise<Uint8Array[] | LogFault> {
+export async function readSnapshot(
+  driver: Pick<LogDriver, 'snapshots'>,
+  tenant: string,
+  seq: number,
+): Promise<Uint8Array[] | LogFault> {
   const chunks: Uint8Array[] = [];
   const fault = await new Promise<LogFault | undefined>((resolve) => {
     driver.snapshots.read({ tenant, seq }, (bytes) => chunks.push(bytes), resolve);

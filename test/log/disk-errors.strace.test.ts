@@ -1,6 +1,6 @@
 /**
- * A server whose disk fails: it ends, with a code that says so, and the next one serves everything that was
- * acknowledged. The errors are put into the system calls by strace.
+ * A server whose disk fails: under the log it ends, with a code that says so, and the next one serves everything that
+ * was acknowledged; under a snapshot it goes on. The errors are put into the system calls by strace.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Place } from '../cli/processes.ts';
@@ -60,5 +60,41 @@ describe('a disk that fails', () => {
     expect(new Set(indexes).size, 'each was created once').toBe(indexes.length);
     const { tasks } = await client.task.list({ limit: 200 });
     expect(tasks.length, 'and nothing twice').toBe(Math.min(200, acked.size));
+  });
+
+  test('EIO under a snapshot fails a checkpoint, and the server goes on', { timeout: 90_000 }, async () => {
+    // Nothing but snapshots is renamed here; the pool has one thread, whose first call fails.
+    const failing = [
+      'strace',
+      '-D',
+      '-f',
+      '--seccomp-bpf',
+      '-qq',
+      '-o',
+      '/dev/null',
+      '-E',
+      'UV_THREADPOOL_SIZE=1',
+    ].concat(['-e', 'trace=/^rename', '-e', 'inject=/^rename:error=EIO:when=1']);
+    const { httpUrl } = await place.serve(failing);
+    const client = await place.client();
+    const data = 'x'.repeat(60_000);
+    // Enough bytes for a checkpoint to be due.
+    const publish = async (): Promise<void> => {
+      for (let count = 0; count < 300; count += 1) await client.topic.publish({ topic: 'news', data });
+    };
+    await Promise.all(Array.from({ length: 4 }, publish));
+    const checkpoints = async (): Promise<number> => {
+      const text = await (await fetch(`${String(httpUrl)}/metrics`)).text();
+      return Number(/^muster_checkpoint_seconds_count (\d+)$/m.exec(text)?.[1]);
+    };
+    let made = 0;
+    for (const began = performance.now(); made === 0 && performance.now() - began < 60_000;) made = await checkpoints();
+    expect(made).toBe(1);
+    expect(place.server.err.match(/checkpoint failed/g)).toHaveLength(1);
+    expect(place.server.err).toContain('EIO');
+    const { task } = await client.task.create({ type: 'nobody', parameters: 'after it' });
+    await place.server.stop('SIGKILL');
+    await place.serve();
+    expect((await client.task.get({ id: task.id })).task.parameters).toBe('after it');
   });
 });

@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -13,6 +13,7 @@ import { LogFault } from '../../src/log/port.ts';
 import { Random } from '../simulation/random.ts';
 import { callsOf, Disk, recording, type Call } from './power-loss.ts';
 import { recover, remove, temporary } from './rig.ts';
+import { inspect, takeSnapshots } from './taken.ts';
 
 const FILES = ['muster.db', 'muster.db-wal', 'head'] as const;
 /** Enough for the write-ahead log to be emptied into the database on the way. */
@@ -63,17 +64,22 @@ async function write(data: string, acks: number, trace?: string): Promise<void> 
 }
 
 function filesOf(data: string): Map<string, Buffer> {
-  const there = FILES.filter((name) => existsSync(join(data, name)));
-  return new Map(there.map((name) => [name, readFileSync(join(data, name))]));
+  const there: string[] = FILES.filter((name) => existsSync(join(data, name)));
+  const snapshots = readdirSync(join(data, 'snapshots')).map((name) => `snapshots/${name}`);
+  return new Map([...there, ...snapshots].map((name) => [name, readFileSync(join(data, name))]));
+}
+
+function makeImage(files: ReadonlyMap<string, Buffer>): string {
+  const image = join(dir, 'image');
+  remove(image);
+  mkdirSync(join(image, 'snapshots'), { recursive: true });
+  for (const [name, bytes] of files) writeFileSync(join(image, name), bytes);
+  return image;
 }
 
 /** What became of the acknowledged appends in an image: how many are missing, or why it is refused. */
 function missingIn(files: ReadonlyMap<string, Buffer>, acked: readonly string[]): number | LogFault {
-  const image = join(dir, 'image');
-  remove(image);
-  mkdirSync(image);
-  for (const [name, bytes] of files) writeFileSync(join(image, name), bytes);
-  const recovered = recover(image);
+  const recovered = recover(makeImage(files));
   if (recovered instanceof LogFault) return recovered;
   const found = new Set<string>();
   for (const [tenant, entries] of recovered) {
@@ -120,5 +126,50 @@ describe('the SQLite log after a loss of power', () => {
     for (const call of calls) if (call.kind !== 'sync') careless.play(call);
     const lost = missingIn(careless.image(random), acked);
     expect(lost instanceof LogFault || lost > 0).toBe(true);
+  });
+
+  test('has the snapshots that were taken, and none that is not whole', { timeout: 120_000 }, async () => {
+    const data = join(dir, 'data');
+    await takeSnapshots(data, { count: 23 });
+    const before = filesOf(data);
+    await takeSnapshots(data, { count: 10, under: ['strace', ...recording(join(dir, 'trace'))] });
+    const calls = callsOf(readFileSync(join(dir, 'trace'), 'latin1'), new Set(FILES));
+    const kinds = new Set(calls.map(({ kind }) => kind));
+    expect([...kinds].toSorted()).toEqual(['make', 'remove', 'rename', 'said', 'sync', 'truncate', 'write']);
+
+    const random = new Random('snapshots');
+    // Where names change, and somewhere.
+    const cuts = new Set(Array.from({ length: IMAGES }, () => random.below(calls.length)));
+    for (const [index, { kind }] of calls.entries()) if (kind === 'rename') [0, 1, 2].map((n) => cuts.add(index + n));
+    const disk = new Disk(before);
+    let taken = 23;
+    let opened = 0;
+    for (const [index, call] of calls.entries()) {
+      disk.play(call);
+      if (call.kind === 'said') taken = Number(/^taken (\d+)$/m.exec(call.text)?.[1] ?? taken);
+      if (!cuts.has(index)) continue;
+      const found = await inspect(makeImage(disk.image(random)));
+      if (found instanceof LogFault) continue;
+      expect(found.problems, `after call ${index} of ${calls.length}`).toEqual([]);
+      expect(found.whole[0]).toBeGreaterThanOrEqual(taken);
+      opened += 1;
+    }
+    expect(taken).toBe(33);
+    expect(opened).toBeGreaterThan(cuts.size * 0.9);
+
+    // Without one of the syncs that this rests on, images show it: of the content, or of the names.
+    const isContent = (call: Call): boolean => call.kind === 'sync' && call.file.startsWith('snapshots/');
+    const isName = (call: Call): boolean => call.kind === 'sync' && call.file === 'snapshots';
+    for (const omitted of [isContent, isName]) {
+      const careless = new Disk(before);
+      for (const call of calls) if (!omitted(call)) careless.play(call);
+      const images = Array.from({ length: 5 }, () => careless.image(random));
+      const harmed: boolean[] = [];
+      for (const image of images) {
+        const found = await inspect(makeImage(image));
+        harmed.push(found instanceof LogFault || found.problems.length > 0 || (found.whole[0] ?? 0) < taken);
+      }
+      expect(harmed).toContain(true);
+    }
   });
 });

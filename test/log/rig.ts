@@ -11,7 +11,6 @@ import { openFiles, type LogFiles } from '../../src/log/sqlite/file.ts';
 import { GroupWriter } from '../../src/log/sqlite/lane.ts';
 import { unpackEntries } from '../../src/log/sqlite/page.ts';
 import { Reader, type Sliced } from '../../src/log/sqlite/reader.ts';
-import { Snapshots } from '../../src/log/sqlite/snapshots.ts';
 import { Tenants, type Tenant } from '../../src/log/sqlite/tenants.ts';
 import { Trimmer } from '../../src/log/sqlite/trimmer.ts';
 import { LogFault } from '../../src/log/port.ts';
@@ -22,23 +21,18 @@ export class Rig {
   readonly tenants: Tenants;
   readonly committer: Committer;
   readonly reader: Reader;
-  readonly snapshots: Snapshots;
   readonly trimmer: Trimmer;
-  readonly chores: Sliced<void>[] = [];
 
   constructor(dir: string, clocks?: () => Clocks) {
     this.files = openFiles(dir);
     try {
       this.tenants = new Tenants(this.files);
       this.committer = new Committer(this.files, this.tenants, clocks);
-      const host = {
-        wrote: (bytes: number) => this.committer.wrote(bytes),
-        lazily: (write: () => void) => this.files.lazily(write),
-        chore: (work: Sliced<void>) => void this.chores.push(work),
-      };
       this.reader = new Reader(this.files.db, this.tenants);
-      this.snapshots = new Snapshots(this.files.db, host);
-      this.trimmer = new Trimmer(this.files.db, this.tenants, host);
+      this.trimmer = new Trimmer(this.files.db, this.tenants, {
+        wrote: (bytes) => this.committer.wrote(bytes),
+        lazily: (write) => this.files.lazily(write),
+      });
     } catch (error) {
       this.files.close();
       throw faultOf(error, 'the log');

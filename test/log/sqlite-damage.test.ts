@@ -8,7 +8,6 @@ import Database from 'better-sqlite3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { LogFault } from '../../src/log/port.ts';
 import type { StoredEntry } from '../../src/log/verify.ts';
-import { metaAt } from '../conformance/log.ts';
 import { damages } from './damage.ts';
 import { imageOf, recover, remove, Rig, run, temporary } from './rig.ts';
 
@@ -243,7 +242,8 @@ describe('a log whose rows were changed', () => {
     ['a row without room for a chain', `UPDATE entry SET link = zeroblob(5) WHERE pos = ${base + 3}`, 'CORRUPT'],
     ['no identity', 'DELETE FROM file', 'CORRUPT'],
     ['a missing table', 'DROP TABLE entry', 'CORRUPT'],
-    ['a later schema', 'PRAGMA user_version = 2', 'VERSION'],
+    ['a later schema', 'PRAGMA user_version = 3', 'VERSION'],
+    ['the schema that had snapshots in it', 'PRAGMA user_version = 1', 'VERSION'],
     ['the database of another program', 'PRAGMA application_id = 1', 'WRONG_LOG'],
   ])('%s', (_, sql, fault) => {
     edit((db) => db.exec(sql));
@@ -280,80 +280,11 @@ describe('damage before the newest snapshot', () => {
     const rig = new Rig(dir);
     const tenant = rig.tenant('acme');
     rig.append(tenant, 'a', 'b', 'c', 'd');
-    const at = metaAt({ seq: 3, chain: rig.tenants.chainAt(tenant, 3)! });
-    rig.snapshots.begin(1, 'acme', at);
-    rig.snapshots.commit(1);
     rig.files.db.prepare('UPDATE entry SET link = zeroblob(90) WHERE pos = ?').run(2 ** 40 + 2);
     expect(run(rig.reader.verify(tenant, 3))).toBeUndefined();
     expect(() => run(rig.reader.verify(tenant, 0))).toThrow(/CORRUPT/);
     rig.close();
     remove(dir);
-  });
-});
-
-describe('snapshot rows', () => {
-  let dir: string;
-  let rig: Rig;
-
-  beforeEach(() => {
-    dir = temporary();
-    rig = new Rig(dir);
-    const tenant = rig.tenant('acme');
-    rig.append(tenant, 'a', 'b');
-    for (const seq of [1, 2]) {
-      rig.snapshots.begin(seq, 'acme', metaAt({ seq, chain: rig.tenants.chainAt(tenant, seq)! }));
-      for (const byte of [1, 2, 3]) rig.snapshots.chunk(seq, new Uint8Array(24 + 100).fill(byte));
-      rig.snapshots.commit(seq);
-    }
-  });
-
-  afterEach(() => {
-    rig.close();
-    remove(dir);
-  });
-
-  const readAll = (seq: number): number => {
-    for (let index = 0; ; index += 1) {
-      if (rig.snapshots.load({ kind: 'load', reader: 1, tenant: 'acme', seq, index }) === null) return index;
-    }
-  };
-
-  const position = (no: number, index: number): number => no * 2 ** 24 + index;
-
-  test.each([
-    ['a flipped bit', 'UPDATE chunk SET bytes = zeroblob(124) WHERE pos = ?'],
-    ['a missing chunk', 'DELETE FROM chunk WHERE pos = ?'],
-  ])('%s is found when it is read, and the other snapshot is whole', (_, sql) => {
-    rig.files.db.prepare(sql).run(position(2, 1));
-    expect(() => readAll(2)).toThrow(/CORRUPT/);
-    expect(readAll(1)).toBe(3);
-  });
-
-  test('chunks that are intact but not those written are found at the end', () => {
-    const db = rig.files.db;
-    const other = db.prepare<[number]>('SELECT bytes FROM chunk WHERE pos = ?').pluck().get(position(2, 0));
-    db.prepare('UPDATE chunk SET bytes = ? WHERE pos = ?').run(other, position(2, 2));
-    expect(() => readAll(2)).toThrow(/not what was written/);
-  });
-
-  test('a snapshot whose row is damaged is not offered', () => {
-    rig.files.db.prepare('UPDATE snapshot SET record = zeroblob(50) WHERE no = 2').run();
-    rig.close();
-    rig = new Rig(dir);
-    expect(rig.snapshots.list('acme').map(({ seq }) => seq)).toEqual([1]);
-    expect(readAll(1)).toBe(3);
-  });
-
-  test('what a writer left that died is removed, and nothing else', () => {
-    rig.snapshots.begin(9, 'acme', metaAt({ seq: 2, chain: new Uint8Array(32) }));
-    for (let index = 0; index < 40; index += 1) rig.snapshots.chunk(9, new Uint8Array(24 + 10));
-    rig.close();
-    rig = new Rig(dir);
-    const count = (): unknown => rig.files.db.prepare('SELECT count(*) FROM chunk').pluck().get();
-    expect(count()).toBe(46);
-    run(rig.snapshots.tidy());
-    expect(count()).toBe(6);
-    expect([readAll(1), readAll(2)]).toEqual([3, 3]);
   });
 });
 

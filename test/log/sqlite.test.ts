@@ -1,5 +1,5 @@
 /** What the SQLite driver does beyond what every log does. */
-import { statSync } from 'node:fs';
+import { copyFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -7,11 +7,13 @@ import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { chainStart } from '../../src/log/envelope.ts';
 import { LogFault, type AppendOutcome, type LogEntry } from '../../src/log/port.ts';
 import { openSqliteLog, type SqliteLog } from '../../src/log/sqlite/index.ts';
+import { SnapshotFiles } from '../../src/log/sqlite/snapshot-store.ts';
 import {
   append,
   closed,
   Collector,
   expectChain,
+  listSnapshots,
   metaAt,
   openTenant,
   readAll,
@@ -173,23 +175,75 @@ describe('groups', () => {
 });
 
 describe('opening', () => {
-  test('a snapshot of entries that are not there is a shortened log', async () => {
-    const rig = new Rig(dir);
-    const tenant = rig.tenant('acme');
-    rig.append(tenant, 'a', 'b');
-    rig.snapshots.begin(1, 'acme', metaAt({ seq: 5, chain: tenant.head.chain }));
-    rig.snapshots.commit(1);
-    rig.close();
-    await expect(openTenant(await open(), 'acme')).rejects.toMatchObject({ fault: 'TRUNCATED' });
+  test.each([
+    ['of entries that are not there is a shortened log', 5, 'TRUNCATED'],
+    ['of another history is a fork', 1, 'FORK'],
+  ])('a snapshot %s', async (_, seq, fault) => {
+    const first = await open();
+    await append(await openTenant(first, 'acme'), 'a', 'b');
+    await writeSnapshot(first, { tenant: 'acme', meta: metaAt({ seq, chain: new Uint8Array(32) }) }, []);
+    await close(first);
+    const driver = await open();
+    const refused = openTenant(driver, 'acme');
+    await expect(refused).rejects.toMatchObject({ fault, message: expect.stringContaining('by its newest snapshot') });
+    expect(await append(await openTenant(driver, 'beta'), 'a')).toMatchObject({ kind: 'appended' });
   });
 
-  test('a snapshot of another history is a fork', async () => {
+  test('a snapshot of a log that is not the tenant’s is one of another log', async () => {
+    const driver = await open();
+    const { logId } = await openTenant(driver, 'acme');
+    await close(driver);
     const rig = new Rig(dir);
-    rig.append(rig.tenant('acme'), 'a', 'b');
-    rig.snapshots.begin(1, 'acme', metaAt({ seq: 1, chain: new Uint8Array(32) }));
-    rig.snapshots.commit(1);
+    const foreign = new SnapshotFiles({
+      dir: join(dir, 'snapshots'),
+      defer: (fn) => void setImmediate(fn),
+      logOf: () => ({ no: 1, logId: `not ${logId}` }),
+      onTrouble: () => undefined,
+    });
+    await foreign.load(rig.files.head.fileId);
+    await writeSnapshot(
+      { snapshots: foreign },
+      { tenant: 'acme', meta: metaAt({ seq: 0, chain: chainStart(logId) }) },
+      [],
+    );
     rig.close();
-    await expect(openTenant(await open(), 'acme')).rejects.toMatchObject({ fault: 'FORK' });
+    await expect(openTenant(await open(), 'acme')).rejects.toMatchObject({ fault: 'WRONG_LOG' });
+  });
+
+  test('a snapshot that was copied in from another directory is said, and not used', async () => {
+    const other = temporary();
+    for (const place of [other, dir]) {
+      const driver = await openSqliteLog({
+        dir: place,
+        scheduler: systemScheduler,
+        onFatal: (fault) => fatal.push(fault),
+      });
+      const log = await openTenant(driver, 'acme');
+      await append(log, 'a', 'b');
+      for (const entry of await readAll(log)) await writeSnapshot(driver, { tenant: 'acme', meta: metaAt(entry) }, []);
+      await closed(driver);
+    }
+    copyFileSync(join(other, 'snapshots', '1-2.snapshot'), join(dir, 'snapshots', '1-2.snapshot'));
+    remove(other);
+    const troubles: string[] = [];
+    const onTrouble = (file: string, why: string): void => void troubles.push(`${file}: ${why}`);
+    const driver = await openSqliteLog({
+      dir,
+      scheduler: systemScheduler,
+      onFatal: (fault) => fatal.push(fault),
+      onTrouble,
+    });
+    drivers.push(driver);
+    expect(troubles).toEqual([expect.stringMatching(/snapshots\/1-2\.snapshot: WRONG_LOG: .*another data directory/)]);
+    expect(texts(await readAll(await openTenant(driver, 'acme')))).toEqual(['a', 'b']);
+    expect((await listSnapshots(driver, 'acme')).map(({ seq }) => seq)).toEqual([1]);
+  });
+
+  test('what snapshots there are must be known', async () => {
+    writeFileSync(join(dir, 'snapshots'), '');
+    await expect(open()).rejects.toMatchObject({ fault: 'IO' });
+    rmSync(join(dir, 'snapshots'));
+    await open();
   });
 
   test('a damaged log is not opened; the others are, and serving goes on', async () => {
@@ -276,7 +330,7 @@ describe('a fatal fault', () => {
 });
 
 describe('housekeeping', () => {
-  test('trimmed rows and pruned snapshots leave the file while appends go on', async () => {
+  test('trimmed rows and pruned snapshots leave the disk while appends go on', async () => {
     const driver = await open();
     const log = await openTenant(driver, 'acme');
     await append(log, ...Array.from({ length: 3_000 }, (_, index) => `${index}`));
@@ -290,9 +344,9 @@ describe('housekeeping', () => {
     for (let index = 0; index < 200; index += 1) await append(log, `more ${index}`);
     await close(driver);
     const rig = new Rig(dir);
-    const count = (table: string): unknown => rig.files.db.prepare(`SELECT count(*) FROM ${table}`).pluck().get();
-    expect([count('entry'), count('chunk'), count('snapshot')]).toEqual([1_200, 100, 2]);
+    expect(rig.files.db.prepare('SELECT count(*) FROM entry').pluck().get()).toBe(1_200);
     rig.close();
+    expect(readdirSync(join(dir, 'snapshots')).toSorted()).toEqual(['1-2000.snapshot', '1-2500.snapshot']);
   });
 
   test('free space is known from the start', async () => {

@@ -101,6 +101,7 @@ describe('the node', () => {
     metrics.node.checkpoint({ ms: 40, bytes: 9_000 });
     metrics.node.storeDamaged();
     metrics.node.storeDamaged();
+    metrics.node.snapshotTrouble();
     const values = await scrape(metrics);
     expect(values.get('muster_log_entry_commands_bucket{le="2"}')).toBe(0);
     expect(values.get('muster_log_entry_commands_bucket{le="4"}')).toBe(1);
@@ -113,6 +114,7 @@ describe('the node', () => {
     expect(values.get('muster_pushes_total{class="latest"}')).toBe(0);
     expect(values.get('muster_checkpoint_bytes')).toBe(9_000);
     expect(values.get('muster_store_damaged_total')).toBe(2);
+    expect(values.get('muster_snapshot_troubles_total')).toBe(1);
   });
 
   it('is asked once at each scrape how things stand', async () => {

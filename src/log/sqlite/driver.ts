@@ -2,16 +2,18 @@
  * The log on SQLite, seen from the main thread.
  *
  * Owns: the worker thread, the free space of the disk, the end after a fatal fault. Does not own: groups (groups.ts),
- * files and rows (worker.ts and below it).
+ * snapshots (snapshot-store.ts), the database (worker.ts and below it).
  *
  * D1 After a fatal fault no outcome is known: pending appends get UNKNOWN, tails and asks the fault, `onFatal` is
  *    called once. The process must end then; nothing is tried again.
  * D2 No callback runs inside the call that was given it: every one is run by a message from the worker, or deferred.
+ * D3 The worker holds the lock of the directory: snapshots are touched only while it does, from `ready` to `close`.
  */
 import { mkdirSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { assert } from '../../base/assert.ts';
+import { assert, must } from '../../base/assert.ts';
 import type { Scheduler } from '../../base/scheduler.ts';
 import { workerUrl } from '../../base/worker-url.ts';
 import { LogFault, type LogDriver } from '../port.ts';
@@ -19,7 +21,7 @@ import { Asker } from './asker.ts';
 import { Groups } from './groups.ts';
 import { LaneControl } from './lane.ts';
 import { faultMessage, type FaultMessage, type FromWorker, type ToWorker, type WorkerStart } from './messages.ts';
-import { SqliteSnapshots } from './snapshot-store.ts';
+import { SnapshotFiles } from './snapshot-store.ts';
 import { SqliteTenantLog, type TenantHost } from './tenant-log.ts';
 
 /** How old the figure of free space may be. */
@@ -30,13 +32,20 @@ export interface SqliteLogOptions {
   readonly scheduler: Scheduler;
   /** Durability is in doubt: the process must end. */
   readonly onFatal: (fault: LogFault) => void;
+  /** A file of snapshots is of no use, or cannot be removed; the log goes on. */
+  readonly onTrouble?: (file: string, why: string) => void;
 }
 
 /** Opens the log of a data directory, which is made if it is not there. Rejects with a LogFault. */
 export async function openSqliteLog(options: SqliteLogOptions): Promise<SqliteLog> {
   mkdirSync(options.dir, { recursive: true, mode: 0o700 });
   const log = new SqliteLog(options);
-  await log.ready();
+  try {
+    await log.ready();
+  } catch (error) {
+    await new Promise<void>((resolve) => log.close(resolve));
+    throw error;
+  }
   return log;
 }
 
@@ -44,14 +53,14 @@ type Disk = { readonly freeBytes: number; readonly freePercent: number };
 
 export class SqliteLog implements LogDriver {
   readonly name = 'sqlite';
-  readonly snapshots: SqliteSnapshots;
+  readonly snapshots: SnapshotFiles;
   readonly #options: SqliteLogOptions;
   readonly #worker: Worker;
   readonly #control = new LaneControl();
   readonly #groups: Groups;
   readonly #asker: Asker;
   readonly #logs = new Map<string, SqliteTenantLog | undefined>();
-  #starting: { readonly ready: () => void; readonly failed: (fault: LogFault) => void } | undefined;
+  #starting: { readonly ready: (fileId: Uint8Array) => void; readonly failed: (fault: LogFault) => void } | undefined;
   #closing: (() => void) | undefined;
   #fatal: LogFault | undefined;
   #ended = false;
@@ -72,8 +81,7 @@ export class SqliteLog implements LogDriver {
     );
     this.#worker.on('exit', () => this.#exited());
     const post = (message: ToWorker): void => {
-      const given = message.kind === 'ask' && message.ask.kind === 'chunk' ? [message.ask.sealed.buffer] : [];
-      this.#worker.postMessage(message, given);
+      this.#worker.postMessage(message, []);
       this.#control.ring();
     };
     this.#groups = new Groups(this.#control, post);
@@ -82,14 +90,20 @@ export class SqliteLog implements LogDriver {
       if (fatal === undefined) post({ kind: 'ask', id, ask });
       else this.#options.scheduler.defer(() => this.#asker.refused(id, faultMessage(fatal)));
     });
-    this.snapshots = new SqliteSnapshots(this.#asker);
+    this.snapshots = new SnapshotFiles({
+      dir: join(options.dir, 'snapshots'),
+      defer: (fn) => options.scheduler.defer(fn),
+      logOf: (tenant) => must(this.#logs.get(tenant), `the log of tenant ${tenant} is open when a snapshot is taken`),
+      onTrouble: (file, why) => options.onTrouble?.(file, why),
+    });
   }
 
   /** Resolves when the files are open. */
   async ready(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
+    const fileId = await new Promise<Uint8Array>((resolve, reject) => {
       this.#starting = { ready: resolve, failed: reject };
     });
+    await this.snapshots.load(fileId); // D3
     await this.#refreshDisk();
   }
 
@@ -102,14 +116,17 @@ export class SqliteLog implements LogDriver {
     this.#logs.set(tenant, undefined);
     const host: TenantHost = {
       asker: this.#asker,
+      covered: () => this.snapshots.newest(tenant)?.meta.seq ?? 0,
       append: (log, payloads, outcome) => {
         assert(this.#closing === undefined, 'a log that is closing takes no append');
         if (this.#fatal === undefined) this.#groups.append({ log, payloads, done: outcome });
         else this.#options.scheduler.defer(() => outcome({ kind: 'UNKNOWN' }));
       },
     };
+    const newest = this.snapshots.newest(tenant);
+    const at = newest && { logId: newest.logId, seq: newest.meta.seq, chain: newest.meta.chain };
     this.#asker.ask<'open'>(
-      { kind: 'open', tenant },
+      { kind: 'open', tenant, newest: at },
       {
         answered: (opened) => {
           const log = new SqliteTenantLog(tenant, opened, host);
@@ -139,7 +156,8 @@ export class SqliteLog implements LogDriver {
   #closeWhenIdle(): void {
     if (this.#closing === undefined || !this.#groups.idle || this.#fatal !== undefined) return;
     const ended = (): void => undefined; // the thread's exit is what counts
-    this.#asker.ask<'close'>({ kind: 'close' }, { answered: ended, refused: ended });
+    const close = (): void => this.#asker.ask<'close'>({ kind: 'close' }, { answered: ended, refused: ended });
+    this.snapshots.close(close); // D3
   }
 
   #received(message: FromWorker): void {
@@ -156,7 +174,7 @@ export class SqliteLog implements LogDriver {
         this.#asker.refused(message.id, message.fault);
         return;
       case 'ready':
-        this.#starting?.ready();
+        this.#starting?.ready(message.fileId);
         this.#starting = undefined;
         return;
       case 'fatal':
@@ -176,6 +194,7 @@ export class SqliteLog implements LogDriver {
       this.#starting = undefined;
       return;
     }
+    this.snapshots.halt(fault);
     for (const done of this.#groups.stop()) done({ kind: 'UNKNOWN' });
     for (const log of this.#logs.values()) log?.fail(fault);
     this.#asker.failAll(fault);

@@ -1,12 +1,13 @@
 /**
  * The files of the SQLite log: `lock.db`, `head` and `muster.db` of a data directory, opened and proven usable.
  *
- * Owns: locking the directory, settings, schema, and what may stand beside what. Does not own: rows.
+ * Owns: locking the directory, settings, schema, and what may stand beside what. Does not own: rows, the files of
+ * snapshots (snapshot-store.ts).
  *
  * F1 `lock.db` is held by an EXCLUSIVE transaction as long as the process lives: a second process has no business here.
  * F2 `journal_mode` and `synchronous` are set and read back. One connection does all writes and checkpoints.
  * F3 A database is made only where nothing says that there was one: `head` without `muster.db` is a fault.
- * F4 Bulk work (chunks of snapshots, removal of rows) is written without a sync of its own: the next commit of entries
+ * F4 Bulk work (removal of rows) is written without a sync of its own: the next commit of entries
  *    syncs the write-ahead log with all that stands before it, and nothing depends on it sooner. `synchronous` is FULL
  *    again, and read back, before anything else runs.
  *
@@ -29,7 +30,7 @@ import { faultOf } from './fault.ts';
 import { fileIdBytes, HeadFile } from './head-file.ts';
 
 export const pageBytes = 16 * 1024;
-const schemaVersion = 1;
+const schemaVersion = 2;
 /** "MUST" */
 const applicationId = 0x4d555354;
 
@@ -41,8 +42,6 @@ const schema = `
   CREATE TABLE file (one INTEGER PRIMARY KEY CHECK (one = 1), record BLOB NOT NULL) STRICT;
   CREATE TABLE tenant (no INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
   CREATE TABLE entry (pos INTEGER PRIMARY KEY, link BLOB NOT NULL) STRICT;
-  CREATE TABLE snapshot (no INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;
-  CREATE TABLE chunk (pos INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
 `;
 
 export interface LogFiles {

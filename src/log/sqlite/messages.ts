@@ -3,11 +3,18 @@
  *
  * Every ask is answered once, in the order of the asks; the worker serves groups of appends between them.
  */
-import type { LogFault, LogFaultName, LogHead, SnapshotMeta } from '../port.ts';
+import type { LogFault, LogFaultName, LogHead } from '../port.ts';
 
 export interface WorkerStart {
   readonly dir: string;
   readonly control: SharedArrayBuffer;
+}
+
+/** Of which state a log's newest snapshot is. */
+export interface SnapshotAt {
+  readonly logId: string;
+  readonly seq: number;
+  readonly chain: Uint8Array;
 }
 
 export interface Opened {
@@ -31,26 +38,15 @@ export interface Page {
 /** Kind of ask → what it carries and what answers it. */
 export interface Calls {
   tenants: { ask: object; answer: readonly string[] };
-  open: { ask: { readonly tenant: string }; answer: Opened };
+  open: { ask: { readonly tenant: string; readonly newest: SnapshotAt | undefined }; answer: Opened };
   /** Entries after `after`, not beyond `upTo`. */
   page: {
     ask: { readonly no: number; readonly after: number; readonly upTo: number; readonly countMax: number };
     answer: Page;
   };
   verify: { ask: { readonly no: number }; answer: null };
-  trim: { ask: { readonly no: number; readonly seq: number }; answer: null };
-  begin: { ask: { readonly handle: number; readonly tenant: string; readonly meta: SnapshotMeta }; answer: null };
-  /** `sealed` has the payload in place and the rest of the envelope empty. */
-  chunk: { ask: { readonly handle: number; readonly sealed: Uint8Array<ArrayBuffer> }; answer: null };
-  commit: { ask: { readonly handle: number }; answer: null };
-  abort: { ask: { readonly handle: number }; answer: null };
-  list: { ask: { readonly tenant: string }; answer: readonly SnapshotMeta[] };
-  /** Chunk `index` of a snapshot; null after the last one, whose content was then verified. */
-  load: {
-    ask: { readonly reader: number; readonly tenant: string; readonly seq: number; readonly index: number };
-    answer: Uint8Array | null;
-  };
-  prune: { ask: { readonly tenant: string; readonly keep: number }; answer: null };
+  /** `covered`: the entry of which the newest snapshot is. */
+  trim: { ask: { readonly no: number; readonly seq: number; readonly covered: number }; answer: null };
   close: { ask: object; answer: null };
 }
 export type CallKind = keyof Calls;
@@ -83,7 +79,8 @@ export type FromWorker =
   | number
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Calls[CallKind]['answer'] }
   | { readonly kind: 'refused'; readonly id: number; readonly fault: FaultMessage }
-  | { readonly kind: 'ready' }
+  /** The directory is locked, the files are open; its log has this id. */
+  | { readonly kind: 'ready'; readonly fileId: Uint8Array }
   /** Nothing more will come; the process must end. Also the answer to a start that failed. */
   | { readonly kind: 'fatal'; readonly fault: FaultMessage };
 

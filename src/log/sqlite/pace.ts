@@ -1,8 +1,8 @@
 /**
- * How much of the worker's time goes to bulk work (chunks of snapshots, removal of rows) while entries are committed.
+ * How much of the worker's time goes to bulk work (removal of rows) while entries are committed.
  *
  * A slice of bulk work makes a commit wait for a millisecond or, when it fills the write-ahead log, a few. That does
- * not show in the 99th percentile as long as few commits meet one: with a 200 MB snapshot written at full speed (150 MB/s) one
+ * not show in the 99th percentile as long as few commits meet one: with 200 MB written at full speed (150 MB/s) one
  * commit in ten did, and p99 rose from 1.0 to 5.9 ms.
  *
  * P1 While commits come, bulk work takes a tenth of the time: after a slice it rests nine times as long as that took.

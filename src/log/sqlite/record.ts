@@ -1,5 +1,6 @@
 /**
- * Cells of the database. Small rows (tenants, snapshots) are sealed JSON: a flipped bit in one is seen, not believed.
+ * Cells of the database. Small rows (tenants), and the headers of snapshots, are sealed JSON: a flipped bit in one is
+ * seen, not believed.
  */
 import { chainBytes, EnvelopeKind, overheadBytes, seal, unseal } from '../envelope.ts';
 import { LogFault } from '../port.ts';

@@ -25,6 +25,8 @@ type Tail =
 
 export interface TenantHost {
   readonly asker: Asker;
+  /** The entry of which the tenant's newest snapshot is; 0 if there is none. */
+  covered(tenant: string): number;
   append(log: SqliteTenantLog, payloads: readonly Uint8Array[], done: (outcome: AppendOutcome) => void): void;
 }
 
@@ -89,7 +91,7 @@ export class SqliteTenantLog implements TenantLog {
   }
 
   trim(seq: number, done: () => void): void {
-    const ask = { kind: 'trim', no: this.no, seq } as const;
+    const ask = { kind: 'trim', no: this.no, seq, covered: this.#host.covered(this.tenant) } as const;
     this.#host.asker.ask<'trim'>(ask, { answered: () => done(), refused: (fault) => this.fail(fault) });
   }
 

@@ -2,7 +2,7 @@
  * The log's worker thread: it alone touches the database, and sleeps on the bell between.
  *
  * W1 Between two steps of anything else a waiting group of appends is committed: one never waits longer than one step.
- * W2 Other work goes on even when groups come without pause: one step after each; bulk work rests between (pace.ts).
+ * W2 Other work goes on even when groups come without pause: one step after each; chores rest between (pace.ts).
  * W3 After an error that leaves durability in doubt, nothing more is written: the thread says so and ends.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
@@ -21,12 +21,12 @@ import {
   type Calls,
   type FromWorker,
   type Opened,
+  type SnapshotAt,
   type ToWorker,
   type WorkerStart,
 } from './messages.ts';
 import { Pace } from './pace.ts';
 import { Reader, type Sliced } from './reader.ts';
-import { Snapshots } from './snapshots.ts';
 import { Tenants, type Tenant } from './tenants.ts';
 import { Trimmer } from './trimmer.ts';
 
@@ -43,7 +43,6 @@ class LogWorker {
   readonly #tenants: Tenants;
   readonly #committer: Committer;
   readonly #reader: Reader;
-  readonly #snapshots: Snapshots;
   readonly #trimmer: Trimmer;
   readonly #areas: Uint8Array[] = [];
   readonly #asks: AskMessage[] = [];
@@ -60,21 +59,16 @@ class LogWorker {
     this.#files = files;
     this.#tenants = new Tenants(this.#files);
     this.#committer = new Committer(this.#files, this.#tenants);
-    const chore = (work: Sliced<void>): void => void this.#chores.push(work);
-    const host = {
-      chore,
-      wrote: (bytes: number) => this.#committer.wrote(bytes),
-      lazily: (write: () => void) => files.lazily(write),
-    };
     this.#reader = new Reader(db, this.#tenants);
-    this.#snapshots = new Snapshots(db, host);
-    this.#trimmer = new Trimmer(db, this.#tenants, host);
-    chore(this.#snapshots.tidy());
-    for (const tenant of this.#tenants.all()) chore(this.#trimmer.tidy(tenant));
+    this.#trimmer = new Trimmer(db, this.#tenants, {
+      wrote: (bytes) => this.#committer.wrote(bytes),
+      lazily: (write) => files.lazily(write),
+    });
+    for (const tenant of this.#tenants.all()) this.#chores.push(this.#trimmer.tidy(tenant));
   }
 
   run(): void {
-    post({ kind: 'ready' });
+    post({ kind: 'ready', fileId: new Uint8Array(this.#files.head.fileId) });
     while (!this.#closed) {
       const heard = this.#control.heard();
       this.#receive();
@@ -86,23 +80,14 @@ class LogWorker {
 
   /** One step of something other than a commit of entries. */
   #work(): boolean {
-    const began = performance.now();
-    const bulk = this.#bulkIsNext();
-    if (bulk && this.#pace.restMs(began) > 0) return false;
     const worked = this.#serve() || this.#doChore();
     this.#committer.checkSize();
-    if (worked && bulk) this.#pace.worked(began, performance.now());
     return worked;
   }
 
-  #bulkIsNext(): boolean {
-    const next = this.#serving?.ask ?? this.#asks[0]?.ask;
-    return next === undefined ? this.#chores.length > 0 : next.kind === 'chunk';
-  }
-
-  /** Until something comes, or bulk work has rested, or it is quiet enough to tidy up. */
+  /** Until something comes, or the chores have rested, or it is quiet enough to tidy up. */
   #sleep(heard: number): void {
-    const restMs = this.#bulkIsNext() ? this.#pace.restMs(performance.now()) : Infinity;
+    const restMs = this.#chores.length > 0 ? this.#pace.restMs(performance.now()) : Infinity;
     const tidyMs = this.#committer.untidy ? idleMs : Infinity;
     const rung = this.#control.sleep(heard, Math.min(restMs, tidyMs));
     if (!rung && tidyMs <= restMs) this.#committer.tidy();
@@ -153,8 +138,11 @@ class LogWorker {
 
   #doChore(): boolean {
     const chore = this.#chores[0];
-    if (chore === undefined) return false;
+    const began = performance.now();
+    if (chore === undefined || this.#pace.restMs(began) > 0) return false; // W2
     if (chore.next().done === true) this.#chores.shift();
+    this.#committer.checkSize();
+    this.#pace.worked(began, performance.now());
     return true;
   }
 
@@ -163,7 +151,7 @@ class LogWorker {
       case 'tenants':
         return this.#tenants.ids();
       case 'open':
-        return yield* this.#open(ask.tenant);
+        return yield* this.#open(ask.tenant, ask.newest);
       case 'page':
         return this.#reader.page(this.#tenants.byNo(ask.no), ask);
       case 'verify': {
@@ -173,29 +161,10 @@ class LogWorker {
       }
       case 'trim': {
         const tenant = this.#tenants.byNo(ask.no);
-        this.#trimmer.trim(tenant, { seq: ask.seq, covered: this.#snapshots.list(tenant.id)[0]?.seq ?? 0 });
+        this.#trimmer.trim(tenant, ask);
         this.#chores.push(this.#trimmer.tidy(tenant));
         return null;
       }
-      case 'begin':
-        this.#snapshots.begin(ask.handle, ask.tenant, ask.meta);
-        return null;
-      case 'chunk':
-        this.#snapshots.chunk(ask.handle, ask.sealed);
-        return null;
-      case 'commit':
-        this.#snapshots.commit(ask.handle);
-        return null;
-      case 'abort':
-        this.#snapshots.abort(ask.handle);
-        return null;
-      case 'list':
-        return this.#snapshots.list(ask.tenant);
-      case 'load':
-        return this.#snapshots.load(ask);
-      case 'prune':
-        this.#snapshots.prune(ask.tenant, ask.keep);
-        return null;
       case 'close':
         this.#committer.empty();
         this.#files.close();
@@ -204,13 +173,13 @@ class LogWorker {
     }
   }
 
-  *#open(id: string): Sliced<Opened> {
+  *#open(id: string, newest: SnapshotAt | undefined): Sliced<Opened> {
     const tenant = this.#tenants.byId(id) ?? this.#tenants.create(id);
     this.#committer.wrote(0);
-    const fault = tenant.fault ?? this.#snapshotFault(tenant);
+    const fault = tenant.fault ?? this.#snapshotFault(tenant, newest);
     if (fault !== undefined) throw fault;
     try {
-      yield* this.#reader.verify(tenant, Math.max(tenant.base.seq, this.#snapshots.list(id)[0]?.seq ?? 0));
+      yield* this.#reader.verify(tenant, Math.max(tenant.base.seq, newest?.seq ?? 0));
     } catch (error) {
       tenant.fault = faultOf(error, `log of tenant ${id}`);
       throw error;
@@ -220,16 +189,21 @@ class LogWorker {
   }
 
   /** The newest snapshot must have been taken of this log as it is. */
-  #snapshotFault(tenant: Tenant): LogFault | undefined {
-    const newest = this.#snapshots.list(tenant.id)[0];
+  #snapshotFault(tenant: Tenant, newest: SnapshotAt | undefined): LogFault | undefined {
     if (newest === undefined) return undefined;
+    if (newest.logId !== tenant.logId) {
+      return new LogFault('WRONG_LOG', `the newest snapshot of tenant ${tenant.id} was taken of another log`);
+    }
     const chain = this.#tenants.chainAt(tenant, newest.seq);
-    return startFault(tenant.id, newest, { baseSeq: tenant.base.seq, headSeq: tenant.head.seq, chain });
+    const fault = startFault(tenant.id, newest, { baseSeq: tenant.base.seq, headSeq: tenant.head.seq, chain });
+    if (fault === undefined) return undefined;
+    const { message } = faultMessage(fault);
+    return new LogFault(fault.fault, `${message}, by its newest snapshot, which is of entry ${newest.seq}`);
   }
 }
 
 /** Asks whose failure leaves in doubt what is on the disk. */
-const writes: ReadonlySet<CallKind> = new Set(['trim', 'chunk', 'commit', 'abort', 'prune', 'close']);
+const writes: ReadonlySet<CallKind> = new Set(['trim', 'close']);
 
 function ioFault(error: unknown): LogFault {
   return new LogFault('IO', `writing the log: ${error instanceof Error ? error.message : String(error)}`, {
