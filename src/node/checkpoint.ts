@@ -6,6 +6,7 @@
  * C2 The same holds for the history up to it: the ring begins at the snapshot.
  * C3 The log is trimmed to the older of the two newest snapshots, so a damaged newest one costs time, not data.
  * C4 Records are encoded from held references in slices of a millisecond; serving goes on between them.
+ * C5 It is written in small pieces with rests between them: the commits of running work use the same disk.
  */
 import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
 import { assert, must } from '../base/assert.ts';
@@ -133,7 +134,10 @@ function write(
   const next = (): void => {
     const chunk = made.chunks.shift();
     if (chunk !== undefined) {
-      return writer.chunk(chunk, (fault) => (fault === undefined ? next() : failed(fault)));
+      return writer.chunk(chunk, (fault) => {
+        if (fault !== undefined) return failed(fault);
+        parts.scheduler.after(REST_MS, next); // C5
+      });
     }
     writer.commit((fault) => {
       if (fault !== undefined) return failed(fault);
