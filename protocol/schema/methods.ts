@@ -39,6 +39,15 @@ export const KEY_ROLES = ['admin', 'member', 'agent', 'viewer'] as const;
 export const STRATEGIES = ['least_loaded', 'capability_match'] as const;
 export const MODES = ['assign', 'offer'] as const;
 export const ON_LOST = ['requeue', 'hold', 'fail'] as const;
+export const DECLARED_STATUSES = [
+  'starting',
+  'active',
+  'draining',
+  'inactive',
+  'maintenance',
+  'error',
+  'stopping',
+] as const;
 export const PUBLISH_KINDS = ['reliable', 'latest', 'ephemeral'] as const;
 export const CONTROLS = ['cancel', 'leaseLost'] as const;
 
@@ -47,23 +56,30 @@ const page = { limit: limit.exactOptional(), cursor: cursor.exactOptional() };
 const typeName = name(LIMITS.typeBytes);
 const durationMs = int(LIMITS.timeoutMsMin, LIMITS.delayMsMax);
 
-export const agentShape: z.ZodType<AgentShape> = z.object({
-  name: name(LIMITS.nameBytes),
-  type: typeName.exactOptional(),
-  capabilities: distinct(capability, LIMITS.capabilitiesMax, (one) => (typeof one === 'string' ? one : one.name)),
+const capabilities = distinct(capability, LIMITS.capabilitiesMax, (one) => (typeof one === 'string' ? one : one.name));
+
+/** What of an agent can be changed while it works. */
+const agentParts = {
   capacity: int(1, LIMITS.capacityMax).exactOptional(),
   cost: int(0, LIMITS.costMax).exactOptional(),
   labels: labels.exactOptional(),
   metadata: metadata.exactOptional(),
   endpoint: name(LIMITS.endpointBytes).exactOptional(),
+  onLost: z.enum(ON_LOST).exactOptional(),
+  acceptMs: int(LIMITS.acceptMsMin, LIMITS.acceptMsMax).exactOptional(),
+};
+
+export const agentShape: z.ZodType<AgentShape> = z.object({
+  name: name(LIMITS.nameBytes),
+  type: typeName.exactOptional(),
+  capabilities,
+  ...agentParts,
   instance: z
     .string()
     .refine((one) => one === '' || isName(one, LIMITS.nameBytes), {
       error: `must be empty or ${REASON.name(LIMITS.nameBytes).slice(8)}`,
     })
     .exactOptional(),
-  onLost: z.enum(ON_LOST).exactOptional(),
-  acceptMs: int(LIMITS.acceptMsMin, LIMITS.acceptMsMax).exactOptional(),
   running: z.array(z.object(held)).max(LIMITS.runningMax).exactOptional(),
 });
 
@@ -126,8 +142,27 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
     status: z.enum(AGENT_STATUSES).exactOptional(),
     capability: typeName.exactOptional(),
     name: name(LIMITS.nameBytes).exactOptional(),
+    labels: labels.exactOptional(),
+    available: z.boolean().exactOptional(),
+    maxLoad: z.number().min(0).max(1).exactOptional(),
     ...page,
   }),
+  'agent.update': z.object({
+    id: id.exactOptional(),
+    capabilities: capabilities.exactOptional(),
+    ...agentParts,
+  }),
+  'agent.status': z.object({
+    id: id.exactOptional(),
+    status: z.enum(DECLARED_STATUSES),
+    reason: text(LIMITS.reasonBytes).exactOptional(),
+  }),
+  'agent.drain': z.object({
+    id: id.exactOptional(),
+    deadlineMs: durationMs.exactOptional(),
+    reason: text(LIMITS.reasonBytes).exactOptional(),
+  }),
+  'agent.workload': z.object({ id: id.exactOptional() }),
   'agent.heartbeat': z.object({}),
   'agent.deregister': z.object({ id: id.exactOptional() }),
   'task.create': taskCreate,

@@ -31,6 +31,10 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'agent.get': { roles: EVERYONE, class: 'query', access: 'read' },
   'agent.list': { roles: EVERYONE, class: 'query', access: 'read' },
   'agent.heartbeat': { roles: WORKERS, class: 'session', access: 'read' },
+  'agent.workload': { roles: EVERYONE, class: 'query', access: 'read' },
+  'agent.update': { roles: WORKERS, class: 'session', access: 'write' },
+  'agent.status': { roles: WRITERS, class: 'control', access: 'write', ends: true },
+  'agent.drain': { roles: WRITERS, class: 'control', access: 'write', ends: true },
   'agent.deregister': { roles: WORKERS, class: 'session', access: 'write', ends: true },
   'task.create': { roles: WRITERS, class: 'work', access: 'write' },
   'task.createBatch': { roles: WRITERS, class: 'work', access: 'write' },
@@ -62,6 +66,7 @@ export type ReadMethod =
   | 'session.snapshot'
   | 'agent.get'
   | 'agent.list'
+  | 'agent.workload'
   | 'agent.heartbeat'
   | 'task.get'
   | 'task.list'

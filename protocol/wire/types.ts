@@ -82,6 +82,8 @@ export const AGENT_STATUSES = [
   'stopping',
 ] as const;
 export type AgentStatus = (typeof AGENT_STATUSES)[number];
+/** What an agent or an operator may say that an agent is; that it is offline shows by itself. */
+export type DeclaredStatus = Exclude<AgentStatus, 'offline'>;
 
 export type OnLost = 'requeue' | 'hold' | 'fail';
 export type DeliveryMode = 'assign' | 'offer';
@@ -116,6 +118,10 @@ export interface AgentView {
   readonly instance: string;
   readonly type?: string;
   readonly status: AgentStatus;
+  /** What it will be when it is back; while it is offline. */
+  readonly declared?: DeclaredStatus;
+  /** Why it is what it is, as it was said. */
+  readonly statusReason?: string;
   readonly capabilities: readonly { readonly name: string; readonly weight: number }[];
   readonly capacity: number;
   /** Slots in use, by current and by stopping assignments. */
@@ -129,6 +135,22 @@ export interface AgentView {
   readonly createdAt: number;
   readonly lastSeenAt: number;
   readonly rev: number;
+}
+
+/** Of one agent, or of all agents of the tenant together. */
+export interface WorkloadView {
+  /** Slots: of an agent that is not available none is free. */
+  readonly capacity: number;
+  readonly active: number;
+  readonly free: number;
+  /** active / capacity. */
+  readonly load: number;
+  /** Held tasks by type. */
+  readonly byType: readonly { readonly type: string; readonly held: number }[];
+  /** Assignments that were taken back and are not acknowledged yet; they count as active. */
+  readonly stopping: number;
+  /** Pending tasks that the agent's capabilities fit, or of the tenant. */
+  readonly queued: number;
 }
 
 export interface RetryPolicy {
@@ -242,9 +264,29 @@ export interface Params {
     readonly status?: AgentStatus;
     readonly capability?: string;
     readonly name?: string;
+    /** All of these, with these values. */
+    readonly labels?: { readonly [key: string]: string };
+    /** True: reachable, active and with a free slot; false: the others. */
+    readonly available?: boolean;
+    /** active / capacity is no more than this, 0 to 1. */
+    readonly maxLoad?: number;
     readonly limit?: number;
     readonly cursor?: string;
   };
+  'agent.update': {
+    readonly id?: string;
+    readonly capabilities?: readonly Capability[];
+    readonly capacity?: number;
+    readonly cost?: number;
+    readonly labels?: { readonly [key: string]: string };
+    readonly metadata?: ValueMap;
+    readonly endpoint?: string;
+    readonly onLost?: OnLost;
+    readonly acceptMs?: number;
+  };
+  'agent.status': { readonly id?: string; readonly status: DeclaredStatus; readonly reason?: string };
+  'agent.drain': { readonly id?: string; readonly deadlineMs?: number; readonly reason?: string };
+  'agent.workload': { readonly id?: string };
   'agent.heartbeat': Record<string, never>;
   'agent.deregister': { readonly id?: string };
   'task.create': TaskCreate;
@@ -295,6 +337,10 @@ export interface Results {
   'agent.register': { readonly agent: AgentView };
   'agent.get': { readonly agent: AgentView };
   'agent.list': Page<'agents', AgentView>;
+  'agent.update': { readonly agent: AgentView };
+  'agent.status': { readonly agent: AgentView };
+  'agent.drain': { readonly agent: AgentView };
+  'agent.workload': { readonly workload: WorkloadView };
   'agent.heartbeat': { readonly now: number };
   'agent.deregister': { readonly id: string };
   'task.create': TaskResult;
@@ -356,7 +402,7 @@ export interface PushData {
 }
 
 export type LeaseLostReason =
-  'timeout' | 'progressTimeout' | 'deadline' | 'acceptTimeout' | 'lost' | 'replaced' | 'deregistered';
+  'timeout' | 'progressTimeout' | 'deadline' | 'acceptTimeout' | 'lost' | 'replaced' | 'deregistered' | 'drained';
 
 /** Data of an event for watchers (`task.<status>` names): never parameters or outputs. */
 export interface TaskEventData {

@@ -5,6 +5,7 @@ import type { State } from './kernel/state.ts';
 import type { Timer } from './kernel/timers.ts';
 import { ENGINE_VERSION, type Reply, type SystemCommand } from './port.ts';
 import type { FollowUp } from './records.ts';
+import { drainOver } from './agents/lifecycle.ts';
 import {
   graceOver,
   hello,
@@ -75,6 +76,8 @@ export function runTimer(s: State, c: Context, timer: Timer): void {
       return progressTimedOut(s, c, timer.entity);
     case 'stop':
       return stopOver(s, c, timer.entity);
+    case 'drain':
+      return drainOver(s, c, timer.entity);
     case 'deadline':
       return deadlinePassed(s, c, timer.entity);
     case 'run':

@@ -1,11 +1,13 @@
 /** Reads of the state: pages of what is in memory, newest id first where the store continues the list. */
-import type { AgentView, ApiKeyView, Params, TaskView, TenantView } from '../../protocol/wire/types.ts';
+import type { AgentView, ApiKeyView, Params, TaskView, TenantView, WorkloadView } from '../../protocol/wire/types.ts';
 import { encodeValue } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
+import { byCodeUnits } from '../base/order.ts';
 import { agentView } from './agents/agents.ts';
+import { hasFreeSlot, type Groups } from './assignment/groups.ts';
 import type { State } from './kernel/state.ts';
 import type { IdIndex } from './kernel/table.ts';
-import type { TaskRecord } from './records.ts';
+import type { AgentRecord, AssignmentRecord, TaskRecord } from './records.ts';
 import { taskView } from './tasks/view.ts';
 import { apiKeyView, tenantView } from './tenants/tenants.ts';
 
@@ -76,14 +78,52 @@ export function listAgents(s: State, asked: Params['agent.list']): Page<AgentVie
     includes: (agent) =>
       (asked.status === undefined || agent.status === asked.status) &&
       (asked.name === undefined || agent.name === asked.name) &&
+      (asked.available === undefined || asked.available === hasFreeSlot(agent)) &&
+      (asked.maxLoad === undefined || agent.active <= asked.maxLoad * agent.capacity) &&
+      (asked.labels === undefined || hasLabels(agent, asked.labels)) &&
       (asked.capability === undefined || agent.capabilities.some((one) => one.name === asked.capability)),
     view: agentView,
   });
 }
 
+function hasLabels(agent: AgentRecord, wanted: { readonly [key: string]: string }): boolean {
+  const labels = agent.labels ?? {};
+  return Object.entries(wanted).every(([key, value]) => labels[key] === value);
+}
+
 export function getAgent(s: State, id: string): AgentView | undefined {
   const agent = s.agents.get(id);
   return agent === undefined ? undefined : agentView(agent);
+}
+
+/** Of one agent, or of all of them. Undefined: no such agent. */
+export function workload(
+  parts: { readonly state: State; readonly groups: Groups },
+  id: string | undefined,
+): WorkloadView | undefined {
+  const { state: s, groups } = parts;
+  const agent = id === undefined ? undefined : s.agents.get(id);
+  if (agent === undefined && id !== undefined) return undefined;
+  const agents = agent === undefined ? s.agentsById : [agent];
+  const held = new Map<string, number>();
+  const sum = { capacity: 0, active: 0, free: 0, stopping: 0 };
+  for (const one of agents) {
+    sum.capacity += one.capacity;
+    sum.active += one.active;
+    if (hasFreeSlot(one)) sum.free += one.capacity - one.active;
+    for (const slot of s.assignmentsByAgent.of(one.id) ?? []) {
+      if (slot.state === 'stopping') sum.stopping += 1;
+      else count(s, slot, held);
+    }
+  }
+  const byType = [...held].toSorted(([a], [b]) => byCodeUnits(a, b)).map(([type, count]) => ({ type, held: count }));
+  const queued = agent === undefined ? s.taskStatus.of('pending') : groups.queuedFor(agent);
+  return { ...sum, load: sum.capacity === 0 ? 0 : sum.active / sum.capacity, byType, queued };
+}
+
+function count(s: State, slot: AssignmentRecord, held: Map<string, number>): void {
+  const type = s.tasks.get(slot.task)?.type;
+  if (type !== undefined) held.set(type, (held.get(type) ?? 0) + 1);
 }
 
 export function listApiKeys(s: State, asked: Params['apiKey.list']): Page<ApiKeyView> {

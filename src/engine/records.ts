@@ -1,6 +1,7 @@
 /** The records that the state is made of. Immutable; absolute facts only (instants, chosen agents), never "in 5 s". */
 import type {
   AgentStatus,
+  DeclaredStatus,
   DeliveryMode,
   OnLost,
   RetryPolicy,
@@ -139,6 +140,9 @@ export interface AgentRecord {
   readonly instance: string;
   readonly type: string | undefined;
   readonly status: AgentStatus;
+  /** What it is while it is reachable, `status` being this or `offline`; undefined: active. */
+  readonly declared: DeclaredStatus | undefined;
+  readonly statusReason: string | undefined;
   /** Its session is attached: orders reach it now. */
   readonly attached: boolean;
   /** When that began: an order that it did not confirm is not held against it after it came back. */
@@ -164,6 +168,10 @@ export interface AgentRecord {
   readonly rev: number;
 }
 
+export function declaredOf(agent: AgentRecord): DeclaredStatus {
+  return agent.declared ?? 'active';
+}
+
 /** As `copyOfTask`: every assignment and every end of one changes the load of an agent. */
 export function withLoad(agent: AgentRecord, active: number, lastToken: number): AgentRecord {
   return {
@@ -173,6 +181,8 @@ export function withLoad(agent: AgentRecord, active: number, lastToken: number):
     instance: agent.instance,
     type: agent.type,
     status: agent.status,
+    declared: agent.declared,
+    statusReason: agent.statusReason,
     attached: agent.attached,
     attachedRev: agent.attachedRev,
     capabilities: agent.capabilities,
@@ -255,8 +265,8 @@ export interface TenantRecord {
   readonly secretHash: string;
 }
 
-/** lost: the grace ended. released: BYE. replaced: a new process of the instance does not run it any more. */
-export type LossReason = 'lost' | 'released' | 'replaced' | 'deregistered' | 'revoked';
+/** drained: the agent's drain has a deadline, and it is over. lost: the grace ended. released: BYE. replaced: a new process of the instance does not run it any more. */
+export type LossReason = 'lost' | 'released' | 'replaced' | 'deregistered' | 'revoked' | 'drained';
 
 /** A follow-up: an internal command that waits its turn. */
 export type FollowUp =

@@ -3,6 +3,7 @@ import { OPERATIONS, type WriteMethod } from '../../protocol/wire/operations.ts'
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Value } from '../../protocol/wire/types.ts';
 import { deregisterAgent, registerAgent } from './agents/agents.ts';
+import { drainAgent, setAgentStatus, updateAgent } from './agents/lifecycle.ts';
 import { rejected, type Context } from './kernel/context.ts';
 import { isKeyed, isOwnKey, type Outcome, type Requests, type Window } from './kernel/requests.ts';
 import type { State } from './kernel/state.ts';
@@ -36,6 +37,9 @@ type Deciders = {
 
 const DECIDERS: Deciders = {
   'agent.register': registerAgent,
+  'agent.update': updateAgent,
+  'agent.status': setAgentStatus,
+  'agent.drain': drainAgent,
   'agent.deregister': deregisterAgent,
   'task.create': createTask,
   'task.createBatch': createTasks,

@@ -5,7 +5,7 @@ import type { ReadMethod } from '../../protocol/wire/operations.ts';
 import type { Data, Params, TaskView, Value } from '../../protocol/wire/types.ts';
 import { byCodeUnits } from '../base/order.ts';
 import type { Scheduler } from '../base/scheduler.ts';
-import { getAgent, getTask, listAgents, listApiKeys, listTasks } from '../engine/queries.ts';
+import { getAgent, getTask, listAgents, listApiKeys, listTasks, workload } from '../engine/queries.ts';
 import { sessionSnapshot } from '../engine/sessions/snapshot.ts';
 import type { TenantStore } from '../store/port.ts';
 import type { Reply } from './port.ts';
@@ -43,6 +43,10 @@ export function read(parts: ReadParts, asked: Read, done: Answer): void {
     case 'agent.list': {
       const page = listAgents(s, asked.params as Params['agent.list']);
       return now(withCursor({ agents: page.items }, page.next));
+    }
+    case 'agent.workload': {
+      const found = workload(tenant.engine, (asked.params as Params['agent.workload']).id);
+      return found === undefined ? missing('AGENT_NOT_FOUND') : now({ workload: found });
     }
     case 'agent.heartbeat':
       return now({ now: scheduler.now() });

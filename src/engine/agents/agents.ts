@@ -4,12 +4,18 @@
  * An agent is a (name, instance); it keeps its id over all its sessions and processes. One session speaks for it.
  */
 import { LIMITS } from '../../../protocol/wire/limits.ts';
-import type { AgentShape, AgentView, Capability, Params } from '../../../protocol/wire/types.ts';
+import type { AgentShape, AgentView, Capability, DeclaredStatus, Params } from '../../../protocol/wire/types.ts';
 import { byCodeUnits } from '../../base/order.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { Reply } from '../port.ts';
-import type { AgentRecord, LossReason, SessionRecord, WeightedCapability } from '../records.ts';
+import {
+  declaredOf,
+  type AgentRecord,
+  type LossReason,
+  type SessionRecord,
+  type WeightedCapability,
+} from '../records.ts';
 import { removeSession } from '../sessions/ending.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -29,6 +35,8 @@ export function agentView(agent: AgentRecord): AgentView {
     lastSeenAt: agent.lastSeenAt,
     rev: agent.rev,
   };
+  if (agent.status === 'offline') view.declared = declaredOf(agent);
+  if (agent.statusReason !== undefined) view.statusReason = agent.statusReason;
   if (agent.type !== undefined) view.type = agent.type;
   if (agent.cost !== undefined) view.cost = agent.cost;
   if (agent.labels !== undefined) view.labels = agent.labels;
@@ -38,7 +46,7 @@ export function agentView(agent: AgentRecord): AgentView {
 }
 
 /** Weight 1 where none is given; of two with one name the last counts. */
-function weighted(capabilities: readonly Capability[]): readonly WeightedCapability[] {
+export function weighted(capabilities: readonly Capability[]): readonly WeightedCapability[] {
   const byName = new Map<string, number>();
   for (const one of capabilities) {
     if (typeof one === 'string') byName.set(one, 1);
@@ -47,7 +55,7 @@ function weighted(capabilities: readonly Capability[]): readonly WeightedCapabil
   return [...byName].map(([name, weight]) => ({ name, weight })).toSorted((a, b) => byCodeUnits(a.name, b.name));
 }
 
-function sameCapabilities(a: readonly WeightedCapability[], b: readonly WeightedCapability[]): boolean {
+export function sameCapabilities(a: readonly WeightedCapability[], b: readonly WeightedCapability[]): boolean {
   return a.length === b.length && a.every((one, i) => one.name === b[i]?.name && one.weight === b[i].weight);
 }
 
@@ -69,13 +77,16 @@ export function described(
   const known = findAgent(s, shape);
   const fresh = weighted(shape.capabilities);
   const id = known?.id ?? c.random.id('agt');
+  const declared = declaredAgain(known, session);
   return {
     id,
     to: known?.to ?? [`a:${id}`],
     name: shape.name,
     instance: shape.instance ?? '',
     type: shape.type,
-    status: 'active',
+    status: declared ?? 'active',
+    declared,
+    statusReason: known !== undefined && declared === known.declared ? known.statusReason : undefined,
     attached: session.attached,
     attachedRev: known?.session === session.id && known.attached ? known.attachedRev : s.rev,
     // The same array stays while it says the same, so that the groups need not be asked again.
@@ -103,13 +114,33 @@ export function mayBe(session: Pick<SessionRecord, 'principal'>, name: string): 
   return session.principal.role === 'agent' && session.principal.agent === name;
 }
 
+/** Y3 of lifecycle.ts: what an agent is after it came with a fresh session. */
+function declaredAgain(known: AgentRecord | undefined, session: SessionRecord): DeclaredStatus | undefined {
+  if (known === undefined) return undefined;
+  if (known.session === session.id) return known.declared;
+  switch (known.declared) {
+    case 'draining':
+    case 'inactive':
+    case 'maintenance':
+      return known.declared;
+    case 'active':
+    case 'starting':
+    case 'error':
+    case 'stopping':
+    case undefined:
+      return undefined;
+  }
+}
+
 export function tellAgent(
   c: Context,
   agent: AgentRecord,
-  what: 'registered' | 'online' | 'offline' | 'deregistered',
+  what: 'registered' | 'online' | 'offline' | 'deregistered' | 'status' | 'updated' | 'drained',
 ): void {
   const topic = `agent.${agent.id}`;
-  const data = { id: agent.id, name: agent.name, instance: agent.instance, status: agent.status };
+  const { statusReason: reason } = agent;
+  const about = { id: agent.id, name: agent.name, instance: agent.instance, status: agent.status };
+  const data = reason === undefined ? about : { ...about, reason };
   c.events.push({ kind: 'pushed', event: `agent.${what}`, to: [`t:${topic}`], topic, data });
 }
 

@@ -164,6 +164,13 @@ export class Groups {
     return best;
   }
 
+  /** How many pending tasks the agent's capabilities fit. */
+  queuedFor(agent: AgentRecord): number {
+    let queued = 0;
+    for (const group of this.#groupsOf.get(agent.id) ?? []) queued += group.tasks;
+    return queued;
+  }
+
   /** For inspection: groups with waiting tasks, in key order. */
   waiting(): { readonly requirements: readonly string[]; readonly tasks: number; readonly members: number }[] {
     return [...this.#groups]

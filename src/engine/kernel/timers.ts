@@ -23,6 +23,8 @@ export type TimerKind =
   | 'progress'
   /** live: a holder that was told to stop did not acknowledge. */
   | 'stop'
+  /** live: a drain that has not ended hands over what is left. */
+  | 'drain'
   /** wall: the whole task is late. */
   | 'deadline'
   /** wall: a scheduled task becomes pending. */
@@ -37,6 +39,7 @@ export const CLOCK_OF: { readonly [K in TimerKind]: Clock } = {
   timeout: 'live',
   progress: 'live',
   stop: 'live',
+  drain: 'live',
   deadline: 'wall',
   run: 'wall',
 };
@@ -97,6 +100,7 @@ export class Timers {
       timeout: of('timeout'),
       progress: of('progress'),
       stop: of('stop'),
+      drain: of('drain'),
       deadline: of('deadline'),
       run: of('run'),
     };

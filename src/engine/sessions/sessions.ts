@@ -13,7 +13,7 @@ import { bindAgent, described, findAgent, giveUp, refuseAgent, resumeTimers, tel
 import { accepted, rejected, type Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { HelloCommand, Reply, WelcomeResult } from '../port.ts';
-import type { SessionRecord } from '../records.ts';
+import { declaredOf, type SessionRecord } from '../records.ts';
 import { loseSession, removeSession } from './ending.ts';
 
 export type HelloDecision = {
@@ -100,7 +100,7 @@ function resumeSession(
     const same = shape !== undefined && findAgent(s, shape)?.id === agent.id;
     const record = same
       ? { ...described(s, c, { shape, session }), attachedRev: s.rev }
-      : { ...agent, attached: true, attachedRev: s.rev, status: 'active' as const, lastSeenAt: c.now, rev: s.rev };
+      : { ...agent, attached: true, attachedRev: s.rev, status: declaredOf(agent), lastSeenAt: c.now, rev: s.rev };
     c.events.push({ kind: 'agentChanged', record });
     resumeTimers(s, c, record);
     if (before.graceOver) tellAgent(c, record, 'online');

@@ -3,6 +3,7 @@ import type { LeaseLostReason, Params } from '../../../protocol/wire/types.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { FollowUp, TaskRecord } from '../records.ts';
+import { settleDrain } from '../agents/lifecycle.ts';
 import { excluding, freeStopping } from './hold.ts';
 import { changed, failAttempt, finish, give, letGo, lose, requeue } from './moves.ts';
 import { isHeld, isTerminal } from './transitions.ts';
@@ -36,7 +37,9 @@ export function place(s: State, c: Context, id: string): void {
 /** Gives an agent the most urgent task that it can take, one at a time. */
 export function fill(s: State, c: Context, id: string): void {
   const agent = s.agents.get(id);
-  if (agent === undefined || !agent.attached || agent.status !== 'active' || agent.active >= agent.capacity) return;
+  if (agent === undefined) return;
+  settleDrain(s, c, agent);
+  if (!agent.attached || agent.status !== 'active' || agent.active >= agent.capacity) return;
   const task = c.groups.pickTask(agent);
   if (task === undefined) return;
   give(s, c, { task, agent });

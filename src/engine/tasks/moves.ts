@@ -201,13 +201,11 @@ export function lose(s: State, c: Context, lost: { readonly task: TaskRecord; re
   const { task, why } = lost;
   assert(isHeld(task.status), 'only a held task is lost');
   const agent = task.agentId === undefined ? undefined : s.agents.get(task.agentId);
-  const comesBack = why === 'lost' && agent?.session !== undefined;
-  letGo(
-    s,
-    c,
-    comesBack ? { task, slot: 'stop', stop: { control: 'leaseLost', reason: 'lost' } } : { task, slot: 'free' },
-  );
-  const losses = task.losses + 1;
+  // Whoever may still run it is told to stop; the process of a replaced or released holder is gone.
+  const told = (why === 'lost' || why === 'drained') && agent?.session !== undefined;
+  letGo(s, c, told ? { task, slot: 'stop', stop: { control: 'leaseLost', reason: why } } : { task, slot: 'free' });
+  // A drain is somebody's decision: no loss.
+  const losses = why === 'drained' ? task.losses : task.losses + 1;
   if (agent?.onLost === 'fail' && (why === 'lost' || why === 'replaced')) {
     const error = { code: 'AGENT_LOST', message: 'The agent was lost and asked that its tasks fail then.' };
     finish(c, { task, change: { status: 'failed', losses, error, dead: true } });
