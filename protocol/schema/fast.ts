@@ -7,6 +7,7 @@
 import { LIMITS } from '../wire/limits.ts';
 import {
   PRIORITIES,
+  STRATEGY_NAMES,
   type AgentShape,
   type Capability,
   type HelloBody,
@@ -16,8 +17,9 @@ import {
   type TaskCreate,
   type TaskError,
 } from '../wire/types.ts';
+import { parseSelector } from '../wire/selectors.ts';
 import { isPlainMap } from './fields.ts';
-import { CONTROLS, MODES, ON_LOST, STRATEGIES } from './methods.ts';
+import { CONCURRENCY_POLICIES, CONTROLS, MODES, ON_LOST, STICKY_MODES } from './methods.ts';
 import { fits } from './size.ts';
 import { isFence, isName, isText, topicFault } from './text.ts';
 
@@ -64,6 +66,9 @@ function distinct(max: number, element: Check, key: (one: unknown) => unknown = 
     isArray(value) && Array.isArray(value) && (value.length < 2 || new Set(value.map(key)).size === value.length);
 }
 
+const isWorkKey = name(LIMITS.workKeyBytes);
+const isSelector: Check = (value) =>
+  typeof value === 'string' && isText(value, LIMITS.selectorBytes) && parseSelector(value) !== undefined;
 const isBoolean: Check = (value) => typeof value === 'boolean';
 const isId = name(LIMITS.idBytes);
 const isTypeName = name(LIMITS.typeBytes);
@@ -102,7 +107,18 @@ function fastParams(): { readonly [M in Method]?: Guard<Params[M]> } {
       parameters: isPayload,
       requirements: distinct(LIMITS.requirementsMax, isTypeName),
       labels: isLabels,
-      strategy: oneOf(STRATEGIES),
+      strategy: oneOf(STRATEGY_NAMES),
+      selectors: distinct(LIMITS.selectorsMax, isSelector),
+      sticky: shape<NonNullable<TaskCreate['sticky']>>(['key'], {
+        key: isWorkKey,
+        mode: oneOf(STICKY_MODES),
+        ttlMs: durationMs,
+      }),
+      concurrency: shape<NonNullable<TaskCreate['concurrency']>>(['key', 'max'], {
+        key: isWorkKey,
+        max: int(1, LIMITS.concurrencyMax),
+        policy: oneOf(CONCURRENCY_POLICIES),
+      }),
       workspaceId: isId,
       parentId: isId,
       timeoutMs: durationMs,

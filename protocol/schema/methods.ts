@@ -6,9 +6,11 @@
 import { z } from 'zod';
 import { LIMITS } from '../wire/limits.ts';
 import { isScope } from '../wire/operations.ts';
+import { parseSelector } from '../wire/selectors.ts';
 import {
   AGENT_STATUSES,
   PRIORITIES,
+  STRATEGY_NAMES,
   TASK_STATUSES,
   type AgentShape,
   type Method,
@@ -36,7 +38,9 @@ import {
 import { isName, isTenantId } from './text.ts';
 
 export const KEY_ROLES = ['admin', 'member', 'agent', 'viewer'] as const;
-export const STRATEGIES = ['least_loaded', 'capability_match'] as const;
+export const STRATEGY_SCOPES = ['tenant', 'type', 'workspace'] as const;
+export const STICKY_MODES = ['soft', 'hard'] as const;
+export const CONCURRENCY_POLICIES = ['queue', 'dropNew', 'cancelOld'] as const;
 export const MODES = ['assign', 'offer'] as const;
 export const ON_LOST = ['requeue', 'hold', 'fail'] as const;
 export const DECLARED_STATUSES = [
@@ -90,13 +94,45 @@ const retryPolicy = z.object({
   factor: int(1, LIMITS.retryFactorMax).exactOptional(),
 });
 
+const workKey = name(LIMITS.workKeyBytes);
+
+const selector = text(LIMITS.selectorBytes).refine((one) => parseSelector(one) !== undefined, {
+  error: 'must be a selector such as gpu, !spot, zone=eu, zone in (eu, us) or mem>=32',
+});
+
+const sticky = z.object({
+  key: workKey,
+  mode: z.enum(STICKY_MODES).exactOptional(),
+  ttlMs: durationMs.exactOptional(),
+});
+
+const concurrency = z.object({
+  key: workKey,
+  max: int(1, LIMITS.concurrencyMax),
+  policy: z.enum(CONCURRENCY_POLICIES).exactOptional(),
+});
+
+const strategySet = z
+  .object({
+    scope: z.enum(STRATEGY_SCOPES),
+    name: typeName.exactOptional(),
+    strategy: z.enum(STRATEGY_NAMES).nullable(),
+  })
+  .refine((one) => (one.scope === 'tenant') === (one.name === undefined), {
+    error: 'goes with every scope but tenant',
+    path: ['name'],
+  });
+
 const taskCreate: z.ZodType<TaskCreate> = z.object({
   type: typeName,
   priority: z.enum(PRIORITIES).exactOptional(),
   parameters: payload.exactOptional(),
   requirements: distinct(typeName, LIMITS.requirementsMax, (one) => one).exactOptional(),
   labels: labels.exactOptional(),
-  strategy: z.enum(STRATEGIES).exactOptional(),
+  strategy: z.enum(STRATEGY_NAMES).exactOptional(),
+  selectors: distinct(selector, LIMITS.selectorsMax, (one) => one).exactOptional(),
+  sticky: sticky.exactOptional(),
+  concurrency: concurrency.exactOptional(),
   workspaceId: id.exactOptional(),
   parentId: id.exactOptional(),
   timeoutMs: durationMs.exactOptional(),
@@ -165,9 +201,12 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
   'agent.workload': z.object({ id: id.exactOptional() }),
   'agent.heartbeat': z.object({}),
   'agent.deregister': z.object({ id: id.exactOptional() }),
+  'strategy.set': strategySet,
+  'strategy.get': z.object({}),
   'task.create': taskCreate,
   'task.createBatch': z.object({ tasks: z.array(taskCreate).min(1).max(LIMITS.batchMax) }),
   'task.get': z.object({ id }),
+  'task.explain': z.object({ id, limit: limit.exactOptional() }),
   'task.list': z.object({
     status: z.enum(TASK_STATUSES).exactOptional(),
     type: typeName.exactOptional(),

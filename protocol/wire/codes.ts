@@ -61,6 +61,7 @@ export const ERROR_CODES = {
   },
   CANCELLED: { type: 'conflict', retryable: false, message: 'The request was cancelled.' },
   SESSION_EXPIRED: { type: 'conflict', retryable: false, message: 'The session has ended.' },
+  QUEUE_FULL: { type: 'quota', retryable: true, message: 'No more tasks with this key may wait.' },
   LIMIT_EXCEEDED: { type: 'quota', retryable: false, message: 'A bounded collection is full.' },
   RATE_LIMIT_EXCEEDED: { type: 'rate_limit', retryable: true, message: 'Too many requests.' },
   QUOTA_EXCEEDED: { type: 'quota', retryable: false, message: 'The quota is used up.' },

@@ -61,6 +61,12 @@ export const LIMITS = {
   typeBytes: 128,
   capabilitiesMax: 64,
   requirementsMax: 32,
+  selectorsMax: 16,
+  selectorBytes: 512,
+  /** Of sticky and concurrency keys. */
+  workKeyBytes: 256,
+  concurrencyMax: 10_000,
+  stickyMs: 3_600_000,
   labelsMax: 32,
   labelBytes: 256,
   metadataBytes: 16 * 1024,
@@ -98,6 +104,7 @@ export const LIMITS = {
   /** Agents that one task excludes because they rejected it or did not confirm; the oldest is forgotten. */
   excludedMax: 64,
 
+  strategiesMax: 1_000,
   /** Per tenant. At the bound: LIMIT_EXCEEDED (deadLetters: the oldest leaves memory for the archive). */
   sessionsMax: 100_000,
   agentsMax: 100_000,

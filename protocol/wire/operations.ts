@@ -36,9 +36,12 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'agent.status': { roles: WRITERS, class: 'control', access: 'write', ends: true },
   'agent.drain': { roles: WRITERS, class: 'control', access: 'write', ends: true },
   'agent.deregister': { roles: WORKERS, class: 'session', access: 'write', ends: true },
+  'strategy.set': { roles: OWNERS, class: 'control', access: 'write' },
+  'strategy.get': { roles: EVERYONE, class: 'query', access: 'read' },
   'task.create': { roles: WRITERS, class: 'work', access: 'write' },
   'task.createBatch': { roles: WRITERS, class: 'work', access: 'write' },
   'task.get': { roles: EVERYONE, class: 'query', access: 'read' },
+  'task.explain': { roles: EVERYONE, class: 'query', access: 'read' },
   'task.list': { roles: EVERYONE, class: 'query', access: 'read' },
   'task.accept': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
   'task.reject': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
@@ -68,7 +71,9 @@ export type ReadMethod =
   | 'agent.list'
   | 'agent.workload'
   | 'agent.heartbeat'
+  | 'strategy.get'
   | 'task.get'
+  | 'task.explain'
   | 'task.list'
   | 'deadLetter.list'
   | 'apiKey.list'

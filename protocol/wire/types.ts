@@ -87,7 +87,32 @@ export type DeclaredStatus = Exclude<AgentStatus, 'offline'>;
 
 export type OnLost = 'requeue' | 'hold' | 'fail';
 export type DeliveryMode = 'assign' | 'offer';
-export type Strategy = 'least_loaded' | 'capability_match';
+export const STRATEGY_NAMES = [
+  'least_loaded',
+  'capability_match',
+  'round_robin',
+  'random',
+  'cost_optimised',
+  'performance',
+] as const;
+export type Strategy = (typeof STRATEGY_NAMES)[number];
+
+/** Tasks with one key go to one agent: that which the key was given to last. */
+export interface Sticky {
+  readonly key: string;
+  /** soft (default): to others while it has no free slot. hard: to it alone. */
+  readonly mode: 'soft' | 'hard';
+  /** So long after the last task of the key was given to it. */
+  readonly ttlMs: number;
+}
+
+/** At most `max` tasks with this key are held at a time. */
+export interface Concurrency {
+  readonly key: string;
+  readonly max: number;
+  /** What becomes of one too many. queue (default): it waits. dropNew: it is not created. cancelOld: the oldest are cancelled. */
+  readonly policy: 'queue' | 'dropNew' | 'cancelOld';
+}
 export type PublishKind = 'reliable' | 'latest' | 'ephemeral';
 
 export type Capability = string | { readonly name: string; readonly weight: number };
@@ -126,6 +151,15 @@ export interface AgentView {
   readonly capacity: number;
   /** Slots in use, by current and by stopping assignments. */
   readonly active: number;
+  /** It failed too often and is given nothing until a probe; `probing`: one task now. */
+  readonly quarantine?: { readonly times: number; readonly probing: boolean };
+  /** What it did so far, by type: the newest count most. */
+  readonly ratings?: readonly {
+    readonly type: string;
+    readonly count: number;
+    readonly ok: number;
+    readonly ms?: number;
+  }[];
   readonly cost?: number;
   readonly labels?: { readonly [key: string]: string };
   readonly metadata?: ValueMap;
@@ -153,6 +187,75 @@ export interface WorkloadView {
   readonly queued: number;
 }
 
+/** Why a task is where it is. */
+export type TaskVerdict =
+  | 'held'
+  | 'scheduled'
+  | 'finished'
+  /** Its concurrency key is full. */
+  | 'concurrency'
+  | 'noAgents'
+  /** Nobody has one of the capabilities that it requires. */
+  | 'noCapability'
+  /** An agent can take it now. */
+  | 'ready'
+  /** No agent that fits has a free slot, or can take it for the reason named. */
+  | 'full'
+  | 'quarantined'
+  | 'excluded'
+  | 'sticky'
+  | 'notActive'
+  | 'away'
+  | 'offline'
+  /** No single agent has all that it requires, or the labels that it asks for. */
+  | 'selector'
+  | 'capability';
+
+export type AgentState = 'offline' | 'away' | 'notActive' | 'excluded' | 'quarantined' | 'full' | 'sticky';
+
+export interface AgentVerdict {
+  readonly agentId: string;
+  readonly name: string;
+  readonly verdict: 'holds' | 'ready' | 'capability' | 'selector' | AgentState;
+  /** Required capabilities that it lacks. */
+  readonly missing?: readonly string[];
+  /** Selectors that its labels do not meet. */
+  readonly refused?: readonly string[];
+  /** What would keep it from the task if it fitted. */
+  readonly also?: AgentState;
+  /** Its place in the order of the strategy, from 1, among those that could take it. */
+  readonly rank?: number;
+  readonly score?: {
+    readonly active: number;
+    readonly capacity: number;
+    readonly weight: number;
+    readonly cost?: number;
+    readonly ok?: number;
+    readonly ms?: number;
+    readonly failedBefore?: true;
+  };
+}
+
+export interface ExplainView {
+  readonly task: {
+    readonly id: string;
+    readonly type: string;
+    readonly status: TaskStatus;
+    /** Absent when the task has ended and left memory. */
+    readonly strategy?: Strategy;
+  };
+  readonly verdict: TaskVerdict;
+  /** How long it has been pending. */
+  readonly waitingMs: number;
+  /** Who holds it or could take it, then the nearest misses. */
+  readonly agents: readonly AgentVerdict[];
+  /** How many agents have each verdict. */
+  readonly counts: { readonly [verdict: string]: number };
+  /** Required capabilities that no agent has. */
+  readonly missing?: readonly string[];
+  readonly concurrency?: { readonly key: string; readonly max: number; readonly held: number };
+}
+
 export interface RetryPolicy {
   readonly maxAttempts: number;
   readonly initialDelayMs: number;
@@ -175,6 +278,9 @@ export interface TaskView {
   readonly requirements: readonly string[];
   readonly labels?: { readonly [key: string]: string };
   readonly strategy?: Strategy;
+  readonly selectors?: readonly string[];
+  readonly sticky?: Sticky;
+  readonly concurrency?: Concurrency;
   readonly mode: DeliveryMode;
   readonly agentId?: string;
   /** Counts from 1 with the first assignment; a failure adds one, an infrastructure loss does not. 0 before. */
@@ -210,6 +316,10 @@ export interface TaskCreate {
   readonly requirements?: readonly string[];
   readonly labels?: { readonly [key: string]: string };
   readonly strategy?: Strategy;
+  /** What it asks of the labels of an agent; all must hold. */
+  readonly selectors?: readonly string[];
+  readonly sticky?: Pick<Sticky, 'key'> & Partial<Sticky>;
+  readonly concurrency?: Pick<Concurrency, 'key' | 'max'> & Partial<Concurrency>;
   readonly workspaceId?: string;
   readonly parentId?: string;
   readonly timeoutMs?: number;
@@ -255,6 +365,17 @@ export interface SessionSnapshot {
 
 type Held = { readonly id: string; readonly token: string };
 
+/** Which tasks: of a type, of a workspace, or all of the tenant's. */
+export interface StrategyScope {
+  readonly scope: 'tenant' | 'type' | 'workspace';
+  /** The type, or the id of the workspace. */
+  readonly name?: string;
+}
+
+export interface StrategyView extends StrategyScope {
+  readonly strategy: Strategy;
+}
+
 /** Params by method. */
 export interface Params {
   'session.snapshot': { readonly cursor?: string };
@@ -287,11 +408,14 @@ export interface Params {
   'agent.status': { readonly id?: string; readonly status: DeclaredStatus; readonly reason?: string };
   'agent.drain': { readonly id?: string; readonly deadlineMs?: number; readonly reason?: string };
   'agent.workload': { readonly id?: string };
+  'strategy.set': StrategyScope & { readonly strategy: Strategy | null };
+  'strategy.get': Record<string, never>;
   'agent.heartbeat': Record<string, never>;
   'agent.deregister': { readonly id?: string };
   'task.create': TaskCreate;
   'task.createBatch': { readonly tasks: readonly TaskCreate[] };
   'task.get': { readonly id: string };
+  'task.explain': { readonly id: string; readonly limit?: number };
   'task.list': {
     readonly status?: TaskStatus;
     readonly type?: string;
@@ -341,12 +465,15 @@ export interface Results {
   'agent.status': { readonly agent: AgentView };
   'agent.drain': { readonly agent: AgentView };
   'agent.workload': { readonly workload: WorkloadView };
+  'strategy.set': { readonly strategies: readonly StrategyView[] };
+  'strategy.get': { readonly strategies: readonly StrategyView[] };
   'agent.heartbeat': { readonly now: number };
   'agent.deregister': { readonly id: string };
   'task.create': TaskResult;
   /** In the order of the params. Views would not fit into a frame; `task.get` gives them. */
   'task.createBatch': { readonly tasks: readonly { readonly id: string; readonly status: TaskStatus }[] };
   'task.get': TaskResult;
+  'task.explain': { readonly explanation: ExplainView };
   'task.list': Page<'tasks', TaskView>;
   'task.accept': TaskResult;
   'task.reject': TaskResult;

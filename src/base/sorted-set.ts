@@ -78,6 +78,27 @@ export class SortedSet<T> {
     for (const chunk of this.#chunks) yield* chunk;
   }
 
+  /** Ascending from the element at `index` on, round the end to the one before it. */
+  *around(index: number): IterableIterator<T> {
+    let skipped = 0;
+    let c = 0;
+    for (; c < this.#chunks.length - 1; c += 1) {
+      const { length } = this.#chunks[c] as T[];
+      if (skipped + length > index) break;
+      skipped += length;
+    }
+    const start = index - skipped;
+    for (let k = c; k < this.#chunks.length; k += 1) {
+      const chunk = this.#chunks[k] as T[];
+      for (let i = k === c ? start : 0; i < chunk.length; i += 1) yield chunk[i] as T;
+    }
+    for (let k = 0; k <= c && k < this.#chunks.length; k += 1) {
+      const chunk = this.#chunks[k] as T[];
+      const end = k === c ? Math.min(start, chunk.length) : chunk.length;
+      for (let i = 0; i < end; i += 1) yield chunk[i] as T;
+    }
+  }
+
   /** Ascending from the first element at or after `from` in the order. */
   *from(from: T): IterableIterator<T> {
     if (this.#size === 0) return;

@@ -108,6 +108,7 @@ type Listener<E extends keyof ClientEvents> = (...args: ClientEvents[E]) => void
 export class Client implements Omit<Methods, 'agent' | 'task'> {
   readonly agent: Methods['agent'] & AgentMethods;
   readonly task: Methods['task'] & TaskMethods;
+  readonly strategy: Methods['strategy'];
   readonly topic: Methods['topic'];
   readonly deadLetter: Methods['deadLetter'];
   readonly apiKey: Methods['apiKey'];
@@ -164,6 +165,7 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
       wait: (task, wait) => this.#wait(task, wait),
       run: (params, run) => this.#run(params, run),
     };
+    this.strategy = methods.strategy;
     this.topic = methods.topic;
     this.deadLetter = methods.deadLetter;
     this.apiKey = methods.apiKey;

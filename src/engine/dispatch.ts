@@ -6,6 +6,9 @@ import type { Timer } from './kernel/timers.ts';
 import { ENGINE_VERSION, type Reply, type SystemCommand } from './port.ts';
 import type { FollowUp } from './records.ts';
 import { drainOver } from './agents/lifecycle.ts';
+import { probe } from './agents/quarantine.ts';
+import { unblock } from './assignment/keys.ts';
+import { unstick } from './assignment/sticky.ts';
 import {
   graceOver,
   hello,
@@ -78,6 +81,10 @@ export function runTimer(s: State, c: Context, timer: Timer): void {
       return stopOver(s, c, timer.entity);
     case 'drain':
       return drainOver(s, c, timer.entity);
+    case 'probe':
+      return probe(s, c, timer.entity);
+    case 'unstick':
+      return unstick(s, c, timer.entity);
     case 'deadline':
       return deadlinePassed(s, c, timer.entity);
     case 'run':
@@ -92,6 +99,8 @@ export function runFollowUp(s: State, c: Context, work: FollowUp): void {
       return place(s, c, work.task);
     case 'fill':
       return fill(s, c, work.agent);
+    case 'unblock':
+      return unblock(s, c, work.key);
     case 'lose':
       return loseTask(s, c, work);
     case 'end':

@@ -17,7 +17,7 @@ import { evolve, type Effects, type PushEvent } from './kernel/events.ts';
 import type { Context } from './kernel/context.ts';
 import { EntryRandom } from './kernel/random.ts';
 import { State } from './kernel/state.ts';
-import { ENGINE_VERSION, ENGINE_VERSION_MIN } from './port.ts';
+import { ENGINE_VERSION, ENGINE_VERSION_MIN, WORK_VERSION } from './port.ts';
 import type { Command, CommandOutput, Entry, EntryOutput, Push, Reply, SessionEnd, WelcomeResult } from './port.ts';
 import { runRequest, settle } from './requests.ts';
 import { sessionSnapshot } from './sessions/snapshot.ts';
@@ -86,6 +86,8 @@ export class Engine implements Effects {
     const s = this.state;
     this.#output = { pushes: [], finished: [], ended: [] };
     this.#budget = this.#options.followUpsMax ?? LIMITS.followUpsMax;
+    // Of a state that was loaded.
+    this.groups.order(this.state.counters.engineVersion >= WORK_VERSION);
     this.#advance(entry);
     const { now, live } = s.counters;
     const c: Context = {
@@ -229,6 +231,10 @@ export class Engine implements Effects {
 
   finished(task: TaskRecord): void {
     this.#output.finished.push(task);
+  }
+
+  upgraded(version: number): void {
+    this.groups.order(version >= WORK_VERSION);
   }
 
   forgotten(session: string): void {

@@ -8,7 +8,9 @@ import type { AgentShape, Data, Params, Role, SessionSnapshot, Value } from '../
 import type { TaskRecord } from './records.ts';
 
 /** The behaviour that the state is under; a build takes part only while it supports it. */
-export const ENGINE_VERSION = 1;
+export const ENGINE_VERSION = 2;
+/** From here on: agents are rated, a failed task goes elsewhere, waiting counts as priority. */
+export const WORK_VERSION = 2;
 /** The oldest state and log that this build can still run. */
 export const ENGINE_VERSION_MIN = 1;
 

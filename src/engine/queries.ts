@@ -91,6 +91,9 @@ function hasLabels(agent: AgentRecord, wanted: { readonly [key: string]: string 
   return Object.entries(wanted).every(([key, value]) => labels[key] === value);
 }
 
+export { explain } from './assignment/explain.ts';
+export { listStrategies } from './assignment/defaults.ts';
+
 export function getAgent(s: State, id: string): AgentView | undefined {
   const agent = s.agents.get(id);
   return agent === undefined ? undefined : agentView(agent);

@@ -1,10 +1,12 @@
 /** The records that the state is made of. Immutable; absolute facts only (instants, chosen agents), never "in 5 s". */
 import type {
   AgentStatus,
+  Concurrency,
   DeclaredStatus,
   DeliveryMode,
   OnLost,
   RetryPolicy,
+  Sticky,
   Role,
   Strategy,
   TaskError,
@@ -50,6 +52,12 @@ export interface TaskRecord {
   readonly dead: boolean;
   /** Agents that rejected it, and those that did not confirm an order, as long as they stay attached: `<id>@<attachedRev>`. */
   readonly excluded: readonly string[];
+  /** Agents whose attempts failed: others are asked first. Undefined: none. */
+  readonly failedOn: readonly string[] | undefined;
+  /** What it asks of the labels of an agent, in one order. Undefined: nothing. */
+  readonly selectors: readonly string[] | undefined;
+  readonly sticky: Sticky | undefined;
+  readonly concurrency: Concurrency | undefined;
   readonly workspaceId: string | undefined;
   readonly parentId: string | undefined;
   readonly retryOf: string | undefined;
@@ -101,6 +109,10 @@ export function copyOfTask(task: TaskRecord): Draft<TaskRecord> {
     error: task.error,
     dead: task.dead,
     excluded: task.excluded,
+    failedOn: task.failedOn,
+    selectors: task.selectors,
+    sticky: task.sticky,
+    concurrency: task.concurrency,
     workspaceId: task.workspaceId,
     parentId: task.parentId,
     retryOf: task.retryOf,
@@ -125,6 +137,36 @@ export interface AssignmentRecord {
   readonly attempt: number;
   readonly state: 'current' | 'stopping';
   readonly control: 'cancel' | 'leaseLost' | undefined;
+  /** When it was given; undefined in logs of the first version. */
+  readonly at: number | undefined;
+}
+
+/** How one attempt ended, for the agent that made it. */
+export interface Outcome {
+  readonly type: string;
+  readonly ok: boolean;
+  readonly ms: number;
+}
+
+/** What an agent did of one type: exponentially weighted averages, in integers. */
+export interface Rating {
+  readonly type: string;
+  readonly count: number;
+  /** Share of successes, in millionths. */
+  readonly ok: number;
+  /** Time of an attempt that succeeded; undefined before the first. */
+  readonly ms: number | undefined;
+}
+
+export interface Health {
+  /** A bit for each of the last outcomes, the newest lowest; 1 is a failure. */
+  readonly outcomes: number;
+  readonly count: number;
+  /** In quarantine for so many times in a row. */
+  readonly times: number;
+  /** Live instant at which its quarantine ends by a probe; undefined: it is not in quarantine. */
+  readonly until: number | undefined;
+  readonly probing: boolean;
 }
 
 export interface WeightedCapability {
@@ -160,6 +202,9 @@ export interface AgentRecord {
   readonly session: string | undefined;
   /** Assignments of it, current and stopping; always the count of its assignment records. */
   readonly active: number;
+  /** Undefined: it has finished nothing. */
+  readonly ratings: readonly Rating[] | undefined;
+  readonly health: Health | undefined;
   /** Token of its newest assignment: whoever waits longest is first among equals. */
   readonly lastToken: number;
   readonly principal: string;
@@ -173,7 +218,16 @@ export function declaredOf(agent: AgentRecord): DeclaredStatus {
 }
 
 /** As `copyOfTask`: every assignment and every end of one changes the load of an agent. */
-export function withLoad(agent: AgentRecord, active: number, lastToken: number): AgentRecord {
+export function withLoad(
+  agent: AgentRecord,
+  load: {
+    readonly active: number;
+    readonly lastToken: number;
+    readonly ratings: readonly Rating[] | undefined;
+    readonly health: Health | undefined;
+  },
+): AgentRecord {
+  const { active, lastToken, ratings, health } = load;
   return {
     id: agent.id,
     to: agent.to,
@@ -195,6 +249,8 @@ export function withLoad(agent: AgentRecord, active: number, lastToken: number):
     acceptMs: agent.acceptMs,
     session: agent.session,
     active,
+    ratings,
+    health,
     lastToken,
     principal: agent.principal,
     createdAt: agent.createdAt,
@@ -242,6 +298,19 @@ export interface LatestRecord {
   readonly rev: number;
 }
 
+/** Which agent tasks with a key go to, until when. */
+export interface StickyRecord {
+  readonly key: string;
+  readonly agent: string;
+  readonly until: number;
+}
+
+/** The strategy of tasks that name none, by what they are: `tenant`, `type <name>`, `workspace <id>`. */
+export interface StrategyRecord {
+  readonly key: string;
+  readonly strategy: Strategy;
+}
+
 export interface ApiKeyRecord {
   readonly id: string;
   readonly secretHash: string;
@@ -272,5 +341,6 @@ export type LossReason = 'lost' | 'released' | 'replaced' | 'deregistered' | 're
 export type FollowUp =
   | { readonly kind: 'place'; readonly task: string }
   | { readonly kind: 'fill'; readonly agent: string }
+  | { readonly kind: 'unblock'; readonly key: string }
   | { readonly kind: 'lose'; readonly task: string; readonly token: number; readonly why: LossReason }
   | { readonly kind: 'end'; readonly session: string; readonly why: 'revoked' };

@@ -2,6 +2,7 @@
 import { OPERATIONS, type WriteMethod } from '../../protocol/wire/operations.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Value } from '../../protocol/wire/types.ts';
+import { setStrategy } from './assignment/defaults.ts';
 import { deregisterAgent, registerAgent } from './agents/agents.ts';
 import { drainAgent, setAgentStatus, updateAgent } from './agents/lifecycle.ts';
 import { rejected, type Context } from './kernel/context.ts';
@@ -41,6 +42,7 @@ const DECIDERS: Deciders = {
   'agent.status': setAgentStatus,
   'agent.drain': drainAgent,
   'agent.deregister': deregisterAgent,
+  'strategy.set': setStrategy,
   'task.create': createTask,
   'task.createBatch': createTasks,
   'task.accept': acceptTask,

@@ -5,7 +5,16 @@ import type { ReadMethod } from '../../protocol/wire/operations.ts';
 import type { Data, Params, TaskView, Value } from '../../protocol/wire/types.ts';
 import { byCodeUnits } from '../base/order.ts';
 import type { Scheduler } from '../base/scheduler.ts';
-import { getAgent, getTask, listAgents, listApiKeys, listTasks, workload } from '../engine/queries.ts';
+import {
+  explain,
+  getAgent,
+  getTask,
+  listAgents,
+  listApiKeys,
+  listStrategies,
+  listTasks,
+  workload,
+} from '../engine/queries.ts';
 import { sessionSnapshot } from '../engine/sessions/snapshot.ts';
 import type { TenantStore } from '../store/port.ts';
 import type { Reply } from './port.ts';
@@ -18,49 +27,68 @@ export interface ReadParts {
   readonly caller: { readonly session: string };
 }
 
+/** Agents of an explanation. */
+const EXPLAINED = 20;
+
 type Answer = (reply: Reply) => void;
 /** tenant.list is read from the system tenant. */
 type Read = { readonly method: Exclude<ReadMethod, 'tenant.list'>; readonly params: Value };
 
+type Handlers = {
+  readonly [M in Read['method']]: (parts: ReadParts, params: Params[M], done: Answer) => void;
+};
+
+const HANDLERS: Handlers = {
+  'session.snapshot': (parts, { cursor }, done) => {
+    const { session } = parts.caller;
+    const s = parts.tenant.engine.state;
+    const { snapshot } = sessionSnapshot(s, cursor === undefined ? { session } : { session, cursor });
+    now(parts, { snapshot, rev: s.rev }, done);
+  },
+  'agent.get': (parts, { id }, done) => {
+    const agent = getAgent(parts.tenant.engine.state, id);
+    if (agent === undefined) missing(parts, 'AGENT_NOT_FOUND', done);
+    else now(parts, { agent }, done);
+  },
+  'agent.list': (parts, params, done) => {
+    const page = listAgents(parts.tenant.engine.state, params);
+    now(parts, withCursor({ agents: page.items }, page.next), done);
+  },
+  'agent.workload': (parts, { id }, done) => {
+    const found = workload(parts.tenant.engine, id);
+    if (found === undefined) missing(parts, 'AGENT_NOT_FOUND', done);
+    else now(parts, { workload: found }, done);
+  },
+  'agent.heartbeat': (parts, _params, done) => now(parts, { now: parts.scheduler.now() }, done),
+  'strategy.get': (parts, _params, done) => now(parts, { strategies: listStrategies(parts.tenant.engine.state) }, done),
+  'apiKey.list': (parts, params, done) => {
+    const page = listApiKeys(parts.tenant.engine.state, params);
+    now(parts, withCursor({ keys: page.items }, page.next), done);
+  },
+  'task.get': (parts, { id }, done) => readTask(parts, id, done),
+  'task.explain': (parts, { id, limit = EXPLAINED }, done) => {
+    const explanation = explain(parts.tenant.engine, { id, limit });
+    // What has left memory has ended: the store knows whether it was ever there.
+    if (explanation === undefined) readEnded(parts, id, done);
+    else now(parts, { explanation }, done);
+  },
+  'task.list': readTasks,
+  'deadLetter.list': (parts, params, done) => readTasks(parts, { ...params, dead: true }, done),
+};
+
 export function read(parts: ReadParts, asked: Read, done: Answer): void {
-  const { tenant, scheduler } = parts;
-  const s = tenant.engine.state;
-  const now = (result: Data): void => {
-    const { rev } = s;
-    scheduler.defer(() => done({ ok: true, rev, result }));
-  };
-  const missing = (code: 'AGENT_NOT_FOUND'): void => scheduler.defer(() => done({ ok: false, rejection: { code } }));
-  switch (asked.method) {
-    case 'session.snapshot': {
-      const { cursor } = asked.params as Params['session.snapshot'];
-      const { session } = parts.caller;
-      return now({ ...sessionSnapshot(s, cursor === undefined ? { session } : { session, cursor }), rev: s.rev });
-    }
-    case 'agent.get': {
-      const agent = getAgent(s, (asked.params as Params['agent.get']).id);
-      return agent === undefined ? missing('AGENT_NOT_FOUND') : now({ agent });
-    }
-    case 'agent.list': {
-      const page = listAgents(s, asked.params as Params['agent.list']);
-      return now(withCursor({ agents: page.items }, page.next));
-    }
-    case 'agent.workload': {
-      const found = workload(tenant.engine, (asked.params as Params['agent.workload']).id);
-      return found === undefined ? missing('AGENT_NOT_FOUND') : now({ workload: found });
-    }
-    case 'agent.heartbeat':
-      return now({ now: scheduler.now() });
-    case 'apiKey.list': {
-      const page = listApiKeys(s, asked.params as Params['apiKey.list']);
-      return now(withCursor({ keys: page.items }, page.next));
-    }
-    case 'task.get':
-      return readTask(parts, (asked.params as Params['task.get']).id, done);
-    case 'task.list':
-      return readTasks(parts, asked.params as Params['task.list'], done);
-    case 'deadLetter.list':
-      return readTasks(parts, { ...(asked.params as Params['deadLetter.list']), dead: true }, done);
-  }
+  // Params were checked against the method's schema.
+  const handler = HANDLERS[asked.method] as (parts: ReadParts, params: Value, done: Answer) => void;
+  handler(parts, asked.params, done);
+}
+
+function now(parts: ReadParts, result: Data, done: Answer): void {
+  const { rev } = parts.tenant.engine.state;
+  parts.scheduler.defer(() => done({ ok: true, rev, result }));
+}
+
+function missing(parts: ReadParts, code: 'AGENT_NOT_FOUND', done: Answer): void {
+  parts.scheduler.defer(() => done({ ok: false, rejection: { code } }));
 }
 
 /** To say that there is no such task would be wrong: it ended, and what became of it cannot be read. */
@@ -71,6 +99,17 @@ export const DAMAGED: Reply = {
 
 export function withCursor(result: object, cursor: string | undefined): object {
   return cursor === undefined ? result : { ...result, cursor };
+}
+
+/** An ended task has nothing to explain but that. */
+function readEnded(parts: ReadParts, id: string, done: Answer): void {
+  parts.store.getFinished(id, (found) => {
+    if (found === 'damaged') return done(DAMAGED);
+    if (found === undefined) return done({ ok: false, rejection: { code: 'TASK_NOT_FOUND' } });
+    const { type, status } = found;
+    const explanation = { task: { id, type, status }, verdict: 'finished', waitingMs: 0, agents: [], counts: {} };
+    done({ ok: true, rev: parts.tenant.engine.state.rev, result: { explanation } });
+  });
 }
 
 function readTask(parts: ReadParts, id: string, done: Answer): void {

@@ -187,7 +187,11 @@ export class Requests {
   #createTenant(caller: Caller, request: RequestIn, done: Answer): boolean {
     const { id } = request.params as Params['tenant.create'];
     const by = caller.principal.id;
-    this.#parts.system.createTenant({ id, by, dedupe: this.#nameOf(caller, request) }, done);
+    const { system, tenant } = this.#parts;
+    system.createTenant({ id, by, dedupe: this.#nameOf(caller, request) }, (reply) => {
+      // It was decided in another log: the caller's positions are those of its own.
+      done(reply.ok ? { ...reply, rev: tenant.engine.state.rev } : reply);
+    });
     return true;
   }
 

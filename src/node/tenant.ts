@@ -18,7 +18,7 @@ import { assert } from '../base/assert.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import { decodeEntry, encodeEntry } from '../engine/entry.ts';
 import { EngineHalted, type Engine } from '../engine/engine.ts';
-import type { Command, CommandOutput, Entry, EntryOutput } from '../engine/port.ts';
+import { ENGINE_VERSION, type Command, type CommandOutput, type Entry, type EntryOutput } from '../engine/port.ts';
 import type { AppendOutcome, LogEntry, LogFault, LogHead, TailSink, TenantLog } from '../log/port.ts';
 
 export interface AppliedEntry {
@@ -188,8 +188,15 @@ export class Tenant implements TailSink {
     this.#up = { kind: 'up', incarnation, node: nodeId, version };
     this.submit(this.#up, () => {
       this.#live = true;
+      this.#upgrade();
       this.#options.observer.caughtUp();
     });
+  }
+
+  /** One node alone serves the tenant: as soon as it does, the state is under the newest behaviour that it knows. */
+  #upgrade(): void {
+    const version = this.engine.state.counters.engineVersion;
+    if (version < ENGINE_VERSION) this.submit({ kind: 'upgrade', version: version + 1 }, () => this.#upgrade());
   }
 
   fault(fault: LogFault): void {
@@ -405,7 +412,7 @@ export class Tenant implements TailSink {
   }
 }
 
-const OWN: ReadonlySet<Command['kind']> = new Set(['up', 'tick', 'continue', 'session.lost', 'session.bye']);
+const OWN: ReadonlySet<Command['kind']> = new Set(['up', 'upgrade', 'tick', 'continue', 'session.lost', 'session.bye']);
 
 /** A command of the node itself: nobody waits who would ask again. */
 function isOwn(command: Command): boolean {

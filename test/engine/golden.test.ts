@@ -10,7 +10,8 @@ import { describe, expect, it } from 'vitest';
 import { Engine } from '../../src/engine/engine.ts';
 import { decodeEntry } from '../../src/engine/entry.ts';
 import { stateHash } from '../../src/engine/kernel/image.ts';
-import { ENGINE_VERSION } from '../../src/engine/port.ts';
+import { STRATEGY_NAMES } from '../../protocol/wire/types.ts';
+import { ENGINE_VERSION, WORK_VERSION } from '../../src/engine/port.ts';
 import { OPERATIONS } from '../../protocol/wire/operations.ts';
 import { Rig, sha256 } from './rig.ts';
 
@@ -133,6 +134,7 @@ function perform(rig: Rig): void {
 /** What work in full added. */
 function performWork(rig: Rig): void {
   rig.one({ kind: 'up', incarnation: 'i1', node: 'n1', version: ENGINE_VERSION });
+  rig.one({ kind: 'upgrade', version: WORK_VERSION });
   const admin = rig.session();
   const w = rig.agent('w', { capacity: 2 });
   const held = (id: string): { id: string; token: string } => ({ id, token: rig.task(id).token });
@@ -146,6 +148,42 @@ function performWork(rig: Rig): void {
   rig.one({ kind: 'session.lost', session: w.session, attach: 1 });
   rig.wait(16_000);
   rig.agent('w', { running: [held(second.id)] });
+  performAssignment(rig, admin);
+}
+
+/** Each strategy, keys, selectors, failures until an agent is in quarantine and out of it. */
+function performAssignment(rig: Rig, admin: string): void {
+  const agents = [1, 2, 3].map((n) => rig.agent(`a${n}`, { capabilities: ['job'], capacity: 2 }));
+  agents.forEach(({ session }, n) => {
+    rig.ask(session, 'agent.update', { cost: 10 - n, labels: { zone: n < 2 ? 'eu' : 'us', mem: String(16 * n) } });
+  });
+  const end = (id: string, verb: 'task.complete' | 'task.fail'): void => {
+    const agent = agents.find((one) => one.id === rig.task(id).agentId);
+    if (agent === undefined) return;
+    const { token } = rig.task(id);
+    rig.ask(agent.session, verb, { id, token, error: { code: 'E', message: 'm' } }, { after: 30 });
+  };
+  rig.ask(admin, 'strategy.set', { scope: 'type', name: 'job', strategy: 'round_robin' });
+  for (const strategy of [undefined, ...STRATEGY_NAMES, ...STRATEGY_NAMES]) {
+    const { id } = rig.create(admin, { type: 'job', ...(strategy === undefined ? {} : { strategy }) });
+    end(id, 'task.complete');
+  }
+  rig.ask(admin, 'strategy.set', { scope: 'type', name: 'job', strategy: null });
+  const keyed = { type: 'job', sticky: { key: 's', mode: 'hard', ttlMs: 2_000 }, concurrency: { key: 'c', max: 2 } };
+  const ids = Array.from({ length: 4 }, () => rig.create(admin, keyed).id);
+  ids.push(rig.create(admin, { type: 'job', selectors: ['zone=us', 'mem>=32'] }).id);
+  ids.push(rig.create(admin, { type: 'job', concurrency: { key: 'c', max: 3, policy: 'cancelOld' } }).id);
+  for (const id of ids) end(id, 'task.complete');
+  rig.wait(3_000);
+  for (const id of ids) end(id, 'task.complete');
+  for (let n = 0; n < 70; n += 1) {
+    end(rig.create(admin, { type: 'job', retry: { maxAttempts: 1 } }).id, 'task.fail');
+  }
+  const { id } = rig.create(admin, { type: 'job', retry: { maxAttempts: 3, initialDelayMs: 10 } });
+  rig.wait(62_000);
+  end(id, 'task.fail');
+  rig.wait(1_000);
+  end(id, 'task.complete');
 }
 
 interface Golden {

@@ -126,7 +126,7 @@ describe('PROTOCOL.md', () => {
       const params = text.slice(0, text.search(/result `|result /));
       const known = Object.keys((schema as unknown as z.ZodObject).shape);
       const named = [...params.matchAll(/`([a-zA-Z]+)\?`/g)].map((match) => match[1] ?? '');
-      const inner = ['maxAttempts', 'initialDelayMs', 'maxDelayMs', 'factor'];
+      const inner = ['maxAttempts', 'initialDelayMs', 'maxDelayMs', 'factor', 'ttlMs', 'policy'];
       expect(
         named.filter((name) => !known.includes(name) && !inner.includes(name)),
         method,

@@ -11,7 +11,7 @@ export function isQuiet(simulation: Simulation): boolean {
     for (const task of engine.state.tasks.hold()) {
       if (isTerminal(task.status)) continue;
       // Nobody can take it, and that is how it may stay.
-      if (task.status !== 'pending' || engine.groups.pick(task) !== undefined) return false;
+      if (task.status !== 'pending' || engine.groups.pick(task, () => 0) !== undefined) return false;
       if (engine.state.timers.get('deadline', task.id) !== undefined) return false;
     }
     if (engine.state.work.size > 0) return false;

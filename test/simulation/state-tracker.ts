@@ -47,6 +47,8 @@ const SECTIONS = [
   'latest',
   'apiKeys',
   'tenants',
+  'sticky',
+  'strategies',
   'timers',
 ] as const;
 type Section = (typeof SECTIONS)[number];

@@ -21,7 +21,7 @@ export const BANS: readonly Ban[] = [
   {
     rule: 'engine: time',
     at: ['src/engine/'],
-    word: /\b(?:Date|performance)\b/g,
+    word: /\b(?:Date\b|performance\.)/g,
     cure: 'Time is the stamp of the entry: context.now.',
   },
   {

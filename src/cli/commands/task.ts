@@ -1,7 +1,7 @@
 /** `muster task …`: create, list, get, cancel, retry. */
 import type { Command } from 'commander';
 import type { Client, TaskCreate, TaskView, Value } from '../../client/node.ts';
-import type { Params, TaskStatus } from '../../../protocol/wire/types.ts';
+import { STRATEGY_NAMES, type Params, type TaskStatus } from '../../../protocol/wire/types.ts';
 import type { Context } from '../context.ts';
 import { CliError, Exit } from '../exit.ts';
 import { columns, pretty, toJson, when } from '../output.ts';
@@ -102,7 +102,7 @@ function addCreate(task: Command, context: Context): void {
     .option('--deadline <duration>', 'from now on, when it must have ended', durationMs)
     .option('--delay <duration>', 'when it begins, from now on', durationMs)
     .option('--attempts <n>', 'attempts at most', wholeNumber)
-    .option('--strategy <strategy>', 'least_loaded or capability_match', oneOf('least_loaded', 'capability_match'))
+    .option('--strategy <strategy>', STRATEGY_NAMES.join(', '), oneOf(...STRATEGY_NAMES))
     .option('--mode <mode>', 'assign, or offer to ask agents first', oneOf('assign', 'offer'))
     .option('--idempotency-key <key>', 'calls with one key create one task')
     .option('--wait', 'wait for its end and print its result')

@@ -13,9 +13,12 @@ import {
   declaredOf,
   type AgentRecord,
   type LossReason,
+  type Rating,
   type SessionRecord,
   type WeightedCapability,
 } from '../records.ts';
+import { WHOLE } from './ratings.ts';
+import { unstickAll } from '../assignment/sticky.ts';
 import { removeSession } from '../sessions/ending.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -36,6 +39,10 @@ export function agentView(agent: AgentRecord): AgentView {
     rev: agent.rev,
   };
   if (agent.status === 'offline') view.declared = declaredOf(agent);
+  if (agent.health?.until !== undefined) {
+    view.quarantine = { times: agent.health.times, probing: agent.health.probing };
+  }
+  if (agent.ratings !== undefined) view.ratings = agent.ratings.map(ratingView);
   if (agent.statusReason !== undefined) view.statusReason = agent.statusReason;
   if (agent.type !== undefined) view.type = agent.type;
   if (agent.cost !== undefined) view.cost = agent.cost;
@@ -43,6 +50,11 @@ export function agentView(agent: AgentRecord): AgentView {
   if (agent.metadata !== undefined) view.metadata = agent.metadata as NonNullable<AgentView['metadata']>;
   if (agent.endpoint !== undefined) view.endpoint = agent.endpoint;
   return view;
+}
+
+function ratingView({ type, count, ok, ms }: Rating): NonNullable<AgentView['ratings']>[number] {
+  const share = ok / WHOLE;
+  return ms === undefined ? { type, count, ok: share } : { type, count, ok: share, ms };
 }
 
 /** Weight 1 where none is given; of two with one name the last counts. */
@@ -53,6 +65,12 @@ export function weighted(capabilities: readonly Capability[]): readonly Weighted
     else byName.set(one.name, one.weight);
   }
   return [...byName].map(([name, weight]) => ({ name, weight })).toSorted((a, b) => byCodeUnits(a.name, b.name));
+}
+
+export function sameLabels(a: AgentRecord['labels'], b: AgentRecord['labels']): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && a[key] === b[key]);
 }
 
 export function sameCapabilities(a: readonly WeightedCapability[], b: readonly WeightedCapability[]): boolean {
@@ -93,13 +111,16 @@ export function described(
     capabilities: known !== undefined && sameCapabilities(known.capabilities, fresh) ? known.capabilities : fresh,
     capacity: shape.capacity ?? 1,
     cost: shape.cost,
-    labels: shape.labels,
+    // The same object, for the same reason.
+    labels: sameLabels(known?.labels, shape.labels) ? known?.labels : shape.labels,
     metadata: shape.metadata,
     endpoint: shape.endpoint,
     onLost: shape.onLost ?? 'requeue',
     acceptMs: shape.acceptMs ?? LIMITS.acceptMs,
     session: session.id,
     active: known?.active ?? 0,
+    ratings: known?.ratings,
+    health: known?.health,
     lastToken: known?.lastToken ?? 0,
     principal: session.principal.id,
     createdAt: known?.createdAt ?? c.now,
@@ -135,7 +156,16 @@ function declaredAgain(known: AgentRecord | undefined, session: SessionRecord): 
 export function tellAgent(
   c: Context,
   agent: AgentRecord,
-  what: 'registered' | 'online' | 'offline' | 'deregistered' | 'status' | 'updated' | 'drained',
+  what:
+    | 'registered'
+    | 'online'
+    | 'offline'
+    | 'deregistered'
+    | 'status'
+    | 'updated'
+    | 'drained'
+    | 'quarantined'
+    | 'recovered',
 ): void {
   const topic = `agent.${agent.id}`;
   const { statusReason: reason } = agent;
@@ -257,6 +287,9 @@ export const deregisterAgent: Decide<Params['agent.deregister']> = (s, c, { sess
   }
   const speaker = agent.session === undefined ? undefined : s.sessions.get(agent.session);
   if (speaker !== undefined) c.events.push({ kind: 'sessionChanged', record: { ...speaker, agentId: undefined } });
+  unstickAll(s, c, agent.id);
+  c.events.push({ kind: 'timerCleared', timer: 'probe', entity: agent.id });
+  c.events.push({ kind: 'timerCleared', timer: 'drain', entity: agent.id });
   c.events.push({ kind: 'agentRemoved', id: agent.id });
   tellAgent(c, { ...agent, status: 'offline', attached: false }, 'deregistered');
   return accepted({ id: agent.id });

@@ -14,7 +14,8 @@ import { accepted, rejected, type Context, type Decide } from '../kernel/context
 import type { State } from '../kernel/state.ts';
 import type { Reply } from '../port.ts';
 import { declaredOf, type AgentRecord, type SessionRecord } from '../records.ts';
-import { agentView, mayBe, sameCapabilities, tellAgent, weighted } from './agents.ts';
+import { recover } from './quarantine.ts';
+import { agentView, mayBe, sameCapabilities, sameLabels, tellAgent, weighted } from './agents.ts';
 
 /** Y1 */
 export const AGENT_TRANSITIONS: { readonly [S in DeclaredStatus]: readonly DeclaredStatus[] } = {
@@ -70,8 +71,11 @@ function enter(c: Context, entered: { readonly before: AgentRecord; readonly age
 export const setAgentStatus: Decide<Params['agent.status']> = (s, c, call) => {
   const found = target(s, call);
   if (!found.ok) return found.reply;
-  const { agent } = found;
   const { status, reason } = call.params;
+  // Said of one in quarantine: it is good again.
+  const good = status === 'active' && found.agent.health?.until !== undefined;
+  const agent = good ? recover(s, c, found.agent) : found.agent;
+  if (good) c.events.push({ kind: 'followed', work: { kind: 'fill', agent: agent.id } });
   if (status === 'draining') return startDrain(s, c, { agent, deadlineMs: undefined, reason });
   if (status === declaredOf(agent) && reason === agent.statusReason) return accepted({ agent: agentView(agent) });
   if (status !== declaredOf(agent) && !AGENT_TRANSITIONS[declaredOf(agent)].includes(status))
@@ -147,6 +151,7 @@ export const updateAgent: Decide<Params['agent.update']> = (s, c, call) => {
   const next: AgentRecord = {
     ...agent,
     ...given,
+    labels: sameLabels(agent.labels, given.labels ?? agent.labels) ? agent.labels : given.labels,
     // The same array stays while it says the same, so that the groups need not be asked again.
     capabilities: sameCapabilities(agent.capabilities, fresh) ? agent.capabilities : fresh,
     rev: s.rev,

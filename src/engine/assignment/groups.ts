@@ -1,40 +1,69 @@
 /**
- * Groups: for each distinct set of requirements, the agents that meet it and have a free slot, in the order of
+ * Groups: for each distinct set of requirements and selectors, the agents that meet it and have a free slot, in the order of
  * each strategy that is asked for, and the tasks that wait for one.
  *
  * A task is placed by reading the head of an ordered set, so 10,000 agents are not scanned. Derived from tables
  * `agents` and `tasks`, which tell of every change (rollback included); not part of the snapshot.
  *
- * A1 `available` holds exactly the attached, active agents that meet the requirements and have a free slot.
- * A2 `waiting` and `picky` together hold exactly the pending tasks of the group; `picky` those that exclude agents.
+ * A1 `available` holds exactly the attached, active agents that meet requirements and selectors and have a free slot.
+ * A2 `waiting`, `picky` and the blocked ones together hold exactly the pending tasks of the group. `picky` are those that
+ *    not every agent of the group may take; blocked are those whose concurrency key is full, as far as that was
+ *    noticed, and they come back when it has room.
  */
 import { must } from '../../base/assert.ts';
 import { byCodeUnits } from '../../base/order.ts';
 import { SortedSet } from '../../base/sorted-set.ts';
 import type { Strategy } from '../../../protocol/wire/types.ts';
 import type { State } from '../kernel/state.ts';
+import { isBarred } from '../agents/ratings.ts';
 import type { AgentRecord, TaskRecord } from '../records.ts';
+import { parseSelector, selects, type Selector } from '../../../protocol/wire/selectors.ts';
 import { STRATEGIES, type Fit } from './strategies.ts';
 
 /** Higher priority first, then the older task. */
-export function byUrgency(a: TaskRecord, b: TaskRecord): number {
+export function byPriority(a: TaskRecord, b: TaskRecord): number {
   return b.priority - a.priority || a.createdAt - b.createdAt || byCodeUnits(a.id, b.id);
 }
 
+/**
+ * A task of one priority less waits a minute longer at most: each level counts as so much of waiting. So the lowest is
+ * never overtaken by what came three minutes after it, and the order of two tasks does not change while they wait.
+ */
+export const AGING_MS = 60_000;
+
+export function byAge(a: TaskRecord, b: TaskRecord): number {
+  return a.createdAt - a.priority * AGING_MS - (b.createdAt - b.priority * AGING_MS) || byPriority(a, b);
+}
+
+type Urgency = (a: TaskRecord, b: TaskRecord) => number;
+type Draw = (below: number) => number;
+
+/** Orders by type of one strategy; more: the one that was made first goes. */
+const TYPED_ORDERS = 32;
+
 export class Group {
   readonly requirements: readonly string[];
+  readonly selectors: readonly Selector[];
   readonly members = new Map<string, Fit>();
-  readonly waiting = new SortedSet<TaskRecord>(byUrgency);
-  readonly picky = new SortedSet<TaskRecord>(byUrgency);
+  readonly waiting: SortedSet<TaskRecord>;
+  readonly picky: SortedSet<TaskRecord>;
+  blocked = 0;
   /** How many of the picky ones have each mark. */
   readonly #marks = new Map<string, number>();
-  readonly #orders = new Map<Strategy, SortedSet<AgentRecord>>();
+  readonly #orders = new Map<string, SortedSet<AgentRecord>>();
 
-  constructor(requirements: readonly string[]) {
-    this.requirements = requirements;
+  constructor(
+    wanted: { readonly requirements: readonly string[]; readonly selectors: readonly string[] },
+    order: Urgency,
+  ) {
+    this.requirements = wanted.requirements;
+    this.selectors = wanted.selectors.map((text) => must(parseSelector(text), 'a selector was checked at the edge'));
+    this.waiting = new SortedSet<TaskRecord>(order);
+    this.picky = new SortedSet<TaskRecord>(order);
   }
 
   fit(agent: AgentRecord): Fit | undefined {
+    for (const selector of this.selectors) if (!selects(selector, agent.labels ?? NO_LABELS)) return undefined;
     let weight = 0;
     for (const name of this.requirements) {
       const held = agent.capabilities.find((capability) => capability.name === name);
@@ -44,12 +73,19 @@ export class Group {
     return { weight, capabilities: agent.capabilities.length };
   }
 
-  available(strategy: Strategy, agentOf: (id: string) => AgentRecord | undefined): SortedSet<AgentRecord> {
-    let order = this.#orders.get(strategy);
+  available(
+    wanted: { readonly strategy: Strategy; readonly type: string },
+    agentOf: (id: string) => AgentRecord | undefined,
+  ): SortedSet<AgentRecord> {
+    const { strategy, type } = wanted;
+    const row = STRATEGIES[strategy];
+    const key = row.byType === true ? `${strategy} ${type}` : strategy;
+    let order = this.#orders.get(key);
     if (order === undefined) {
       const fitOf = (agent: AgentRecord): Fit => must(this.members.get(agent.id), 'an ordered agent is a member');
-      order = new SortedSet<AgentRecord>((a, b) => STRATEGIES[strategy].compare(a, b, fitOf));
-      this.#orders.set(strategy, order);
+      order = new SortedSet<AgentRecord>((a, b) => row.compare(a, b, { fitOf, type }));
+      if (row.byType === true && this.#orders.size >= TYPED_ORDERS) this.#dropTyped();
+      this.#orders.set(key, order);
       for (const id of this.members.keys()) {
         const agent = agentOf(id);
         if (agent !== undefined && hasFreeSlot(agent)) order.add(agent);
@@ -58,14 +94,26 @@ export class Group {
     return order;
   }
 
+  /** The oldest of the orders that are made again when they are asked for. */
+  #dropTyped(): void {
+    for (const key of this.#orders.keys()) {
+      if (!key.includes(' ')) continue;
+      this.#orders.delete(key);
+      return;
+    }
+  }
+
   wait(task: TaskRecord): void {
-    if (task.excluded.length === 0) this.waiting.add(task);
+    if (!isPicky(task)) this.waiting.add(task);
     else if (this.picky.add(task)) for (const mark of task.excluded) this.#count(mark, 1);
   }
 
-  waitNoMore(task: TaskRecord): void {
-    if (task.excluded.length === 0) this.waiting.delete(task);
-    else if (this.picky.delete(task)) for (const mark of task.excluded) this.#count(mark, -1);
+  /** False if it did not wait here. */
+  waitNoMore(task: TaskRecord): boolean {
+    if (!isPicky(task)) return this.waiting.delete(task);
+    if (!this.picky.delete(task)) return false;
+    for (const mark of task.excluded) this.#count(mark, -1);
+    return true;
   }
 
   /** Every picky task excludes the agent: an agent that rejects everything is not offered all of it again and again. */
@@ -89,8 +137,15 @@ export class Group {
   }
 
   get tasks(): number {
-    return this.waiting.size + this.picky.size;
+    return this.waiting.size + this.picky.size + this.blocked;
   }
+}
+
+const NO_LABELS: { readonly [key: string]: string } = {};
+
+/** Not every agent that fits may take it. */
+function isPicky(task: TaskRecord): boolean {
+  return task.excluded.length > 0 || task.sticky !== undefined || task.concurrency !== undefined;
 }
 
 /** The agent rejected the task, or did not confirm it since it is attached. */
@@ -99,7 +154,12 @@ export function isExcluded(task: TaskRecord, agent: AgentRecord): boolean {
 }
 
 export function hasFreeSlot(agent: AgentRecord): boolean {
-  return agent.attached && agent.status === 'active' && agent.active < agent.capacity;
+  return agent.attached && agent.status === 'active' && agent.active < agent.capacity && !isBarred(agent);
+}
+
+/** What decides about membership of a group is the same, and not only equal: records share it while it does not change. */
+function sameFit(before: AgentRecord, after: AgentRecord): boolean {
+  return before.capabilities === after.capabilities && before.labels === after.labels;
 }
 
 /** No capability has this name: stands for "nothing is required". */
@@ -123,6 +183,9 @@ const GROUPS_MAX = 10_000;
 
 export class Groups {
   readonly #state: State;
+  /** Tasks whose concurrency key is full, by that key. */
+  readonly #blocked = new Map<string, SortedSet<TaskRecord>>();
+  #order: Urgency;
   readonly #groups = new Map<string, Group>();
   readonly #groupsOf = new Map<string, Group[]>();
   /** A group is found by the first of its requirements, and its agents by the rarest of them. */
@@ -132,36 +195,124 @@ export class Groups {
 
   constructor(state: State) {
     this.#state = state;
+    this.#order = byPriority;
     state.agents.watch((before, after) => this.#agentChanged(before, after));
     state.tasks.watch((before, after) => this.#taskChanged(before, after));
   }
 
-  /** The best agent for the task now, by its strategy. */
-  pick(task: TaskRecord): AgentRecord | undefined {
-    const group = this.#group(task.group, task.requirements);
-    const order = group.available(task.strategy, this.#agentOf);
-    if (task.excluded.length === 0) return order.first();
-    for (const agent of order) if (!isExcluded(task, agent)) return agent;
-    return undefined;
+  /** In which order tasks wait: that of the state's engine version. */
+  order(aging: boolean): void {
+    const order = aging ? byAge : byPriority;
+    if (order === this.#order) return;
+    this.#order = order;
+    this.#groups.clear();
+    this.#groupsOf.clear();
+    this.#groupsByFirst.clear();
+    this.#blocked.clear();
+    for (const task of this.#state.tasksById) this.#taskChanged(undefined, task);
+  }
+
+  /** The best agent for the task now, by its strategy. `draw` gives the place where a drawn choice begins. */
+  pick(task: TaskRecord, draw: Draw): AgentRecord | undefined {
+    if (this.#isFull(task)) return undefined;
+    const group = this.#group(task);
+    const stuck = this.#stuckTo(task);
+    if (stuck !== undefined && group.members.has(stuck.id)) {
+      if (hasFreeSlot(stuck) && !isExcluded(task, stuck)) return stuck;
+      if (task.sticky?.mode === 'hard') return undefined;
+    }
+    const order = group.available(task, this.#agentOf);
+    const drawn = STRATEGIES[task.strategy].drawn === true && order.size > 1;
+    if (!drawn && task.excluded.length === 0 && task.failedOn === undefined) return order.first();
+    let second: AgentRecord | undefined;
+    for (const agent of drawn ? order.around(draw(order.size)) : order) {
+      if (isExcluded(task, agent)) continue;
+      // One on which it failed is asked only if no other has a free slot.
+      if (task.failedOn?.includes(agent.id) !== true) return agent;
+      second ??= agent;
+    }
+    return second;
+  }
+
+  /** The agent that the task's key was given to last, while that holds. */
+  #stuckTo(task: TaskRecord): AgentRecord | undefined {
+    if (task.sticky === undefined) return undefined;
+    const record = this.#state.sticky.get(task.sticky.key);
+    return record === undefined ? undefined : this.#state.agents.get(record.agent);
+  }
+
+  #isFull({ concurrency }: TaskRecord): boolean {
+    return concurrency !== undefined && this.#state.heldByKey.count(concurrency.key) >= concurrency.max;
+  }
+
+  /** May this agent take this picky task of its group now? */
+  #mayTake(agent: AgentRecord, task: TaskRecord): boolean {
+    if (isExcluded(task, agent)) return false;
+    if (task.sticky?.mode !== 'hard') return true;
+    const stuck = this.#stuckTo(task);
+    return stuck === undefined || stuck.id === agent.id || this.#groups.get(task.group)?.members.has(stuck.id) !== true;
+  }
+
+  #block(group: Group, task: TaskRecord): void {
+    const key = must(task.concurrency, 'a task that is blocked has a key').key;
+    let blocked = this.#blocked.get(key);
+    if (blocked === undefined) this.#blocked.set(key, (blocked = new SortedSet<TaskRecord>(this.#order)));
+    group.waitNoMore(task);
+    blocked.add(task);
+    group.blocked += 1;
+  }
+
+  /** There is room under a key: its blocked tasks wait for agents again. They are returned, the most urgent first. */
+  unblock(key: string): readonly TaskRecord[] {
+    const tasks = [...(this.#blocked.get(key) ?? [])];
+    this.#blocked.delete(key);
+    for (const task of tasks) {
+      const group = this.#group(task);
+      group.blocked -= 1;
+      group.wait(task);
+    }
+    return tasks;
+  }
+
+  #release(blocked: SortedSet<TaskRecord>, task: TaskRecord): boolean {
+    if (!blocked.delete(task)) return false;
+    const group = this.#groups.get(task.group);
+    if (group !== undefined) group.blocked -= 1;
+    if (blocked.size === 0) this.#blocked.delete(task.concurrency?.key ?? '');
+    return true;
   }
 
   /** The most urgent pending task that the agent can take. */
   pickTask(agent: AgentRecord): TaskRecord | undefined {
     let best: TaskRecord | undefined;
+    const order = this.#order;
     for (const group of this.#groupsOf.get(agent.id) ?? []) {
       if (group.tasks === 0) continue;
       const plain = group.waiting.first();
-      if (plain !== undefined && (best === undefined || byUrgency(plain, best) < 0)) best = plain;
+      if (plain !== undefined && (best === undefined || order(plain, best) < 0)) best = plain;
       if (group.picky.size === 0 || group.excludesAll(agent)) continue;
+      const full: TaskRecord[] = [];
       for (const task of group.picky) {
-        if (best !== undefined && byUrgency(task, best) > 0) break;
-        if (!isExcluded(task, agent)) {
+        if (best !== undefined && order(task, best) > 0) break;
+        if (this.#isFull(task)) full.push(task);
+        else if (this.#mayTake(agent, task)) {
           best = task;
           break;
         }
       }
+      for (const task of full) this.#block(group, task);
     }
     return best;
+  }
+
+  /** The places, from 1, of the agents that could take the task, in the order of its strategy; the first hundred. */
+  rank(task: TaskRecord): ReadonlyMap<string, number> {
+    const ranks = new Map<string, number>();
+    for (const agent of this.#groups.get(task.group)?.available(task, this.#agentOf) ?? []) {
+      ranks.set(agent.id, ranks.size + 1);
+      if (ranks.size === 100) break;
+    }
+    return ranks;
   }
 
   /** How many pending tasks the agent's capabilities fit. */
@@ -179,11 +330,12 @@ export class Groups {
       .map(([, group]) => ({ requirements: group.requirements, tasks: group.tasks, members: group.members.size }));
   }
 
-  #group(key: string, requirements: readonly string[]): Group {
+  #group(task: TaskRecord): Group {
+    const { group: key, requirements, selectors } = task;
     let group = this.#groups.get(key);
     if (group === undefined) {
       if (this.#groups.size >= GROUPS_MAX) this.#dropIdle();
-      group = new Group(requirements);
+      group = new Group({ requirements, selectors: selectors ?? [] }, this.#order);
       this.#groups.set(key, group);
       addTo(this.#groupsByFirst, requirements[0] ?? ANY, group);
       for (const id of this.#candidates(requirements)) {
@@ -225,7 +377,7 @@ export class Groups {
     const wasFree = before !== undefined && hasFreeSlot(before);
     const isFree = after !== undefined && hasFreeSlot(after);
     const groups = this.#groupsOf.get(id);
-    if (before !== undefined && after !== undefined && before.capabilities === after.capabilities) {
+    if (before !== undefined && after !== undefined && sameFit(before, after)) {
       if (groups === undefined) return;
       for (const group of groups) {
         if (wasFree) group.leave(before);
@@ -245,12 +397,11 @@ export class Groups {
   }
 
   #taskChanged(before: TaskRecord | undefined, after: TaskRecord | undefined): void {
-    if (before?.status === 'pending') {
-      this.#groups.get(before.group)?.waitNoMore(before);
+    if (before?.status === 'pending' && this.#groups.get(before.group)?.waitNoMore(before) === false) {
+      const blocked = before.concurrency === undefined ? undefined : this.#blocked.get(before.concurrency.key);
+      if (blocked !== undefined) this.#release(blocked, before);
     }
-    if (after?.status === 'pending') {
-      this.#group(after.group, after.requirements).wait(after);
-    }
+    if (after?.status === 'pending') this.#group(after).wait(after);
   }
 
   #dropIdle(): void {

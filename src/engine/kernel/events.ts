@@ -6,6 +6,7 @@
  */
 import { must, unreachable } from '../../base/assert.ts';
 import type { Data } from '../../../protocol/wire/types.ts';
+import { judged, rated } from '../agents/ratings.ts';
 import type { SessionEnd } from '../port.ts';
 import {
   withLoad,
@@ -14,7 +15,10 @@ import {
   type AssignmentRecord,
   type FollowUp,
   type LatestRecord,
+  type Outcome,
   type SessionRecord,
+  type StickyRecord,
+  type StrategyRecord,
   type SubscriptionRecord,
   type TaskRecord,
   type TenantRecord,
@@ -36,7 +40,11 @@ export type Event =
   | { readonly kind: 'taskChanged'; readonly record: TaskRecord }
   | { readonly kind: 'taskArchived'; readonly id: string }
   | { readonly kind: 'slotTaken'; readonly record: AssignmentRecord }
-  | { readonly kind: 'slotFreed'; readonly key: string; readonly agent: string }
+  | { readonly kind: 'slotFreed'; readonly key: string; readonly agent: string; readonly outcome?: Outcome | undefined }
+  | { readonly kind: 'stuck'; readonly record: StickyRecord }
+  | { readonly kind: 'unstuck'; readonly key: string }
+  | { readonly kind: 'strategySet'; readonly record: StrategyRecord }
+  | { readonly kind: 'strategyUnset'; readonly key: string }
   | { readonly kind: 'agentChanged'; readonly record: AgentRecord }
   | { readonly kind: 'agentRemoved'; readonly id: string }
   | { readonly kind: 'sessionChanged'; readonly record: SessionRecord }
@@ -61,6 +69,7 @@ export interface Effects {
   ended(end: { readonly session: string; readonly attach: number; readonly why: SessionEnd }): void;
   finished(task: TaskRecord): void;
   forgotten(session: string): void;
+  upgraded(version: number): void;
 }
 
 export function evolve(s: State, event: Event, effects: Effects): void {
@@ -75,7 +84,15 @@ export function evolve(s: State, event: Event, effects: Effects): void {
       return takeSlot(s, event.record);
     case 'slotFreed':
       s.assignments.drop(event.key);
-      return recount(s, event.agent);
+      return recount(s, event.agent, event.outcome);
+    case 'stuck':
+      return s.sticky.put(event.record);
+    case 'unstuck':
+      return s.sticky.drop(event.key);
+    case 'strategySet':
+      return s.strategies.put(event.record);
+    case 'strategyUnset':
+      return s.strategies.drop(event.key);
     case 'agentChanged':
       return s.agents.put(event.record);
     case 'agentRemoved':
@@ -108,7 +125,7 @@ export function evolve(s: State, event: Event, effects: Effects): void {
       return;
     case 'upgraded':
       s.counters.engineVersion = event.version;
-      return;
+      return effects.upgraded(event.version);
     case 'pushed':
       return effects.push(event);
   }
@@ -120,11 +137,20 @@ function takeSlot(s: State, record: AssignmentRecord): void {
   const agent = must(s.agents.get(record.agent), 'a slot is taken on a known agent');
   const lastToken = record.state === 'current' ? record.token : agent.lastToken;
   if (record.state === 'current') s.counters.tokens = record.token - s.counters.epoch * REV_EPOCH;
-  s.agents.put(withLoad(agent, s.assignmentsByAgent.count(agent.id), lastToken));
+  const active = s.assignmentsByAgent.count(agent.id);
+  s.agents.put(withLoad(agent, { active, lastToken, ratings: agent.ratings, health: agent.health }));
 }
 
 /** Load is always the count of the assignments, never a counter of its own. */
-function recount(s: State, agentId: string): void {
+function recount(s: State, agentId: string, outcome: Outcome | undefined): void {
   const agent = s.agents.get(agentId);
-  if (agent !== undefined) s.agents.put(withLoad(agent, s.assignmentsByAgent.count(agentId), agent.lastToken));
+  if (agent === undefined) return;
+  s.agents.put(
+    withLoad(agent, {
+      active: s.assignmentsByAgent.count(agentId),
+      lastToken: agent.lastToken,
+      ratings: outcome === undefined ? agent.ratings : rated(agent.ratings, outcome),
+      health: outcome === undefined ? agent.health : judged(agent.health, outcome.ok),
+    }),
+  );
 }

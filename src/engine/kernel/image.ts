@@ -22,6 +22,8 @@ const TABLES = [
   'latest',
   'apiKeys',
   'tenants',
+  'sticky',
+  'strategies',
   'timers',
 ] as const;
 type TableName = (typeof TABLES)[number];

@@ -10,10 +10,13 @@ import type {
   AssignmentRecord,
   LatestRecord,
   SessionRecord,
+  StickyRecord,
+  StrategyRecord,
   SubscriptionRecord,
   TaskRecord,
   TenantRecord,
 } from '../records.ts';
+import { isHeld } from '../tasks/transitions.ts';
 import { TaskViews } from '../tasks/written.ts';
 import { Journal } from './journal.ts';
 import { Requests } from './requests.ts';
@@ -44,6 +47,7 @@ const FIRST_VERSION = 1;
 export const REV_EPOCH = 2 ** 40;
 
 const isFinished = (task: TaskRecord): boolean => task.finishedAt !== undefined;
+const byCreation = (a: TaskRecord, b: TaskRecord): number => a.createdAt - b.createdAt || byCodeUnits(a.id, b.id);
 const byId = (a: { readonly id: string }, b: { readonly id: string }): number => byCodeUnits(a.id, b.id);
 
 export class State {
@@ -75,6 +79,28 @@ export class State {
   /** Of the parameters of all tasks in memory, roughly. */
   readonly taskBytes = { sum: 0 };
   readonly taskStatus = new StatusCounts(this.tasks as unknown as Table<{ readonly status: string }>);
+
+  /** Held tasks by concurrency key, and all that have not ended, oldest first. */
+  readonly heldByKey = this.tasks.index(
+    new GroupIndex<TaskRecord>((r) => (isHeld(r.status) ? r.concurrency?.key : undefined), byId),
+  );
+  readonly openByKey = this.tasks.index(
+    new GroupIndex<TaskRecord>((r) => (isFinished(r) ? undefined : r.concurrency?.key), byCreation),
+  );
+  readonly pendingByStickyKey = this.tasks.index(
+    new GroupIndex<TaskRecord>((r) => (r.status === 'pending' ? r.sticky?.key : undefined), byCreation),
+  );
+
+  readonly sticky = new Table<StickyRecord>('sticky', (r) => r.key, this.journal);
+  readonly stickyByAgent = this.sticky.index(
+    new GroupIndex<StickyRecord>(
+      (r) => r.agent,
+      (a, b) => byCodeUnits(a.key, b.key),
+    ),
+  );
+
+  readonly strategies = new Table<StrategyRecord>('strategies', (r) => r.key, this.journal);
+  readonly strategiesByKey = this.strategies.index(new IdIndex<StrategyRecord>(this.strategies));
 
   readonly assignments = new Table<AssignmentRecord>('assignments', (r) => r.key, this.journal);
   readonly assignmentsByAgent = this.assignments.index(

@@ -25,6 +25,10 @@ export type TimerKind =
   | 'stop'
   /** live: a drain that has not ended hands over what is left. */
   | 'drain'
+  /** live: an agent in quarantine gets a task to try. */
+  | 'probe'
+  /** wall: a sticky key is bound to its agent no more. */
+  | 'unstick'
   /** wall: the whole task is late. */
   | 'deadline'
   /** wall: a scheduled task becomes pending. */
@@ -40,6 +44,8 @@ export const CLOCK_OF: { readonly [K in TimerKind]: Clock } = {
   progress: 'live',
   stop: 'live',
   drain: 'live',
+  probe: 'live',
+  unstick: 'wall',
   deadline: 'wall',
   run: 'wall',
 };
@@ -101,6 +107,8 @@ export class Timers {
       progress: of('progress'),
       stop: of('stop'),
       drain: of('drain'),
+      probe: of('probe'),
+      unstick: of('unstick'),
       deadline: of('deadline'),
       run: of('run'),
     };

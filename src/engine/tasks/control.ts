@@ -4,6 +4,8 @@ import { accepted, rejected, type Context, type Decide } from '../kernel/context
 import type { State } from '../kernel/state.ts';
 import type { FollowUp, TaskRecord } from '../records.ts';
 import { settleDrain } from '../agents/lifecycle.ts';
+import { settleHealth } from '../agents/quarantine.ts';
+import { hasFreeSlot } from '../assignment/groups.ts';
 import { excluding, freeStopping } from './hold.ts';
 import { changed, failAttempt, finish, give, letGo, lose, requeue } from './moves.ts';
 import { isHeld, isTerminal } from './transitions.ts';
@@ -30,16 +32,17 @@ export const cancelTask: Decide<Params['task.cancel']> = (s, c, { session, param
 export function place(s: State, c: Context, id: string): void {
   const task = s.tasks.get(id);
   if (task?.status !== 'pending') return;
-  const agent = c.groups.pick(task);
+  const agent = c.groups.pick(task, (below) => c.random.below(below));
   if (agent !== undefined) give(s, c, { task, agent });
 }
 
 /** Gives an agent the most urgent task that it can take, one at a time. */
 export function fill(s: State, c: Context, id: string): void {
-  const agent = s.agents.get(id);
-  if (agent === undefined) return;
-  settleDrain(s, c, agent);
-  if (!agent.attached || agent.status !== 'active' || agent.active >= agent.capacity) return;
+  const known = s.agents.get(id);
+  if (known === undefined) return;
+  settleDrain(s, c, known);
+  const agent = settleHealth(s, c, known);
+  if (!hasFreeSlot(agent)) return;
   const task = c.groups.pickTask(agent);
   if (task === undefined) return;
   give(s, c, { task, agent });
@@ -58,7 +61,7 @@ function overdue(
   late: { readonly task: TaskRecord; readonly reason: LeaseLostReason; readonly code: string },
 ): void {
   if (!isHeld(late.task.status)) return;
-  letGo(s, c, { task: late.task, slot: 'stop', stop: { control: 'leaseLost', reason: late.reason } });
+  letGo(s, c, { task: late.task, ok: false, slot: 'stop', stop: { control: 'leaseLost', reason: late.reason } });
   const message =
     late.reason === 'timeout'
       ? 'The attempt took longer than timeoutMs.'

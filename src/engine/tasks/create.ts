@@ -7,6 +7,9 @@ import type { State } from '../kernel/state.ts';
 import { weigh } from '../kernel/weigh.ts';
 import type { Reply } from '../port.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
+import { Admission } from '../assignment/keys.ts';
+import { strategyFor } from '../assignment/defaults.ts';
+import { finish, letGo } from './moves.ts';
 import { isTerminal } from './transitions.ts';
 
 /** A task without its parameters. */
@@ -20,12 +23,17 @@ interface Origin {
 /** Sorted and distinct, so that equal sets share a group. */
 function normalised(type: string, requirements: readonly string[] | undefined): readonly string[] {
   if (requirements === undefined) return [type];
-  return [...new Set(requirements)].toSorted(byCodeUnits);
+  return sortedSet(requirements);
+}
+
+function sortedSet(names: readonly string[]): readonly string[] {
+  return [...new Set(names)].toSorted(byCodeUnits);
 }
 
 function newTask(s: State, c: Context, made: { readonly params: TaskCreate; readonly origin: Origin }): TaskRecord {
   const { params, origin } = made;
   const requirements = normalised(params.type, params.requirements);
+  const selectors = params.selectors === undefined ? undefined : sortedSet(params.selectors);
   const delayed = (params.delayMs ?? 0) > 0;
   const id = c.random.id('tsk');
   const topic = `task.${id}`;
@@ -37,9 +45,9 @@ function newTask(s: State, c: Context, made: { readonly params: TaskCreate; read
     parameters: params.parameters ?? null,
     bytes: TASK_BYTES + weigh(params.parameters ?? null),
     requirements,
-    group: requirements.join('\n'),
+    group: selectors === undefined ? requirements.join('\n') : `${requirements.join('\n')}\0${selectors.join('\n')}`,
     labels: params.labels,
-    strategy: params.strategy ?? 'least_loaded',
+    strategy: params.strategy ?? strategyFor(s, params),
     mode: params.mode ?? 'assign',
     agentId: undefined,
     token: 0,
@@ -57,6 +65,10 @@ function newTask(s: State, c: Context, made: { readonly params: TaskCreate; read
     error: undefined,
     dead: false,
     excluded: [],
+    failedOn: undefined,
+    selectors,
+    sticky: params.sticky === undefined ? undefined : { mode: 'soft', ttlMs: LIMITS.stickyMs, ...params.sticky },
+    concurrency: params.concurrency === undefined ? undefined : { policy: 'queue', ...params.concurrency },
     workspaceId: params.workspaceId,
     parentId: params.parentId,
     retryOf: origin.retryOf,
@@ -71,6 +83,20 @@ function newTask(s: State, c: Context, made: { readonly params: TaskCreate; read
   };
 }
 
+/** Takes up all of them or none, after those are gone that make room for them. */
+function beginAll(s: State, c: Context, tasks: readonly TaskRecord[]): Reply | undefined {
+  if (tasks.some((task) => task.concurrency !== undefined)) {
+    const admission = new Admission(s);
+    for (const task of tasks) {
+      const refused = admission.add(task);
+      if (refused !== undefined) return refused;
+    }
+    for (const old of admission.drops) dropOld(s, c, old);
+  }
+  for (const task of tasks) begin(c, task);
+  return undefined;
+}
+
 function begin(c: Context, task: TaskRecord): void {
   c.events.push({ kind: 'taskChanged', record: task });
   if (task.deadlineAt !== undefined) {
@@ -78,6 +104,12 @@ function begin(c: Context, task: TaskRecord): void {
   }
   if (task.runAt === undefined) c.events.push({ kind: 'followed', work: { kind: 'place', task: task.id } });
   else c.events.push({ kind: 'timerSet', timer: 'run', entity: task.id, due: task.runAt });
+}
+
+function dropOld(s: State, c: Context, task: TaskRecord): void {
+  const reason = 'A newer task with the same concurrency key took its place.';
+  letGo(s, c, { task, slot: 'stop', stop: { control: 'cancel', reason } });
+  finish(c, { task, change: { status: 'cancelled' }, reason });
 }
 
 function full(s: State, more: number): Reply | undefined {
@@ -95,7 +127,8 @@ export const createTask: Decide<Params['task.create']> = (s, c, { session, param
   const refused = full(s, 1);
   if (refused !== undefined) return refused;
   const task = newTask(s, c, { params, origin: { session } });
-  begin(c, task);
+  const unwanted = beginAll(s, c, [task]);
+  if (unwanted !== undefined) return unwanted;
   return accepted({ task: s.views.result(task) });
 };
 
@@ -103,13 +136,14 @@ export const createTasks: Decide<Params['task.createBatch']> = (s, c, { session,
   const refused = full(s, params.tasks.length);
   if (refused !== undefined) return refused;
   const tasks = params.tasks.map((one) => newTask(s, c, { params: one, origin: { session } }));
-  for (const task of tasks) begin(c, task);
+  const unwanted = beginAll(s, c, tasks);
+  if (unwanted !== undefined) return unwanted;
   return accepted({ tasks: tasks.map(({ id, status }) => ({ id, status })) });
 };
 
 /** What another try needs of a finished task, from memory or from the archive. */
 function paramsOf(task: TaskView | TaskRecord): TaskCreate {
-  const { timeoutMs, progressTimeoutMs, labels, workspaceId, parentId } = task;
+  const { timeoutMs, progressTimeoutMs, labels, workspaceId, parentId, selectors, sticky, concurrency } = task;
   return {
     type: task.type,
     parameters: task.parameters,
@@ -121,6 +155,9 @@ function paramsOf(task: TaskView | TaskRecord): TaskCreate {
     ...(timeoutMs === undefined ? undefined : { timeoutMs }),
     ...(progressTimeoutMs === undefined ? undefined : { progressTimeoutMs }),
     ...(labels === undefined ? undefined : { labels }),
+    ...(selectors === undefined ? undefined : { selectors }),
+    ...(sticky === undefined ? undefined : { sticky }),
+    ...(concurrency === undefined ? undefined : { concurrency }),
     ...(workspaceId === undefined ? undefined : { workspaceId }),
     ...(parentId === undefined ? undefined : { parentId }),
   };
@@ -146,6 +183,7 @@ export const retryTask: Decide<RetryParams> = (s, c, { session, params }) => {
     params: params.parameters === undefined ? again : { ...again, parameters: params.parameters },
     origin: { session, retryOf: source.id },
   });
-  begin(c, task);
+  const unwanted = beginAll(s, c, [task]);
+  if (unwanted !== undefined) return unwanted;
   return accepted({ task: s.views.result(task) });
 };

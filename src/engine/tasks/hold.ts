@@ -91,7 +91,7 @@ export const progressTask: Decide<Params['task.progress']> = (s, c, call) => {
 export const completeTask: Decide<Params['task.complete']> = (s, c, call) => {
   const held = guard(s, call, ['assigned', 'accepted', 'in_progress']);
   if (!held.ok) return held.reply;
-  letGo(s, c, { task: held.task, slot: 'free' });
+  letGo(s, c, { task: held.task, slot: 'free', ok: true });
   const result = call.params.output ?? null;
   const task = finish(c, {
     task: held.task,
@@ -103,7 +103,7 @@ export const completeTask: Decide<Params['task.complete']> = (s, c, call) => {
 export const failTask: Decide<Params['task.fail']> = (s, c, call) => {
   const held = guard(s, call, ['assigned', 'accepted', 'in_progress']);
   if (!held.ok) return held.reply;
-  letGo(s, c, { task: held.task, slot: 'free' });
+  letGo(s, c, { task: held.task, slot: 'free', ok: false });
   const retryable = call.params.retryable ?? true;
   return answer(s, failAttempt(c, { task: held.task, error: call.params.error, end: 'failed', retryable }));
 };

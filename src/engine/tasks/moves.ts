@@ -10,7 +10,17 @@ import type { LeaseLostReason, TaskError, TaskStatus } from '../../../protocol/w
 import { assert } from '../../base/assert.ts';
 import type { Context } from '../kernel/context.ts';
 import { REV_EPOCH, type State } from '../kernel/state.ts';
-import { copyOfTask, type AgentRecord, type Draft, type LossReason, type TaskRecord } from '../records.ts';
+import { stick } from '../assignment/sticky.ts';
+import { WORK_VERSION } from '../port.ts';
+import {
+  copyOfTask,
+  type AgentRecord,
+  type AssignmentRecord,
+  type Draft,
+  type LossReason,
+  type Outcome,
+  type TaskRecord,
+} from '../records.ts';
 import { allows, isHeld, isTerminal } from './transitions.ts';
 import { order, tell, type TaskHappening } from './view.ts';
 
@@ -57,6 +67,7 @@ export function give(s: State, c: Context, given: { readonly task: TaskRecord; r
         attempt: task.attempt,
         state: 'current',
         control: undefined,
+        at: s.counters.engineVersion >= WORK_VERSION ? c.now : undefined,
       },
     },
     { kind: 'timerSet', timer: 'accept', entity: task.id, due: c.live + agent.acceptMs },
@@ -65,6 +76,7 @@ export function give(s: State, c: Context, given: { readonly task: TaskRecord; r
     c.events.push({ kind: 'timerSet', timer: 'timeout', entity: task.id, due: c.live + task.timeoutMs });
   }
   touch(c, task);
+  stick(c, { task, agent });
   order(c, task, agent.to);
   tell(c, task, task.status === 'offered' ? 'offered' : 'assigned');
 }
@@ -77,6 +89,8 @@ export function touch(c: Context, task: TaskRecord): void {
 
 export interface LetGo {
   readonly task: TaskRecord;
+  /** The attempt ended by what the holder did, well or not: it is rated by it. */
+  readonly ok?: boolean;
   /** free: the holder has ended it. stop: it is told to stop, its slot stays taken until it says that it did. */
   readonly slot: 'free' | 'stop';
   readonly stop?:
@@ -90,7 +104,10 @@ export function letGo(s: State, c: Context, what: LetGo): void {
   const held = s.assignments.get(task.id);
   if (held === undefined) return;
   clearAttempt(c, task);
-  c.events.push({ kind: 'slotFreed', key: held.key, agent: held.agent });
+  c.events.push({ kind: 'slotFreed', key: held.key, agent: held.agent, outcome: outcomeOf(c, held, what) });
+  if (task.concurrency !== undefined) {
+    c.events.push({ kind: 'followed', work: { kind: 'unblock', key: task.concurrency.key } });
+  }
   // An agent that was removed has no slot that could stay taken.
   if (what.slot === 'stop' && what.stop !== undefined && s.agents.get(held.agent) !== undefined) {
     const key = `${task.id}#${held.token}`;
@@ -109,6 +126,12 @@ export function letGo(s: State, c: Context, what: LetGo): void {
   } else {
     c.events.push({ kind: 'followed', work: { kind: 'fill', agent: held.agent } });
   }
+}
+
+/** Nobody is rated in logs of the first version, which say of no assignment when it was made. */
+function outcomeOf(c: Context, held: AssignmentRecord, { task, ok }: LetGo): Outcome | undefined {
+  if (ok === undefined || held.at === undefined) return undefined;
+  return { type: task.type, ok, ms: c.now - held.at };
 }
 
 /** The timers that an attempt of this task can have. */
@@ -177,6 +200,12 @@ export function backoff(task: TaskRecord, failures: number, below: (n: number) =
   return below(delay + 1);
 }
 
+/** The agents on which the task failed, with one more; the oldest is forgotten at the bound. */
+function failedOn(task: TaskRecord, agent: string): readonly string[] {
+  const known = task.failedOn ?? [];
+  return known.includes(agent) ? known : [...known, agent].slice(-LIMITS.excludedMax);
+}
+
 /** An attempt failed: another one later while attempts are left, else the end, among the dead letters. */
 export function failAttempt(
   c: Context,
@@ -187,8 +216,12 @@ export function failAttempt(
     readonly retryable: boolean;
   },
 ): TaskRecord {
-  const failures = failed.task.failures + 1;
-  const change = { failures, error: failed.error };
+  const { task } = failed;
+  const failures = task.failures + 1;
+  const change: Change = { failures, error: failed.error };
+  if (c.state.counters.engineVersion >= WORK_VERSION && task.agentId !== undefined) {
+    Object.assign(change, { failedOn: failedOn(task, task.agentId) });
+  }
   if (failed.retryable && failures < failed.task.retry.maxAttempts) {
     const runAt = c.now + backoff(failed.task, failures, (n) => c.random.below(n));
     return postpone(c, { task: failed.task, change, runAt, reason: failed.error.code });

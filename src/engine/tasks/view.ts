@@ -27,6 +27,9 @@ export function taskView(task: TaskRecord): TaskView {
     rev: task.rev,
   };
   if (task.labels !== undefined) view.labels = task.labels;
+  if (task.selectors !== undefined) view.selectors = task.selectors;
+  if (task.sticky !== undefined) view.sticky = task.sticky;
+  if (task.concurrency !== undefined) view.concurrency = task.concurrency;
   if (task.agentId !== undefined) view.agentId = task.agentId;
   if (task.timeoutMs !== undefined) view.timeoutMs = task.timeoutMs;
   if (task.progressTimeoutMs !== undefined) view.progressTimeoutMs = task.progressTimeoutMs;

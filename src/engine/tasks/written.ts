@@ -28,6 +28,9 @@ const KEYS = {
   createdBy: new Key('createdBy'),
   createdAt: new Key('createdAt'),
   labels: new Key('labels'),
+  selectors: new Key('selectors'),
+  sticky: new Key('sticky'),
+  concurrency: new Key('concurrency'),
   timeoutMs: new Key('timeoutMs'),
   progressTimeoutMs: new Key('progressTimeoutMs'),
   deadlineAt: new Key('deadlineAt'),
@@ -116,6 +119,9 @@ function writeFixed(to: Encoder, task: TaskRecord): void {
   to.keyed(KEYS.createdBy, task.createdBy);
   to.keyed(KEYS.createdAt, task.createdAt);
   if (task.labels !== undefined) to.keyed(KEYS.labels, task.labels);
+  if (task.selectors !== undefined) to.keyed(KEYS.selectors, task.selectors);
+  if (task.sticky !== undefined) to.keyed(KEYS.sticky, task.sticky);
+  if (task.concurrency !== undefined) to.keyed(KEYS.concurrency, task.concurrency);
 }
 
 function writeChanging(to: Encoder, task: TaskRecord): void {
@@ -146,6 +152,9 @@ const ALWAYS = 15;
 function membersOf(task: TaskRecord): number {
   let count = ALWAYS;
   if (task.labels !== undefined) count += 1;
+  if (task.selectors !== undefined) count += 1;
+  if (task.sticky !== undefined) count += 1;
+  if (task.concurrency !== undefined) count += 1;
   if (task.agentId !== undefined) count += 1;
   if (task.timeoutMs !== undefined) count += 1;
   if (task.progressTimeoutMs !== undefined) count += 1;

@@ -173,7 +173,9 @@ export class Agents implements Family {
 }
 
 export function isFree(agent: AgentRec): boolean {
-  const { status, active, capacity } = agent.view;
+  const { status, active, capacity, quarantine } = agent.view;
+  // J25: one task at a time, when it is due.
+  if (quarantine !== undefined && !(quarantine.probing && active === 0)) return false;
   return (
     agent.gone === undefined && status === 'active' && active < capacity && agent.session?.server?.attached === true
   );

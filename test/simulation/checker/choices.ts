@@ -51,6 +51,8 @@ export class Choices implements Family {
     const before = chosen === undefined ? undefined : viewBefore(chosen, mark);
     if (chosen === undefined || before === undefined || !sameButActive(before, chosen.view)) return;
     if (chosen.view.active !== before.active + 1) return;
+    // One that has failed is not given to just the best (J24).
+    if ((next.task.attempt ?? 1) > 1) return;
     const score = scoring(task, next.task.strategy ?? 'least_loaded');
     for (const agent of tenant.agents.values()) {
       const view = viewBefore(agent, mark);
@@ -67,7 +69,11 @@ function couldTake(agent: AgentRec, at: { view: AgentView; started: Assignment; 
   const { view, started, mark } = at;
   const { session } = agent;
   const here = session !== undefined && attachmentsAround(session, mark).every((state) => state.attached);
-  const free = view.status === 'active' && view.active < view.capacity && agent.gone === undefined;
+  const free =
+    view.status === 'active' &&
+    view.active < view.capacity &&
+    agent.gone === undefined &&
+    view.quarantine === undefined;
   return here && free && isCapable(view.capabilities, started.task) && !isExcluded(started.task, agent.id);
 }
 
@@ -85,8 +91,10 @@ function scoring(task: TaskRec, strategy: string): (view: AgentView) => number {
 function isBefore(one: TaskRec, other: TaskRec): boolean {
   const [a, b] = [one.versions.at(-1)?.task, other.versions.at(-1)?.task];
   if (a === undefined || b === undefined) return false;
-  const rank = PRIORITIES.indexOf(a.priority) - PRIORITIES.indexOf(b.priority);
-  return rank > 0 || (rank === 0 && a.createdAt < b.createdAt);
+  const [rankA, rankB] = [PRIORITIES.indexOf(a.priority), PRIORITIES.indexOf(b.priority)];
+  // A level counts as a minute of waiting (J8).
+  const [ageA, ageB] = [a.createdAt - 60_000 * rankA, b.createdAt - 60_000 * rankB];
+  return ageA < ageB || (ageA === ageB && rankA > rankB);
 }
 
 function sameEntry(agent: AgentRec, mark: Mark): boolean {

@@ -118,8 +118,8 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
   {
     name: 'capacity-off-by-one',
     file: 'src/engine/assignment/groups.ts',
-    find: `return agent.attached && agent.status === 'active' && agent.active < agent.capacity;`,
-    replace: `return agent.attached && agent.status === 'active' && agent.active <= agent.capacity;`,
+    find: `return agent.attached && agent.status === 'active' && agent.active < agent.capacity && !isBarred(agent);`,
+    replace: `return agent.attached && agent.status === 'active' && agent.active <= agent.capacity && !isBarred(agent);`,
     breaks: 'An agent with as many tasks as its capacity counts as free.',
     invariants: ['45'],
     from: 14,

@@ -1,0 +1,78 @@
+/**
+ * Selectors: what a task asks of the labels of an agent. One string each; a task's selectors must all hold.
+ *
+ *     gpu            the label is there                zone=eu        zone!=eu (also where there is no such label)
+ *     !spot          the label is not there            zone in (eu, us)     zone notin (eu, us)
+ *     mem>=32        both are numbers, and it holds; also > <= <
+ *
+ * Keys are made of letters, digits and `_ . / -`; values end at the end of the text, or at a comma or parenthesis in a list.
+ */
+
+export type Selector =
+  | { readonly key: string; readonly op: 'exists' | 'absent' }
+  | { readonly key: string; readonly op: 'in' | 'notin'; readonly values: readonly string[] }
+  | { readonly key: string; readonly op: '>' | '>=' | '<' | '<='; readonly than: number };
+
+const SHAPE = /^(!?)\s*([A-Za-z0-9_./-]+)\s*(?:(=|!=|>=|<=|>|<)\s*(.*)|\s(in|notin)\s*\(([^()]*)\))?$/;
+
+/** Undefined: not a selector. */
+export function parseSelector(text: string): Selector | undefined {
+  const found = SHAPE.exec(text.trim());
+  if (found === null) return undefined;
+  const [, not, key = '', sign, value = '', set, list = ''] = found;
+  if (set !== undefined) {
+    const values = list.split(',').map((one) => one.trim());
+    if (not === '!' || values.includes('')) return undefined;
+    return { key, op: set === 'in' ? 'in' : 'notin', values };
+  }
+  switch (sign) {
+    case undefined:
+      return { key, op: not === '!' ? 'absent' : 'exists' };
+    case '=':
+    case '!=':
+      return not === '!' ? undefined : { key, op: sign === '=' ? 'in' : 'notin', values: [value] };
+    case '>':
+    case '>=':
+    case '<':
+    case '<=': {
+      const than = Number(value);
+      return not === '!' || value === '' || !Number.isFinite(than) ? undefined : { key, op: sign, than };
+    }
+    default:
+      return undefined;
+  }
+}
+
+type Labels = { readonly [key: string]: string };
+
+export function selects(selector: Selector, labels: Labels): boolean {
+  const value = Object.hasOwn(labels, selector.key) ? labels[selector.key] : undefined;
+  switch (selector.op) {
+    case 'exists':
+      return value !== undefined;
+    case 'absent':
+      return value === undefined;
+    case 'in':
+      return value !== undefined && selector.values.includes(value);
+    case 'notin':
+      return value === undefined || !selector.values.includes(value);
+    case '>':
+    case '>=':
+    case '<':
+    case '<=':
+      return value !== undefined && value !== '' && compares(Number(value), selector.op, selector.than);
+  }
+}
+
+function compares(value: number, op: '>' | '>=' | '<' | '<=', than: number): boolean {
+  switch (op) {
+    case '>':
+      return value > than;
+    case '>=':
+      return value >= than;
+    case '<':
+      return value < than;
+    case '<=':
+      return value <= than;
+  }
+}

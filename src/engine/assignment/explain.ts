@@ -1,0 +1,171 @@
+/**
+ * Why a task is where it is: what keeps each agent from it, who comes nearest, which capability nobody has.
+ *
+ * X1 Verdicts come from the very functions that assign, so an explanation cannot say other than what happens.
+ * X2 Every agent is looked at and counted by its verdict; told one by one are those that hold or could take it and the
+ *    nearest ones, `limit` in all.
+ */
+import type { AgentState, AgentVerdict, ExplainView, TaskVerdict } from '../../../protocol/wire/types.ts';
+import { parseSelector, selects } from '../../../protocol/wire/selectors.ts';
+import { isBarred, WHOLE } from '../agents/ratings.ts';
+import type { State } from '../kernel/state.ts';
+import type { AgentRecord, TaskRecord } from '../records.ts';
+import { isHeld, isTerminal } from '../tasks/transitions.ts';
+import { isExcluded, type Groups } from './groups.ts';
+
+interface Found {
+  readonly agent: AgentRecord;
+  readonly verdict: AgentVerdict;
+  /** How many things would have to be different. */
+  readonly misses: number;
+}
+
+export function explain(
+  parts: { readonly state: State; readonly groups: Groups },
+  asked: { readonly id: string; readonly limit: number },
+): ExplainView | undefined {
+  const { state: s, groups } = parts;
+  const task = s.tasks.get(asked.id);
+  if (task === undefined) return undefined;
+  const wanted = wants(task);
+  const counts = new Map<string, number>();
+  const had = new Set<string>();
+  const nearest: Found[] = [];
+  for (const agent of s.agentsById) {
+    for (const { name } of agent.capabilities) had.add(name);
+    const found = judge(s, task, { agent, wanted });
+    counts.set(found.verdict.verdict, (counts.get(found.verdict.verdict) ?? 0) + 1);
+    insert(nearest, found, asked.limit);
+  }
+  const missing = task.requirements.filter((name) => !had.has(name));
+  const order = groups.rank(task);
+  return {
+    task: { id: task.id, type: task.type, status: task.status, strategy: task.strategy },
+    verdict: verdictOf(s, task, { missing, counts }),
+    waitingMs: task.status === 'pending' ? Math.max(0, s.counters.now - task.updatedAt) : 0,
+    agents: nearest
+      .toSorted((a, b) => a.misses - b.misses || (order.get(a.agent.id) ?? 0) - (order.get(b.agent.id) ?? 0))
+      .map(({ agent, verdict }) => withScore(verdict, { task, agent, rank: order.get(agent.id) })),
+    counts: Object.fromEntries(counts),
+    ...(missing.length === 0 ? undefined : { missing }),
+    ...(task.concurrency === undefined
+      ? undefined
+      : {
+          concurrency: {
+            key: task.concurrency.key,
+            max: task.concurrency.max,
+            held: s.heldByKey.count(task.concurrency.key),
+          },
+        }),
+  };
+}
+
+interface Wants {
+  readonly requirements: readonly string[];
+  readonly selectors: readonly { readonly text: string; readonly holds: (agent: AgentRecord) => boolean }[];
+}
+
+function wants(task: TaskRecord): Wants {
+  const selectors = (task.selectors ?? []).map((text) => {
+    const selector = parseSelector(text);
+    return { text, holds: (agent: AgentRecord) => selector !== undefined && selects(selector, agent.labels ?? {}) };
+  });
+  return { requirements: task.requirements, selectors };
+}
+
+function judge(s: State, task: TaskRecord, of: { readonly agent: AgentRecord; readonly wanted: Wants }): Found {
+  const { agent, wanted } = of;
+  const found = (verdict: Omit<AgentVerdict, 'agentId' | 'name'>, misses: number): Found => ({
+    agent,
+    verdict: { agentId: agent.id, name: agent.name, ...verdict },
+    misses,
+  });
+  if (isHeld(task.status) && task.agentId === agent.id) return found({ verdict: 'holds' }, -1);
+  const missing = wanted.requirements.filter((name) => !agent.capabilities.some((one) => one.name === name));
+  const refused = wanted.selectors.filter(({ holds }) => !holds(agent)).map(({ text }) => text);
+  const state = stateOf(task, agent) ?? stuckElsewhere(s, task, agent);
+  const misses = missing.length + refused.length + (state === undefined ? 0 : 1);
+  if (missing.length > 0 || refused.length > 0) {
+    return found(
+      {
+        verdict: missing.length > 0 ? 'capability' : 'selector',
+        ...(missing.length === 0 ? undefined : { missing }),
+        ...(refused.length === 0 ? undefined : { refused }),
+        ...(state === undefined ? undefined : { also: state }),
+      },
+      misses + 1,
+    );
+  }
+  return state === undefined ? found({ verdict: 'ready' }, 0) : found({ verdict: state }, misses);
+}
+
+/** What keeps an agent that fits from it now. */
+function stateOf(task: TaskRecord, agent: AgentRecord): AgentState | undefined {
+  if (agent.status === 'offline' || (!agent.attached && agent.session === undefined)) return 'offline';
+  if (!agent.attached) return 'away';
+  if (agent.status !== 'active') return 'notActive';
+  if (isExcluded(task, agent)) return 'excluded';
+  if (isBarred(agent)) return 'quarantined';
+  if (agent.active >= agent.capacity) return 'full';
+  return undefined;
+}
+
+function stuckElsewhere(s: State, task: TaskRecord, agent: AgentRecord): 'sticky' | undefined {
+  if (task.sticky?.mode !== 'hard') return undefined;
+  const record = s.sticky.get(task.sticky.key);
+  return record === undefined || record.agent === agent.id ? undefined : 'sticky';
+}
+
+/** Keeps the `limit` nearest, in order. */
+function insert(nearest: Found[], found: Found, limit: number): void {
+  let at = nearest.length;
+  while (at > 0 && (nearest[at - 1]?.misses ?? 0) > found.misses) at -= 1;
+  if (at >= limit) return;
+  nearest.splice(at, 0, found);
+  if (nearest.length > limit) nearest.pop();
+}
+
+/** The terms by which strategies choose. */
+function withScore(
+  verdict: AgentVerdict,
+  of: { readonly task: TaskRecord; readonly agent: AgentRecord; readonly rank: number | undefined },
+): AgentVerdict {
+  const { task, agent, rank } = of;
+  const rating = agent.ratings?.find((one) => one.type === task.type);
+  let weight = 0;
+  for (const name of task.requirements) weight += agent.capabilities.find((one) => one.name === name)?.weight ?? 0;
+  return {
+    ...verdict,
+    ...(rank === undefined ? undefined : { rank }),
+    score: {
+      active: agent.active,
+      capacity: agent.capacity,
+      weight,
+      ...(agent.cost === undefined ? undefined : { cost: agent.cost }),
+      ...(rating === undefined ? undefined : { ok: rating.ok / WHOLE }),
+      ...(rating?.ms === undefined ? undefined : { ms: rating.ms }),
+      ...(task.failedOn?.includes(agent.id) === true ? { failedBefore: true as const } : undefined),
+    },
+  };
+}
+
+function verdictOf(
+  s: State,
+  task: TaskRecord,
+  of: { readonly missing: readonly string[]; readonly counts: ReadonlyMap<string, number> },
+): TaskVerdict {
+  if (isTerminal(task.status)) return 'finished';
+  if (task.status === 'scheduled') return 'scheduled';
+  if (isHeld(task.status)) return 'held';
+  const { concurrency } = task;
+  if (concurrency !== undefined && s.heldByKey.count(concurrency.key) >= concurrency.max) return 'concurrency';
+  if (s.agents.size === 0) return 'noAgents';
+  if (of.missing.length > 0) return 'noCapability';
+  const has = (verdict: AgentVerdict['verdict']): boolean => (of.counts.get(verdict) ?? 0) > 0;
+  if (has('ready')) return 'ready';
+  if (has('full')) return 'full';
+  for (const verdict of ['quarantined', 'excluded', 'sticky', 'notActive', 'away', 'offline'] as const) {
+    if (has(verdict)) return verdict;
+  }
+  return has('selector') ? 'selector' : 'capability';
+}

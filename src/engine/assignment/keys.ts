@@ -1,0 +1,55 @@
+/** Concurrency keys: how many of the tasks with one key are held at a time, and what becomes of the others. */
+import { rejected, type Context } from '../kernel/context.ts';
+import type { State } from '../kernel/state.ts';
+import type { Reply } from '../port.ts';
+import type { TaskRecord } from '../records.ts';
+import { give } from '../tasks/moves.ts';
+
+/** There is room under a concurrency key: the most urgent of its tasks that an agent can take now is given to it. */
+export function unblock(s: State, c: Context, key: string): void {
+  const tasks = c.groups.unblock(key);
+  for (const [index, task] of tasks.entries()) {
+    const agent = c.groups.pick(task, (below) => c.random.below(below));
+    if (agent === undefined) continue;
+    give(s, c, { task, agent });
+    // There may be room for another one.
+    const next = tasks[index + 1];
+    if (next !== undefined) c.events.push({ kind: 'followed', work: { kind: 'place', task: next.id } });
+    return;
+  }
+}
+
+/** What the concurrency keys of the tasks of one command allow: all of them are asked before the first is created. */
+export class Admission {
+  /** To be cancelled, to make room. */
+  readonly drops: TaskRecord[] = [];
+  readonly #state: State;
+  readonly #added = new Map<string, number>();
+  readonly #gone = new Map<string, number>();
+
+  constructor(state: State) {
+    this.#state = state;
+  }
+
+  /** Why it may not be created. */
+  add({ concurrency }: TaskRecord): Reply | undefined {
+    if (concurrency === undefined) return undefined;
+    const { key, max, policy } = concurrency;
+    const [added, gone] = [this.#added.get(key) ?? 0, this.#gone.get(key) ?? 0];
+    this.#added.set(key, added + 1);
+    if (policy === 'queue') return undefined;
+    const open = this.#state.openByKey.count(key) + added - gone;
+    if (open < max) return undefined;
+    const olds = policy === 'dropNew' ? [] : this.#oldest(key, gone, open - max + 1);
+    if (olds.length < open - max + 1) {
+      return rejected('QUEUE_FULL', `${open} tasks with the key ${key} have not ended; the most is ${max}.`);
+    }
+    this.drops.push(...olds);
+    this.#gone.set(key, gone + olds.length);
+    return undefined;
+  }
+
+  #oldest(key: string, from: number, count: number): readonly TaskRecord[] {
+    return [...(this.#state.openByKey.of(key) ?? [])].slice(from, from + count);
+  }
+}

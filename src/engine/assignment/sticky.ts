@@ -1,0 +1,29 @@
+/** Sticky keys: which agent the tasks of a key go to, and until when. */
+import type { Context } from '../kernel/context.ts';
+import type { State } from '../kernel/state.ts';
+import type { AgentRecord, TaskRecord } from '../records.ts';
+
+/** The task was given to the agent: its key sticks to it from now on. */
+export function stick(c: Context, given: { readonly task: TaskRecord; readonly agent: AgentRecord }): void {
+  const { sticky } = given.task;
+  if (sticky === undefined) return;
+  const until = c.now + sticky.ttlMs;
+  c.events.push(
+    { kind: 'stuck', record: { key: sticky.key, agent: given.agent.id, until } },
+    { kind: 'timerSet', timer: 'unstick', entity: sticky.key, due: until },
+  );
+}
+
+/** The key is bound to nobody any more: its tasks go wherever they may. */
+export function unstick(s: State, c: Context, key: string): void {
+  if (s.sticky.get(key) === undefined) return;
+  c.events.push({ kind: 'unstuck', key }, { kind: 'timerCleared', timer: 'unstick', entity: key });
+  for (const task of s.pendingByStickyKey.of(key) ?? []) {
+    c.events.push({ kind: 'followed', work: { kind: 'place', task: task.id } });
+  }
+}
+
+/** The agent is no more. */
+export function unstickAll(s: State, c: Context, agent: string): void {
+  for (const { key } of s.stickyByAgent.of(agent) ?? []) unstick(s, c, key);
+}
