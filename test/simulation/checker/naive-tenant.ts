@@ -305,7 +305,9 @@ export class NaiveTenant {
   assign(): void {
     const waiting = [...this.open].filter(({ view }) => view.status === 'pending');
     const rank = ({ view }: NaiveTask): number => PRIORITIES.indexOf(view.priority);
-    for (const task of waiting.sort((a, b) => rank(b) - rank(a) || a.number - b.number)) {
+    // A level of priority is worth a minute of waiting.
+    const since = (task: NaiveTask): number => task.view.createdAt - 60_000 * rank(task);
+    for (const task of waiting.sort((a, b) => since(a) - since(b) || rank(b) - rank(a) || a.number - b.number)) {
       const able = [...this.agents.values()].filter((agent) => {
         const names = agent.capabilities.map(({ name }) => name);
         const free = this.#activeOf(agent.id) < agent.capacity && this.sessionOf(agent.id)?.attached === true;
