@@ -45,6 +45,14 @@ export function carryOut(ask: Ask, asked: Asked): void {
       return client.unsubscribe(ask.topic);
     case 'reshape':
       return client.reshape(ask.capacity);
+    case 'declare':
+      return client.ask('agent.status', { status: ask.status });
+    case 'drain':
+      return client.ask('agent.drain', ask.deadlineMs === undefined ? {} : { deadlineMs: ask.deadlineMs });
+    case 'relearn':
+      return client.ask('agent.update', { capabilities: ask.capabilities });
+    case 'workload':
+      return client.ask('agent.workload', {});
     case 'repeat':
       return repeat(asked.around, client, ask.requests);
     case 'deregister':
@@ -53,6 +61,7 @@ export function carryOut(ask: Ask, asked: Asked): void {
     case 'get':
     case 'retry':
     case 'wait':
+    case 'explain':
     case 'meddle': {
       const id = book.byMark.get(ask.mark);
       if (id !== undefined) about(ask, id, asked);
@@ -72,7 +81,7 @@ function create(ask: Extract<Ask, { readonly do: 'create' }>, { client }: Asked)
 
 /** A request about a task that exists. */
 function about(
-  ask: Extract<Ask, { readonly do: 'cancel' | 'get' | 'retry' | 'wait' | 'meddle' }>,
+  ask: Extract<Ask, { readonly do: 'cancel' | 'get' | 'retry' | 'wait' | 'explain' | 'meddle' }>,
   id: string,
   asked: Asked,
 ): void {
@@ -102,6 +111,8 @@ function about(
       );
     case 'retry':
       return client.ask('task.retry', { id });
+    case 'explain':
+      return client.ask('task.explain', { id });
     case 'wait':
       return client.wait(id);
     case 'meddle':

@@ -4,7 +4,7 @@
  * `seed` while the plan is carried out. A plan survives JSON: as a file it is the script of a run.
  */
 import type { LIMITS } from '../../protocol/wire/limits.ts';
-import type { AgentShape, Role, TaskCreate } from '../../protocol/wire/types.ts';
+import type { AgentShape, DeclaredStatus, Role, TaskCreate } from '../../protocol/wire/types.ts';
 
 /** Bounds of the protocol that are made small, so that a short run meets them. */
 export type Bounds = { readonly [K in keyof typeof LIMITS]?: number };
@@ -88,6 +88,12 @@ export type Ask =
       readonly token: 'current' | 'former' | 'invented';
     }
   | { readonly do: 'reshape'; readonly capacity: number }
+  /** Of the client's own agent. */
+  | { readonly do: 'declare'; readonly status: DeclaredStatus }
+  | { readonly do: 'drain'; readonly deadlineMs?: number }
+  | { readonly do: 'relearn'; readonly capabilities: readonly string[] }
+  | { readonly do: 'workload' }
+  | { readonly do: 'explain'; readonly mark: string }
   /** A client without the SDK, of the same principal, that sends everything again. */
   | { readonly do: 'repeat'; readonly requests: number }
   | { readonly do: 'deregister' };

@@ -186,6 +186,42 @@ function drawAsks(random: Random, from: Asking): Action[] {
     const asked = drawOther(random, { ...from, marks, askers, n });
     if (asked !== undefined) actions.push(asked);
   }
+  // From a stream of its own, so that seeds go on to mean what they meant.
+  actions.push(...drawTending(random.fork('tending'), { ...from, marks, askers, n: 0 }));
+  return actions;
+}
+
+const STATUSES = ['active', 'active', 'maintenance', 'inactive', 'error', 'starting', 'stopping'] as const;
+
+/** Agents that are tended while they work: drained, under maintenance, taught something else. */
+function drawTending(random: Random, from: Other): Action[] {
+  if (!random.chance(0.4)) return [];
+  const agents = from.clients.filter(({ agent }) => agent !== undefined);
+  const actions: Action[] = [];
+  for (let n = random.between(1, 12); n > 0; n -= 1) {
+    const at = random.between(1_000, from.until);
+    const client = random.pick(agents).name;
+    const back: Action = { at: at + random.spread(10, 20_000), client, do: 'declare', status: 'active' };
+    switch (random.pick(['declare', 'drain', 'relearn', 'workload', 'explain'] as const)) {
+      case 'declare':
+        actions.push({ at, client, do: 'declare', status: random.pick(STATUSES) }, back);
+        break;
+      case 'drain':
+        actions.push(
+          { at, client, do: 'drain', ...(random.chance(0.6) ? { deadlineMs: random.spread(100, 20_000) } : {}) },
+          back,
+        );
+        break;
+      case 'relearn':
+        actions.push({ at, client, do: 'relearn', capabilities: random.some(TYPES, 0.6) });
+        break;
+      case 'workload':
+        actions.push({ at, client, do: 'workload' });
+        break;
+      case 'explain':
+        actions.push({ at, client, do: 'explain', mark: random.pick(from.marks).mark });
+    }
+  }
   return actions;
 }
 

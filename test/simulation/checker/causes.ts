@@ -4,7 +4,7 @@
 import type { Assignment, AgentRec, Cause, CauseKind, Change, Conn, Mark, Op, Version } from './records.ts';
 import { attachmentsAround } from './records.ts';
 import { mayHaveRun } from './request-book.ts';
-import { items, same, text } from './values.ts';
+import { items, num, same, text } from './values.ts';
 import type { World } from './world.ts';
 
 const BY_LOSS: readonly CauseKind[] = ['lost', 'replaced', 'bye', 'deregistered', 'revoked'];
@@ -36,7 +36,7 @@ function fitting(ending: Ending, agent: AgentRec | undefined): readonly CauseKin
   if (status === 'cancelled') return ['cancel'];
   if (status === 'timed_out') return ['timeout', 'deadline', 'progressTimeout'];
   if (status === 'failed') return ['fail', ...failsWhenLost];
-  return [...BY_FAILURE, 'reject', 'release', 'bye', 'revoked'];
+  return [...BY_FAILURE, 'reject', 'release', 'bye', 'revoked', 'drained'];
 }
 
 export function causesOf(world: World, ending: Ending): Cause[] {
@@ -115,6 +115,8 @@ function losses(world: World, ending: Ending, agent: AgentRec | undefined): Caus
     if (op.method === 'apiKey.revoke' && cutOff) causes.push({ kind: 'revoked', op });
     if (op.method === 'agent.deregister' && deregisters(op, agent)) causes.push({ kind: 'deregistered', op });
   }
+  const drain = ending.task.tenant.drains.find((op) => isOver(ending, agent, op));
+  if (drain !== undefined) causes.push({ kind: 'drained', op: drain });
   return causes;
 }
 
@@ -172,6 +174,19 @@ function runningIn(conns: readonly Conn[], after: Mark, until: Mark): (readonly 
     found.push(items(hello.event.agent, 'running'));
   }
   return found;
+}
+
+/** A drain of the agent had a deadline, and that has passed, in live time from when it can have been asked first (A9). */
+function isOver(ending: Ending, agent: AgentRec, op: Op): boolean {
+  const { mark } = ending.next;
+  const deadlineMs = num(op.params, 'deadlineMs');
+  if (deadlineMs === undefined || op.index > mark.index || !mayHaveRun(op) || !deregisters(op, agent)) return false;
+  const asked = ending.task.tenant.marks.findLast((one) => one.index <= op.index);
+  return mark.live - (asked?.live ?? 0) >= deadlineMs && isDraining(agent);
+}
+
+function isDraining({ view, before }: AgentRec): boolean {
+  return [view, before].some((one) => one?.status === 'draining' || one?.declared === 'draining');
 }
 
 function deregisters(op: Op, agent: AgentRec): boolean {

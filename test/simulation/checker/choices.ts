@@ -54,6 +54,7 @@ export class Choices implements Family {
     // One that has failed is not given to just the best (J24).
     if ((next.task.attempt ?? 1) > 1) return;
     const score = scoring(task, next.task.strategy ?? 'least_loaded');
+    if (score === undefined) return;
     for (const agent of tenant.agents.values()) {
       const view = viewBefore(agent, mark);
       if (agent === chosen || view === undefined || !couldTake(agent, { view, started, mark })) continue;
@@ -78,8 +79,9 @@ function couldTake(agent: AgentRec, at: { view: AgentView; started: Assignment; 
 }
 
 /** More is better. Shares of slots are compared as whole basis points: finer differences are not judged. */
-function scoring(task: TaskRec, strategy: string): (view: AgentView) => number {
+function scoring(task: TaskRec, strategy: string): ((view: AgentView) => number) | undefined {
   if (strategy === 'least_loaded') return ({ active, capacity }) => -Math.floor((active * 10_000) / capacity);
+  if (strategy !== 'capability_match') return undefined;
   const version = task.versions.at(-1);
   const needs = version === undefined ? [] : requirementsOf(task, version.task);
   return ({ capabilities }) => {

@@ -51,7 +51,8 @@ export type CauseKind =
   | 'replaced'
   | 'bye'
   | 'deregistered'
-  | 'revoked';
+  | 'revoked'
+  | 'drained';
 
 /** Why an assignment or a status may have ended; `op` for those that somebody asked for. */
 export interface Cause {
@@ -274,6 +275,8 @@ export interface Tenant {
   readonly opsByTask: Map<string, Op[]>;
   /** Requests that revoke keys or deregister agents. */
   readonly adminOps: Op[];
+  /** agent.drain with a deadline. */
+  readonly drains: Op[];
   /** The largest position in an ok so far. */
   okRev: number;
   /** The server was started and has not written its opening entry here. */

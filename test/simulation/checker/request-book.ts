@@ -129,6 +129,7 @@ export class RequestBook {
     tenant.ops.push(op);
     if (op.method === 'agent.register') session.registers.push(op);
     if (op.method === 'apiKey.revoke' || op.method === 'agent.deregister') tenant.adminOps.push(op);
+    if (op.method === 'agent.drain') tenant.drains.push(op);
     for (const mark of marksOf(op.method, op.params)) effectOf(tenant, mark).ops.push(op);
     const target = op.method.startsWith('task.') ? text(op.params, 'id') : undefined;
     if (target !== undefined) opsOn(tenant, target).push(op);

@@ -313,6 +313,7 @@ function newTenant(id: string): Tenant {
     ops: [],
     opsByTask: new Map(),
     adminOps: [],
+    drains: [],
     okRev: 0,
     opening: true,
     opened: undefined,
