@@ -67,6 +67,8 @@ export const LIMITS = {
   workKeyBytes: 256,
   concurrencyMax: 10_000,
   stickyMs: 3_600_000,
+  /** Of a tenant. Beyond it a new key sticks to nobody. */
+  stickyKeysMax: 100_000,
   labelsMax: 32,
   labelBytes: 256,
   metadataBytes: 16 * 1024,

@@ -18,7 +18,7 @@ const SHAPE = /^(!?)\s*([A-Za-z0-9_./-]+)\s*(?:(=|!=|>=|<=|>|<)\s*(.*)|\s(in|not
 /** Undefined: not a selector. */
 export function parseSelector(text: string): Selector | undefined {
   const found = SHAPE.exec(text.trim());
-  if (found === null) return undefined;
+  if (found === null || /\p{Cc}/u.test(text)) return undefined;
   const [, not, key = '', sign, value = '', set, list = ''] = found;
   if (set !== undefined) {
     const values = list.split(',').map((one) => one.trim());
@@ -36,7 +36,7 @@ export function parseSelector(text: string): Selector | undefined {
     case '<':
     case '<=': {
       const than = Number(value);
-      return not === '!' || value === '' || !Number.isFinite(than) ? undefined : { key, op: sign, than };
+      return not === '!' || value.trim() === '' || !Number.isFinite(than) ? undefined : { key, op: sign, than };
     }
     default:
       return undefined;
@@ -60,11 +60,12 @@ export function selects(selector: Selector, labels: Labels): boolean {
     case '>=':
     case '<':
     case '<=':
-      return value !== undefined && value !== '' && compares(Number(value), selector.op, selector.than);
+      return value !== undefined && value.trim() !== '' && compares(Number(value), selector.op, selector.than);
   }
 }
 
 function compares(value: number, op: '>' | '>=' | '<' | '<=', than: number): boolean {
+  if (!Number.isFinite(value)) return false;
   switch (op) {
     case '>':
       return value > than;

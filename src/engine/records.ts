@@ -148,6 +148,9 @@ export interface Outcome {
   readonly ms: number;
 }
 
+/** What became of the probe of an agent in quarantine; `again`: nothing that it caused. */
+export type ProbeEnd = 'passed' | 'failed' | 'again';
+
 /** What an agent did of one type: exponentially weighted averages, in integers. */
 export interface Rating {
   readonly type: string;
@@ -166,7 +169,10 @@ export interface Health {
   readonly times: number;
   /** Live instant at which its quarantine ends by a probe; undefined: it is not in quarantine. */
   readonly until: number | undefined;
+  /** It may be given a task as a probe. */
   readonly probing: boolean;
+  /** The token of the probe that it has. */
+  readonly probe: number | undefined;
 }
 
 export interface WeightedCapability {

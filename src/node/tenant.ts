@@ -196,7 +196,10 @@ export class Tenant implements TailSink {
   /** One node alone serves the tenant: as soon as it does, the state is under the newest behaviour that it knows. */
   #upgrade(): void {
     const version = this.engine.state.counters.engineVersion;
-    if (version < ENGINE_VERSION) this.submit({ kind: 'upgrade', version: version + 1 }, () => this.#upgrade());
+    if (version >= ENGINE_VERSION) return;
+    this.submit({ kind: 'upgrade', version: version + 1 }, ({ reply }) => {
+      if (reply.ok) this.#upgrade();
+    });
   }
 
   fault(fault: LogFault): void {

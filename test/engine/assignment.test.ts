@@ -152,15 +152,27 @@ describe('selectors', () => {
     expect(selects(must(parseSelector(text), 'a selector'), labels)).toBe(expected);
   });
 
-  test.each(['', '=', 'a b', '!a=b', 'a>x', 'a>', 'a in ()', 'a in (b', 'a in (b,)', '!a in (b)', 'é', 'a==>b c)'])(
-    '%j is none',
-    (text) => {
-      const parsed = parseSelector(text);
-      // "a==>b c)" reads as a = "=>b c)": odd, and a value all the same.
-      if (text === 'a==>b c)') expect(parsed).toMatchObject({ op: 'in', values: ['=>b c)'] });
-      else expect(parsed).toBeUndefined();
-    },
-  );
+  test.each([
+    '',
+    '=',
+    'a b',
+    '!a=b',
+    'a>x',
+    'a>',
+    'a in ()',
+    'a in (b',
+    'a in (b,)',
+    '!a in (b)',
+    'é',
+    'a=\nb',
+    'a> ',
+    'a==>b c)',
+  ])('%j is none', (text) => {
+    const parsed = parseSelector(text);
+    // "a==>b c)" reads as a = "=>b c)": odd, and a value all the same.
+    if (text === 'a==>b c)') expect(parsed).toMatchObject({ op: 'in', values: ['=>b c)'] });
+    else expect(parsed).toBeUndefined();
+  });
 
   it('keep a task from agents whose labels they refuse, also when the labels change', () => {
     const rig = newest();

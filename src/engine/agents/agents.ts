@@ -18,7 +18,7 @@ import {
   type WeightedCapability,
 } from '../records.ts';
 import { WHOLE } from './ratings.ts';
-import { unstickAll } from '../assignment/sticky.ts';
+import { restick, unstickAll } from '../assignment/sticky.ts';
 import { removeSession } from '../sessions/ending.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -184,14 +184,18 @@ export function giveUp(
     readonly keep?: (task: string, token: number) => boolean;
   },
 ): void {
+  let freed = false;
   for (const slot of s.assignmentsByAgent.of(what.agent.id) ?? []) {
     if (slot.state === 'stopping') {
       c.events.push({ kind: 'slotFreed', key: slot.key, agent: slot.agent });
       c.events.push({ kind: 'timerCleared', timer: 'stop', entity: slot.key });
+      freed = true;
     } else if (what.keep?.(slot.task, slot.token) !== true) {
       c.events.push({ kind: 'followed', work: { kind: 'lose', task: slot.task, token: slot.token, why: what.why } });
     }
   }
+  // A drain may have ended with it.
+  if (freed) c.events.push({ kind: 'followed', work: { kind: 'fill', agent: what.agent.id } });
 }
 
 /** The timers of an agent that is reachable (again): orders to confirm, stops to acknowledge. */
@@ -228,6 +232,7 @@ export function bindAgent(
   // Registering again on a session that was there all the time gives nobody more time to confirm.
   const wasAway = known !== undefined && (known.session !== session.id || !known.attached);
   if (wasAway) resumeTimersOfKept(s, c, agent);
+  if (known !== undefined) restick(s, c, agent.id);
   tellAgent(c, agent, known === undefined ? 'registered' : 'online');
   c.events.push({ kind: 'followed', work: { kind: 'fill', agent: agent.id } });
   return agent;

@@ -14,6 +14,7 @@ import { accepted, rejected, type Context, type Decide } from '../kernel/context
 import type { State } from '../kernel/state.ts';
 import type { Reply } from '../port.ts';
 import { declaredOf, type AgentRecord, type SessionRecord } from '../records.ts';
+import { restick } from '../assignment/sticky.ts';
 import { recover } from './quarantine.ts';
 import { agentView, mayBe, sameCapabilities, sameLabels, tellAgent, weighted } from './agents.ts';
 
@@ -121,8 +122,8 @@ function startDrain(
 }
 
 /** Y2: to be called when a slot of the agent was freed. */
-export function settleDrain(s: State, c: Context, agent: AgentRecord): void {
-  if (agent.declared === 'draining' && agent.active === 0) endDrain(s, c, agent);
+export function settleDrain(s: State, c: Context, agent: AgentRecord): AgentRecord {
+  return agent.declared === 'draining' && agent.active === 0 ? endDrain(s, c, agent) : agent;
 }
 
 function endDrain(s: State, c: Context, agent: AgentRecord): AgentRecord {
@@ -157,6 +158,7 @@ export const updateAgent: Decide<Params['agent.update']> = (s, c, call) => {
     rev: s.rev,
   };
   c.events.push({ kind: 'agentChanged', record: next });
+  restick(s, c, agent.id);
   tellAgent(c, next, 'updated');
   c.events.push({ kind: 'followed', work: { kind: 'fill', agent: agent.id } });
   return accepted({ agent: agentView(next) });

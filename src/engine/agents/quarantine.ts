@@ -5,9 +5,8 @@ import type { Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { AgentRecord, Health } from '../records.ts';
 import { tellAgent } from './agents.ts';
-import { failuresOf, WINDOW } from './ratings.ts';
+import { isFailing } from './ratings.ts';
 
-const FAILURES_MAX = 10;
 const QUARANTINE_MS = 60_000;
 const QUARANTINE_MS_MAX = 3_600_000;
 
@@ -15,12 +14,9 @@ const QUARANTINE_MS_MAX = 3_600_000;
 export function settleHealth(s: State, c: Context, agent: AgentRecord): AgentRecord {
   const { health } = agent;
   if (health === undefined) return agent;
-  if (health.until === undefined) {
-    if (health.count < WINDOW || failuresOf(health) <= FAILURES_MAX) return agent;
-    return quarantine(s, c, { agent, health });
-  }
-  if (!health.probing || agent.active > 0 || health.count === 0) return agent;
-  return failuresOf(health) > 0 ? quarantine(s, c, { agent, health }) : recover(s, c, agent);
+  if (health.until === undefined) return isFailing(health) ? quarantine(s, c, { agent, health }) : agent;
+  if (health.count === 0) return agent;
+  return health.outcomes > 0 ? quarantine(s, c, { agent, health }) : recover(s, c, agent);
 }
 
 function quarantine(s: State, c: Context, of: { readonly agent: AgentRecord; readonly health: Health }): AgentRecord {
@@ -31,7 +27,7 @@ function quarantine(s: State, c: Context, of: { readonly agent: AgentRecord; rea
   const barred = {
     ...agent,
     rev: s.rev,
-    health: { outcomes: 0, count: 0, times: health.times + 1, until, probing: false },
+    health: { outcomes: 0, count: 0, times: health.times + 1, until, probing: false, probe: undefined },
   };
   c.events.push(
     { kind: 'agentChanged', record: barred },
@@ -54,11 +50,7 @@ export function probe(s: State, c: Context, id: string): void {
   const agent = s.agents.get(id);
   if (agent?.health?.until === undefined) return;
   c.events.push(
-    {
-      kind: 'agentChanged',
-      // What it did of the tasks that it held all the time says nothing about the probe.
-      record: { ...agent, health: { ...agent.health, outcomes: 0, count: 0, probing: true }, rev: s.rev },
-    },
+    { kind: 'agentChanged', record: { ...agent, health: { ...agent.health, probing: true }, rev: s.rev } },
     { kind: 'followed', work: { kind: 'fill', agent: id } },
   );
 }

@@ -6,7 +6,7 @@
  * G2 An agent that failed more than half of its last 20 tasks is given nothing for a minute, then one task as a probe:
  *    done, it is back; failed, it waits twice as long, an hour at most.
  */
-import type { AgentRecord, Health, Outcome, Rating } from '../records.ts';
+import type { AgentRecord, Health, Outcome, ProbeEnd, Rating } from '../records.ts';
 
 /** The newest outcome weighs a fifth (exponentially weighted moving average), in integers. */
 const SHARE = 5;
@@ -15,13 +15,18 @@ export const WHOLE = 1_000_000;
 /** Types that an agent is rated for; the one it did longest ago is forgotten. */
 const RATED_TYPES = 32;
 export const WINDOW = 20;
+export const FAILURES_MAX = 10;
+/** 46 days. */
+const MS_MAX = 4_000_000_000;
 /** Finished tasks of a type after which an agent is judged by its rating: until then it is tried first. */
 export const TRIED = 3;
 
-const HEALTHY: Health = { outcomes: 0, count: 0, times: 0, until: undefined, probing: false };
+const HEALTHY: Health = { outcomes: 0, count: 0, times: 0, until: undefined, probing: false, probe: undefined };
 
 export function rated(ratings: readonly Rating[] | undefined, outcome: Outcome): readonly Rating[] {
-  const { type, ok, ms } = outcome;
+  const { type, ok } = outcome;
+  // Times the share below, an average stays an exact integer.
+  const ms = Math.min(outcome.ms, MS_MAX);
   const all = ratings ?? [];
   const known = all.find((one) => one.type === type);
   const success = ok ? WHOLE : 0;
@@ -41,7 +46,18 @@ function average(before: number, now: number): number {
   return before + Math.trunc((now - before) / SHARE);
 }
 
-export function judged(health: Health | undefined, ok: boolean): Health {
+/** In quarantine only the probe counts. */
+export function judged(
+  health: Health | undefined,
+  end: { readonly ok: boolean | undefined; readonly probe: ProbeEnd | undefined },
+): Health | undefined {
+  const { ok, probe } = end;
+  if (health?.until !== undefined) {
+    if (probe === undefined) return health;
+    if (probe === 'again') return { ...health, probing: true, probe: undefined };
+    return { ...health, outcomes: probe === 'failed' ? 1 : 0, count: 1, probe: undefined };
+  }
+  if (ok === undefined) return health;
   const before = health ?? HEALTHY;
   const mask = (1 << WINDOW) - 1;
   return {
@@ -51,13 +67,22 @@ export function judged(health: Health | undefined, ok: boolean): Health {
   };
 }
 
+/** A task is given to an agent in quarantine: it is the probe. */
+export function probed(health: Health | undefined, token: number): Health | undefined {
+  return health?.until === undefined ? health : { ...health, probing: false, probe: token };
+}
+
+export function isFailing(health: Health): boolean {
+  return health.until === undefined && health.count === WINDOW && failuresOf(health) > FAILURES_MAX;
+}
+
 export function failuresOf(health: Health): number {
   let count = 0;
   for (let rest = health.outcomes; rest > 0; rest &= rest - 1) count += 1;
   return count;
 }
 
-/** It is given nothing now, its probe apart. */
-export function isBarred({ health, active }: AgentRecord): boolean {
-  return health?.until !== undefined && !(health.probing && active === 0);
+/** It is given nothing now: in quarantine without a probe to come, or about to be. */
+export function isBarred({ health }: AgentRecord): boolean {
+  return health !== undefined && (health.until === undefined ? isFailing(health) : !health.probing);
 }

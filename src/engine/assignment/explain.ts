@@ -18,6 +18,7 @@ interface Found {
   readonly verdict: AgentVerdict;
   /** How many things would have to be different. */
   readonly misses: number;
+  readonly rank: number;
 }
 
 export function explain(
@@ -31,21 +32,19 @@ export function explain(
   const counts = new Map<string, number>();
   const had = new Set<string>();
   const nearest: Found[] = [];
+  const order = groups.rank(task);
   for (const agent of s.agentsById) {
     for (const { name } of agent.capabilities) had.add(name);
-    const found = judge(s, task, { agent, wanted });
+    const found = judge(parts, task, { agent, wanted, rank: order.get(agent.id) ?? Infinity });
     counts.set(found.verdict.verdict, (counts.get(found.verdict.verdict) ?? 0) + 1);
     insert(nearest, found, asked.limit);
   }
   const missing = task.requirements.filter((name) => !had.has(name));
-  const order = groups.rank(task);
   return {
     task: { id: task.id, type: task.type, status: task.status, strategy: task.strategy },
     verdict: verdictOf(s, task, { missing, counts }),
     waitingMs: task.status === 'pending' ? Math.max(0, s.counters.now - task.updatedAt) : 0,
-    agents: nearest
-      .toSorted((a, b) => a.misses - b.misses || (order.get(a.agent.id) ?? 0) - (order.get(b.agent.id) ?? 0))
-      .map(({ agent, verdict }) => withScore(verdict, { task, agent, rank: order.get(agent.id) })),
+    agents: nearest.map(({ agent, verdict }) => withScore(verdict, { task, agent, rank: order.get(agent.id) })),
     counts: Object.fromEntries(counts),
     ...(missing.length === 0 ? undefined : { missing }),
     ...(task.concurrency === undefined
@@ -73,17 +72,22 @@ function wants(task: TaskRecord): Wants {
   return { requirements: task.requirements, selectors };
 }
 
-function judge(s: State, task: TaskRecord, of: { readonly agent: AgentRecord; readonly wanted: Wants }): Found {
-  const { agent, wanted } = of;
+function judge(
+  parts: { readonly state: State; readonly groups: Groups },
+  task: TaskRecord,
+  of: { readonly agent: AgentRecord; readonly wanted: Wants; readonly rank: number },
+): Found {
+  const { agent, wanted, rank } = of;
   const found = (verdict: Omit<AgentVerdict, 'agentId' | 'name'>, misses: number): Found => ({
     agent,
     verdict: { agentId: agent.id, name: agent.name, ...verdict },
     misses,
+    rank,
   });
   if (isHeld(task.status) && task.agentId === agent.id) return found({ verdict: 'holds' }, -1);
   const missing = wanted.requirements.filter((name) => !agent.capabilities.some((one) => one.name === name));
   const refused = wanted.selectors.filter(({ holds }) => !holds(agent)).map(({ text }) => text);
-  const state = stateOf(task, agent) ?? stuckElsewhere(s, task, agent);
+  const state = stateOf(task, agent) ?? stuckElsewhere(parts, task, agent);
   const misses = missing.length + refused.length + (state === undefined ? 0 : 1);
   if (missing.length > 0 || refused.length > 0) {
     return found(
@@ -110,16 +114,26 @@ function stateOf(task: TaskRecord, agent: AgentRecord): AgentState | undefined {
   return undefined;
 }
 
-function stuckElsewhere(s: State, task: TaskRecord, agent: AgentRecord): 'sticky' | undefined {
+function stuckElsewhere(
+  { state, groups }: { readonly state: State; readonly groups: Groups },
+  task: TaskRecord,
+  agent: AgentRecord,
+): 'sticky' | undefined {
   if (task.sticky?.mode !== 'hard') return undefined;
-  const record = s.sticky.get(task.sticky.key);
-  return record === undefined || record.agent === agent.id ? undefined : 'sticky';
+  const record = state.sticky.get(task.sticky.key);
+  if (record === undefined || record.agent === agent.id) return undefined;
+  return groups.fits(task, record.agent) ? 'sticky' : undefined;
+}
+
+function isFarther(a: Found, b: Found): boolean {
+  return a.misses === b.misses ? a.rank > b.rank : a.misses > b.misses;
 }
 
 /** Keeps the `limit` nearest, in order. */
 function insert(nearest: Found[], found: Found, limit: number): void {
   let at = nearest.length;
-  while (at > 0 && (nearest[at - 1]?.misses ?? 0) > found.misses) at -= 1;
+  for (let before = nearest[at - 1]; before !== undefined && isFarther(before, found); before = nearest[at - 1])
+    at -= 1;
   if (at >= limit) return;
   nearest.splice(at, 0, found);
   if (nearest.length > limit) nearest.pop();

@@ -6,14 +6,15 @@
  * `agents` and `tasks`, which tell of every change (rollback included); not part of the snapshot.
  *
  * A1 `available` holds exactly the attached, active agents that meet requirements and selectors and have a free slot.
- * A2 `waiting`, `picky` and the blocked ones together hold exactly the pending tasks of the group. `picky` are those that
- *    not every agent of the group may take; blocked are those whose concurrency key is full, as far as that was
- *    noticed, and they come back when it has room.
+ * A2 `waiting`, `picky` and the lanes together hold exactly the pending tasks of the group: `picky` those that exclude
+ *    agents, a lane those with one concurrency key and bound and one hard sticky key, which may be taken or not as a whole.
+ * A3 Which of them can be given now is asked of the state each time: a state that was loaded decides as the one that
+ *    it was taken of.
  */
 import { must } from '../../base/assert.ts';
 import { byCodeUnits } from '../../base/order.ts';
 import { SortedSet } from '../../base/sorted-set.ts';
-import type { Strategy } from '../../../protocol/wire/types.ts';
+import type { Concurrency, Strategy } from '../../../protocol/wire/types.ts';
 import type { State } from '../kernel/state.ts';
 import { isBarred } from '../agents/ratings.ts';
 import type { AgentRecord, TaskRecord } from '../records.ts';
@@ -47,7 +48,9 @@ export class Group {
   readonly members = new Map<string, Fit>();
   readonly waiting: SortedSet<TaskRecord>;
   readonly picky: SortedSet<TaskRecord>;
-  blocked = 0;
+  readonly lanes = new Map<string, Lane>();
+  readonly #order: Urgency;
+  #inLanes = 0;
   /** How many of the picky ones have each mark. */
   readonly #marks = new Map<string, number>();
   readonly #orders = new Map<string, SortedSet<AgentRecord>>();
@@ -60,6 +63,7 @@ export class Group {
     this.selectors = wanted.selectors.map((text) => must(parseSelector(text), 'a selector was checked at the edge'));
     this.waiting = new SortedSet<TaskRecord>(order);
     this.picky = new SortedSet<TaskRecord>(order);
+    this.#order = order;
   }
 
   fit(agent: AgentRecord): Fit | undefined {
@@ -104,16 +108,34 @@ export class Group {
   }
 
   wait(task: TaskRecord): void {
-    if (!isPicky(task)) this.waiting.add(task);
+    const key = laneOf(task);
+    if (key !== undefined) this.#enterLane(key, task);
+    else if (task.excluded.length === 0) this.waiting.add(task);
     else if (this.picky.add(task)) for (const mark of task.excluded) this.#count(mark, 1);
   }
 
-  /** False if it did not wait here. */
-  waitNoMore(task: TaskRecord): boolean {
-    if (!isPicky(task)) return this.waiting.delete(task);
-    if (!this.picky.delete(task)) return false;
-    for (const mark of task.excluded) this.#count(mark, -1);
-    return true;
+  waitNoMore(task: TaskRecord): void {
+    const key = laneOf(task);
+    if (key !== undefined) this.#leaveLane(key, task);
+    else if (task.excluded.length === 0) this.waiting.delete(task);
+    else if (this.picky.delete(task)) for (const mark of task.excluded) this.#count(mark, -1);
+  }
+
+  #enterLane(key: string, task: TaskRecord): void {
+    let lane = this.lanes.get(key);
+    if (lane === undefined) {
+      const sticky = task.sticky?.mode === 'hard' ? task.sticky.key : undefined;
+      lane = { concurrency: task.concurrency, sticky, tasks: new SortedSet<TaskRecord>(this.#order) };
+      this.lanes.set(key, lane);
+    }
+    if (lane.tasks.add(task)) this.#inLanes += 1;
+  }
+
+  #leaveLane(key: string, task: TaskRecord): void {
+    const lane = this.lanes.get(key);
+    if (lane?.tasks.delete(task) !== true) return;
+    this.#inLanes -= 1;
+    if (lane.tasks.size === 0) this.lanes.delete(key);
   }
 
   /** Every picky task excludes the agent: an agent that rejects everything is not offered all of it again and again. */
@@ -137,15 +159,25 @@ export class Group {
   }
 
   get tasks(): number {
-    return this.waiting.size + this.picky.size + this.blocked;
+    return this.waiting.size + this.picky.size + this.#inLanes;
   }
 }
 
 const NO_LABELS: { readonly [key: string]: string } = {};
 
-/** Not every agent that fits may take it. */
-function isPicky(task: TaskRecord): boolean {
-  return task.excluded.length > 0 || task.sticky !== undefined || task.concurrency !== undefined;
+/** Pending tasks that can be given or not for the same reasons, exclusions apart. */
+interface Lane {
+  readonly concurrency: Concurrency | undefined;
+  /** The hard sticky key. */
+  readonly sticky: string | undefined;
+  readonly tasks: SortedSet<TaskRecord>;
+}
+
+function laneOf({ concurrency, sticky }: TaskRecord): string | undefined {
+  const hard = sticky?.mode === 'hard' ? sticky.key : undefined;
+  if (concurrency === undefined && hard === undefined) return undefined;
+  // Keys are names: no line feed is in them.
+  return `${concurrency === undefined ? '' : `${concurrency.max} ${concurrency.key}`}\n${hard ?? ''}`;
 }
 
 /** The agent rejected the task, or did not confirm it since it is attached. */
@@ -178,16 +210,23 @@ function removeFrom<T>(sets: Map<string, Set<T>>, key: string, value: T): void {
   if (set?.size === 0) sets.delete(key);
 }
 
-/** Groups without tasks are dropped beyond this number. */
+/** Groups without tasks are dropped beyond this number, and sooner those that select by labels: every agent is looked at for one. */
 const GROUPS_MAX = 10_000;
+const SELECTIVE_MAX = 128;
+/** Groups that select by labels and have tasks: no task makes one more. */
+const SELECTIVE_WAITING_MAX = 1_000;
+/** So many groups are looked at for one that can be dropped. */
+const LOOKED_AT = 64;
 
 export class Groups {
   readonly #state: State;
-  /** Tasks whose concurrency key is full, by that key. */
-  readonly #blocked = new Map<string, SortedSet<TaskRecord>>();
+  /** Pending tasks by concurrency key. */
+  readonly #pendingByKey = new Map<string, SortedSet<TaskRecord>>();
+  /** Keys of the groups with selectors, those that were made first in front. */
+  readonly #selective = new Set<string>();
   #order: Urgency;
   readonly #groups = new Map<string, Group>();
-  readonly #groupsOf = new Map<string, Group[]>();
+  readonly #groupsOf = new Map<string, Set<Group>>();
   /** A group is found by the first of its requirements, and its agents by the rarest of them. */
   readonly #groupsByFirst = new Map<string, Set<Group>>();
   readonly #agentsByCapability = new Map<string, Set<string>>();
@@ -208,7 +247,8 @@ export class Groups {
     this.#groups.clear();
     this.#groupsOf.clear();
     this.#groupsByFirst.clear();
-    this.#blocked.clear();
+    this.#pendingByKey.clear();
+    this.#selective.clear();
     for (const task of this.#state.tasksById) this.#taskChanged(undefined, task);
   }
 
@@ -218,8 +258,10 @@ export class Groups {
     const group = this.#group(task);
     const stuck = this.#stuckTo(task);
     if (stuck !== undefined && group.members.has(stuck.id)) {
-      if (hasFreeSlot(stuck) && !isExcluded(task, stuck)) return stuck;
-      if (task.sticky?.mode === 'hard') return undefined;
+      const hard = task.sticky?.mode === 'hard';
+      const failed = !hard && task.failedOn?.includes(stuck.id) === true;
+      if (!failed && hasFreeSlot(stuck) && !isExcluded(task, stuck)) return stuck;
+      if (hard) return undefined;
     }
     const order = group.available(task, this.#agentOf);
     const drawn = STRATEGIES[task.strategy].drawn === true && order.size > 1;
@@ -241,45 +283,41 @@ export class Groups {
     return record === undefined ? undefined : this.#state.agents.get(record.agent);
   }
 
-  #isFull({ concurrency }: TaskRecord): boolean {
+  #isFull({ concurrency }: Pick<TaskRecord, 'concurrency'>): boolean {
     return concurrency !== undefined && this.#state.heldByKey.count(concurrency.key) >= concurrency.max;
   }
 
-  /** May this agent take this picky task of its group now? */
-  #mayTake(agent: AgentRecord, task: TaskRecord): boolean {
-    if (isExcluded(task, agent)) return false;
-    if (task.sticky?.mode !== 'hard') return true;
-    const stuck = this.#stuckTo(task);
-    return stuck === undefined || stuck.id === agent.id || this.#groups.get(task.group)?.members.has(stuck.id) !== true;
+  /** Does this lane of the group let the agent take its tasks now? */
+  #isOpen(group: Group, lane: Lane, agent: AgentRecord): boolean {
+    if (this.#isFull(lane)) return false;
+    if (lane.sticky === undefined) return true;
+    const stuckTo = this.#state.sticky.get(lane.sticky)?.agent;
+    return stuckTo === undefined || stuckTo === agent.id || !group.members.has(stuckTo);
   }
 
-  #block(group: Group, task: TaskRecord): void {
-    const key = must(task.concurrency, 'a task that is blocked has a key').key;
-    let blocked = this.#blocked.get(key);
-    if (blocked === undefined) this.#blocked.set(key, (blocked = new SortedSet<TaskRecord>(this.#order)));
-    group.waitNoMore(task);
-    blocked.add(task);
-    group.blocked += 1;
+  /** Whether the agent meets requirements and selectors of the task. */
+  fits(task: TaskRecord, agent: string): boolean {
+    return this.#groups.get(task.group)?.members.has(agent) === true;
   }
 
-  /** There is room under a key: its blocked tasks wait for agents again. They are returned, the most urgent first. */
-  unblock(key: string): readonly TaskRecord[] {
-    const tasks = [...(this.#blocked.get(key) ?? [])];
-    this.#blocked.delete(key);
-    for (const task of tasks) {
-      const group = this.#group(task);
-      group.blocked -= 1;
-      group.wait(task);
+  /** Of the pending tasks with a concurrency key, the most urgent that an agent can take now, with that agent. */
+  pickByKey(key: string, draw: Draw): { readonly task: TaskRecord; readonly agent: AgentRecord } | undefined {
+    const busy = new Set<string>();
+    for (const task of this.#pendingByKey.get(key) ?? []) {
+      if (busy.has(task.group)) continue;
+      const agent = this.pick(task, draw);
+      if (agent !== undefined) return { task, agent };
+      if (this.#group(task).available(task, this.#agentOf).size === 0) busy.add(task.group);
     }
-    return tasks;
+    return undefined;
   }
 
-  #release(blocked: SortedSet<TaskRecord>, task: TaskRecord): boolean {
-    if (!blocked.delete(task)) return false;
-    const group = this.#groups.get(task.group);
-    if (group !== undefined) group.blocked -= 1;
-    if (blocked.size === 0) this.#blocked.delete(task.concurrency?.key ?? '');
-    return true;
+  /** Whether one more group with selectors may get tasks. */
+  admits(task: TaskRecord): boolean {
+    if (task.selectors === undefined || (this.#groups.get(task.group)?.tasks ?? 0) > 0) return true;
+    let waiting = 0;
+    for (const key of this.#selective) if ((this.#groups.get(key)?.tasks ?? 0) > 0) waiting += 1;
+    return waiting < SELECTIVE_WAITING_MAX;
   }
 
   /** The most urgent pending task that the agent can take. */
@@ -290,17 +328,19 @@ export class Groups {
       if (group.tasks === 0) continue;
       const plain = group.waiting.first();
       if (plain !== undefined && (best === undefined || order(plain, best) < 0)) best = plain;
-      if (group.picky.size === 0 || group.excludesAll(agent)) continue;
-      const full: TaskRecord[] = [];
-      for (const task of group.picky) {
-        if (best !== undefined && order(task, best) > 0) break;
-        if (this.#isFull(task)) full.push(task);
-        else if (this.#mayTake(agent, task)) {
-          best = task;
-          break;
-        }
+      if (group.picky.size > 0 && !group.excludesAll(agent)) best = this.#firstOf(group.picky, agent, best);
+      for (const lane of group.lanes.values()) {
+        if (this.#isOpen(group, lane, agent)) best = this.#firstOf(lane.tasks, agent, best);
       }
-      for (const task of full) this.#block(group, task);
+    }
+    return best;
+  }
+
+  /** The first of the tasks that does not exclude the agent, if it is more urgent than `best`. */
+  #firstOf(tasks: SortedSet<TaskRecord>, agent: AgentRecord, best: TaskRecord | undefined): TaskRecord | undefined {
+    for (const task of tasks) {
+      if (best !== undefined && this.#order(task, best) > 0) return best;
+      if (!isExcluded(task, agent)) return task;
     }
     return best;
   }
@@ -334,7 +374,11 @@ export class Groups {
     const { group: key, requirements, selectors } = task;
     let group = this.#groups.get(key);
     if (group === undefined) {
-      if (this.#groups.size >= GROUPS_MAX) this.#dropIdle();
+      if (this.#groups.size >= GROUPS_MAX) this.#dropIdle(this.#groups.keys());
+      if (selectors !== undefined) {
+        if (this.#selective.size >= SELECTIVE_MAX) this.#dropIdle(this.#selective);
+        this.#selective.add(key);
+      }
       group = new Group({ requirements, selectors: selectors ?? [] }, this.#order);
       this.#groups.set(key, group);
       addTo(this.#groupsByFirst, requirements[0] ?? ANY, group);
@@ -367,8 +411,8 @@ export class Groups {
     if (fit === undefined) return false;
     group.members.set(agent.id, fit);
     const groups = this.#groupsOf.get(agent.id);
-    if (groups === undefined) this.#groupsOf.set(agent.id, [group]);
-    else groups.push(group);
+    if (groups === undefined) this.#groupsOf.set(agent.id, new Set([group]));
+    else groups.add(group);
     return true;
   }
 
@@ -397,22 +441,43 @@ export class Groups {
   }
 
   #taskChanged(before: TaskRecord | undefined, after: TaskRecord | undefined): void {
-    if (before?.status === 'pending' && this.#groups.get(before.group)?.waitNoMore(before) === false) {
-      const blocked = before.concurrency === undefined ? undefined : this.#blocked.get(before.concurrency.key);
-      if (blocked !== undefined) this.#release(blocked, before);
+    if (before?.status === 'pending') {
+      this.#groups.get(before.group)?.waitNoMore(before);
+      if (before.concurrency !== undefined) this.#forget(before.concurrency.key, before);
     }
-    if (after?.status === 'pending') this.#group(after).wait(after);
+    if (after?.status === 'pending') {
+      this.#group(after).wait(after);
+      if (after.concurrency !== undefined) this.#note(after.concurrency.key, after);
+    }
   }
 
-  #dropIdle(): void {
-    for (const [key, group] of this.#groups) {
-      if (group.tasks > 0) continue;
-      this.#groups.delete(key);
-      removeFrom(this.#groupsByFirst, group.requirements[0] ?? ANY, group);
-      for (const id of group.members.keys()) {
-        const left = (this.#groupsOf.get(id) ?? []).filter((other) => other !== group);
-        this.#groupsOf.set(id, left);
-      }
+  #note(key: string, task: TaskRecord): void {
+    let pending = this.#pendingByKey.get(key);
+    if (pending === undefined) this.#pendingByKey.set(key, (pending = new SortedSet<TaskRecord>(this.#order)));
+    pending.add(task);
+  }
+
+  #forget(key: string, task: TaskRecord): void {
+    const pending = this.#pendingByKey.get(key);
+    pending?.delete(task);
+    if (pending?.size === 0) this.#pendingByKey.delete(key);
+  }
+
+  /** Drops the first of these groups that has no tasks, if it is found soon. */
+  #dropIdle(keys: Iterable<string>): void {
+    let looked = 0;
+    for (const key of keys) {
+      const group = this.#groups.get(key);
+      looked += 1;
+      if (group !== undefined && group.tasks === 0) return this.#drop(key, group);
+      if (looked === LOOKED_AT) return;
     }
+  }
+
+  #drop(key: string, group: Group): void {
+    this.#groups.delete(key);
+    this.#selective.delete(key);
+    removeFrom(this.#groupsByFirst, group.requirements[0] ?? ANY, group);
+    for (const id of group.members.keys()) this.#groupsOf.get(id)?.delete(group);
   }
 }

@@ -5,18 +5,12 @@ import type { Reply } from '../port.ts';
 import type { TaskRecord } from '../records.ts';
 import { give } from '../tasks/moves.ts';
 
-/** There is room under a concurrency key: the most urgent of its tasks that an agent can take now is given to it. */
+/** There is room under a concurrency key: its tasks are given to those who can take them, one at a time. */
 export function unblock(s: State, c: Context, key: string): void {
-  const tasks = c.groups.unblock(key);
-  for (const [index, task] of tasks.entries()) {
-    const agent = c.groups.pick(task, (below) => c.random.below(below));
-    if (agent === undefined) continue;
-    give(s, c, { task, agent });
-    // There may be room for another one.
-    const next = tasks[index + 1];
-    if (next !== undefined) c.events.push({ kind: 'followed', work: { kind: 'place', task: next.id } });
-    return;
-  }
+  const found = c.groups.pickByKey(key, (below) => c.random.below(below));
+  if (found === undefined) return;
+  give(s, c, found);
+  c.events.push({ kind: 'followed', work: { kind: 'unblock', key } });
 }
 
 /** What the concurrency keys of the tasks of one command allow: all of them are asked before the first is created. */

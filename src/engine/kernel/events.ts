@@ -6,7 +6,7 @@
  */
 import { must, unreachable } from '../../base/assert.ts';
 import type { Data } from '../../../protocol/wire/types.ts';
-import { judged, rated } from '../agents/ratings.ts';
+import { judged, probed, rated } from '../agents/ratings.ts';
 import type { SessionEnd } from '../port.ts';
 import {
   withLoad,
@@ -16,6 +16,7 @@ import {
   type FollowUp,
   type LatestRecord,
   type Outcome,
+  type ProbeEnd,
   type SessionRecord,
   type StickyRecord,
   type StrategyRecord,
@@ -40,7 +41,13 @@ export type Event =
   | { readonly kind: 'taskChanged'; readonly record: TaskRecord }
   | { readonly kind: 'taskArchived'; readonly id: string }
   | { readonly kind: 'slotTaken'; readonly record: AssignmentRecord }
-  | { readonly kind: 'slotFreed'; readonly key: string; readonly agent: string; readonly outcome?: Outcome | undefined }
+  | {
+      readonly kind: 'slotFreed';
+      readonly key: string;
+      readonly agent: string;
+      readonly outcome?: Outcome | undefined;
+      readonly probe?: ProbeEnd | undefined;
+    }
   | { readonly kind: 'stuck'; readonly record: StickyRecord }
   | { readonly kind: 'unstuck'; readonly key: string }
   | { readonly kind: 'strategySet'; readonly record: StrategyRecord }
@@ -84,7 +91,7 @@ export function evolve(s: State, event: Event, effects: Effects): void {
       return takeSlot(s, event.record);
     case 'slotFreed':
       s.assignments.drop(event.key);
-      return recount(s, event.agent, event.outcome);
+      return recount(s, event.agent, event);
     case 'stuck':
       return s.sticky.put(event.record);
     case 'unstuck':
@@ -138,11 +145,16 @@ function takeSlot(s: State, record: AssignmentRecord): void {
   const lastToken = record.state === 'current' ? record.token : agent.lastToken;
   if (record.state === 'current') s.counters.tokens = record.token - s.counters.epoch * REV_EPOCH;
   const active = s.assignmentsByAgent.count(agent.id);
-  s.agents.put(withLoad(agent, { active, lastToken, ratings: agent.ratings, health: agent.health }));
+  const health = record.state === 'current' ? probed(agent.health, record.token) : agent.health;
+  s.agents.put(withLoad(agent, { active, lastToken, ratings: agent.ratings, health }));
 }
 
 /** Load is always the count of the assignments, never a counter of its own. */
-function recount(s: State, agentId: string, outcome: Outcome | undefined): void {
+function recount(
+  s: State,
+  agentId: string,
+  { outcome, probe }: { readonly outcome?: Outcome | undefined; readonly probe?: ProbeEnd | undefined },
+): void {
   const agent = s.agents.get(agentId);
   if (agent === undefined) return;
   s.agents.put(
@@ -150,7 +162,7 @@ function recount(s: State, agentId: string, outcome: Outcome | undefined): void 
       active: s.assignmentsByAgent.count(agentId),
       lastToken: agent.lastToken,
       ratings: outcome === undefined ? agent.ratings : rated(agent.ratings, outcome),
-      health: outcome === undefined ? agent.health : judged(agent.health, outcome.ok),
+      health: judged(agent.health, { ok: outcome?.ok, probe }),
     }),
   );
 }

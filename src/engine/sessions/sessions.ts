@@ -10,6 +10,7 @@
  */
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import { bindAgent, described, findAgent, giveUp, refuseAgent, resumeTimers, tellAgent } from '../agents/agents.ts';
+import { restick } from '../assignment/sticky.ts';
 import { accepted, rejected, type Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { HelloCommand, Reply, WelcomeResult } from '../port.ts';
@@ -103,6 +104,7 @@ function resumeSession(
       : { ...agent, attached: true, attachedRev: s.rev, status: declaredOf(agent), lastSeenAt: c.now, rev: s.rev };
     c.events.push({ kind: 'agentChanged', record });
     resumeTimers(s, c, record);
+    restick(s, c, agent.id);
     if (before.graceOver) tellAgent(c, record, 'online');
     c.events.push({ kind: 'followed', work: { kind: 'fill', agent: agent.id } });
   }

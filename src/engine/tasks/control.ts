@@ -40,8 +40,7 @@ export function place(s: State, c: Context, id: string): void {
 export function fill(s: State, c: Context, id: string): void {
   const known = s.agents.get(id);
   if (known === undefined) return;
-  settleDrain(s, c, known);
-  const agent = settleHealth(s, c, known);
+  const agent = settleHealth(s, c, settleDrain(s, c, known));
   if (!hasFreeSlot(agent)) return;
   const task = c.groups.pickTask(agent);
   if (task === undefined) return;

@@ -85,6 +85,9 @@ function newTask(s: State, c: Context, made: { readonly params: TaskCreate; read
 
 /** Takes up all of them or none, after those are gone that make room for them. */
 function beginAll(s: State, c: Context, tasks: readonly TaskRecord[]): Reply | undefined {
+  if (tasks.some((task) => !c.groups.admits(task))) {
+    return rejected('LIMIT_EXCEEDED', 'Tasks with a thousand different sets of selectors are waiting.');
+  }
   if (tasks.some((task) => task.concurrency !== undefined)) {
     const admission = new Admission(s);
     for (const task of tasks) {

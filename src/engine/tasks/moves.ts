@@ -19,6 +19,7 @@ import {
   type Draft,
   type LossReason,
   type Outcome,
+  type ProbeEnd,
   type TaskRecord,
 } from '../records.ts';
 import { allows, isHeld, isTerminal } from './transitions.ts';
@@ -76,7 +77,7 @@ export function give(s: State, c: Context, given: { readonly task: TaskRecord; r
     c.events.push({ kind: 'timerSet', timer: 'timeout', entity: task.id, due: c.live + task.timeoutMs });
   }
   touch(c, task);
-  stick(c, { task, agent });
+  stick(s, c, { task, agent });
   order(c, task, agent.to);
   tell(c, task, task.status === 'offered' ? 'offered' : 'assigned');
 }
@@ -104,10 +105,13 @@ export function letGo(s: State, c: Context, what: LetGo): void {
   const held = s.assignments.get(task.id);
   if (held === undefined) return;
   clearAttempt(c, task);
-  c.events.push({ kind: 'slotFreed', key: held.key, agent: held.agent, outcome: outcomeOf(c, held, what) });
-  if (task.concurrency !== undefined) {
-    c.events.push({ kind: 'followed', work: { kind: 'unblock', key: task.concurrency.key } });
-  }
+  c.events.push({
+    kind: 'slotFreed',
+    key: held.key,
+    agent: held.agent,
+    outcome: outcomeOf(c, held, what),
+    probe: probeEnd(s, held, what.ok),
+  });
   // An agent that was removed has no slot that could stay taken.
   if (what.slot === 'stop' && what.stop !== undefined && s.agents.get(held.agent) !== undefined) {
     const key = `${task.id}#${held.token}`;
@@ -126,12 +130,22 @@ export function letGo(s: State, c: Context, what: LetGo): void {
   } else {
     c.events.push({ kind: 'followed', work: { kind: 'fill', agent: held.agent } });
   }
+  // After the agent took what is most urgent for it.
+  if (task.concurrency !== undefined) {
+    c.events.push({ kind: 'followed', work: { kind: 'unblock', key: task.concurrency.key } });
+  }
 }
 
 /** Nobody is rated in logs of the first version, which say of no assignment when it was made. */
 function outcomeOf(c: Context, held: AssignmentRecord, { task, ok }: LetGo): Outcome | undefined {
   if (ok === undefined || held.at === undefined) return undefined;
   return { type: task.type, ok, ms: c.now - held.at };
+}
+
+/** What the end of this assignment means for its agent's quarantine. */
+function probeEnd(s: State, held: AssignmentRecord, ok: boolean | undefined): ProbeEnd | undefined {
+  if (s.agents.get(held.agent)?.health?.probe !== held.token) return undefined;
+  return ok === undefined ? 'again' : ok ? 'passed' : 'failed';
 }
 
 /** The timers that an attempt of this task can have. */
