@@ -130,6 +130,10 @@ export function letGo(s: State, c: Context, what: LetGo): void {
   } else {
     c.events.push({ kind: 'followed', work: { kind: 'fill', agent: held.agent } });
   }
+  // Its outcome counts at once, also while the holder has not said that it stopped.
+  if (what.slot === 'stop' && what.ok !== undefined) {
+    c.events.push({ kind: 'followed', work: { kind: 'fill', agent: held.agent } });
+  }
   // After the agent took what is most urgent for it.
   if (task.concurrency !== undefined) {
     c.events.push({ kind: 'followed', work: { kind: 'unblock', key: task.concurrency.key } });
