@@ -44,8 +44,8 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     replace: `      this.#enter(holding, GONE);`,
     breaks: 'A holder that has stopped as it was told does not say so.',
     invariants: ['45'],
-    from: 12,
+    from: 109,
     seeds: 200,
-    sinceOne: 12,
+    sinceOne: 111,
   },
 ];

@@ -89,9 +89,9 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: 'keep: () => true });',
     breaks: 'A new process of an agent gets what the one before it held, though it runs none of it.',
     invariants: ['F'],
-    from: 35,
+    from: 105,
     seeds: 200,
-    sinceOne: 35,
+    sinceOne: 106,
   },
   {
     name: 'secret-not-checked',
@@ -273,8 +273,8 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     const seen`,
     breaks: 'A key that the library drew is not looked up: what a client sends again on another session is done again.',
     invariants: ['5'],
-    from: 43,
+    from: 86,
     seeds: 200,
-    sinceOne: 43,
+    sinceOne: 88,
   },
 ];

@@ -110,9 +110,9 @@ export const LOG_BUGS: readonly PlantedBug[] = [
     replace: 'this.#handTo(sub.session, push);',
     breaks: 'A new listener gets what was published on the topic before it listened.',
     invariants: ['66'],
-    from: 76,
+    from: 130,
     seeds: 200,
-    sinceOne: 38,
+    sinceOne: 132,
   },
   {
     name: 'refused-push-marked',
