@@ -253,7 +253,6 @@ export class Tenant implements TailSink {
     if (this.#halted !== undefined) return;
     switch (outcome.kind) {
       case 'appended':
-        this.#flush(); // before these entries are applied: the log works while the engine does
         break;
       case 'UNKNOWN':
         // The tail will tell: it passes these entries, or a later one of ours without them.

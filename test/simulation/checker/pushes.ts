@@ -173,7 +173,7 @@ export class Pushes implements Family {
     if (send === undefined) return;
     const { session } = send.group;
     if (op.method === 'topic.subscribe' && !this.#subs.has(send.group)) {
-      const sub: Subscription = { topic, from: undefined, mustTo: Infinity, mayTo: Infinity };
+      const sub: Subscription = { topic, asked: op.index, from: undefined, mustTo: Infinity, mayTo: Infinity };
       session.subs.push(sub);
       this.#subs.set(send.group, sub);
     }
@@ -181,7 +181,7 @@ export class Pushes implements Family {
       for (const sub of session.subs) {
         // Who asks for no more of it while some of it is on its way need not get that either.
         const had = this.#world.conns.get(send.conn)?.position ?? 0;
-        if (sub.topic === topic) sub.mustTo = Math.min(sub.mustTo, had);
+        if (sub.topic === topic && sub.asked < op.index) sub.mustTo = Math.min(sub.mustTo, had);
       }
     }
   }
@@ -197,7 +197,7 @@ export class Pushes implements Family {
     if (sub !== undefined) sub.from ??= rev;
     if (op.method === 'topic.unsubscribe') {
       for (const other of group.session.subs) {
-        const older = other.topic === text(op.params, 'topic') && (other.from ?? 0) < rev;
+        const older = other.topic === text(op.params, 'topic') && other.asked < op.index;
         if (older && other.mustTo !== Infinity) other.mayTo = Math.min(other.mayTo, rev);
       }
     }

@@ -144,6 +144,8 @@ export interface Attachment {
 
 export interface Subscription {
   readonly topic: string;
+  /** Where it was asked for: an unsubscribe ends what was asked before it. */
+  readonly asked: number;
   /** Pushes above must come; undefined while the server's answer is not known. */
   from: number | undefined;
   /** Pushes above need not come any more. */

@@ -249,7 +249,7 @@ export class World {
     if (event.agentId !== undefined) session.agentIds.add(event.agentId);
     if (!fresh) return;
     for (const topic of conn.hello?.event.subs ?? []) {
-      session.subs.push({ topic, from: event.rev, mustTo: Infinity, mayTo: Infinity });
+      session.subs.push({ topic, asked: -1, from: event.rev, mustTo: Infinity, mayTo: Infinity });
     }
   }
 
