@@ -9,6 +9,7 @@ import { isScope } from '../wire/operations.ts';
 import { parseSelector } from '../wire/selectors.ts';
 import {
   AGENT_STATUSES,
+  DECLARED_STATUSES,
   PRIORITIES,
   STRATEGY_NAMES,
   TASK_STATUSES,
@@ -43,15 +44,6 @@ export const STICKY_MODES = ['soft', 'hard'] as const;
 export const CONCURRENCY_POLICIES = ['queue', 'dropNew', 'cancelOld'] as const;
 export const MODES = ['assign', 'offer'] as const;
 export const ON_LOST = ['requeue', 'hold', 'fail'] as const;
-export const DECLARED_STATUSES = [
-  'starting',
-  'active',
-  'draining',
-  'inactive',
-  'maintenance',
-  'error',
-  'stopping',
-] as const;
 export const PUBLISH_KINDS = ['reliable', 'latest', 'ephemeral'] as const;
 export const CONTROLS = ['cancel', 'leaseLost'] as const;
 

@@ -71,8 +71,8 @@ export type Priority = (typeof PRIORITIES)[number];
 export const ROLES = ['operator', 'admin', 'member', 'agent', 'viewer'] as const;
 export type Role = (typeof ROLES)[number];
 
-export const AGENT_STATUSES = [
-  'offline',
+/** What an agent or an operator may say that an agent is; that it is offline shows by itself. */
+export const DECLARED_STATUSES = [
   'starting',
   'active',
   'draining',
@@ -81,9 +81,10 @@ export const AGENT_STATUSES = [
   'error',
   'stopping',
 ] as const;
+export type DeclaredStatus = (typeof DECLARED_STATUSES)[number];
+
+export const AGENT_STATUSES = ['offline', ...DECLARED_STATUSES] as const;
 export type AgentStatus = (typeof AGENT_STATUSES)[number];
-/** What an agent or an operator may say that an agent is; that it is offline shows by itself. */
-export type DeclaredStatus = Exclude<AgentStatus, 'offline'>;
 
 export type OnLost = 'requeue' | 'hold' | 'fail';
 export type DeliveryMode = 'assign' | 'offer';
