@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { LIMITS } from '../wire/limits.ts';
 import { isScope } from '../wire/operations.ts';
 import { parseSelector } from '../wire/selectors.ts';
+import { MISSED_POLICIES, OVERLAPS, SCHEDULE_STATUSES } from '../wire/schedules.ts';
 import {
   AGENT_STATUSES,
   DECLARED_STATUSES,
@@ -136,6 +137,65 @@ const taskCreate: z.ZodType<TaskCreate> = z.object({
   watch: z.boolean().exactOptional(),
 });
 
+const scheduleParts = {
+  name: name(LIMITS.nameBytes).exactOptional(),
+  at: instant.exactOptional(),
+  delayMs: int(0, LIMITS.delayMsMax).exactOptional(),
+  everyMs: int(LIMITS.everyMsMin, LIMITS.delayMsMax).exactOptional(),
+  cron: name(LIMITS.cronBytes).exactOptional(),
+  timeZone: name(LIMITS.timeZoneBytes).exactOptional(),
+  overlap: z.enum(OVERLAPS).exactOptional(),
+  missed: z.enum(MISSED_POLICIES).exactOptional(),
+  missedMax: int(1, LIMITS.missedRunsMax).exactOptional(),
+};
+const jitterMs = int(0, LIMITS.jitterMsMax);
+const maxRuns = int(1, Number.MAX_SAFE_INTEGER);
+
+interface Timing {
+  readonly at?: number;
+  readonly delayMs?: number;
+  readonly everyMs?: number;
+  readonly cron?: string;
+}
+
+function timings({ at, delayMs, everyMs, cron }: Timing): number {
+  return [at, delayMs, everyMs, cron].filter((one) => one !== undefined).length;
+}
+
+const scheduleCreate = z
+  .object({
+    ...scheduleParts,
+    task: taskCreate,
+    jitterMs: jitterMs.exactOptional(),
+    startAt: instant.exactOptional(),
+    endAt: instant.exactOptional(),
+    maxRuns: maxRuns.exactOptional(),
+  })
+  .refine((one) => timings(one) === 1, {
+    error: 'exactly one of at, delayMs, everyMs and cron is needed',
+    path: ['at'],
+  })
+  .refine((one) => one.timeZone === undefined || one.cron !== undefined, {
+    error: 'goes with cron',
+    path: ['timeZone'],
+  });
+
+const scheduleUpdate = z
+  .object({
+    id,
+    ...scheduleParts,
+    task: taskCreate.exactOptional(),
+    jitterMs: jitterMs.nullable().exactOptional(),
+    startAt: instant.nullable().exactOptional(),
+    endAt: instant.nullable().exactOptional(),
+    maxRuns: maxRuns.nullable().exactOptional(),
+  })
+  .refine((one) => timings(one) <= 1, { error: 'at most one of at, delayMs, everyMs and cron', path: ['at'] })
+  .refine((one) => one.timeZone === undefined || one.cron !== undefined, {
+    error: 'goes with cron',
+    path: ['timeZone'],
+  });
+
 const taskError = z.object({ code: name(LIMITS.nameBytes), message: text(LIMITS.errorMessageBytes) });
 
 const tenantId = z.string().refine(isTenantId, { error: 'must be 1 to 32 characters a–z 0–9 -, not beginning with -' });
@@ -220,6 +280,19 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
   'task.cancel': z.object({ id, reason: text(LIMITS.reasonBytes).exactOptional() }),
   'task.acknowledge': z.object({ ...held, control: z.enum(CONTROLS) }),
   'task.retry': z.object({ id, parameters: payload.exactOptional() }),
+  'schedule.create': scheduleCreate,
+  'schedule.get': z.object({ id, upcoming: int(0, LIMITS.upcomingMax).exactOptional() }),
+  'schedule.list': z.object({
+    status: z.enum(SCHEDULE_STATUSES).exactOptional(),
+    name: name(LIMITS.nameBytes).exactOptional(),
+    type: typeName.exactOptional(),
+    ...page,
+  }),
+  'schedule.update': scheduleUpdate,
+  'schedule.pause': z.object({ id }),
+  'schedule.resume': z.object({ id }),
+  'schedule.trigger': z.object({ id }),
+  'schedule.delete': z.object({ id }),
   'deadLetter.list': z.object({ type: typeName.exactOptional(), ...page }),
   'topic.subscribe': z.object({ topic, since: position.exactOptional() }),
   'topic.unsubscribe': z.object({ topic }),

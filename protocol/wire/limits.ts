@@ -106,6 +106,26 @@ export const LIMITS = {
   /** Agents that one task excludes because they rejected it or did not confirm; the oldest is forgotten. */
   excludedMax: 64,
 
+  /** Of a tenant: LIMIT_EXCEEDED. */
+  schedulesMax: 10_000,
+  schedulesBytesMax: 256 * 1024 * 1024,
+  everyMsMin: 1_000,
+  cronBytes: 128,
+  timeZoneBytes: 64,
+  /** Missed occurrences that are run at once: the newest. */
+  missedRunsMax: 100,
+  missedRuns: 10,
+  jitterMsMax: 24 * 3_600_000,
+  /** An occurrence that is later than this was missed. */
+  scheduleLateMs: 30_000,
+  /** Occurrences of a schedule that its view tells; the oldest are forgotten. */
+  scheduleRunsKept: 20,
+  /** How long a schedule that has ended can be read. */
+  scheduleEndedMs: 7 * 24 * 3_600_000,
+  /** Instants that `schedule.get` foresees. */
+  upcoming: 5,
+  upcomingMax: 50,
+
   strategiesMax: 1_000,
   /** Per tenant. At the bound: LIMIT_EXCEEDED (deadLetters: the oldest leaves memory for the archive). */
   sessionsMax: 100_000,

@@ -53,6 +53,14 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'task.cancel': { roles: WRITERS, class: 'control', access: 'write', ends: true },
   'task.acknowledge': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
   'task.retry': { roles: OWNERS, class: 'work', access: 'write' },
+  'schedule.create': { roles: OWNERS, class: 'work', access: 'write' },
+  'schedule.get': { roles: EVERYONE, class: 'query', access: 'read' },
+  'schedule.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'schedule.update': { roles: OWNERS, class: 'work', access: 'write' },
+  'schedule.pause': { roles: OWNERS, class: 'control', access: 'write', ends: true },
+  'schedule.resume': { roles: OWNERS, class: 'control', access: 'write' },
+  'schedule.trigger': { roles: OWNERS, class: 'work', access: 'write' },
+  'schedule.delete': { roles: OWNERS, class: 'control', access: 'write', ends: true },
   'deadLetter.list': { roles: EVERYONE, class: 'query', access: 'read' },
   'topic.subscribe': { roles: EVERYONE, class: 'session', access: 'write', ends: true },
   'topic.unsubscribe': { roles: EVERYONE, class: 'session', access: 'write', ends: true },
@@ -75,6 +83,8 @@ export type ReadMethod =
   | 'task.get'
   | 'task.explain'
   | 'task.list'
+  | 'schedule.get'
+  | 'schedule.list'
   | 'deadLetter.list'
   | 'apiKey.list'
   | 'tenant.list';

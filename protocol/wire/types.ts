@@ -5,6 +5,9 @@
  * Does not own: checking (protocol/schema), encoding (codec.ts), prose (PROTOCOL.md).
  */
 
+import type { LetterParams, LetterResults } from './letters.ts';
+import type { ScheduleParams, ScheduleResults } from './schedules.ts';
+
 /** Any value that a frame may carry. Maps are plain objects with string keys. */
 export type Value =
   null | boolean | number | string | Uint8Array | readonly Value[] | { readonly [key: string]: Value };
@@ -302,6 +305,8 @@ export interface TaskView {
   readonly workspaceId?: string;
   readonly parentId?: string;
   readonly retryOf?: string;
+  /** The schedule that made it, and for which instant. */
+  readonly schedule?: { readonly id: string; readonly at: number };
   readonly createdBy: string;
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -378,7 +383,7 @@ export interface StrategyView extends StrategyScope {
 }
 
 /** Params by method. */
-export interface Params {
+export interface Params extends ScheduleParams, LetterParams {
   'session.snapshot': { readonly cursor?: string };
   'agent.register': AgentShape;
   'agent.get': { readonly id: string };
@@ -435,7 +440,6 @@ export interface Params {
   'task.cancel': { readonly id: string; readonly reason?: string };
   'task.acknowledge': Held & { readonly control: 'cancel' | 'leaseLost' };
   'task.retry': { readonly id: string; readonly parameters?: Value };
-  'deadLetter.list': { readonly type?: string; readonly limit?: number; readonly cursor?: string };
   'topic.subscribe': { readonly topic: string; readonly since?: number };
   'topic.unsubscribe': { readonly topic: string };
   'topic.publish': { readonly topic: string; readonly data: Value; readonly kind?: PublishKind; readonly key?: string };
@@ -457,7 +461,7 @@ type TaskResult = { readonly task: TaskView };
 type Page<K extends string, V> = { readonly [key in K]: readonly V[] } & { readonly cursor?: string };
 
 /** Results by method (`RESULT.r`). */
-export interface Results {
+export interface Results extends ScheduleResults, LetterResults {
   'session.snapshot': { readonly snapshot: SessionSnapshot; readonly rev: number };
   'agent.register': { readonly agent: AgentView };
   'agent.get': { readonly agent: AgentView };
@@ -486,7 +490,6 @@ export interface Results {
   'task.cancel': TaskResult;
   'task.acknowledge': { readonly id: string };
   'task.retry': TaskResult;
-  'deadLetter.list': Page<'tasks', TaskView>;
   'topic.subscribe': {
     readonly rev: number;
     readonly latest?: readonly { readonly key: string; readonly data: Value }[];

@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander';
 import { VERSION } from '../client/version.ts';
 import { addAgent } from './commands/agent.ts';
 import { addKey, addTenant } from './commands/key.ts';
+import { addSchedule } from './commands/schedule.ts';
 import { addServe } from './commands/serve.ts';
 import { addTask } from './commands/task.ts';
 import { Context, type GlobalOptions } from './context.ts';
@@ -24,6 +25,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addDemo(program, context);
   addAgent(program, context);
   addTask(program, context);
+  addSchedule(program, context);
   addKey(program, context);
   addTenant(program, context);
   const json = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json');

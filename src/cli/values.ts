@@ -19,6 +19,13 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
+/** `2026-05-01T09:00:00Z`, with its zone, or ms since 1970. */
+export function instant(text: string): number {
+  const ms = /^\d+$/.test(text) ? Number(text) : /(?:Z|[+-]\d\d:?\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isSafeInteger(ms)) throw usage(`"${text}" is not an instant: say 2026-05-01T09:00:00Z.`);
+  return ms;
+}
+
 /** Collects an option that may be given several times. */
 export function several(text: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), text];

@@ -110,6 +110,7 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
   readonly task: Methods['task'] & TaskMethods;
   readonly strategy: Methods['strategy'];
   readonly topic: Methods['topic'];
+  readonly schedule: Methods['schedule'];
   readonly deadLetter: Methods['deadLetter'];
   readonly apiKey: Methods['apiKey'];
   readonly tenant: Methods['tenant'];
@@ -167,6 +168,7 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
     };
     this.strategy = methods.strategy;
     this.topic = methods.topic;
+    this.schedule = methods.schedule;
     this.deadLetter = methods.deadLetter;
     this.apiKey = methods.apiKey;
     this.tenant = methods.tenant;

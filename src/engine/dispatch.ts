@@ -30,6 +30,7 @@ import {
   runTask,
   stopOver,
 } from './tasks/control.ts';
+import { occur, planSchedule, unbuffer } from './schedules/firing.ts';
 import { createTenant, installKey } from './tenants/tenants.ts';
 
 const DONE: { readonly reply: Reply } = { reply: accepted(null) };
@@ -56,6 +57,8 @@ export function runSystem(s: State, c: Context, command: SystemCommand): HelloDe
     case 'session.bye':
       sessionBye(s, c, command);
       return DONE;
+    case 'schedule.plan':
+      return { reply: planSchedule(s, c, command) };
     case 'key.install':
       return { reply: installKey(s, c, command) };
     case 'tenant.create':
@@ -85,6 +88,8 @@ export function runTimer(s: State, c: Context, timer: Timer): void {
       return probe(s, c, timer.entity);
     case 'unstick':
       return unstick(s, c, timer.entity);
+    case 'occur':
+      return occur(s, c, timer);
     case 'deadline':
       return deadlinePassed(s, c, timer.entity);
     case 'run':
@@ -101,6 +106,8 @@ export function runFollowUp(s: State, c: Context, work: FollowUp): void {
       return fill(s, c, work.agent);
     case 'unblock':
       return unblock(s, c, work.key);
+    case 'unbuffer':
+      return unbuffer(s, c, work.schedule);
     case 'lose':
       return loseTask(s, c, work);
     case 'end':

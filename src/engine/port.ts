@@ -14,8 +14,8 @@ export const WORK_VERSION = 2;
 /** The oldest state and log that this build can still run. */
 export const ENGINE_VERSION_MIN = 1;
 
-export type Reply =
-  { readonly ok: true; readonly result: Data } | { readonly ok: false; readonly rejection: Rejection };
+export type Refusal = { readonly ok: false; readonly rejection: Rejection };
+export type Reply = { readonly ok: true; readonly result: Data } | Refusal;
 
 /** Who holds a session, as recorded when it was opened. */
 export interface SessionPrincipal {
@@ -27,9 +27,17 @@ export interface SessionPrincipal {
   readonly scopes?: readonly string[];
 }
 
+/** The first occurrence of an expression, as of that version of the schedule (1: of a new one). */
+export interface Foreseen {
+  readonly foreseen?: { readonly version: number; readonly next: number };
+}
+
 /** Params as they stand in the log: what the edge drew or computed is added to what the client sent. */
 export interface Prepared {
   'apiKey.create': Params['apiKey.create'] & { readonly keyId: string; readonly secretHash: string };
+  'schedule.create': Params['schedule.create'] & Foreseen;
+  'schedule.update': Params['schedule.update'] & Foreseen;
+  'schedule.resume': Params['schedule.resume'] & Foreseen;
 }
 export type PreparedParams = { readonly [M in WriteMethod]: M extends keyof Prepared ? Prepared[M] : Params[M] };
 
@@ -77,6 +85,20 @@ export type SystemCommand =
       readonly id: string;
       readonly secretHash: string;
       readonly role: Role;
+    }
+  /**
+   * The occurrences of a schedule after its cursor, computed outside: those that are due, oldest first (of too many the
+   * newest; `missed` counts the others), and the next one, if there is one. `fault`: they cannot be computed.
+   */
+  | {
+      readonly kind: 'schedule.plan';
+      readonly id: string;
+      readonly version: number;
+      readonly cursor: number;
+      readonly due: readonly number[];
+      readonly missed: number;
+      readonly next?: number;
+      readonly fault?: string;
     }
   /** Called by the holder of an operator key whose session is in another tenant. */
   | {

@@ -1,4 +1,5 @@
 /** Reads of the state: pages of what is in memory, newest id first where the store continues the list. */
+import type { ScheduleView } from '../../protocol/wire/schedules.ts';
 import type { AgentView, ApiKeyView, Params, TaskView, TenantView, WorkloadView } from '../../protocol/wire/types.ts';
 import { encodeValue } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -8,6 +9,7 @@ import { hasFreeSlot, type Groups } from './assignment/groups.ts';
 import type { State } from './kernel/state.ts';
 import type { IdIndex } from './kernel/table.ts';
 import type { AgentRecord, AssignmentRecord, TaskRecord } from './records.ts';
+import { scheduleView } from './schedules/schedules.ts';
 import { taskView } from './tasks/view.ts';
 import { apiKeyView, tenantView } from './tenants/tenants.ts';
 
@@ -127,6 +129,22 @@ export function workload(
 function count(s: State, slot: AssignmentRecord, held: Map<string, number>): void {
   const type = s.tasks.get(slot.task)?.type;
   if (type !== undefined) held.set(type, (held.get(type) ?? 0) + 1);
+}
+
+export function getSchedule(s: State, id: string): ScheduleView | undefined {
+  const schedule = s.schedules.get(id);
+  return schedule === undefined ? undefined : scheduleView(schedule);
+}
+
+export function listSchedules(s: State, asked: Params['schedule.list']): Page<ScheduleView> {
+  return page(after(s.schedulesById, asked.cursor), {
+    limit: asked.limit,
+    includes: (schedule) =>
+      (asked.status === undefined || schedule.status === asked.status) &&
+      (asked.name === undefined || schedule.name === asked.name) &&
+      (asked.type === undefined || schedule.task.type === asked.type),
+    view: scheduleView,
+  });
 }
 
 export function listApiKeys(s: State, asked: Params['apiKey.list']): Page<ApiKeyView> {

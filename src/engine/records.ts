@@ -1,4 +1,5 @@
 /** The records that the state is made of. Immutable; absolute facts only (instants, chosen agents), never "in 5 s". */
+import type { Missed, Overlap, ScheduleRun, ScheduleStatus } from '../../protocol/wire/schedules.ts';
 import type {
   AgentStatus,
   Concurrency,
@@ -9,6 +10,7 @@ import type {
   Sticky,
   Role,
   Strategy,
+  TaskCreate,
   TaskError,
   TaskStatus,
   Value,
@@ -61,6 +63,8 @@ export interface TaskRecord {
   readonly workspaceId: string | undefined;
   readonly parentId: string | undefined;
   readonly retryOf: string | undefined;
+  /** The schedule that made it, and for which instant. */
+  readonly schedule: { readonly id: string; readonly at: number } | undefined;
   readonly createdBy: string;
   /** `task.<id>`. */
   readonly topic: string;
@@ -116,6 +120,7 @@ export function copyOfTask(task: TaskRecord): Draft<TaskRecord> {
     workspaceId: task.workspaceId,
     parentId: task.parentId,
     retryOf: task.retryOf,
+    schedule: task.schedule,
     createdBy: task.createdBy,
     topic: task.topic,
     to: task.to,
@@ -317,6 +322,50 @@ export interface StrategyRecord {
   readonly strategy: Strategy;
 }
 
+/** When tasks are made, and of what kind. Which instants those are is computed outside and proposed (S1). */
+export interface ScheduleRecord {
+  readonly id: string;
+  readonly name: string | undefined;
+  readonly status: ScheduleStatus;
+  /** One of these: an instant; a distance from `anchor`; an expression, by the clock of a zone. */
+  readonly at: number | undefined;
+  readonly everyMs: number | undefined;
+  readonly cron: string | undefined;
+  readonly timeZone: string | undefined;
+  /** Occurrences of `everyMs` are whole multiples of it after this. */
+  readonly anchor: number;
+  readonly task: TaskCreate;
+  /** What it takes in memory, roughly. */
+  readonly bytes: number;
+  readonly overlap: Overlap;
+  readonly missed: Missed;
+  readonly missedMax: number;
+  readonly jitterMs: number | undefined;
+  readonly startAt: number | undefined;
+  readonly endAt: number | undefined;
+  readonly maxRuns: number | undefined;
+  /** Grows with each change of what is to come: a proposal for an earlier one changes nothing. */
+  readonly version: number;
+  /** Occurrences up to here are dealt with. */
+  readonly cursor: number;
+  /** The next occurrence; undefined while active: it waits for a proposal. */
+  readonly next: number | undefined;
+  /** Tasks that were made. */
+  readonly runs: number;
+  /** The newest ones, oldest first. */
+  readonly recent: readonly ScheduleRun[];
+  /** The newest task that it made. */
+  readonly last: string | undefined;
+  /** An occurrence that waits for the end of `last`. */
+  readonly buffered: number | undefined;
+  /** Why it has ended, if that was an error. */
+  readonly reason: string | undefined;
+  readonly createdBy: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly rev: number;
+}
+
 export interface ApiKeyRecord {
   readonly id: string;
   readonly secretHash: string;
@@ -348,5 +397,6 @@ export type FollowUp =
   | { readonly kind: 'place'; readonly task: string }
   | { readonly kind: 'fill'; readonly agent: string }
   | { readonly kind: 'unblock'; readonly key: string }
+  | { readonly kind: 'unbuffer'; readonly schedule: string }
   | { readonly kind: 'lose'; readonly task: string; readonly token: number; readonly why: LossReason }
   | { readonly kind: 'end'; readonly session: string; readonly why: 'revoked' };

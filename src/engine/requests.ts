@@ -10,6 +10,14 @@ import { isKeyed, isOwnKey, type Outcome, type Requests, type Window } from './k
 import type { State } from './kernel/state.ts';
 import type { PreparedParams, Reply, RequestCommand } from './port.ts';
 import type { SessionRecord } from './records.ts';
+import {
+  createSchedule,
+  deleteSchedule,
+  pauseSchedule,
+  resumeSchedule,
+  triggerSchedule,
+  updateSchedule,
+} from './schedules/schedules.ts';
 import { createTask, createTasks, retryTask } from './tasks/create.ts';
 import { cancelTask } from './tasks/control.ts';
 import {
@@ -55,6 +63,12 @@ const DECIDERS: Deciders = {
   'task.cancel': cancelTask,
   'task.acknowledge': acknowledgeTask,
   'task.retry': retryTask,
+  'schedule.create': createSchedule,
+  'schedule.update': updateSchedule,
+  'schedule.pause': pauseSchedule,
+  'schedule.resume': resumeSchedule,
+  'schedule.trigger': triggerSchedule,
+  'schedule.delete': deleteSchedule,
   'topic.subscribe': subscribe,
   'topic.unsubscribe': unsubscribe,
   'topic.publish': publish,

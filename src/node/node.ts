@@ -9,6 +9,7 @@
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Params } from '../../protocol/wire/types.ts';
+import { Calendar } from '../calendar/index.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import { Engine, type EngineOptions } from '../engine/engine.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
@@ -71,6 +72,7 @@ export class Node implements NodePort {
   readonly nodeId: string;
   readonly version: string;
   readonly #options: NodeOptions;
+  readonly #calendar = new Calendar();
   readonly #servings = new Map<string, Serving>();
   readonly #waiting = new Map<string, Opened[]>();
   readonly #refused = new Map<string, Error>();
@@ -258,6 +260,7 @@ export class Node implements NodePort {
       sha256,
       access,
       system: this.#system,
+      calendar: this.#calendar,
       engine: loaded.engine,
       storedRev,
       ring,

@@ -8,16 +8,20 @@ import type { Scheduler } from '../base/scheduler.ts';
 import {
   explain,
   getAgent,
+  getSchedule,
   getTask,
   listAgents,
   listApiKeys,
+  listSchedules,
   listStrategies,
   listTasks,
   workload,
 } from '../engine/queries.ts';
 import { sessionSnapshot } from '../engine/sessions/snapshot.ts';
+import type { Calendar } from '../calendar/index.ts';
 import type { TenantStore } from '../store/port.ts';
 import type { Reply } from './port.ts';
+import { upcoming } from './schedules.ts';
 import type { Tenant } from './tenant.ts';
 
 export interface ReadParts {
@@ -25,6 +29,7 @@ export interface ReadParts {
   readonly store: TenantStore;
   readonly scheduler: Scheduler;
   readonly caller: { readonly session: string };
+  readonly calendar: Calendar;
 }
 
 /** Agents of an explanation. */
@@ -61,6 +66,15 @@ const HANDLERS: Handlers = {
   },
   'agent.heartbeat': (parts, _params, done) => now(parts, { now: parts.scheduler.now() }, done),
   'strategy.get': (parts, _params, done) => now(parts, { strategies: listStrategies(parts.tenant.engine.state) }, done),
+  'schedule.get': (parts, { id, upcoming: count = LIMITS.upcoming }, done) => {
+    const schedule = getSchedule(parts.tenant.engine.state, id);
+    if (schedule === undefined) return missing(parts, 'NOT_FOUND', done);
+    now(parts, { schedule, upcoming: upcoming(parts, { id, count }) }, done);
+  },
+  'schedule.list': (parts, params, done) => {
+    const page = listSchedules(parts.tenant.engine.state, params);
+    now(parts, withCursor({ schedules: page.items }, page.next), done);
+  },
   'apiKey.list': (parts, params, done) => {
     const page = listApiKeys(parts.tenant.engine.state, params);
     now(parts, withCursor({ keys: page.items }, page.next), done);
@@ -87,7 +101,7 @@ function now(parts: ReadParts, result: Data, done: Answer): void {
   parts.scheduler.defer(() => done({ ok: true, rev, result }));
 }
 
-function missing(parts: ReadParts, code: 'AGENT_NOT_FOUND', done: Answer): void {
+function missing(parts: ReadParts, code: 'AGENT_NOT_FOUND' | 'NOT_FOUND', done: Answer): void {
   parts.scheduler.defer(() => done({ ok: false, rejection: { code } }));
 }
 

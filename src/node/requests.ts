@@ -12,6 +12,7 @@ import { OPERATIONS, isRead, type WriteMethod } from '../../protocol/wire/operat
 import type { Data, Method, Params, Value } from '../../protocol/wire/types.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { CommandOutput, RequestCommand } from '../engine/port.ts';
+import type { Calendar } from '../calendar/index.ts';
 import { isServerTopic } from '../engine/topics/topics.ts';
 import type { TenantStore } from '../store/port.ts';
 import type { Hub } from './hub.ts';
@@ -19,6 +20,7 @@ import type { Principal, Reply, RequestIn } from './port.ts';
 import { Progress } from './progress.ts';
 import { DAMAGED, read } from './reads.ts';
 import { missedOn } from './missed.ts';
+import { foresee } from './schedules.ts';
 import type { Tenant } from './tenant.ts';
 
 export interface MintedKey {
@@ -56,6 +58,7 @@ export interface RequestsParts {
   /** Free space, where there is a disk. */
   readonly disk: () => { readonly freeBytes: number; readonly freePercent: number } | undefined;
   readonly system: SystemPort;
+  readonly calendar: Calendar;
 }
 
 /** Whose requests these are, and what is waiting. */
@@ -75,6 +78,9 @@ export class Requests {
     'apiKey.revoke': (_caller, request, done) => this.#keepOperator(request, done),
     'tenant.create': (caller, request, done) => this.#createTenant(caller, request, done),
     'task.retry': (caller, request, done) => this.#retry(caller, request, done),
+    'schedule.create': (caller, request, done) => this.#foresee(caller, request, done),
+    'schedule.update': (caller, request, done) => this.#foresee(caller, request, done),
+    'schedule.resume': (caller, request, done) => this.#foresee(caller, request, done),
     'task.progress': (caller, request, done) => this.#hold(caller, request, done),
     'topic.publish': (caller, request, done) => this.#ephemeral(caller, request, done),
     'topic.subscribe': (caller, request, done) => this.#subscribe(caller, request, done),
@@ -217,6 +223,18 @@ export class Requests {
       caller.preparing = false;
       while (!caller.preparing && caller.queue.length > 0) caller.queue.shift()?.();
     });
+    return true;
+  }
+
+  /** An expression that is wrong, or never comes true, is refused here: the engine does not read it. */
+  #foresee(caller: Caller, request: RequestIn, done: Answer): boolean {
+    const found = foresee(this.#parts, request);
+    if (found === undefined) return false;
+    if ('code' in found) this.#parts.scheduler.defer(() => done({ ok: false, rejection: found }));
+    else {
+      const params = { ...(request.params as object), foreseen: found };
+      this.#submit(caller, { request, params }, (output) => done(toReply(output)));
+    }
     return true;
   }
 

@@ -12,12 +12,14 @@ import type { EntryOutput, HelloCommand, SessionPrincipal } from '../engine/port
 import type { LogDriver, LogEntry, TenantLog } from '../log/port.ts';
 import type { FinishedTask, PackedPush, TenantStore } from '../store/port.ts';
 import { packPush } from '../store/push-record.ts';
+import type { Calendar } from '../calendar/index.ts';
 import { AttachedSession } from './attached.ts';
 import { checkpoint, type CheckpointDone } from './checkpoint.ts';
 import { Hub } from './hub.ts';
 import type { Delivery, HelloOutcome, Principal } from './port.ts';
 import { Requests, type Access, type SystemPort } from './requests.ts';
 import type { RingOptions } from './ring.ts';
+import { Schedules } from './schedules.ts';
 import { hex, Tenant, type AppliedEntry } from './tenant.ts';
 
 /** What an observer outside is told of an applied entry: metrics, simulator. */
@@ -42,6 +44,7 @@ export interface ServingParts {
   readonly sha256: Sha256;
   readonly access: Access;
   readonly system: SystemPort;
+  readonly calendar: Calendar;
   readonly engine: Engine;
   /** The newest rev that the store has of this tenant: up to there a replay puts nothing. */
   readonly storedRev: number;
@@ -70,6 +73,7 @@ export class Serving {
   readonly tenant: Tenant;
   readonly hub: Hub;
   readonly requests: Requests;
+  readonly schedules: Schedules;
   readonly #parts: ServingParts;
   #entries = 0;
   #bytes = 0;
@@ -90,7 +94,10 @@ export class Serving {
         keep: (output) => this.#keep(output),
         applied: (done) => this.#applied(done),
         halted: (error) => this.#halted(error),
-        caughtUp: () => parts.ready(parts.id),
+        caughtUp: () => {
+          this.schedules.look();
+          parts.ready(parts.id);
+        },
       },
     });
     this.hub = new Hub({ engine: parts.engine, store, scheduler, ring: parts.ring });
@@ -102,7 +109,9 @@ export class Serving {
       access: parts.access,
       disk: () => parts.driver.disk(),
       system: parts.system,
+      calendar: parts.calendar,
     });
+    this.schedules = new Schedules({ tenant: this.tenant, scheduler, calendar: parts.calendar });
   }
 
   hello(
@@ -144,6 +153,7 @@ export class Serving {
 
   stop(done: () => void): void {
     this.requests.stop();
+    this.schedules.stop();
     this.hub.closeAll('SHUTDOWN');
     this.tenant.stop(() => this.#parts.store.flush(done));
   }
@@ -204,6 +214,7 @@ export class Serving {
     this.#bytes += entry.payload.length;
     this.hub.deliver(output);
     this.tenant.engine.state.views.forget();
+    if (this.tenant.engine.state.awaitingSchedules.size > 0) this.schedules.look();
     this.#parts.applied({ ...done, tenant: this.id, engine: this.tenant.engine });
   }
 

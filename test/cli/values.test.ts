@@ -12,7 +12,16 @@ import { KINDS, work } from '../../src/cli/demo/work.ts';
 import { findServer } from '../../src/cli/discovery.ts';
 import { CliError, Exit, told } from '../../src/cli/exit.ts';
 import { columns, Output, toJson, when } from '../../src/cli/output.ts';
-import { durationMs, jsonValue, oneOf, pairs, restoreBinary, several, wholeNumber } from '../../src/cli/values.ts';
+import {
+  durationMs,
+  instant,
+  jsonValue,
+  oneOf,
+  pairs,
+  restoreBinary,
+  several,
+  wholeNumber,
+} from '../../src/cli/values.ts';
 import { clientError, MusterError } from '../../src/client/errors.ts';
 import { taskView } from '../client/peer.ts';
 
@@ -42,6 +51,15 @@ describe('values of options', () => {
 
   it.each(['', 'soon', '-1s', '1w', '1 s 2', '1e9d'])('refuses the duration "%s"', (text) => {
     expect(() => durationMs(text)).toThrow(CliError);
+  });
+
+  it('reads instants with their zone', () => {
+    expect(instant('2026-05-01T09:00:00Z')).toBe(Date.UTC(2026, 4, 1, 9));
+    expect(instant('2026-05-01T09:00:00+02:00')).toBe(Date.UTC(2026, 4, 1, 7));
+    expect(instant('1800000000000')).toBe(1_800_000_000_000);
+    for (const wrong of ['', 'soon', '2026-05-01', '2026-05-01T09:00:00', '2026-13-01T09:00:00Z']) {
+      expect(() => instant(wrong)).toThrow(CliError);
+    }
   });
 
   it('reads whole numbers, pairs and repeated options', () => {

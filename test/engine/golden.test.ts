@@ -149,6 +149,44 @@ function performWork(rig: Rig): void {
   rig.wait(16_000);
   rig.agent('w', { running: [held(second.id)] });
   performAssignment(rig, admin);
+  performSchedules(rig, admin);
+}
+
+/** Each kind of schedule and policy, with proposals as a node makes them. */
+function performSchedules(rig: Rig, admin: string): void {
+  const task = { type: 'nobody', parameters: { n: 1 }, deadlineMs: 90_000 };
+  const create = (params: object): string => {
+    rig.ask(admin, 'schedule.create', { task, ...params });
+    return [...rig.engine.state.schedulesById].at(-1)?.id ?? '';
+  };
+  const plan = (id: string, due: readonly number[], next?: number): void => {
+    const { version, cursor } = rig.engine.state.schedules.get(id) ?? { version: 0, cursor: 0 };
+    const more = next === undefined ? {} : { next };
+    rig.one({ kind: 'schedule.plan', id, version, cursor, due, missed: due.length, ...more });
+  };
+  const every = create({ everyMs: 60_000, overlap: 'buffer', missed: 'all', missedMax: 2 });
+  create({ delayMs: 30_000, name: 'once', jitterMs: 1_000 });
+  const cron = create({
+    cron: '* * * * *',
+    foreseen: { version: 1, next: rig.now + 45_000 },
+    overlap: 'allow',
+    maxRuns: 4,
+  });
+  rig.tick(61_000);
+  plan(every, [], rig.now + 10_000);
+  plan(cron, [], rig.now + 20_000);
+  rig.tick(20_100);
+  rig.wait(30_000);
+  plan(cron, [rig.now - 200_000, rig.now - 100_000, rig.now - 1_000], rig.now + 90_000);
+  rig.ask(admin, 'schedule.trigger', { id: every });
+  rig.ask(admin, 'schedule.pause', { id: cron });
+  rig.ask(admin, 'schedule.resume', { id: cron, foreseen: { version: 3, next: rig.now + 1_000 } });
+  rig.ask(admin, 'schedule.update', { id: cron, everyMs: 5_000, endAt: rig.now + 7_000, maxRuns: null });
+  rig.tick(5_100);
+  plan(cron, []);
+  rig.tick(60_000);
+  rig.ask(admin, 'schedule.delete', { id: every });
+  rig.tick(8 * 86_400_000);
 }
 
 /** Each strategy, keys, selectors, failures until an agent is in quarantine and out of it. */
@@ -252,6 +290,7 @@ describe('the golden logs', () => {
       'session.bye',
       'key.install',
       'tenant.create',
+      'schedule.plan',
     ];
     for (const name of [...writes, ...system]) expect(seen.has(name), `${name} is in a recording`).toBe(true);
   });

@@ -83,9 +83,18 @@ export const UNITS: { readonly [name: string]: Unit } = {
   },
   node: {
     at: ['src/node/'],
-    modules: [...WIRE, ...BASE, ...ENGINE_FACE, 'src/log/port.ts', 'src/store/port.ts', 'src/store/push-record.ts'],
+    modules: [
+      ...WIRE,
+      ...BASE,
+      ...ENGINE_FACE,
+      'src/calendar/index.ts',
+      'src/log/port.ts',
+      'src/store/port.ts',
+      'src/store/push-record.ts',
+    ],
     packages: [],
   },
+  calendar: { at: ['src/calendar/'], modules: [...WIRE, ...BASE], packages: ['croner'] },
   session: {
     at: ['src/session/'],
     modules: [...WIRE, 'protocol/schema/', ...BASE, ...NODE_PORT, 'src/access/index.ts', 'src/telemetry/port.ts'],

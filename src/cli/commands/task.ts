@@ -12,7 +12,8 @@ interface WaitFlags {
   readonly waitTimeout?: number;
 }
 
-interface CreateFlags extends WaitFlags {
+/** What a task is made of. */
+export interface TaskFlags {
   readonly type: string;
   readonly params?: string;
   readonly priority?: NonNullable<TaskCreate['priority']>;
@@ -25,6 +26,9 @@ interface CreateFlags extends WaitFlags {
   readonly attempts?: number;
   readonly strategy?: NonNullable<TaskCreate['strategy']>;
   readonly mode?: NonNullable<TaskCreate['mode']>;
+}
+
+interface CreateFlags extends TaskFlags, WaitFlags {
   readonly idempotencyKey?: string;
 }
 
@@ -86,9 +90,15 @@ export function addTask(program: Command, context: Context): void {
 }
 
 function addCreate(task: Command, context: Context): void {
-  task
-    .command('create')
-    .description('create a task')
+  addTaskOptions(task.command('create').description('create a task'))
+    .option('--idempotency-key <key>', 'calls with one key create one task')
+    .option('--wait', 'wait for its end and print its result')
+    .option('--wait-timeout <duration>', 'wait no longer than this', durationMs)
+    .action((flags: CreateFlags) => context.run(() => context.with((client) => create(client, flags, context))));
+}
+
+export function addTaskOptions(command: Command): Command {
+  return command
     .requiredOption(
       '--type <type>',
       'type, which is also the capability that an agent needs unless --require says otherwise',
@@ -103,14 +113,10 @@ function addCreate(task: Command, context: Context): void {
     .option('--delay <duration>', 'when it begins, from now on', durationMs)
     .option('--attempts <n>', 'attempts at most', wholeNumber)
     .option('--strategy <strategy>', STRATEGY_NAMES.join(', '), oneOf(...STRATEGY_NAMES))
-    .option('--mode <mode>', 'assign, or offer to ask agents first', oneOf('assign', 'offer'))
-    .option('--idempotency-key <key>', 'calls with one key create one task')
-    .option('--wait', 'wait for its end and print its result')
-    .option('--wait-timeout <duration>', 'wait no longer than this', durationMs)
-    .action((flags: CreateFlags) => context.run(() => context.with((client) => create(client, flags, context))));
+    .option('--mode <mode>', 'assign, or offer to ask agents first', oneOf('assign', 'offer'));
 }
 
-export function paramsOf(flags: CreateFlags): TaskCreate {
+export function paramsOf(flags: TaskFlags): TaskCreate {
   return {
     type: flags.type,
     ...(flags.params === undefined ? {} : { parameters: jsonValue(flags.params) }),

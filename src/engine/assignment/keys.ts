@@ -1,7 +1,7 @@
 /** Concurrency keys: how many of the tasks with one key are held at a time, and what becomes of the others. */
 import { rejected, type Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
-import type { Reply } from '../port.ts';
+import type { Refusal } from '../port.ts';
 import type { TaskRecord } from '../records.ts';
 import { give } from '../tasks/moves.ts';
 
@@ -26,7 +26,7 @@ export class Admission {
   }
 
   /** Why it may not be created. */
-  add({ concurrency }: TaskRecord): Reply | undefined {
+  add({ concurrency }: TaskRecord): Refusal | undefined {
     if (concurrency === undefined) return undefined;
     const { key, max, policy } = concurrency;
     const [added, gone] = [this.#added.get(key) ?? 0, this.#gone.get(key) ?? 0];

@@ -1,7 +1,7 @@
 /** What a decision may use beside the state: the entry's time and randomness, and the list that it adds events to. */
 import type { Rejection, ErrorCode } from '../../../protocol/wire/codes.ts';
 import type { Data, Value } from '../../../protocol/wire/types.ts';
-import type { Reply } from '../port.ts';
+import type { Refusal, Reply } from '../port.ts';
 import type { SessionRecord } from '../records.ts';
 import type { Groups } from '../assignment/groups.ts';
 import type { Event } from './events.ts';
@@ -28,7 +28,7 @@ export function accepted(result: Data): Reply {
   return { ok: true, result };
 }
 
-export function rejected(code: ErrorCode, message?: string, details?: Value): Reply {
+export function rejected(code: ErrorCode, message?: string, details?: Value): Refusal {
   const rejection: Rejection = {
     code,
     ...(message === undefined ? undefined : { message }),

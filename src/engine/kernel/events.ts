@@ -17,6 +17,7 @@ import {
   type LatestRecord,
   type Outcome,
   type ProbeEnd,
+  type ScheduleRecord,
   type SessionRecord,
   type StickyRecord,
   type StrategyRecord,
@@ -52,6 +53,8 @@ export type Event =
   | { readonly kind: 'unstuck'; readonly key: string }
   | { readonly kind: 'strategySet'; readonly record: StrategyRecord }
   | { readonly kind: 'strategyUnset'; readonly key: string }
+  | { readonly kind: 'scheduleChanged'; readonly record: ScheduleRecord }
+  | { readonly kind: 'scheduleRemoved'; readonly id: string }
   | { readonly kind: 'agentChanged'; readonly record: AgentRecord }
   | { readonly kind: 'agentRemoved'; readonly id: string }
   | { readonly kind: 'sessionChanged'; readonly record: SessionRecord }
@@ -100,6 +103,10 @@ export function evolve(s: State, event: Event, effects: Effects): void {
       return s.strategies.put(event.record);
     case 'strategyUnset':
       return s.strategies.drop(event.key);
+    case 'scheduleChanged':
+      return s.schedules.put(event.record);
+    case 'scheduleRemoved':
+      return s.schedules.drop(event.id);
     case 'agentChanged':
       return s.agents.put(event.record);
     case 'agentRemoved':

@@ -24,6 +24,7 @@ const TABLES = [
   'tenants',
   'sticky',
   'strategies',
+  'schedules',
   'timers',
 ] as const;
 type TableName = (typeof TABLES)[number];

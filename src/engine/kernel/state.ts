@@ -9,6 +9,7 @@ import type {
   ApiKeyRecord,
   AssignmentRecord,
   LatestRecord,
+  ScheduleRecord,
   SessionRecord,
   StickyRecord,
   StrategyRecord,
@@ -102,6 +103,18 @@ export class State {
   readonly strategies = new Table<StrategyRecord>('strategies', (r) => r.key, this.journal);
   readonly strategiesByKey = this.strategies.index(new IdIndex<StrategyRecord>(this.strategies));
 
+  readonly schedules = new Table<ScheduleRecord>('schedules', (r) => r.id, this.journal);
+  readonly schedulesById = this.schedules.index(new IdIndex<ScheduleRecord>(this.schedules));
+  /** Those whose next occurrence is to be proposed. */
+  readonly awaitingSchedules = this.schedules.index(
+    new IdIndex<ScheduleRecord>(this.schedules, (r) => r.status === 'active' && r.next === undefined),
+  );
+  /** By the task whose end an occurrence waits for. */
+  readonly bufferedByTask = this.schedules.index(
+    new GroupIndex<ScheduleRecord>((r) => (r.buffered === undefined ? undefined : r.last), byId),
+  );
+  readonly scheduleBytes = { sum: 0 };
+
   readonly assignments = new Table<AssignmentRecord>('assignments', (r) => r.key, this.journal);
   readonly assignmentsByAgent = this.assignments.index(
     new GroupIndex<AssignmentRecord>(
@@ -152,6 +165,9 @@ export class State {
   constructor() {
     this.tasks.watch((before, after) => {
       this.taskBytes.sum += (after?.bytes ?? 0) - (before?.bytes ?? 0);
+    });
+    this.schedules.watch((before, after) => {
+      this.scheduleBytes.sum += (after?.bytes ?? 0) - (before?.bytes ?? 0);
     });
   }
 

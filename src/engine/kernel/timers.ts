@@ -29,6 +29,8 @@ export type TimerKind =
   | 'probe'
   /** wall: a sticky key is bound to its agent no more. */
   | 'unstick'
+  /** wall: a schedule has an occurrence, or has ended long ago. */
+  | 'occur'
   /** wall: the whole task is late. */
   | 'deadline'
   /** wall: a scheduled task becomes pending. */
@@ -46,6 +48,7 @@ export const CLOCK_OF: { readonly [K in TimerKind]: Clock } = {
   drain: 'live',
   probe: 'live',
   unstick: 'wall',
+  occur: 'wall',
   deadline: 'wall',
   run: 'wall',
 };
@@ -109,6 +112,7 @@ export class Timers {
       drain: of('drain'),
       probe: of('probe'),
       unstick: of('unstick'),
+      occur: of('occur'),
       deadline: of('deadline'),
       run: of('run'),
     };

@@ -5,7 +5,7 @@ import { byCodeUnits } from '../../base/order.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import { weigh } from '../kernel/weigh.ts';
-import type { Reply } from '../port.ts';
+import type { Refusal } from '../port.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
 import { Admission } from '../assignment/keys.ts';
 import { strategyFor } from '../assignment/defaults.ts';
@@ -20,6 +20,14 @@ interface Origin {
   readonly retryOf?: string;
 }
 
+/** Nobody's session: what the engine makes by itself, in somebody's name. */
+interface OwnOrigin {
+  readonly session?: undefined;
+  readonly by: string;
+  readonly retryOf?: string;
+  readonly schedule?: { readonly id: string; readonly at: number };
+}
+
 /** Sorted and distinct, so that equal sets share a group. */
 function normalised(type: string, requirements: readonly string[] | undefined): readonly string[] {
   if (requirements === undefined) return [type];
@@ -30,7 +38,11 @@ function sortedSet(names: readonly string[]): readonly string[] {
   return [...new Set(names)].toSorted(byCodeUnits);
 }
 
-function newTask(s: State, c: Context, made: { readonly params: TaskCreate; readonly origin: Origin }): TaskRecord {
+function newTask(
+  s: State,
+  c: Context,
+  made: { readonly params: TaskCreate; readonly origin: Origin | OwnOrigin },
+): TaskRecord {
   const { params, origin } = made;
   const requirements = normalised(params.type, params.requirements);
   const selectors = params.selectors === undefined ? undefined : sortedSet(params.selectors);
@@ -72,9 +84,11 @@ function newTask(s: State, c: Context, made: { readonly params: TaskCreate; read
     workspaceId: params.workspaceId,
     parentId: params.parentId,
     retryOf: origin.retryOf,
-    createdBy: origin.session.principal.id,
+    schedule: origin.session === undefined ? origin.schedule : undefined,
+    createdBy: origin.session === undefined ? origin.by : origin.session.principal.id,
     topic,
-    to: params.watch === false ? [`t:${topic}`] : [origin.session.audience, `t:${topic}`],
+    to:
+      params.watch === false || origin.session === undefined ? [`t:${topic}`] : [origin.session.audience, `t:${topic}`],
     createdAt: c.now,
     updatedAt: c.now,
     startedAt: undefined,
@@ -84,7 +98,7 @@ function newTask(s: State, c: Context, made: { readonly params: TaskCreate; read
 }
 
 /** Takes up all of them or none, after those are gone that make room for them. */
-function beginAll(s: State, c: Context, tasks: readonly TaskRecord[]): Reply | undefined {
+function beginAll(s: State, c: Context, tasks: readonly TaskRecord[]): Refusal | undefined {
   if (tasks.some((task) => !c.groups.admits(task))) {
     return rejected('LIMIT_EXCEEDED', 'Tasks with a thousand different sets of selectors are waiting.');
   }
@@ -115,7 +129,7 @@ function dropOld(s: State, c: Context, task: TaskRecord): void {
   finish(c, { task, change: { status: 'cancelled' }, reason });
 }
 
-function full(s: State, more: number): Reply | undefined {
+function full(s: State, more: number): Refusal | undefined {
   if (s.taskBytes.sum > LIMITS.tasksBytesMax) {
     return rejected(
       'LIMIT_EXCEEDED',
@@ -134,6 +148,18 @@ export const createTask: Decide<Params['task.create']> = (s, c, { session, param
   if (unwanted !== undefined) return unwanted;
   return accepted({ task: s.views.result(task) });
 };
+
+/** A task that no session asks for; or why it may not be. */
+export function createOwn(
+  s: State,
+  c: Context,
+  made: { readonly params: TaskCreate; readonly origin: OwnOrigin },
+): TaskRecord | Refusal {
+  const refused = full(s, 1);
+  if (refused !== undefined) return refused;
+  const task = newTask(s, c, made);
+  return beginAll(s, c, [task]) ?? task;
+}
 
 export const createTasks: Decide<Params['task.createBatch']> = (s, c, { session, params }) => {
   const refused = full(s, params.tasks.length);

@@ -175,8 +175,15 @@ export function finish(
   c.events.push({ kind: 'taskChanged', record: task });
   if (task.deadlineAt !== undefined) c.events.push({ kind: 'timerCleared', timer: 'deadline', entity: task.id });
   if (end.task.runAt !== undefined) c.events.push({ kind: 'timerCleared', timer: 'run', entity: task.id });
+  if (c.state.bufferedByTask.count(task.id) > 0) unbuffering(c, task);
   tell(c, task, { what: task.status as TaskHappening, reason: end.reason });
   return task;
+}
+
+function unbuffering(c: Context, task: TaskRecord): void {
+  for (const { id } of c.state.bufferedByTask.of(task.id) ?? []) {
+    c.events.push({ kind: 'followed', work: { kind: 'unbuffer', schedule: id } });
+  }
 }
 
 /** Back to pending, to be placed in this entry. */

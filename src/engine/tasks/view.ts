@@ -42,6 +42,7 @@ export function taskView(task: TaskRecord): TaskView {
   if (task.workspaceId !== undefined) view.workspaceId = task.workspaceId;
   if (task.parentId !== undefined) view.parentId = task.parentId;
   if (task.retryOf !== undefined) view.retryOf = task.retryOf;
+  if (task.schedule !== undefined) view.schedule = task.schedule;
   if (task.startedAt !== undefined) view.startedAt = task.startedAt;
   if (task.finishedAt !== undefined) view.finishedAt = task.finishedAt;
   return view;

@@ -37,6 +37,7 @@ const KEYS = {
   workspaceId: new Key('workspaceId'),
   parentId: new Key('parentId'),
   retryOf: new Key('retryOf'),
+  schedule: new Key('schedule'),
   status: new Key('status'),
   attempt: new Key('attempt'),
   losses: new Key('losses'),
@@ -131,6 +132,7 @@ function writeChanging(to: Encoder, task: TaskRecord): void {
   if (task.workspaceId !== undefined) to.keyed(KEYS.workspaceId, task.workspaceId);
   if (task.parentId !== undefined) to.keyed(KEYS.parentId, task.parentId);
   if (task.retryOf !== undefined) to.keyed(KEYS.retryOf, task.retryOf);
+  if (task.schedule !== undefined) to.keyed(KEYS.schedule, task.schedule);
   to.keyed(KEYS.status, task.status);
   to.keyed(KEYS.attempt, task.attempt);
   to.keyed(KEYS.losses, task.losses);
@@ -167,6 +169,7 @@ function membersOf(task: TaskRecord): number {
   if (task.workspaceId !== undefined) count += 1;
   if (task.parentId !== undefined) count += 1;
   if (task.retryOf !== undefined) count += 1;
+  if (task.schedule !== undefined) count += 1;
   if (task.startedAt !== undefined) count += 1;
   if (task.finishedAt !== undefined) count += 1;
   return count;

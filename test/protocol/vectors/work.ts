@@ -561,6 +561,31 @@ export const WORK: readonly Transcript[] = [
     ],
   },
   {
+    name: 'schedules',
+    rules: ['U1', 'U2', 'U7', 'U8'],
+    steps: [
+      ...open('s'),
+      ...call('s', [1, 'schedule.create', { everyMs: 3_600_000, task: { type: 'resize' } }], {
+        schedule: { id: '$id', status: 'active', overlap: 'skip', missed: 'once', runs: 0, nextAt: int, recent: [] },
+      }),
+      ...call('s', [2, 'schedule.trigger', { id: '$id' }], {
+        task: { id: '$task', type: 'resize', status: 'pending', schedule: { id: '$id', at: int } },
+      }),
+      ...call('s', [3, 'schedule.get', { id: '$id', upcoming: 2 }], {
+        schedule: { runs: 0, recent: [{ at: int, firedAt: int, outcome: 'created', taskId: '$task' }] },
+        upcoming: [int, int],
+      }),
+      ...call('s', [4, 'schedule.pause', { id: '$id' }], { schedule: { status: 'paused', nextAt: absent } }),
+      ...call('s', [5, 'schedule.resume', { id: '$id' }], { schedule: { status: 'active', nextAt: int } }),
+      ...call('s', [6, 'schedule.list', { type: 'resize' }], { schedules: [{ id: '$id' }] }),
+      ...fails('s', [7, 'schedule.create', { cron: '61 * * * *', task: { type: 'resize' } }], 'INVALID_PARAMS', [
+        { path: 'cron', reason: text },
+      ]),
+      ...call('s', [8, 'schedule.delete', { id: '$id' }], { id: '$id' }),
+      ...fails('s', [9, 'schedule.get', { id: '$id' }], 'NOT_FOUND'),
+    ],
+  },
+  {
     name: 'key-is-revoked',
     rules: ['Q14'],
     steps: [
