@@ -11,7 +11,7 @@
  *    `.buffer`, and copy what is kept for long.
  */
 import { platformBlock, platformWrite, type Write } from './buffer.ts';
-import { DENIED_KEYS } from './scan.ts';
+import { DENIED_KEYS } from './denied.ts';
 import { LIMITS } from './limits.ts';
 
 /** A value that MessagePack of this profile cannot carry. */

@@ -10,6 +10,7 @@
  * S3 A fault names the first offending byte and a reason; nothing of a faulty message is used.
  */
 import { err, ok, type Result } from '../../src/base/result.ts';
+import { DENIED_KEYS } from './denied.ts';
 import { LIMITS } from './limits.ts';
 import { invalidUtf8 } from './utf8.ts';
 
@@ -98,8 +99,7 @@ const LINEAR_KEYS = 32;
 /** Words of 32 bits per level, one bit for a hash: with the 20 keys of a task, one key in 25 meets another's bit. */
 const BIT_WORDS = 8;
 const OP_MAX = 127;
-/** Keys that would reach into the prototypes of a JavaScript object. */
-export const DENIED_KEYS: readonly string[] = ['__proto__', 'constructor', 'prototype'];
+
 /** Strings below are looked at byte by byte: a DataView, once per message, costs as much as one of these. */
 const FIRST_LONG_TEXT = 48;
 const NO_BYTES = new Uint8Array(0);

@@ -50,7 +50,7 @@ export interface Frame {
   readonly op: number;
   readonly id: number;
   readonly body: ValueMap;
-  readonly meta?: Meta;
+  readonly meta?: Meta | undefined;
 }
 
 export const TASK_STATUSES = [

@@ -14,10 +14,10 @@
  * C4 All frames of one turn leave in as few messages as the limits allow.
  * C5 No promise, no timer of its own: it runs under any Scheduler.
  */
-import { decodeFrame, encodeFrameParts } from '../../protocol/wire/codec.ts';
+import { encodeFrameParts, readMessage } from '../../protocol/wire/codec.ts';
 import { CLOSE, mayResume } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
-import { scanMessage, SERVER_FRAME_LIMITS, type FrameSpan, type ScanFault } from '../../protocol/wire/scan.ts';
+import { SERVER_FRAME_LIMITS, type ScanFault } from '../../protocol/wire/scan.ts';
 import {
   Op,
   type AgentShape,
@@ -33,7 +33,7 @@ import { backoffMs, between } from './backoff.ts';
 import { asServerError, clientError, serverError, type MusterError } from './errors.ts';
 import { FrameWriter } from './frames.ts';
 import { encodeHello } from './hello.ts';
-import { BodyReader, readError, readGoaway, readWelcome, type PushIn } from './incoming.ts';
+import { readError, readGoaway, readPush, readWelcome, type PushIn } from './incoming.ts';
 import type { CloseInfo, CorePorts, Socket, SocketHandler } from './ports.ts';
 import { IDS_MAX, Pending, RequestTable, type Call } from './requests.ts';
 
@@ -110,7 +110,6 @@ export class ClientCore {
   readonly #ports: CorePorts;
   readonly #events: CoreEvents;
   readonly #writer = new FrameWriter();
-  readonly #reader = new BodyReader();
   readonly #table: RequestTable;
   #phase: Phase = { kind: 'idle' };
   #generation = 0;
@@ -269,20 +268,15 @@ export class ClientCore {
 
   #message(bytes: Uint8Array): void {
     this.#heardAt = this.#ports.scheduler.mono();
-    const spans = scanMessage(bytes, SERVER_FRAME_LIMITS);
-    if (!spans.ok) return this.#fault(spans.error);
+    const { frames, fault } = readMessage(bytes, SERVER_FRAME_LIMITS);
     const generation = this.#generation;
-    for (const span of spans.value) {
-      const frequent = span.op === Op.RESULT || span.op === Op.PUSH;
-      if (!frequent || span.bodyEnd < span.end) {
-        const frame = decodeFrame(bytes, span);
-        if (!frame.ok) return this.#fault(frame.error);
-        if (!frequent) this.#frame(frame.value);
-      }
-      if (span.op === Op.RESULT) this.#result(bytes, span);
-      else if (span.op === Op.PUSH) this.#push(this.#reader.push(bytes, span));
+    for (const frame of frames) {
+      if (frame.op === Op.RESULT) this.#result(frame);
+      else if (frame.op === Op.PUSH) this.#push(readPush(frame.body));
+      else this.#frame(frame);
       if (generation !== this.#generation) return; // C2
     }
+    if (fault !== undefined) this.#fault(fault);
   }
 
   #fault(fault: ScanFault): void {
@@ -314,10 +308,9 @@ export class ClientCore {
     }
   }
 
-  #result(bytes: Uint8Array, span: FrameSpan): void {
-    if (this.#table.discards(span.id)) return this.#table.result(span.id, 0, null);
-    const { rev, result } = this.#reader.result(bytes, span);
-    this.#table.result(span.id, rev, result);
+  #result({ id, body }: Frame): void {
+    const { rev, r: result = null } = body;
+    this.#table.result(id, typeof rev === 'number' ? rev : 0, result);
   }
 
   #push(push: PushIn | undefined): void {

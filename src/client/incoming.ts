@@ -4,8 +4,7 @@
  * Owns: the shape of what the session layer itself reads. Entities inside (tasks, results) are the server's word and
  * are passed on as it sent them: a later server may add to them.
  */
-import { decodeMembers, isMap } from '../../protocol/wire/codec.ts';
-import type { FrameSpan } from '../../protocol/wire/scan.ts';
+import { isMap } from '../../protocol/wire/codec.ts';
 import type {
   ErrorBody,
   GoawayBody,
@@ -28,47 +27,11 @@ function integer(value: Value | undefined): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value);
 }
 
-/** Reads the two kinds of frames that come for every task without an object for their bodies. */
-export class BodyReader {
-  #event: Value | undefined;
-  #topic: Value | undefined;
-  #data: Value | undefined;
-  #result: Value | undefined;
-  #rev: Value | undefined;
-  readonly #take = (key: string, value: Value): void => {
-    if (key === 'rev') this.#rev = value;
-    else if (key === 'd') this.#data = value;
-    else if (key === 'r') this.#result = value;
-    else if (key === 'e') this.#event = value;
-    else if (key === 't') this.#topic = value;
-  };
-
-  push(bytes: Uint8Array, span: FrameSpan): PushIn | undefined {
-    decodeMembers(bytes, span, this.#take);
-    const event = this.#event;
-    const topic = this.#topic;
-    const data = this.#data ?? null;
-    const rev = this.#rev;
-    this.#forget();
-    if (typeof event !== 'string' || (topic !== undefined && typeof topic !== 'string')) return undefined;
-    return { event, topic, data, rev: integer(rev) ? rev : undefined };
-  }
-
-  result(bytes: Uint8Array, span: FrameSpan): { readonly rev: number; readonly result: Value } {
-    decodeMembers(bytes, span, this.#take);
-    const result = this.#result ?? null;
-    const rev = this.#rev;
-    this.#forget();
-    return { rev: typeof rev === 'number' ? rev : 0, result };
-  }
-
-  #forget(): void {
-    this.#event = undefined;
-    this.#topic = undefined;
-    this.#data = undefined;
-    this.#result = undefined;
-    this.#rev = undefined;
-  }
+/** The body of a PUSH. */
+export function readPush(body: ValueMap): PushIn | undefined {
+  const { e: event, t: topic, d: data = null, rev } = body;
+  if (typeof event !== 'string' || (topic !== undefined && typeof topic !== 'string')) return undefined;
+  return { event, topic, data, rev: integer(rev) ? rev : undefined };
 }
 
 export function readError(body: ValueMap): ErrorBody | undefined {

@@ -21,9 +21,9 @@
 import { assert, unreachable } from '../base/assert.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import { CLOSE, type CloseName, type Rejection } from '../../protocol/wire/codes.ts';
-import { decodeFrame, requestHash } from '../../protocol/wire/codec.ts';
+import { readMessage, requestHash, type FrameIn } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
-import { CLIENT_FRAME_LIMITS, scanMessage, type FrameSpan, type ScanFault } from '../../protocol/wire/scan.ts';
+import { CLIENT_FRAME_LIMITS, type ScanFault } from '../../protocol/wire/scan.ts';
 import { parseBeat, parseBye, parseReauth } from '../../protocol/schema/params.ts';
 import { Op, type Frame, type GoawayBody } from '../../protocol/wire/types.ts';
 import type { Attached, Delivery, HelloOutcome, OutPush } from '../node/port.ts';
@@ -237,19 +237,16 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
   #message(bytes: Uint8Array): void {
     if (!this.#listening) return;
     const limits = this.#phase.kind === 'awaitingHello' ? HELLO_LIMITS : CLIENT_FRAME_LIMITS;
-    const spans = scanMessage(bytes, limits);
-    if (!spans.ok) {
-      this.#malformed(spans.error);
-      return;
+    const { frames, fault } = readMessage(bytes, limits);
+    if (fault === undefined || frames.length > 0) {
+      this.#liveness.heard(this.scheduler.mono());
+      this.metrics.received(frames.length, bytes.length);
     }
-    this.#liveness.heard(this.scheduler.mono());
-    this.metrics.received(spans.value.length, bytes.length);
-    for (const span of spans.value) {
-      const frame = decodeFrame(bytes, span);
-      if (frame.ok) this.#dispatch(frame.value, bytes, span);
-      else this.#malformed(frame.error);
+    for (const frame of frames) {
+      this.#dispatch(frame, bytes);
       if (!this.#listening) return;
     }
+    if (fault !== undefined) this.#malformed(fault);
   }
 
   get #listening(): boolean {
@@ -257,14 +254,14 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
     return kind === 'open' || kind === 'opening' || kind === 'awaitingHello';
   }
 
-  #dispatch(frame: Frame, bytes: Uint8Array, span: FrameSpan): void {
+  #dispatch(frame: FrameIn, bytes: Uint8Array): void {
     const phase = this.#phase;
     switch (phase.kind) {
       case 'open':
         if (frame.op === Op.REQUEST) {
           // Of a request with a key the node compares what it says, not how it was written.
           const keyed = frame.meta?.k !== undefined;
-          const hash = keyed ? 0 : requestHash(bytes, span.bodyStart, span.bodyEnd);
+          const hash = keyed ? 0 : requestHash(bytes, frame.bodyStart, frame.bodyEnd);
           const taken = this.#requests.take(phase.attached, frame, hash);
           if (taken === 'fault') this.#fault(frame.id, 'A request has a method `m`, params `p` and known meta.');
         } else this.#frame(phase, frame);

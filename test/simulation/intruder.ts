@@ -2,8 +2,8 @@
  * A connection that presents a session which another connection has: with a copy of its proof, as a HELLO does that
  * comes late, or with a forged one. It leaves as soon as it has its answer.
  */
-import { decodeFrame, encodeFrameParts } from '../../protocol/wire/codec.ts';
-import { SERVER_FRAME_LIMITS, scanMessage } from '../../protocol/wire/scan.ts';
+import { encodeFrameParts, readMessage } from '../../protocol/wire/codec.ts';
+import { SERVER_FRAME_LIMITS } from '../../protocol/wire/scan.ts';
 import { Op, type HelloBody, type WelcomeBody } from '../../protocol/wire/types.ts';
 import type { SimClient, Surroundings } from './client.ts';
 import { helloOf, welcomeOf } from './wire.ts';
@@ -66,10 +66,6 @@ export function intrude(around: Surroundings, victim: SimClient, proof: 'copied'
 }
 
 function welcomeIn(bytes: Uint8Array): WelcomeBody | undefined {
-  const spans = scanMessage(bytes, SERVER_FRAME_LIMITS);
-  for (const span of spans.ok ? spans.value : []) {
-    const frame = decodeFrame(bytes, span);
-    if (frame.ok && span.op === Op.WELCOME) return frame.value.body as unknown as WelcomeBody;
-  }
-  return undefined;
+  const welcome = readMessage(bytes, SERVER_FRAME_LIMITS).frames.find(({ op }) => op === Op.WELCOME);
+  return welcome?.body as unknown as WelcomeBody | undefined;
 }

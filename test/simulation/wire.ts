@@ -6,9 +6,9 @@
  *    before the next one.
  * W2 Nothing is handed over after this side closed.
  */
-import { decodeFrame, isMap } from '../../protocol/wire/codec.ts';
+import { isMap, readMessage } from '../../protocol/wire/codec.ts';
 import { CLOSE } from '../../protocol/wire/codes.ts';
-import { CLIENT_FRAME_LIMITS, SERVER_FRAME_LIMITS, scanMessage } from '../../protocol/wire/scan.ts';
+import { CLIENT_FRAME_LIMITS, SERVER_FRAME_LIMITS } from '../../protocol/wire/scan.ts';
 import {
   Op,
   type ErrorBody,
@@ -85,12 +85,9 @@ export class Wire implements Socket {
 
   send(message: Uint8Array): void {
     if (this.#closed) return;
-    const spans = scanMessage(message, CLIENT_FRAME_LIMITS);
-    if (!spans.ok) throw new Error(`the SDK sent what is not a message: ${spans.error.reason}`);
-    for (const span of spans.value) {
-      const frame = decodeFrame(message, span);
-      if (frame.ok) this.#sent(frame.value);
-    }
+    const { frames, fault } = readMessage(message, CLIENT_FRAME_LIMITS);
+    if (fault !== undefined) throw new Error(`the SDK sent what is not a message: ${fault.reason}`);
+    for (const frame of frames) this.#sent(frame);
     this.#connection?.write(message);
   }
 
@@ -138,14 +135,12 @@ export class Wire implements Socket {
 
   #message(bytes: Uint8Array): void {
     if (this.#closed) return; // W2
-    const spans = scanMessage(bytes, SERVER_FRAME_LIMITS);
-    if (!spans.ok)
-      throw new Error(`the server sent what is not a message: ${spans.error.reason} at ${spans.error.offset}`);
-    for (const span of spans.value) {
-      const frame = decodeFrame(bytes, span);
-      if (!frame.ok) throw new Error(`the server sent what is not a frame: ${frame.error.reason}`);
-      this.#received(frame.value);
-      this.#options.handler.message(bytes.subarray(span.start, span.end)); // W1
+    const { frames, fault } = readMessage(bytes, SERVER_FRAME_LIMITS);
+    if (fault !== undefined)
+      throw new Error(`the server sent what is not a message: ${fault.reason} at ${fault.offset}`);
+    for (const frame of frames) {
+      this.#received(frame);
+      this.#options.handler.message(bytes.subarray(frame.start, frame.end)); // W1
       if (this.#closed) return; // W2
     }
   }

@@ -90,6 +90,7 @@ const STATE: readonly (readonly [RegExp, string])[] = [
 const SCRATCH: readonly string[] = [
   'protocol/wire/codec.ts encoder',
   'protocol/wire/codec.ts decoder',
+  'protocol/wire/codec.ts reader',
   'protocol/wire/scan.ts scanner',
 ];
 const INSTANCE =
