@@ -5,7 +5,7 @@
  *
  *   faults and work ──healAt──► everybody comes back, work goes on ──quiet or settleMs──► replays ──► verdict
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Principal } from '../../src/node/port.ts';
 import { carryOut } from './asks.ts';
@@ -42,8 +42,8 @@ export interface Outcome {
   readonly marks: ReadonlyMap<Mark, number>;
   readonly violations: readonly Found[];
   readonly events: readonly HistoryEvent[];
-  /** Everything that happened, in one hash: the same plan gives the same. */
-  readonly trace: string;
+  /** Everything that happened, in one hash: the same plan gives the same. Computed when it is asked for. */
+  readonly trace: () => string;
   readonly quiet: boolean;
 }
 
@@ -256,7 +256,7 @@ export class Simulation {
       marks: recorder.marks.counts,
       violations: [...troubles, ...checker.violations],
       events: recorder.events,
-      trace: createHash('sha256').update(JSON.stringify(recorder.events)).update(String(time.steps)).digest('hex'),
+      trace: () => hash('sha256', JSON.stringify([recorder.events, time.steps])),
       quiet,
     };
   }

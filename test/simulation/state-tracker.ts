@@ -4,7 +4,7 @@
  * The hash is the product's state hash, kept up to date by what changed instead of computed anew over everything;
  * `wholeHash` computes it anew, and both must agree.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { encodeValue } from '../../protocol/wire/codec.ts';
 import type { Value } from '../../protocol/wire/types.ts';
 import type { Engine } from '../../src/engine/engine.ts';
@@ -54,7 +54,7 @@ const SECTIONS = [
 type Section = (typeof SECTIONS)[number];
 
 export function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest();
+  return hash('sha256', bytes, 'buffer');
 }
 
 export class StateTracker {

@@ -32,7 +32,7 @@ export function verdictOf(outcome: Outcome): Verdict {
 export function runPlan(plan: Plan, twice: boolean): Verdict {
   const outcome = simulate(plan);
   const verdict = verdictOf(outcome);
-  if (!twice || simulate(plan).trace === outcome.trace) return verdict;
+  if (!twice || simulate(plan).trace() === outcome.trace()) return verdict;
   const other = { invariant: 'determinism', message: 'the same plan gave two different runs' };
   return { ...verdict, violations: [...verdict.violations, other] };
 }
