@@ -339,6 +339,62 @@ describe('sticky keys', () => {
   });
 });
 
+describe('sticky keys among others', () => {
+  it('soft: what waited for its concurrency key alone goes to the agent of its sticky key', () => {
+    const rig = newest();
+    const boss = rig.session();
+    const near = rig.agent('near', { capacity: 2 });
+    const sticky = { key: 'k' };
+    const concurrency = { key: 'c', max: 1 };
+    const first = rig.create(boss, { sticky });
+    expect(rig.task(first.id).agentId).toBe(near.id);
+    end(rig, near, first.id);
+    const far = rig.agent('far', { capabilities: ['work', 'far'], capacity: 2 });
+    const before = rig.create(boss, { type: 'far', concurrency });
+    const waiting = rig.create(boss, { sticky, concurrency });
+    expect(rig.task(waiting.id).status).toBe('pending');
+    // The agent that makes room has a free slot itself, and is asked for work first.
+    end(rig, far, before.id);
+    expect(rig.task(waiting.id).agentId).toBe(near.id);
+    expectSound(rig.engine);
+  });
+
+  it('tasks of a key that moved to another agent take their turn there', () => {
+    const rig = newest();
+    const boss = rig.session();
+    const first = rig.agent('first');
+    const held = rig.create(boss, { sticky: { key: 'k' } });
+    const [urgent, moved, later] = [
+      rig.create(boss, { sticky: { key: 'k' }, priority: 'critical' }),
+      rig.create(boss, { priority: 'high' }),
+      rig.create(boss, { sticky: { key: 'k' } }),
+    ];
+    expect(rig.task(held.id).agentId).toBe(first.id);
+    const second = rig.agent('second', { capacity: 2 });
+    expect(rig.task(urgent.id).agentId).toBe(second.id);
+    expect(rig.task(moved.id).agentId).toBe(second.id);
+    expect(rig.task(later.id).status).toBe('pending');
+    expectSound(rig.engine);
+  });
+
+  it('hard: what waited for the former agent follows the key', () => {
+    const rig = newest();
+    const boss = rig.session();
+    const first = rig.agent('first');
+    rig.create(boss, { sticky: { key: 'k' } });
+    const hard = rig.create(boss, { sticky: { key: 'k', mode: 'hard' } });
+    expect(rig.task(hard.id).status).toBe('pending');
+    const second = rig.agent('second', { capacity: 3 });
+    expect(rig.task(hard.id).status).toBe('pending');
+    // A soft one finds the first agent full and takes the key along.
+    const soft = rig.create(boss, { sticky: { key: 'k' } });
+    expect(rig.task(soft.id).agentId).toBe(second.id);
+    expect(rig.task(hard.id).agentId).toBe(second.id);
+    expect(first.id).not.toBe(second.id);
+    expectSound(rig.engine);
+  });
+});
+
 describe('concurrency keys', () => {
   it('queue: at most so many are held at a time, the others follow in their order', () => {
     const rig = newest();

@@ -340,9 +340,20 @@ export class Groups {
   #firstOf(tasks: SortedSet<TaskRecord>, agent: AgentRecord, best: TaskRecord | undefined): TaskRecord | undefined {
     for (const task of tasks) {
       if (best !== undefined && this.#order(task, best) > 0) return best;
-      if (!isExcluded(task, agent)) return task;
+      if (!isExcluded(task, agent) && !this.#isAwaited(task, agent)) return task;
     }
     return best;
+  }
+
+  /**
+   * Its soft key is with another agent that can take it: it waited for its concurrency key alone, and is placed when the
+   * work that makes room under that has been done.
+   */
+  #isAwaited(task: TaskRecord, agent: AgentRecord): boolean {
+    if (task.concurrency === undefined || task.sticky?.mode !== 'soft') return false;
+    const stuck = this.#stuckTo(task);
+    if (stuck === undefined || stuck.id === agent.id || !this.fits(task, stuck.id)) return false;
+    return hasFreeSlot(stuck) && !isExcluded(task, stuck) && task.failedOn?.includes(stuck.id) !== true;
   }
 
   /** The places, from 1, of the agents that could take the task, in the order of its strategy; the first hundred. */

@@ -10,8 +10,10 @@ export function stick(s: State, c: Context, given: { readonly task: TaskRecord; 
   if (sticky === undefined) return;
   const known = s.sticky.get(sticky.key);
   if (known === undefined && s.sticky.size >= LIMITS.stickyKeysMax) return;
-  // What waits for the former agent goes to this one.
-  if (known !== undefined && known.agent !== given.agent.id) replace(s, c, sticky.key);
+  // What waits for the former agent may go to this one now, in its turn among what else the agent can take.
+  if (known !== undefined && known.agent !== given.agent.id) {
+    c.events.push({ kind: 'followed', work: { kind: 'fill', agent: given.agent.id } });
+  }
   const until = c.now + sticky.ttlMs;
   c.events.push(
     { kind: 'stuck', record: { key: sticky.key, agent: given.agent.id, until } },
