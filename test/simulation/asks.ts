@@ -51,6 +51,15 @@ export function carryOut(ask: Ask, asked: Asked): void {
       return client.ask('agent.drain', ask.deadlineMs === undefined ? {} : { deadlineMs: ask.deadlineMs });
     case 'relearn':
       return client.ask('agent.update', { capabilities: ask.capabilities });
+    case 'relabel':
+      return client.ask('agent.update', {
+        ...(ask.labels === undefined ? {} : { labels: ask.labels }),
+        ...(ask.cost === undefined ? {} : { cost: ask.cost }),
+      });
+    case 'prefer': {
+      const scope = ask.type === undefined ? { scope: 'tenant' } : { scope: 'type', name: ask.type };
+      return client.ask('strategy.set', { ...scope, strategy: ask.strategy });
+    }
     case 'workload':
       return client.ask('agent.workload', {});
     case 'repeat':

@@ -229,8 +229,8 @@ export class SimClient {
   }): Sdk {
     const { lane, incarnation, entropy, token, journal } = made;
     const { network, recorder, observer } = this.#around;
-    const { name, tenant, subs, unhandled = [] } = this.plan;
-    const start = simHandler({ recorder, lane, client: name, incarnation });
+    const { name, tenant, subs, unhandled = [], clumsy = 0 } = this.plan;
+    const start = simHandler({ recorder, lane, client: name, incarnation, clumsy });
     const client = { name, incarnation, tenant, operator: this.plan.operator === true };
     return new Sdk({
       ports: {

@@ -10,6 +10,8 @@ export interface Worker {
   readonly lane: Lane;
   readonly client: string;
   readonly incarnation: number;
+  /** So many percent of what it does fail. */
+  readonly clumsy: number;
 }
 
 const IDLE: Work = { ms: 1, reports: 0, end: 'complete', failures: 0, stopMs: 0 };
@@ -20,9 +22,11 @@ function workOf(job: Job): Work {
   return work === undefined ? IDLE : (work as unknown as Work);
 }
 
-function outcomeOf(work: Work, job: Job): Outcome {
+function outcomeOf(work: Work, job: Job, clumsy: number): Outcome {
   const error = { code: 'PLANNED', message: `attempt ${job.attempt} fails` };
-  if (job.attempt <= work.failures) return { kind: 'failed', error, retryable: true };
+  // Tokens stand for chance: each attempt has another.
+  if (job.attempt <= work.failures || (Number(job.token) * 37) % 100 < clumsy)
+    return { kind: 'failed', error, retryable: true };
   switch (work.end) {
     case 'complete':
       return { kind: 'completed', output: { by: job.token } };
@@ -39,7 +43,7 @@ function outcomeOf(work: Work, job: Job): Outcome {
 }
 
 export function simHandler(worker: Worker): StartJob {
-  const { recorder, lane, client, incarnation } = worker;
+  const { recorder, lane, client, incarnation, clumsy } = worker;
   return (job, handle) => {
     const about = { client, incarnation, taskId: job.task.id, token: job.token };
     recorder.add({ kind: 'handler.start', ...about, attempt: job.attempt });
@@ -52,11 +56,11 @@ export function simHandler(worker: Worker): StartJob {
       handle.finish(outcome);
     };
     if (work.ms === 0) {
-      end(outcomeOf(work, job));
+      end(outcomeOf(work, job, clumsy));
       return () => undefined;
     }
     report(lane, handle, work);
-    lane.after(work.ms, () => end(outcomeOf(work, job)));
+    lane.after(work.ms, () => end(outcomeOf(work, job, clumsy)));
     return () => {
       if (!over)
         lane.after(work.stopMs + 1, () =>

@@ -1,5 +1,5 @@
 /**
- * `npm run sim -- [--seeds N] [--from SEED] [--json] [--workers N] [--shrink SECONDS] | [--replay FILE] | [--planted]`
+ * `npm run sim -- [--seeds N] [--from SEED] [--json] [--workers N] [--shrink SECONDS] | [--replay FILE] | [--planted [--write]]`
  *
  * Runs seeds on all cores and reports what they met. A seed that violates something leaves its script, made small,
  * in reports/simulation; `--replay` runs a script again. Exit code 1: a violation was found. `--planted` runs builds
@@ -45,7 +45,7 @@ interface Sum {
 class UsageError extends Error {}
 
 const USAGE =
-  'npm run sim -- [--seeds N] [--from SEED] [--json] [--workers N] [--shrink SECONDS] | [--replay FILE] | [--planted]';
+  'npm run sim -- [--seeds N] [--from SEED] [--json] [--workers N] [--shrink SECONDS] | [--replay FILE] | [--planted [--write]]';
 
 function isUsage(fault: unknown): fault is Error {
   if (fault instanceof UsageError) return true;
@@ -189,6 +189,7 @@ async function main(): Promise<void> {
       shrink: { type: 'string' },
       replay: { type: 'string' },
       planted: { type: 'boolean', default: false },
+      write: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -201,7 +202,7 @@ async function main(): Promise<void> {
   }
   const workers = Math.max(1, whole(values.workers, availableParallelism()));
   if (values.planted) {
-    await reportPlanted({ workers, json, say });
+    await reportPlanted({ workers, json, write: values.write, say });
     return;
   }
   const options: Options = {

@@ -4,7 +4,7 @@
  * `seed` while the plan is carried out. A plan survives JSON: as a file it is the script of a run.
  */
 import type { LIMITS } from '../../protocol/wire/limits.ts';
-import type { AgentShape, DeclaredStatus, Role, TaskCreate } from '../../protocol/wire/types.ts';
+import type { AgentShape, DeclaredStatus, Role, Strategy, TaskCreate } from '../../protocol/wire/types.ts';
 
 /** Bounds of the protocol that are made small, so that a short run meets them. */
 export type Bounds = { readonly [K in keyof typeof LIMITS]?: number };
@@ -38,6 +38,8 @@ export interface ClientPlan {
   readonly unhandled?: readonly string[];
   /** Results are stored, and survive the process. */
   readonly journal?: true;
+  /** Of an agent: so many percent of the attempts fail in its hands, whatever the task says. */
+  readonly clumsy?: number;
   readonly subs: readonly string[];
   readonly startAt: number;
 }
@@ -93,6 +95,9 @@ export type Ask =
   | { readonly do: 'drain'; readonly deadlineMs?: number }
   | { readonly do: 'relearn'; readonly capabilities: readonly string[] }
   | { readonly do: 'workload' }
+  | { readonly do: 'relabel'; readonly labels?: { readonly [key: string]: string }; readonly cost?: number }
+  /** The strategy of tasks that name none: of one type, or of the tenant; null: none. */
+  | { readonly do: 'prefer'; readonly strategy: Strategy | null; readonly type?: string }
   | { readonly do: 'explain'; readonly mark: string }
   /** A client without the SDK, of the same principal, that sends everything again. */
   | { readonly do: 'repeat'; readonly requests: number }

@@ -5,12 +5,41 @@
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Action, ClientPlan, Plan, TaskPlan, Tuning } from './plan.ts';
 import { drawFaults } from './swarm-faults.ts';
+import { placed } from './swarm-placing.ts';
 import { Random } from './random.ts';
 
 export const TYPES = ['alpha', 'beta', 'gamma'] as const;
 export const TOPICS = ['news', 'metrics.cpu', 'chat.1'] as const;
 
-export function drawPlan(seed: number): Plan {
+export function drawPlan(seed: number, size: Size = sizeOf(seed)): Plan {
+  const plan = drawWhole(seed);
+  return size === 'whole' ? plan : thinned(plan);
+}
+
+/**
+ * Most runs are thin: they have all the time and all the faults of a whole one, and a third of its requests. What goes wrong
+ * mostly needs faults and time, and not many tasks; two or three thin runs try as many mixtures in the time of one whole run.
+ */
+export type Size = 'thin' | 'whole';
+
+const WHOLE_SHARE = 0.3;
+const THIN_SHARE = 0.33;
+
+function sizeOf(seed: number): Size {
+  return new Random(`size ${seed}`).chance(WHOLE_SHARE) ? 'whole' : 'thin';
+}
+
+const ASKS: ReadonlySet<Action['do']> = new Set([
+  ...(['create', 'batch', 'cancel', 'get', 'retry', 'wait', 'list', 'dead', 'agents', 'snapshot', 'publish'] as const),
+  ...(['meddle', 'reshape', 'explain', 'workload'] as const),
+]);
+
+function thinned(plan: Plan): Plan {
+  const random = new Random(`thin ${plan.seed}`);
+  return { ...plan, actions: plan.actions.filter((action) => !ASKS.has(action.do) || random.chance(THIN_SHARE)) };
+}
+
+function drawWhole(seed: number): Plan {
   const random = new Random(`seed ${seed}`);
   const tuning = drawTuning(random.fork('tuning'));
   const tenants = random.chance(0.25) ? ['default', 'other'] : ['default'];
@@ -20,7 +49,9 @@ export function drawPlan(seed: number): Plan {
   const faults = drawFaults(random.fork('faults'), { clients, until: healAt, keys: tuning.keys });
   const actions = [...asks, ...faults].toSorted((a, b) => a.at - b.at);
   const back = actions.reduce((sum, action) => (action.do === 'jump' && action.ms < 0 ? sum - action.ms : sum), 0);
-  return { format: 1, seed, tuning, tenants, clients, actions, healAt, settleMs: 900_000 + back };
+  const plan: Plan = { format: 1, seed, tuning, tenants, clients, actions, healAt, settleMs: 900_000 + back };
+  // From a stream of its own, as whatever is added: what seeds meant before changes as little as can be.
+  return placed(random.fork('placing'), plan);
 }
 
 function drawTuning(random: Random): Tuning {

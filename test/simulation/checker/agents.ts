@@ -3,10 +3,10 @@
  */
 import { leaseIsOver } from './causes.ts';
 import type { AgentRec, Assignment, CauseKind, Change, Mark, Stop, TaskRec, Tenant } from './records.ts';
+import { isFit, isFree, isKept } from './placing.ts';
 import { attachmentsAround, latest } from './records.ts';
 import { mayHaveRun, wasOk } from './request-book.ts';
 import { text } from './values.ts';
-import { requirementsOf } from './views.ts';
 import type { AppliedStep, Family, Step, World } from './world.ts';
 
 /** Ends of which the holder is told, and which leave its slot taken until it has stopped. */
@@ -49,8 +49,8 @@ export class Agents implements Family {
     const states = agent.changed.seq === start.seq ? [agent.before, agent.view] : [agent.view];
     const active = states.some((view) => view?.status === 'active');
     if (!active) wrong(`assigned to ${agentId}, which is ${agent.view.status}`);
-    const missing = states.every((view) => view !== undefined && !isCapable(view.capabilities, task));
-    if (missing) wrong(`assigned to ${agentId}, which lacks a capability`);
+    const missing = states.every((view) => view !== undefined && !isFit(view, task));
+    if (missing) wrong(`assigned to ${agentId}, which lacks a capability or a label`);
     const present = agent.session !== undefined && !leaseIsOver(this.#world, agent, start);
     const here = agent.session !== undefined && attachmentsAround(agent.session, start).some((state) => state.attached);
     if (!present && !here) wrong(`assigned to ${agentId}, which is away`);
@@ -70,7 +70,9 @@ export class Agents implements Family {
     const byHolder = causes.length > 0 && causes.every(({ kind }) => ['fail', 'reject', 'release'].includes(kind));
     if (byHolder) return;
     const told = causes.length > 0 && causes.every(({ kind }) => TOLD.includes(kind));
-    const sure = told && ended.status !== 'offered' && agent.session?.server?.attached === true;
+    // Another process may have taken over in the same entry.
+    const same = (agent.bound?.seq ?? 0) < ended.start.seq;
+    const sure = told && same && ended.status !== 'offered' && agent.session?.server?.attached === true;
     agent.stops.push({ assignment: ended, start: change.next.mark, sure });
     this.#stopping.add(agent);
   }
@@ -160,10 +162,10 @@ export class Agents implements Family {
     for (const tasks of tenant.pending.values()) {
       const [first] = tasks;
       if (first === undefined) continue;
-      const able = free.filter((agent) => isCapable(agent.view.capabilities, first));
+      const able = free.filter((agent) => isFit(agent.view, first));
       for (const task of able.length === 0 ? [] : tasks) {
         const agent = able.find((one) => !isExcluded(task, one.id));
-        if (agent === undefined) continue;
+        if (agent === undefined || isKept(task)) continue;
         const events = [latest(task).mark.index, agent.changed.index, mark.index];
         this.#world.report('23', `${task.id} is pending while ${agent.id} has a free slot`, events);
         return;
@@ -172,22 +174,9 @@ export class Agents implements Family {
   }
 }
 
-export function isFree(agent: AgentRec): boolean {
-  const { status, active, capacity, quarantine } = agent.view;
-  // J25: one task at a time, when it is due.
-  if (quarantine !== undefined && !(quarantine.probing && active === 0)) return false;
-  return (
-    agent.gone === undefined && status === 'active' && active < capacity && agent.session?.server?.attached === true
-  );
-}
-
 export function isExcluded(task: TaskRec, agentId: string): boolean {
   if (task.excluded !== undefined) return task.excluded.includes(agentId);
   return task.unconfirmedBy.has(agentId);
-}
-
-export function isCapable(capabilities: AgentRec['view']['capabilities'], task: TaskRec): boolean {
-  return requirementsOf(task, latest(task).task).every((need) => capabilities.some(({ name }) => name === need));
 }
 
 function acksOf(assignment: Assignment): TaskRec['ops'] {

@@ -441,6 +441,48 @@ export const BROKEN_WORK: readonly Row[] = [
       agents: (e.agents ?? []).map((agent) => ({ ...agent, capabilities: [{ name: 'x', weight: 7 }] })),
     })),
   }),
+  row('Q', 'more are held than their key allows', {
+    legal: told(
+      (made) => {
+        create(made, { concurrency: { key: 'k', max: 2 } });
+        create(made, { concurrency: { key: 'k', max: 2 } });
+      },
+      { capacity: 2 },
+    ),
+    broken: all(
+      view(
+        ({ task }) => task.id === 'task-a-1',
+        () => ({ concurrency: { key: 'k', max: 1, policy: 'queue' } }),
+      ),
+      view(
+        ({ task }) => task.id === 'task-a-2',
+        () => ({ concurrency: { key: 'k', max: 1, policy: 'queue' } }),
+      ),
+    ),
+  }),
+  row('R', 'a task of a sticky key goes to another agent', {
+    legal: told((made) => {
+      const task = create(made, { sticky: { key: 'k' } });
+      take(made, task);
+      complete(made, task);
+      made.run.client('other', { agent: { capabilities: ['build'], capacity: 1, onLost: 'requeue' } });
+      create(made, { sticky: { key: 'k' } });
+    }),
+    broken: all(
+      view(
+        ({ task }) => task.id === 'task-a-2',
+        () => ({ agentId: 'agent-a-other' }),
+      ),
+      change({ kind: 'applied', nth: -1 }, (e) => ({
+        ...e,
+        agents: (e.agents ?? []).map((agent) => ({ ...agent, id: 'agent-a-other', name: 'other' })),
+      })),
+    ),
+  }),
+  row('44', 'an agent without the label that is selected', {
+    legal: told((made) => void create(made, { selectors: ['!gpu'] })),
+    broken: agents({ labels: { gpu: 'yes' } }),
+  }),
   row('50', 'progress that nobody reported', {
     legal: whole,
     broken: view(

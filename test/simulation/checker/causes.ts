@@ -2,6 +2,7 @@
  * Why an assignment ended: every lawful cause that the history has a record of. None means that it ended unlawfully.
  */
 import type { Assignment, AgentRec, Cause, CauseKind, Change, Conn, Mark, Op, Version } from './records.ts';
+import { roomMakers } from './placing.ts';
 import { attachmentsAround } from './records.ts';
 import { mayHaveRun } from './request-book.ts';
 import { items, num, same, text } from './values.ts';
@@ -55,6 +56,9 @@ function requested(ending: Ending): Cause[] {
     const kind = BY_HOLDER[op.method];
     if (op.method === 'task.cancel') causes.push({ kind: 'cancel', op });
     else if (kind !== undefined && text(op.params, 'token') === ended.token) causes.push({ kind, op });
+  }
+  for (const op of roomMakers(task, ending.prev.task)) {
+    if (op.index <= next.mark.index) causes.push({ kind: 'cancel', op });
   }
   return causes;
 }

@@ -14,6 +14,7 @@ import type { CheckOptions, History, HistoryEvent } from './history.ts';
 import type { Violation } from './invariants.ts';
 import { Liveness } from './liveness.ts';
 import { DEFAULT_OPTIONS } from './options.ts';
+import { Placing } from './placing.ts';
 import { Pushes } from './pushes.ts';
 import { Requests } from './requests.ts';
 import { Sessions } from './sessions.ts';
@@ -36,6 +37,7 @@ export class Checker {
       new Tasks(world),
       new Agents(world),
       new Choices(world),
+      new Placing(world),
       new Requests(world),
       new Pushes(world),
       new Deliveries(world),

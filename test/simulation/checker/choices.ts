@@ -3,8 +3,17 @@
  * strategy prefers. Only judged where one entry leaves no doubt about what was to choose from.
  */
 import { PRIORITIES, type AgentView } from '../../../protocol/wire/types.ts';
-import { isCapable, isExcluded } from './agents.ts';
-import { attachmentsAround, type AgentRec, type Assignment, type Change, type Mark, type TaskRec } from './records.ts';
+import { isExcluded } from './agents.ts';
+import { isFit, isKept } from './placing.ts';
+import {
+  attachmentsAround,
+  latest,
+  type AgentRec,
+  type Assignment,
+  type Change,
+  type Mark,
+  type TaskRec,
+} from './records.ts';
 import { requirementsOf } from './views.ts';
 import type { AppliedStep, Family, Step, World } from './world.ts';
 
@@ -31,9 +40,11 @@ export class Choices implements Family {
     const touched = new Set(changes.map(({ task }) => task));
     for (const tasks of tenant.pending.values()) {
       const [first] = tasks;
-      if (first === undefined || !isCapable(agent.view.capabilities, first)) continue;
+      if (first === undefined || !isFit(agent.view, first)) continue;
       for (const waiting of tasks) {
         if (touched.has(waiting) || isExcluded(waiting, agent.id) || !isBefore(waiting, started.task)) continue;
+        // Within the entry its key may have been full.
+        if (isKept(waiting) || latest(waiting).task.concurrency !== undefined) continue;
         const view = waiting.versions.at(-1);
         const message = `${started.task.id} (${next.task.priority}) went to ${agent.id} before ${waiting.id} (${view?.task.priority})`;
         this.#world.report('48', message, [view?.mark.index, mark.index]);
@@ -52,7 +63,7 @@ export class Choices implements Family {
     if (chosen === undefined || before === undefined || !sameButActive(before, chosen.view)) return;
     if (chosen.view.active !== before.active + 1) return;
     // One that has failed is not given to just the best (J24).
-    if ((next.task.attempt ?? 1) > 1) return;
+    if ((next.task.attempt ?? 1) > 1 || next.task.sticky !== undefined) return;
     const score = scoring(task, next.task.strategy ?? 'least_loaded');
     if (score === undefined) return;
     for (const agent of tenant.agents.values()) {
@@ -75,12 +86,13 @@ function couldTake(agent: AgentRec, at: { view: AgentView; started: Assignment; 
     view.active < view.capacity &&
     agent.gone === undefined &&
     view.quarantine === undefined;
-  return here && free && isCapable(view.capabilities, started.task) && !isExcluded(started.task, agent.id);
+  return here && free && isFit(view, started.task) && !isExcluded(started.task, agent.id);
 }
 
 /** More is better. Shares of slots are compared as whole basis points: finer differences are not judged. */
 function scoring(task: TaskRec, strategy: string): ((view: AgentView) => number) | undefined {
   if (strategy === 'least_loaded') return ({ active, capacity }) => -Math.floor((active * 10_000) / capacity);
+  if (strategy === 'cost_optimised') return ({ cost }) => -(cost ?? Infinity);
   if (strategy !== 'capability_match') return undefined;
   const version = task.versions.at(-1);
   const needs = version === undefined ? [] : requirementsOf(task, version.task);
@@ -110,7 +122,7 @@ function viewBefore(agent: AgentRec, mark: Mark): AgentView | undefined {
 }
 
 function sameButActive(a: AgentView, b: AgentView): boolean {
-  const plain = ({ capabilities, capacity, status }: AgentView): string =>
-    JSON.stringify([capabilities, capacity, status]);
+  const plain = ({ capabilities, capacity, status, labels, cost }: AgentView): string =>
+    JSON.stringify([capabilities, capacity, status, labels, cost]);
   return plain(a) === plain(b);
 }

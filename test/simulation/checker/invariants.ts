@@ -51,6 +51,8 @@ export const INVARIANTS = {
   N: 'every task that failed or timed out, and no other, is a dead letter, and is listed once',
   O: 'a terminal task is never revived; its retry is a new task that names it',
   P: 'a client that was told not to come back does not',
+  Q: 'of the tasks with a concurrency key no more are held, or with dropNew open, than the newest of them allows',
+  R: 'tasks with a sticky key go to the agent that the key is with, as long as that fits and, if it is soft, is free',
 } as const;
 
 export type InvariantId = keyof typeof INVARIANTS;

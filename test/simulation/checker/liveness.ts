@@ -3,7 +3,8 @@
  * has its answers, and whoever is gone does not count as connected (75). Only judged if the history says that the run
  * settled.
  */
-import { isCapable, isExcluded, isFree } from './agents.ts';
+import { isExcluded } from './agents.ts';
+import { isFit, isFree, isKept } from './placing.ts';
 import { latest, type ClientRec, type Op, type SessionRec, type TaskRec } from './records.ts';
 import { isHeld, isTerminal } from './views.ts';
 import type { Family, World } from './world.ts';
@@ -36,9 +37,9 @@ export class Liveness implements Family {
     const stuck = (message: string): void => this.#world.report('47', `${task.id}: ${message}`, [mark.index, end]);
     if (view.status === 'pending') {
       const able = [...task.tenant.agents.values()].find((agent) => {
-        return isFree(agent) && isCapable(agent.view.capabilities, task) && !isExcluded(task, agent.id);
+        return isFree(agent) && isFit(agent.view, task) && !isExcluded(task, agent.id);
       });
-      if (able !== undefined) stuck(`pending at the end, and ${able.id} has a free slot`);
+      if (able !== undefined && !isKept(task)) stuck(`pending at the end, and ${able.id} has a free slot`);
       return;
     }
     if (isHeld(view.status)) this.#held(task, stuck);

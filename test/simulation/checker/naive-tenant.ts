@@ -189,6 +189,9 @@ export class NaiveTenant {
       ...(delayed && { runAt: this.ts + (params.delayMs ?? 0) }),
       ...(params.timeoutMs !== undefined && { timeoutMs: params.timeoutMs }),
       ...(params.strategy !== undefined && { strategy: params.strategy }),
+      ...(params.selectors !== undefined && { selectors: params.selectors }),
+      ...(params.concurrency !== undefined && { concurrency: { policy: 'queue' as const, ...params.concurrency } }),
+      ...(params.sticky !== undefined && { sticky: { mode: 'soft' as const, ttlMs: 3_600_000, ...params.sticky } }),
       ...(params.deadlineMs !== undefined && { deadlineAt: this.ts + params.deadlineMs }),
       ...(by.retryOf !== undefined && { retryOf: by.retryOf }),
     };

@@ -277,6 +277,8 @@ export interface Tenant {
   readonly opsByTask: Map<string, Op[]>;
   /** Requests that revoke keys or deregister agents. */
   readonly adminOps: Op[];
+  /** Requests that create tasks and may cancel others to make room. */
+  readonly makers: Op[];
   /** agent.drain with a deadline. */
   readonly drains: Op[];
   /** The largest position in an ok so far. */
@@ -287,7 +289,7 @@ export interface Tenant {
   opened: Mark | undefined;
   readonly held: Set<TaskRec>;
   readonly scheduled: Set<TaskRec>;
-  /** Pending tasks by what they require. */
+  /** Pending tasks by what they require and select. */
   readonly pending: Map<string, Set<TaskRec>>;
 }
 

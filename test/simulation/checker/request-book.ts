@@ -18,10 +18,14 @@ const NOW_ONLY: ReadonlySet<string> = new Set([
   'OUTCOME_UNKNOWN',
   'CANCELLED',
   'SESSION_EXPIRED',
+  // The library asks again, under the key that it drew, which was forgotten with the answer (Q15).
+  'QUEUE_FULL',
   'RATE_LIMIT_EXCEEDED',
   'UNAVAILABLE',
   'INTERNAL',
 ]);
+
+const MAKERS: ReadonlySet<string> = new Set(['task.create', 'task.createBatch', 'task.retry']);
 
 /** What concerns the calling session alone: a key has no effect on it. */
 const OF_SESSION: ReadonlySet<string> = new Set(['agent.register', 'topic.subscribe', 'topic.unsubscribe']);
@@ -130,6 +134,7 @@ export class RequestBook {
     if (op.method === 'agent.register') session.registers.push(op);
     if (op.method === 'apiKey.revoke' || op.method === 'agent.deregister') tenant.adminOps.push(op);
     if (op.method === 'agent.drain') tenant.drains.push(op);
+    if (MAKERS.has(op.method)) tenant.makers.push(op);
     for (const mark of marksOf(op.method, op.params)) effectOf(tenant, mark).ops.push(op);
     const target = op.method.startsWith('task.') ? text(op.params, 'id') : undefined;
     if (target !== undefined) opsOn(tenant, target).push(op);

@@ -5,6 +5,7 @@ import type { TaskView } from '../../../protocol/wire/types.ts';
 import type { Ending } from './causes.ts';
 import { judgeEnding } from './endings.ts';
 import type { Assignment, Change, Op, TaskRec, Version } from './records.ts';
+import { roomMakers } from './placing.ts';
 import { latest } from './records.ts';
 import { marksOf, mayHaveRun } from './request-book.ts';
 import { maySee } from './transitions.ts';
@@ -95,10 +96,12 @@ export class Tasks implements Family {
 
   #mustBeAsked({ task, next }: Change, methods: readonly string[]): void {
     const { index } = next.mark;
-    const ops = task.ops.filter((op) => {
+    const makers = methods.includes('task.cancel') ? roomMakers(task, next.task) : [];
+    const named = task.ops.filter((op) => {
       const ours = next.token === undefined || text(op.params, 'token') === next.token;
       return methods.includes(op.method) && ours && op.index < index && mayHaveRun(op);
     });
+    const ops = [...named, ...makers.filter((op) => op.index < index)];
     const what = `${task.id} became ${next.task.status}`;
     if (ops.length === 0) this.#world.report('7', `${what}, and nobody asked for it`, [index]);
     else this.#asked.push({ what, ops, index });

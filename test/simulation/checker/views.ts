@@ -27,6 +27,11 @@ export function requirementsOf(task: TaskRec, view: TaskView): readonly string[]
   return asked === undefined && task.origin.method === 'task.create' ? [view.type] : view.requirements;
 }
 
+/** Tasks with one of these fit the same agents. */
+function wantsOf(task: TaskRec, view: TaskView): string {
+  return [...requirementsOf(task, view), ...(view.selectors ?? [])].join(' ');
+}
+
 interface Changes {
   readonly changes: readonly Change[];
   readonly hidden: readonly Assignment[];
@@ -222,13 +227,13 @@ function progressOf(task: TaskRec, view: TaskView, mark: Mark): void {
 /** Keeps the tenant's sets by status. */
 function place(task: TaskRec, prev: TaskView | undefined, next: TaskView): void {
   const { held, scheduled, pending } = task.tenant;
-  if (prev !== undefined) pending.get(requirementsOf(task, prev).join(' '))?.delete(task);
+  if (prev !== undefined) pending.get(wantsOf(task, prev))?.delete(task);
   held.delete(task);
   scheduled.delete(task);
   if (isHeld(next.status)) held.add(task);
   if (next.status === 'scheduled') scheduled.add(task);
   if (next.status !== 'pending') return;
-  const key = requirementsOf(task, next).join(' ');
+  const key = wantsOf(task, next);
   const set = pending.get(key) ?? new Set();
   pending.set(key, set.add(task));
 }

@@ -313,6 +313,7 @@ function newTenant(id: string): Tenant {
     ops: [],
     opsByTask: new Map(),
     adminOps: [],
+    makers: [],
     drains: [],
     okRev: 0,
     opening: true,

@@ -8,9 +8,4 @@ export interface PlantedBug {
   readonly breaks: string;
   /** What is reported: numbers and letters of the checker's catalogue; a word is a verdict of the simulator itself. */
   readonly invariants: readonly string[];
-  /** The seeds that are run until one catches it: `from` and those after it. */
-  readonly from: number;
-  readonly seeds: number;
-  /** How many seeds it took when they were counted from 1. */
-  readonly sinceOne: number;
 }

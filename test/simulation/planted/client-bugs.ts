@@ -9,9 +9,6 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     replace: 'this.#again = []; // Q2',
     breaks: 'The client does not send again, on a resumed session, what was not answered.',
     invariants: ['75'],
-    from: 52,
-    seeds: 200,
-    sinceOne: 1,
   },
   {
     name: 'unanswered-forgotten',
@@ -20,9 +17,6 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     replace: 'this.#queue = this.#queue.slice(this.#head); // Q3',
     breaks: 'The client forgets what was not answered when its session could not be resumed.',
     invariants: ['75'],
-    from: 50,
-    seeds: 200,
-    sinceOne: 50,
   },
   {
     name: 'position-stands',
@@ -32,9 +26,6 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     replace: '',
     breaks: 'The client names, when it comes back, the position at which its session began.',
     invariants: ['J'],
-    from: 52,
-    seeds: 200,
-    sinceOne: 1,
   },
   {
     name: 'stop-not-acknowledged',
@@ -44,8 +35,5 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     replace: `      this.#enter(holding, GONE);`,
     breaks: 'A holder that has stopped as it was told does not say so.',
     invariants: ['45'],
-    from: 109,
-    seeds: 200,
-    sinceOne: 111,
   },
 ];

@@ -10,9 +10,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: '',
     breaks: 'Assignments do not move the counter of tokens, so that all have the same.',
     invariants: ['19'],
-    from: 52,
-    seeds: 200,
-    sinceOne: 1,
   },
   {
     name: 'stale-token-accepted',
@@ -21,9 +18,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: 'if (token === undefined) return',
     breaks: 'A call is not refused when its token is not the current one.',
     invariants: ['43'],
-    from: 13,
-    seeds: 200,
-    sinceOne: 1,
   },
   {
     name: 'holder-not-checked',
@@ -33,9 +27,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: '',
     breaks: 'Whoever knows the token of an assignment may speak for its holder.',
     invariants: ['61'],
-    from: 94,
-    seeds: 200,
-    sinceOne: 6,
   },
   {
     name: 'recovery-grace-short',
@@ -44,9 +35,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: 'for (const session of s.attachedSessions) loseSession(s, c, { session, graceMs: LIMITS.leaseMs / 2 });',
     breaks: 'After a restart, clients have half a lease to come back instead of the grace of recovery.',
     invariants: ['27'],
-    from: 59,
-    seeds: 200,
-    sinceOne: 5,
   },
   {
     name: 'lease-early',
@@ -55,9 +43,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: 'if (first !== undefined && first.due <= live + 1) return first;',
     breaks: 'Timers on live time fire a millisecond before they are due.',
     invariants: ['26', '27', '46'],
-    from: 16,
-    seeds: 200,
-    sinceOne: 16,
   },
   {
     name: 'session-ends-with-grace',
@@ -66,9 +51,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: 'due: c.live + lost.graceMs },',
     breaks: 'A lost session ends with its grace instead of at the end of the window in which it may be resumed.',
     invariants: ['71'],
-    from: 59,
-    seeds: 200,
-    sinceOne: 2,
   },
   {
     name: 'hold-ignored',
@@ -78,9 +60,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: '',
     breaks: 'Tasks of an agent that asked to keep them when it is lost are given to others.',
     invariants: ['27'],
-    from: 9,
-    seeds: 200,
-    sinceOne: 9,
   },
   {
     name: 'takeover-keeps-all',
@@ -89,9 +68,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: 'keep: () => true });',
     breaks: 'A new process of an agent gets what the one before it held, though it runs none of it.',
     invariants: ['F'],
-    from: 105,
-    seeds: 200,
-    sinceOne: 106,
   },
   {
     name: 'secret-not-checked',
@@ -100,9 +76,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: `if (resume.secretHash === '') {`,
     breaks: 'A session is resumed without its secret.',
     invariants: ['G'],
-    from: 59,
-    seeds: 200,
-    sinceOne: 6,
   },
   {
     name: 'up-adds-live',
@@ -111,9 +84,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: 'counters.seq === 0 ? 0',
     breaks: 'The time that the server was down counts as live time.',
     invariants: ['3'],
-    from: 52,
-    seeds: 200,
-    sinceOne: 1,
   },
   {
     name: 'drain-early',
@@ -122,9 +92,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: `due: c.live + 1 }`,
     breaks: 'A drain takes away at once what the agent holds.',
     invariants: ['43'],
-    from: 20,
-    seeds: 200,
-    sinceOne: 25,
   },
   {
     name: 'status-not-looked-at',
@@ -133,9 +100,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: `return agent.attached && agent.active < agent.capacity`,
     breaks: 'Agents that drain or are under maintenance are given work.',
     invariants: ['44'],
-    from: 1,
-    seeds: 200,
-    sinceOne: 5,
   },
   {
     name: 'waiting-counts-for-nothing',
@@ -144,9 +108,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: `export const AGING_MS = 600_000;`,
     breaks: 'The lowest priority waits ten times as long.',
     invariants: ['48'],
-    from: 100,
-    seeds: 200,
-    sinceOne: 105,
   },
   {
     name: 'capacity-off-by-one',
@@ -155,9 +116,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: `return agent.attached && agent.status === 'active' && agent.active <= agent.capacity && !isBarred(agent);`,
     breaks: 'An agent with as many tasks as its capacity counts as free.',
     invariants: ['45'],
-    from: 14,
-    seeds: 200,
-    sinceOne: 2,
   },
   {
     name: 'accept-timer-lost',
@@ -167,9 +125,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: '',
     breaks: 'An order that nobody confirms waits for ever.',
     invariants: ['72'],
-    from: 32,
-    seeds: 200,
-    sinceOne: 2,
   },
   {
     name: 'cancel-not-pushed',
@@ -178,9 +133,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: `letGo(s, c, { task, slot: 'free' });`,
     breaks: 'The holder of a cancelled task is not told to stop, and its slot is given away.',
     invariants: ['45'],
-    from: 59,
-    seeds: 200,
-    sinceOne: 2,
   },
   {
     name: 'rejecting-agent-not-excluded',
@@ -189,9 +141,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: 'const change = {};',
     breaks: 'A task goes back to the agent that has just rejected it.',
     invariants: ['M'],
-    from: 1,
-    seeds: 200,
-    sinceOne: 1,
   },
   {
     name: 'follow-ups-dropped',
@@ -200,9 +149,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: '    if (this.#budget > 0) for (const work of this.#follow) s.work.push(work);',
     breaks: 'When the budget of an entry is used up, what follows from it is forgotten.',
     invariants: ['23'],
-    from: 7,
-    seeds: 200,
-    sinceOne: 5,
   },
   {
     name: 'loss-charged',
@@ -211,9 +157,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: 'requeue(c, { task, change: { losses, failures: task.failures + 1 }, reason: why });',
     breaks: 'The loss of an agent counts as a failed attempt of its task.',
     invariants: ['46'],
-    from: 59,
-    seeds: 200,
-    sinceOne: 3,
   },
   {
     name: 'not-retryable-retried',
@@ -222,9 +165,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: 'if (failures < failed.task.retry.maxAttempts) {',
     breaks: 'A failure is tried again though its holder said that it must not be.',
     invariants: ['46'],
-    from: 76,
-    seeds: 200,
-    sinceOne: 1,
   },
   {
     name: 'terminal-exit',
@@ -233,9 +173,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     replace: `  completed: ['pending'],`,
     breaks: 'The table of transitions lets a completed task become pending.',
     invariants: ['halted', '75'],
-    from: 1,
-    seeds: 200,
-    sinceOne: 1,
   },
   {
     name: 'requests-forgotten-at-resume',
@@ -247,9 +184,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     { kind: 'timerCleared', timer: 'grace', entity: session.id },`,
     breaks: 'A resumed session has forgotten its answers, and what is sent again is done again.',
     invariants: ['6', '5'],
-    from: 2,
-    seeds: 200,
-    sinceOne: 2,
   },
   {
     name: 'key-not-looked-up',
@@ -260,9 +194,6 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     const seen`,
     breaks: 'An idempotency key is remembered and never looked up.',
     invariants: ['6'],
-    from: 52,
-    seeds: 200,
-    sinceOne: 1,
   },
   {
     name: 'own-key-not-looked-up',
@@ -273,8 +204,5 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     const seen`,
     breaks: 'A key that the library drew is not looked up: what a client sends again on another session is done again.',
     invariants: ['5'],
-    from: 86,
-    seeds: 200,
-    sinceOne: 88,
   },
 ];

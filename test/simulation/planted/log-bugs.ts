@@ -15,9 +15,6 @@ export const LOG_BUGS: readonly PlantedBug[] = [
     this.#schedule();`,
     breaks: 'A message is confirmed to its publisher before its entry is in the log.',
     invariants: ['67'],
-    from: 76,
-    seeds: 200,
-    sinceOne: 1,
   },
   {
     name: 'push-beside-the-log',
@@ -26,9 +23,6 @@ export const LOG_BUGS: readonly PlantedBug[] = [
     replace: `if (kind === 'latest') return false;`,
     breaks: 'Reliable messages are handed out on the spot, as those that nobody promised, and never reach the log.',
     invariants: ['67'],
-    from: 76,
-    seeds: 200,
-    sinceOne: 1,
   },
   {
     name: 'unknown-append-refused',
@@ -40,9 +34,6 @@ export const LOG_BUGS: readonly PlantedBug[] = [
     replace: `      case 'FULL':`,
     breaks: 'An append whose outcome is not known is answered as refused, and may be durable all the same.',
     invariants: ['6', '5'],
-    from: 76,
-    seeds: 200,
-    sinceOne: 25,
   },
   {
     name: 'log-trimmed-too-far',
@@ -51,9 +42,6 @@ export const LOG_BUGS: readonly PlantedBug[] = [
     replace: 'const KEEP = 1;',
     breaks: 'The log is trimmed to the newest snapshot, so that a damaged one cannot be passed over.',
     invariants: ['14'],
-    from: 14,
-    seeds: 200,
-    sinceOne: 1,
   },
   {
     name: 'clock-not-rearmed',
@@ -63,9 +51,6 @@ export const LOG_BUGS: readonly PlantedBug[] = [
     replace: `(wait <= 0 || stale)) this.submit({ kind: 'tick' });`,
     breaks: 'A clock that woke too early does not wind itself up again: timers wait for the next command.',
     invariants: ['72'],
-    from: 76,
-    seeds: 200,
-    sinceOne: 3,
   },
   {
     name: 'snapshot-without-timers',
@@ -76,9 +61,6 @@ export const LOG_BUGS: readonly PlantedBug[] = [
     const name = must(`,
     breaks: 'A state that was loaded from a snapshot has no timers.',
     invariants: ['9', '8'],
-    from: 14,
-    seeds: 200,
-    sinceOne: 3,
   },
   {
     name: 'snapshot-without-keys',
@@ -88,9 +70,6 @@ export const LOG_BUGS: readonly PlantedBug[] = [
     replace: '',
     breaks: 'Snapshots leave out the idempotency keys.',
     invariants: ['9'],
-    from: 76,
-    seeds: 200,
-    sinceOne: 1,
   },
   {
     name: 'ring-claims-too-much',
@@ -99,9 +78,6 @@ export const LOG_BUGS: readonly PlantedBug[] = [
     replace: 'this.ring = new PushRing(0, parts.ring);',
     breaks: 'After a snapshot was loaded the empty ring claims to have all pushes before it.',
     invariants: ['66', '67'],
-    from: 16,
-    seeds: 200,
-    sinceOne: 16,
   },
   {
     name: 'old-push-to-new-listener',
@@ -110,9 +86,6 @@ export const LOG_BUGS: readonly PlantedBug[] = [
     replace: 'this.#handTo(sub.session, push);',
     breaks: 'A new listener gets what was published on the topic before it listened.',
     invariants: ['66'],
-    from: 130,
-    seeds: 200,
-    sinceOne: 132,
   },
   {
     name: 'refused-push-marked',
@@ -124,9 +97,6 @@ export const LOG_BUGS: readonly PlantedBug[] = [
       line.phase = 'behind';`,
     breaks: 'The position of a connection moves also when its full queue refused the push.',
     invariants: ['66', '67'],
-    from: 42,
-    seeds: 200,
-    sinceOne: 42,
   },
   {
     name: 'refused-replay-marked',
@@ -135,9 +105,6 @@ export const LOG_BUGS: readonly PlantedBug[] = [
     replace: 'if (out !== undefined) line.delivery.push(out);',
     breaks: 'A connection that catches up moves its position also when a push was refused by a full queue.',
     invariants: ['66', '67'],
-    from: 35,
-    seeds: 200,
-    sinceOne: 35,
   },
   {
     name: 'loss-not-logged',
@@ -148,9 +115,6 @@ export const LOG_BUGS: readonly PlantedBug[] = [
     replace: '',
     breaks: 'The loss of a connection is not put into the log, so that its session is never given up.',
     invariants: ['75'],
-    from: 59,
-    seeds: 200,
-    sinceOne: 6,
   },
   {
     name: 'foreign-tenant',
@@ -159,8 +123,5 @@ export const LOG_BUGS: readonly PlantedBug[] = [
     replace: 'const serving = this.#servings.get(DEFAULT_TENANT);',
     breaks: 'Clients of all tenants are let into the default one.',
     invariants: ['64', '13'],
-    from: 64,
-    seeds: 200,
-    sinceOne: 2,
   },
 ];

@@ -15,7 +15,7 @@ import type { PlantedBug } from './bug.ts';
 const FOLDERS = ['src', 'protocol', 'test/simulation', 'test/support'];
 
 /** The checkout, from a source file as from a built one. */
-function rootFolder(): string {
+export function rootFolder(): string {
   const up = fileURLToPath(new URL('../../../', import.meta.url));
   return import.meta.url.endsWith('.ts') ? up : dirname(up);
 }
