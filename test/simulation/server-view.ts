@@ -99,7 +99,7 @@ export class ServerView {
     book.hashes.set(seq, stateHash);
     book.applied = seq;
     book.rev = output.rev;
-    const changed = fresh ? difference(book, engine) : changes;
+    const changed = fresh ? difference(book, engine, output) : changes;
     this.#marks.entry({ entry, output, changes: changed, state: engine.state });
     this.#recorder.add({
       ...about,
@@ -173,10 +173,14 @@ function sessionOf(book: Book, id: string, record: SessionRecord | undefined, en
   };
 }
 
-/** What the first entry of an engine changed: everything that is not as the book has it. */
-function difference(book: Book, engine: Engine): Changes {
+/**
+ * What the first entry of an engine changed: everything that is not as the book has it. Tasks that ended in it may have left
+ * memory with it.
+ */
+function difference(book: Book, engine: Engine, output: EntryOutput): Changes {
   const { state } = engine;
   const changes = noChanges();
+  for (const task of output.finished) if (!alike(book.tasks.get(task.id), task)) changes.tasks.push(task);
   for (const task of state.tasks.hold()) if (!alike(book.tasks.get(task.id), task)) changes.tasks.push(task);
   for (const agent of state.agents.hold())
     if (!alike(book.agents.get(agent.id), agent)) changes.agents.set(agent.id, agent);
