@@ -171,7 +171,11 @@ function ofServer(simulation: Simulation, fault: ServerFault): void {
       return;
     case 'damage':
       recorder.fault('snapshot damaged');
-      server.damage();
+      server.damage(fault.how ?? 'bit');
+      return;
+    case 'disk':
+      recorder.fault(`disk: ${fault.what}`);
+      server.disk.begin(fault);
       return;
     case 'trouble':
       recorder.fault(`log: ${fault.what}`);

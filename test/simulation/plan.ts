@@ -126,6 +126,15 @@ export type Fault =
   | { readonly do: 'impostor'; readonly proof: 'copied' | 'forged' }
   | { readonly do: 'revoke' };
 
+/** For a while so many percent of the calls of a kind fail. */
+export interface DiskTrouble {
+  readonly what: 'sync' | 'writeSnapshot' | 'readSnapshot' | 'readLog' | 'low';
+  readonly ms: number;
+  readonly percent: number;
+  /** Of an error of a sync: what it was to make durable is durable all the same. */
+  readonly keep: boolean;
+}
+
 export type ServerFault =
   | {
       readonly do: 'crash';
@@ -143,7 +152,9 @@ export type ServerFault =
   | { readonly do: 'checkpoint' }
   | { readonly do: 'retain' }
   | { readonly do: 'goaway' }
-  | { readonly do: 'damage' }
+  /** The newest snapshot is not what was written. Default: a bit of its first chunk. */
+  | { readonly do: 'damage'; readonly how?: 'bit' | 'torn' | 'short' | 'empty' }
+  | ({ readonly do: 'disk' } & DiskTrouble)
   | {
       readonly do: 'trouble';
       readonly what: 'unknown' | 'lost' | 'full' | 'slow';

@@ -10,7 +10,7 @@ import type { MintedKey } from '../../src/node/requests.ts';
 import type { EngineOptions } from '../../src/engine/engine.ts';
 import type { RingOptions } from '../../src/node/ring.ts';
 import { memoryLog, type GroupFate, type MemoryLog } from '../../src/log/memory.ts';
-import type { LogDriver } from '../../src/log/port.ts';
+import { LogFault, type LogDriver } from '../../src/log/port.ts';
 import { DEFAULT_TENANT, Node } from '../../src/node/node.ts';
 import type { Serving } from '../../src/node/serving.ts';
 import { memoryStore, MemoryStoreDisk, type MemoryStore } from '../../src/store/memory.ts';
@@ -19,8 +19,9 @@ import type { Accept, Connection, ConnectionHandler } from '../../src/session/po
 import type { Log } from '../../src/telemetry/port.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { hex, RecordingDisk } from './disk.ts';
-import type { Network } from './network.ts';
-import type { ServerFault, Tuning } from './plan.ts';
+import { DiskFaults } from './disk-faults.ts';
+import { noticedMs, type Network } from './network.ts';
+import type { DiskTrouble, ServerFault, Tuning } from './plan.ts';
 import type { Random } from './random.ts';
 import type { Recorder } from './recorder.ts';
 import type { Lane, VirtualTime, Wall } from './scheduler.ts';
@@ -37,6 +38,8 @@ export interface ServerOptions {
   readonly tuning: Tuning;
   readonly engine: EngineOptions;
   readonly ring: RingOptions;
+  /** Whoever supervises the server starts it again after so many ms. */
+  readonly restart: (ms: number) => void;
   /** Who a token without a secret says that it is. */
   readonly claims: (token: string) => Principal | undefined;
 }
@@ -53,6 +56,9 @@ interface Running {
   readonly counted: Map<string, Serving['hub']['counts']>;
 }
 
+/** So long after a tenant was refused somebody has seen it, and starts the server again. */
+const REFUSED_MS = 2_000;
+
 type Trouble = Extract<ServerFault, { readonly do: 'trouble' }> & { readonly until: number };
 
 export class SimServer {
@@ -63,6 +69,10 @@ export class SimServer {
   readonly #damaged = new WeakSet<object>();
   #troubles: Trouble[] = [];
   #running: Running | undefined;
+  readonly disk: DiskFaults;
+  /** The running process has refused a tenant. */
+  #ailing = false;
+  #healed = false;
   incarnation = 0;
   /** The administrator's key, as it stands beside the data. */
   adminKey: string | undefined;
@@ -70,6 +80,8 @@ export class SimServer {
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#fates = options.random.fork('fates');
+    const { time, random, recorder } = options;
+    this.disk = new DiskFaults({ time, random: random.fork('disk'), marks: recorder.marks });
   }
 
   get up(): boolean {
@@ -92,6 +104,8 @@ export class SimServer {
     if (this.#running !== undefined) return;
     const { time, recorder, random } = this.#options;
     this.incarnation += 1;
+    this.disk.refusing = false;
+    this.#ailing = false;
     const lane = time.lane(`server ${this.incarnation}`, this.#wall);
     recorder.add({ kind: 'server.start' });
     const running = this.#build(lane, random.fork(`incarnation ${this.incarnation}`));
@@ -175,24 +189,36 @@ export class SimServer {
     this.#troubles.push({ ...trouble, until: this.#options.time.now + trouble.ms });
   }
 
-  /** The newest snapshot of a tenant loses a bit, unless the only other one has lost one. */
-  damage(): void {
+  /** The newest snapshot of a tenant is damaged, unless the only other one is. */
+  damage(how: 'bit' | 'torn' | 'short' | 'empty'): void {
+    this.#options.disk.look();
     for (const tenant of this.#options.disk.tenants.values()) {
       const [snapshot, older] = tenant.snapshots;
-      const chunk = snapshot?.chunks[0];
-      if (snapshot === undefined || older === undefined || chunk === undefined) continue;
+      if (snapshot === undefined || older === undefined || snapshot.chunks.length === 0) continue;
       if (tenant.snapshots.some((one) => this.#damaged.has(one))) continue;
       this.#damaged.add(snapshot);
-      const damaged = chunk.slice();
-      const at = this.#fates.below(damaged.length);
-      damaged[at] = (damaged[at] ?? 0) ^ (1 << this.#fates.below(8));
-      snapshot.chunks[0] = damaged;
+      const at = this.#fates.below(snapshot.chunks.length);
+      const chunk = snapshot.chunks[at] ?? new Uint8Array(0);
+      if (how === 'empty') snapshot.chunks.length = 0;
+      else if (how === 'short') snapshot.chunks.length = at;
+      else snapshot.chunks[at] = how === 'bit' ? this.#flipped(chunk) : chunk.slice(0, this.#fates.below(chunk.length));
     }
+  }
+
+  #flipped(chunk: Uint8Array): Uint8Array {
+    const damaged = chunk.slice();
+    const at = this.#fates.below(damaged.length);
+    damaged[at] = (damaged[at] ?? 0) ^ (1 << this.#fates.below(8));
+    return damaged;
   }
 
   heal(): void {
     this.#troubles = [];
+    this.disk.heal();
+    this.#healed = true;
     this.resume();
+    // Whoever could not read what it has to serve is started again by its operator.
+    if (this.#ailing && this.up) this.crash({ keep: false, machine: false });
   }
 
   /** Counts what only the running parts know. */
@@ -202,7 +228,13 @@ export class SimServer {
 
   #build(lane: Lane, random: Random): Running {
     const { disk, tuning, recorder, engine, ring, claims } = this.#options;
-    const log = memoryLog({ scheduler: lane, disk, fate: () => this.#fate(), tailBatchMax: tuning.tailBatch });
+    const log = memoryLog({
+      scheduler: lane,
+      disk,
+      fate: () => this.#fate(),
+      tailBatchMax: tuning.tailBatch,
+      free: () => this.disk.free(),
+    });
     const store = memoryStore({
       scheduler: lane,
       disk: this.#stores,
@@ -218,7 +250,7 @@ export class SimServer {
     const node: Node = new Node({
       nodeId: `n_${this.incarnation}`,
       version: 'simulated',
-      log: this.#recorded(log),
+      log: this.#recorded(log, (fn) => lane.defer(fn)),
       store,
       scheduler: lane,
       entropy,
@@ -229,8 +261,11 @@ export class SimServer {
       ring,
       events: {
         applied: ({ tenant, ...done }) => this.#options.view.applied(tenant, done),
-        halted: (tenant, error) => recorder.trouble('halted', `${tenant}: ${error.message}`),
+        halted: (tenant, error) => this.#refused(tenant, error),
         snapshotDamaged: () => recorder.marks.count('damaged snapshot passed over'),
+        checkpointed: (_tenant, outcome) => {
+          if ('error' in outcome) recorder.marks.count('checkpoint failed');
+        },
       },
     });
     const sessions = createSessionManager({ node, scheduler: lane, log: this.#sessionLog() });
@@ -250,18 +285,18 @@ export class SimServer {
   }
 
   /** Says in the history what is opened, and from where it is followed. */
-  #recorded(log: MemoryLog): LogDriver {
+  #recorded(log: MemoryLog, later: (fn: () => void) => void): LogDriver {
     const { recorder, disk } = this.#options;
     return {
       name: log.name,
-      snapshots: log.snapshots,
+      snapshots: this.disk.snapshots(log.snapshots, later),
       tenants: (done) => log.tenants(done),
       open: (tenant, done) => {
         const found = disk.tenant(tenant);
         const { seq, chain } = found.head();
         const { logId, epoch } = found;
         recorder.add({ kind: 'log.open', tenant, logId, epoch, seq, ...(seq === 0 ? {} : { chain: hex(chain) }) });
-        log.open(tenant, done);
+        log.open(tenant, (opened) => done(opened instanceof LogFault ? opened : this.disk.log(opened)));
       },
       disk: () => log.disk(),
       close: (done) => log.close(done),
@@ -288,8 +323,30 @@ export class SimServer {
       this.#options.network.listen(this.#accept(running));
       return;
     }
-    this.#options.recorder.trouble('start', fault.message);
+    if (!this.disk.refusing) this.#options.recorder.trouble('start', fault.message);
     this.crash({ keep: false, machine: false });
+    if (this.disk.refusing) this.#restart();
+  }
+
+  /** A log that could not be read is refused; that of any other is a violation. */
+  #refused(tenant: string, error: Error): void {
+    const { recorder } = this.#options;
+    const lane = this.#running?.lane;
+    if (!this.disk.refusing || !(error instanceof LogFault))
+      return recorder.trouble('halted', `${tenant}: ${error.message}`);
+    this.#ailing = true;
+    recorder.marks.count('tenant refused after an error of the disk');
+    recorder.fault('tenant refused after an error of the disk', { severs: true });
+    // The others are served for a while.
+    lane?.after(REFUSED_MS, () => {
+      if (this.#running?.lane !== lane) return;
+      this.crash({ keep: false, machine: false });
+      this.#restart();
+    });
+  }
+
+  #restart(): void {
+    this.#options.restart(REFUSED_MS);
   }
 
   /** Everything that reaches the server's process takes its turn there, and reaches nobody when it is gone. */
@@ -327,6 +384,21 @@ export class SimServer {
     this.#running = undefined;
   }
 
+  /** An error of the log's sync is never tried again: the process ends, and the next one finds out what is durable. */
+  #syncFails({ keep }: DiskTrouble, commitMs: number): void {
+    const { recorder, restart } = this.#options;
+    const running = this.#running;
+    const end = (): void => {
+      if (running === undefined || running !== this.#running || this.#healed) return;
+      recorder.fault('error of the disk in the log', { severs: true });
+      recorder.restless(noticedMs());
+      this.crash({ keep, machine: false });
+      restart(500);
+    };
+    if (commitMs > 0) running?.lane.after(commitMs, end);
+    else running?.lane.defer(end);
+  }
+
   #look(): void {
     const running = this.#running;
     this.#options.disk.look();
@@ -345,6 +417,8 @@ export class SimServer {
     const random = this.#fates;
     const ms = (max: number): number => (max === 0 ? 0 : random.between(0, max));
     const fate = { commitMs: ms(tuning.commitMs), replyMs: ms(tuning.replyMs), tailMs: ms(tuning.tailMs) };
+    const broken = this.disk.strikes('sync');
+    if (broken !== undefined) this.#syncFails(broken, fate.commitMs);
     this.#troubles = this.#troubles.filter(({ until }) => until > time.now);
     const trouble = this.#troubles.find(({ percent }) => random.below(100) < percent);
     if (trouble === undefined) return { ...fate, outcome: 'appended' };

@@ -135,6 +135,7 @@ export class Simulation {
       tuning,
       engine,
       ring,
+      restart: (ms) => this.startServerIn(ms),
       claims: (token) => this.#claims(token),
     });
     for (const client of plan.clients) this.clients.set(client.name, new SimClient(client, this.around));

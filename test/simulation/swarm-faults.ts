@@ -1,6 +1,7 @@
 /** Draws the faults of a plan: which kinds this seed has, how many of each, when and how bad. */
 import type { Action, ClientPlan } from './plan.ts';
 import type { Random } from './random.ts';
+import { drawDiskFaults } from './swarm-disk.ts';
 
 interface From {
   readonly clients: readonly ClientPlan[];
@@ -166,5 +167,6 @@ export function drawFaults(random: Random, from: From): Action[] {
       if (action !== undefined) actions.push(action);
     }
   }
+  actions.push(...drawDiskFaults(random.fork('disk'), from.until));
   return actions;
 }

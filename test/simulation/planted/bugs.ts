@@ -4,8 +4,9 @@
  */
 import type { PlantedBug } from './bug.ts';
 import { CLIENT_BUGS } from './client-bugs.ts';
+import { DISK_BUGS } from './disk-bugs.ts';
 import { ENGINE_BUGS } from './engine-bugs.ts';
 import { LOG_BUGS } from './log-bugs.ts';
 import { PLACING_BUGS } from './placing-bugs.ts';
 
-export const BUGS: readonly PlantedBug[] = [...LOG_BUGS, ...ENGINE_BUGS, ...CLIENT_BUGS, ...PLACING_BUGS];
+export const BUGS: readonly PlantedBug[] = [...LOG_BUGS, ...ENGINE_BUGS, ...CLIENT_BUGS, ...PLACING_BUGS, ...DISK_BUGS];
