@@ -8,7 +8,7 @@ import { hash } from 'node:crypto';
 import { encodeValue } from '../../protocol/wire/codec.ts';
 import type { Value } from '../../protocol/wire/types.ts';
 import type { Engine } from '../../src/engine/engine.ts';
-import { holdImage, stateHash } from '../../src/engine/kernel/image.ts';
+import { holdImage, stateHash, TABLES } from '../../src/engine/kernel/image.ts';
 import type { State } from '../../src/engine/kernel/state.ts';
 import type { Table } from '../../src/engine/kernel/table.ts';
 import type { AgentRecord, AssignmentRecord, SessionRecord, TaskRecord } from '../../src/engine/records.ts';
@@ -37,21 +37,7 @@ export function noChanges(): Changes {
 
 type Digest = Uint8Array;
 
-/** Sections of the image that are tables, with what makes one record the same as another. */
-const SECTIONS = [
-  'tasks',
-  'assignments',
-  'agents',
-  'sessions',
-  'subs',
-  'latest',
-  'apiKeys',
-  'tenants',
-  'sticky',
-  'strategies',
-  'timers',
-] as const;
-type Section = (typeof SECTIONS)[number];
+type Section = (typeof TABLES)[number];
 
 export function sha256(bytes: Uint8Array): Uint8Array {
   return hash('sha256', bytes, 'buffer');
@@ -71,7 +57,7 @@ export class StateTracker {
     this.engine = engine;
     const { state } = engine;
     this.#rest = withoutTables(state);
-    for (const section of SECTIONS) {
+    for (const section of TABLES) {
       const table = state[section] as unknown as Pick<Table<object>, 'hold' | 'watch'>;
       const dirty = new Map<object, -1 | 1>();
       this.#dirty.set(section, dirty);
@@ -153,7 +139,7 @@ function ordered(record: object): { readonly [key: string]: Value } {
 /** As far as an image of it goes. */
 function withoutTables(state: State): State {
   const empty = { hold: () => [] };
-  const tables = Object.fromEntries(SECTIONS.map((section) => [section, empty]));
+  const tables = Object.fromEntries(TABLES.map((section) => [section, empty]));
   const { counters, work, requests } = state;
   return { ...tables, counters, work, requests } as unknown as State;
 }

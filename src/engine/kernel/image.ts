@@ -13,7 +13,7 @@ import type { FollowUp } from '../records.ts';
 import type { KeyOutcome, Outcome } from './requests.ts';
 import type { Counters, State } from './state.ts';
 
-const TABLES = [
+export const TABLES = [
   'tasks',
   'assignments',
   'agents',
