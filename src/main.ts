@@ -26,6 +26,7 @@ import { listenHttp, type HttpListener } from './http/index.ts';
 import { EmbeddedJobs } from './jobs/index.ts';
 import { openSqliteLog } from './log/sqlite/index.ts';
 import type { LogDriver } from './log/port.ts';
+import { backlogFigures } from './node/backlog.ts';
 import { DEFAULT_TENANT, Node } from './node/node.ts';
 import type { MintedKey } from './node/requests.ts';
 import type { Applied, Serving } from './node/serving.ts';
@@ -256,6 +257,7 @@ class Server implements RunningServer {
       onUpgrade: (request, socket, head) => ws.handleUpgrade(request, socket, head),
     });
     this.#metrics.watch(() => figures(node));
+    this.#metrics.watchBacklog(() => backlogFigures(node.servings));
     const shown = host.includes(':') ? `[${host}]` : host;
     this.url = `ws://${shown}:${ws.port}/v1`;
     this.httpUrl = `http://${shown}:${this.#http.port}`;

@@ -37,6 +37,7 @@ import {
   text,
   topic,
 } from './fields.ts';
+import { OBSERVING_SCHEMAS } from './observing.ts';
 import { isName, isTenantId } from './text.ts';
 
 export const KEY_ROLES = ['admin', 'member', 'agent', 'viewer'] as const;
@@ -223,6 +224,7 @@ const apiKeyCreate = z
   );
 
 export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = {
+  ...OBSERVING_SCHEMAS,
   'session.snapshot': z.object({ cursor: cursor.exactOptional() }),
   'agent.register': agentShape,
   'agent.get': z.object({ id }),

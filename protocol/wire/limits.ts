@@ -57,6 +57,27 @@ export const LIMITS = {
   pageMax: 200,
   batchMax: 1_000,
 
+  /** Rows in a page of a report; the rest by the cursor. */
+  reportRowsMax: 1_000,
+  /** Chunks and tasks of the archive that one page of a search looks at; then it ends, with a cursor. */
+  searchChunksMax: 2_000,
+  searchTasksMax: 5_000,
+  searchTextBytes: 256,
+  /** Events of one task that a page of its timeline has. */
+  timelineMax: 500,
+  /** Waiting tasks that a backlog looks at; of more, the shares of types are estimated. */
+  backlogScanMax: 50_000,
+  /** Types, and missing capabilities, that a backlog tells apart; the rest is told together. */
+  backlogTypesMax: 50,
+  /** How old a backlog may be when it is asked for again. */
+  backlogMs: 2_000,
+
+  /** Types, and agents, of a tenant that are counted apart in an hour; the rest is counted together. */
+  statsKeysMax: 1_000,
+  /** How long counts by the minute and by the hour are kept. */
+  statsMinutesMs: 3 * 3_600_000,
+  statsHoursMs: 31 * 24 * 3_600_000,
+
   nameBytes: 128,
   typeBytes: 128,
   capabilitiesMax: 64,

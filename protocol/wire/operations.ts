@@ -32,6 +32,7 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'agent.list': { roles: EVERYONE, class: 'query', access: 'read' },
   'agent.heartbeat': { roles: WORKERS, class: 'session', access: 'read' },
   'agent.workload': { roles: EVERYONE, class: 'query', access: 'read' },
+  'agent.inbox': { roles: EVERYONE, class: 'query', access: 'read' },
   'agent.update': { roles: WORKERS, class: 'session', access: 'write' },
   'agent.status': { roles: WRITERS, class: 'control', access: 'write', ends: true },
   'agent.drain': { roles: WRITERS, class: 'control', access: 'write', ends: true },
@@ -43,6 +44,11 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'task.get': { roles: EVERYONE, class: 'query', access: 'read' },
   'task.explain': { roles: EVERYONE, class: 'query', access: 'read' },
   'task.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'task.search': { roles: EVERYONE, class: 'query', access: 'read' },
+  'task.timeline': { roles: EVERYONE, class: 'query', access: 'read' },
+  'task.stats': { roles: EVERYONE, class: 'query', access: 'read' },
+  'task.report': { roles: EVERYONE, class: 'query', access: 'read' },
+  'task.backlog': { roles: EVERYONE, class: 'query', access: 'read' },
   'task.accept': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
   'task.reject': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
   'task.start': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
@@ -78,6 +84,7 @@ export type ReadMethod =
   | 'agent.get'
   | 'agent.list'
   | 'agent.workload'
+  | 'agent.inbox'
   | 'agent.heartbeat'
   | 'strategy.get'
   | 'task.get'
@@ -85,6 +92,11 @@ export type ReadMethod =
   | 'task.list'
   | 'schedule.get'
   | 'schedule.list'
+  | 'task.search'
+  | 'task.timeline'
+  | 'task.stats'
+  | 'task.report'
+  | 'task.backlog'
   | 'deadLetter.list'
   | 'apiKey.list'
   | 'tenant.list';

@@ -7,6 +7,7 @@
 
 import type { LetterParams, LetterResults } from './letters.ts';
 import type { ScheduleParams, ScheduleResults } from './schedules.ts';
+import type { ObservingParams, ObservingResults } from './observing.ts';
 
 /** Any value that a frame may carry. Maps are plain objects with string keys. */
 export type Value =
@@ -383,7 +384,7 @@ export interface StrategyView extends StrategyScope {
 }
 
 /** Params by method. */
-export interface Params extends ScheduleParams, LetterParams {
+export interface Params extends ScheduleParams, LetterParams, ObservingParams {
   'session.snapshot': { readonly cursor?: string };
   'agent.register': AgentShape;
   'agent.get': { readonly id: string };
@@ -461,7 +462,7 @@ type TaskResult = { readonly task: TaskView };
 type Page<K extends string, V> = { readonly [key in K]: readonly V[] } & { readonly cursor?: string };
 
 /** Results by method (`RESULT.r`). */
-export interface Results extends ScheduleResults, LetterResults {
+export interface Results extends ScheduleResults, LetterResults, ObservingResults {
   'session.snapshot': { readonly snapshot: SessionSnapshot; readonly rev: number };
   'agent.register': { readonly agent: AgentView };
   'agent.get': { readonly agent: AgentView };

@@ -8,6 +8,7 @@ import { VERSION } from '../client/version.ts';
 import { addAgent } from './commands/agent.ts';
 import { addKey, addTenant } from './commands/key.ts';
 import { addSchedule } from './commands/schedule.ts';
+import { addObserve } from './commands/observe.ts';
 import { addServe } from './commands/serve.ts';
 import { addTask } from './commands/task.ts';
 import { Context, type GlobalOptions } from './context.ts';
@@ -26,6 +27,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addAgent(program, context);
   addTask(program, context);
   addSchedule(program, context);
+  addObserve(program, context);
   addKey(program, context);
   addTenant(program, context);
   const json = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json');

@@ -13,6 +13,13 @@ export function durationMs(text: string): number {
   return ms;
 }
 
+/** An instant: ISO 8601 (a date alone is midnight UTC), or ms since the epoch. */
+export function instantMs(text: string): number {
+  const ms = /^\d{10,}$/.test(text.trim()) ? Number(text) : Date.parse(text);
+  if (!Number.isSafeInteger(ms) || ms < 1) throw usage(`"${text}" is not a time: say 2026-01-31 or 2026-01-31T12:00Z.`);
+  return ms;
+}
+
 export function wholeNumber(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isSafeInteger(value) || value < 0) throw usage(`"${text}" is not a whole number.`);

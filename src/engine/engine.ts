@@ -18,7 +18,17 @@ import type { Context } from './kernel/context.ts';
 import { EntryRandom } from './kernel/random.ts';
 import { State } from './kernel/state.ts';
 import { ENGINE_VERSION, ENGINE_VERSION_MIN, WORK_VERSION } from './port.ts';
-import type { Command, CommandOutput, Entry, EntryOutput, Push, Reply, SessionEnd, WelcomeResult } from './port.ts';
+import type {
+  Command,
+  CommandOutput,
+  Entry,
+  EntryOutput,
+  Push,
+  Reply,
+  SessionEnd,
+  WelcomeResult,
+  WorkFact,
+} from './port.ts';
 import { runRequest, settle } from './requests.ts';
 import { sessionSnapshot } from './sessions/snapshot.ts';
 import type { FollowUp, TaskRecord } from './records.ts';
@@ -38,6 +48,7 @@ export class EngineHalted extends Error {
 interface Output {
   pushes: Push[];
   finished: TaskRecord[];
+  facts: WorkFact[];
   ended: { session: string; attach: number; why: SessionEnd }[];
 }
 
@@ -54,7 +65,7 @@ export class Engine implements Effects {
   readonly groups = new Groups(this.state);
   readonly #options: EngineOptions;
   #halted: EngineHalted | undefined;
-  #output: Output = { pushes: [], finished: [], ended: [] };
+  #output: Output = { pushes: [], finished: [], facts: [], ended: [] };
   #follow: FollowUp[] = [];
   #forgotten: string[] = [];
   #budget = 0;
@@ -84,7 +95,7 @@ export class Engine implements Effects {
 
   #run(entry: Entry): EntryOutput {
     const s = this.state;
-    this.#output = { pushes: [], finished: [], ended: [] };
+    this.#output = { pushes: [], finished: [], facts: [], ended: [] };
     this.#budget = this.#options.followUpsMax ?? LIMITS.followUpsMax;
     // Of a state that was loaded.
     this.groups.order(this.state.counters.engineVersion >= WORK_VERSION);
@@ -117,6 +128,7 @@ export class Engine implements Effects {
       commands,
       pushes: this.#output.pushes,
       finished: this.#output.finished,
+      facts: this.#output.facts,
       ended: this.#output.ended,
       more: s.work.size > 0 || due,
     };
@@ -231,6 +243,10 @@ export class Engine implements Effects {
 
   finished(task: TaskRecord): void {
     this.#output.finished.push(task);
+  }
+
+  counted(fact: WorkFact): void {
+    this.#output.facts.push(fact);
   }
 
   upgraded(version: number): void {

@@ -158,6 +158,15 @@ export interface CommandOutput {
   readonly welcome?: WelcomeResult;
 }
 
+/** What is counted of the course of work, beside the tasks that ended. */
+export interface WorkFact {
+  /** given: to an agent, after it waited. Else the end of an attempt; returned: neither well nor by a failure. */
+  readonly kind: 'given' | 'ok' | 'failedAttempt' | 'returned';
+  readonly type: string;
+  readonly agentId: string;
+  readonly ms: number;
+}
+
 export interface EntryOutput {
   readonly seq: number;
   readonly rev: number;
@@ -167,6 +176,7 @@ export interface EntryOutput {
   readonly pushes: readonly Push[];
   /** Tasks that reached a terminal status. */
   readonly finished: readonly TaskRecord[];
+  readonly facts: readonly WorkFact[];
   /** Sessions whose connection (attach number) must close. */
   readonly ended: readonly { readonly session: string; readonly attach: number; readonly why: SessionEnd }[];
   /** Follow-up work waits in the state: a `continue` is due. */

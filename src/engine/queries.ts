@@ -2,6 +2,8 @@
 import type { ScheduleView } from '../../protocol/wire/schedules.ts';
 import type { AgentView, ApiKeyView, Params, TaskView, TenantView, WorkloadView } from '../../protocol/wire/types.ts';
 import { encodeValue } from '../../protocol/wire/codec.ts';
+import type { TaskQuery } from '../../protocol/wire/observing.ts';
+import { matcherOf } from '../../protocol/wire/task-query.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { byCodeUnits } from '../base/order.ts';
 import { agentView } from './agents/agents.ts';
@@ -50,6 +52,19 @@ export function listTasks(s: State, filter: Params['task.list'] & { readonly dea
   return { items, next: undefined };
 }
 
+/** Tasks in memory that have not ended, below the cursor, ids descending. */
+export function searchTasks(
+  s: State,
+  asked: { readonly query: TaskQuery; readonly cursor: string | undefined; readonly limit: number },
+): Page<TaskView> {
+  const meant = matcherOf(asked.query);
+  return page(s.tasksById.descending(asked.cursor), {
+    limit: asked.limit,
+    includes: (task) => task.finishedAt === undefined && meant(task),
+    view: taskView,
+  });
+}
+
 function page<R extends { readonly id: string }, V>(
   rows: Iterable<R>,
   asked: { readonly limit: number | undefined; readonly includes: (row: R) => boolean; readonly view: (row: R) => V },
@@ -93,7 +108,9 @@ function hasLabels(agent: AgentRecord, wanted: { readonly [key: string]: string 
   return Object.entries(wanted).every(([key, value]) => labels[key] === value);
 }
 
+export { backlog, type Backlog } from './assignment/backlog.ts';
 export { explain } from './assignment/explain.ts';
+export { inbox } from './agents/inbox.ts';
 export { listStrategies } from './assignment/defaults.ts';
 
 export function getAgent(s: State, id: string): AgentView | undefined {

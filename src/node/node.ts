@@ -18,7 +18,7 @@ import { LogFault, type LogDriver, type TenantLog } from '../log/port.ts';
 import type { Store } from '../store/port.ts';
 import { loadNewest, type CheckpointDone, type Loaded } from './checkpoint.ts';
 import type { HelloOutcome, NodePort, Principal, Reply } from './port.ts';
-import { withCursor } from './reads.ts';
+import { withCursor } from './read-parts.ts';
 import { toReply, unavailable, type Access, type Answer, type MintedKey, type SystemPort } from './requests.ts';
 import type { RingOptions } from './ring.ts';
 import { Serving, type Applied } from './serving.ts';

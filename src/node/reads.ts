@@ -1,10 +1,9 @@
 /** Reads: from the state, and for what is finished and archived from the store. */
-import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
+import { encodeValue } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { ReadMethod } from '../../protocol/wire/operations.ts';
-import type { Data, Params, TaskView, Value } from '../../protocol/wire/types.ts';
+import type { Params, TaskView, Value } from '../../protocol/wire/types.ts';
 import { byCodeUnits } from '../base/order.ts';
-import type { Scheduler } from '../base/scheduler.ts';
 import {
   explain,
   getAgent,
@@ -18,24 +17,14 @@ import {
   workload,
 } from '../engine/queries.ts';
 import { sessionSnapshot } from '../engine/sessions/snapshot.ts';
-import type { Calendar } from '../calendar/index.ts';
-import type { TenantStore } from '../store/port.ts';
-import type { Reply } from './port.ts';
 import { upcoming } from './schedules.ts';
-import type { Tenant } from './tenant.ts';
-
-export interface ReadParts {
-  readonly tenant: Tenant;
-  readonly store: TenantStore;
-  readonly scheduler: Scheduler;
-  readonly caller: { readonly session: string };
-  readonly calendar: Calendar;
-}
+import { readBacklog, readInbox, readReport, readSearch, readStats } from './observing.ts';
+import { DAMAGED, now, viewOf, withCursor, type Answer, type ReadParts } from './read-parts.ts';
+import { readTimeline } from './timeline.ts';
 
 /** Agents of an explanation. */
 const EXPLAINED = 20;
 
-type Answer = (reply: Reply) => void;
 /** tenant.list is read from the system tenant. */
 type Read = { readonly method: Exclude<ReadMethod, 'tenant.list'>; readonly params: Value };
 
@@ -87,6 +76,12 @@ const HANDLERS: Handlers = {
     else now(parts, { explanation }, done);
   },
   'task.list': readTasks,
+  'agent.inbox': readInbox,
+  'task.timeline': readTimeline,
+  'task.search': readSearch,
+  'task.report': readReport,
+  'task.stats': readStats,
+  'task.backlog': readBacklog,
   'deadLetter.list': (parts, params, done) => readTasks(parts, { ...params, dead: true }, done),
 };
 
@@ -96,23 +91,8 @@ export function read(parts: ReadParts, asked: Read, done: Answer): void {
   handler(parts, asked.params, done);
 }
 
-function now(parts: ReadParts, result: Data, done: Answer): void {
-  const { rev } = parts.tenant.engine.state;
-  parts.scheduler.defer(() => done({ ok: true, rev, result }));
-}
-
 function missing(parts: ReadParts, code: 'AGENT_NOT_FOUND' | 'NOT_FOUND', done: Answer): void {
   parts.scheduler.defer(() => done({ ok: false, rejection: { code } }));
-}
-
-/** To say that there is no such task would be wrong: it ended, and what became of it cannot be read. */
-export const DAMAGED: Reply = {
-  ok: false,
-  rejection: { code: 'INTERNAL', message: "The task has ended, and its record is damaged on the server's disk." },
-};
-
-export function withCursor(result: object, cursor: string | undefined): object {
-  return cursor === undefined ? result : { ...result, cursor };
 }
 
 /** An ended task has nothing to explain but that. */
@@ -134,7 +114,7 @@ function readTask(parts: ReadParts, id: string, done: Answer): void {
   store.getFinished(id, (found) => {
     if (found === 'damaged') done(DAMAGED);
     else if (found === undefined) done({ ok: false, rejection: { code: 'TASK_NOT_FOUND' } });
-    else done({ ok: true, rev, result: { task: decodeValue(found.view) } });
+    else done({ ok: true, rev, result: { task: viewOf(found) } });
   });
 }
 
@@ -147,7 +127,7 @@ function readTasks(parts: ReadParts, filter: Params['task.list'] & { readonly de
   const { cursor, limit: _, ...rest } = filter;
   store.listFinished({ ...rest, limit, ...(cursor === undefined ? undefined : { below: cursor }) }, (rows) => {
     const seen = new Set(memory.items.map((task) => task.id));
-    const archived = rows.filter((row) => !seen.has(row.id)).map((row) => decodeValue(row.view) as unknown as TaskView);
+    const archived = rows.filter((row) => !seen.has(row.id)).map(viewOf);
     // Neither list is known below the point where it was cut off.
     const ends = [memory.next, rows.length < limit ? undefined : rows.at(-1)?.id].filter((id) => id !== undefined);
     const floor = ends.toSorted(byCodeUnits).at(-1);

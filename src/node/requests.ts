@@ -13,12 +13,14 @@ import type { Data, Method, Params, Value } from '../../protocol/wire/types.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { CommandOutput, RequestCommand } from '../engine/port.ts';
 import type { Calendar } from '../calendar/index.ts';
+import type { Backlog } from '../engine/queries.ts';
 import { isServerTopic } from '../engine/topics/topics.ts';
 import type { TenantStore } from '../store/port.ts';
 import type { Hub } from './hub.ts';
 import type { Principal, Reply, RequestIn } from './port.ts';
 import { Progress } from './progress.ts';
-import { DAMAGED, read } from './reads.ts';
+import { DAMAGED } from './read-parts.ts';
+import { read } from './reads.ts';
 import { missedOn } from './missed.ts';
 import { foresee } from './schedules.ts';
 import type { Tenant } from './tenant.ts';
@@ -59,6 +61,7 @@ export interface RequestsParts {
   readonly disk: () => { readonly freeBytes: number; readonly freePercent: number } | undefined;
   readonly system: SystemPort;
   readonly calendar: Calendar;
+  readonly backlog: () => Backlog;
 }
 
 /** Whose requests these are, and what is waiting. */

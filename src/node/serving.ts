@@ -2,15 +2,18 @@
  * A tenant that is served here: its log, engine, connections, requests, store and checkpoints together.
  */
 import type { CloseName, ErrorCode } from '../../protocol/wire/codes.ts';
-import type { HelloBody } from '../../protocol/wire/types.ts';
+import type { HelloBody, TaskStatus } from '../../protocol/wire/types.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
 import { must } from '../base/assert.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
 import { REV_EPOCH } from '../engine/kernel/state.ts';
+import { isTerminal } from '../engine/tasks/transitions.ts';
 import type { EntryOutput, HelloCommand, SessionPrincipal } from '../engine/port.ts';
+import { backlog, type Backlog } from '../engine/queries.ts';
 import type { LogDriver, LogEntry, TenantLog } from '../log/port.ts';
-import type { FinishedTask, PackedPush, TenantStore } from '../store/port.ts';
+import type { FinishedTask, PackedPush, TenantStore, WorkFact } from '../store/port.ts';
 import { packPush } from '../store/push-record.ts';
 import type { Calendar } from '../calendar/index.ts';
 import { AttachedSession } from './attached.ts';
@@ -78,6 +81,7 @@ export class Serving {
   #entries = 0;
   #bytes = 0;
   #checkpointing = false;
+  #backlog: { readonly at: number; readonly view: Backlog } | undefined;
 
   constructor(parts: ServingParts) {
     this.id = parts.id;
@@ -110,8 +114,18 @@ export class Serving {
       disk: () => parts.driver.disk(),
       system: parts.system,
       calendar: parts.calendar,
+      backlog: () => this.backlog(),
     });
     this.schedules = new Schedules({ tenant: this.tenant, scheduler, calendar: parts.calendar });
+  }
+
+  /** What waits, at most `backlogMs` old. */
+  backlog(): Backlog {
+    const at = this.#parts.scheduler.mono();
+    if (this.#backlog === undefined || at - this.#backlog.at >= LIMITS.backlogMs) {
+      this.#backlog = { at, view: backlog(this.tenant.engine, { scanMax: LIMITS.backlogScanMax }) };
+    }
+    return this.#backlog.view;
   }
 
   hello(
@@ -223,6 +237,8 @@ export class Serving {
     const { store, storedRev, ring } = this.#parts;
     const { state } = this.tenant.engine;
     const stored = output.rev <= storedRev;
+    // The store knows which it has counted, which may be fewer than the pushes that it has.
+    if (output.facts.length > 0 || output.finished.length > 0) store.putFacts(output.rev, output.now, factsOf(output));
     // Rev goes up by one at least for each push, so the ring would have dropped these by the end of the replay.
     if (stored && output.rev + Math.min(REPLAYED, ring?.pushesMax ?? REPLAYED) <= storedRev) {
       return this.hub.skip(output.rev);
@@ -240,12 +256,14 @@ export class Serving {
           view: state.views.whole(task),
           agentId: task.agentId,
           workspaceId: task.workspaceId,
+          labels: task.labels,
+          errorCode: task.error?.code,
         });
       }
       store.putFinished(rows);
     }
     const packed: PackedPush[] = [];
-    for (const push of output.pushes) if (push.latestKey === undefined) packed.push(packPush(push));
+    for (const push of output.pushes) if (push.latestKey === undefined) packed.push(packPush(push, output.now));
     if (packed.length === 0) return;
     this.hub.keep(packed);
     if (!stored) store.putHistory(packed);
@@ -255,6 +273,23 @@ export class Serving {
     this.hub.closeAll('UNAVAILABLE', 'The tenant is halted.');
     this.#parts.halted(this.id, error);
   }
+}
+
+/** What an entry means for the counts: what the engine says, and the tasks that ended. */
+function factsOf({ facts, finished }: EntryOutput): readonly WorkFact[] {
+  if (finished.length === 0) return facts;
+  const all: WorkFact[] = [...facts];
+  for (const { type, agentId, status, dead } of finished) {
+    if (isEnd(status)) all.push({ kind: status, type, agentId, ms: 0 });
+    if (dead) all.push({ kind: 'dead', type, agentId, ms: 0 });
+  }
+  return all;
+}
+
+type End = Extract<TaskStatus, WorkFact['kind']>;
+
+function isEnd(status: TaskStatus): status is End {
+  return isTerminal(status);
 }
 
 function recorded(principal: Principal): SessionPrincipal {

@@ -18,7 +18,8 @@ import type { StoredPush } from './port.ts';
 import { unpackPush } from './push-record.ts';
 
 const headBytes = 12;
-const recordArray = 0x93;
+/** With and without the time. */
+const recordArrays: readonly (number | undefined)[] = [0x94, 0x93];
 
 /** The most pushes in a chunk: an index of a push fits 16 bits. */
 export const chunkPushesMax = 512;
@@ -127,7 +128,7 @@ export class HistoryReader {
 
 /** Visits the audience keys of the record that begins at `at`: where each stands in `bytes`. No memory is taken. */
 export function eachAudience(bytes: Uint8Array, at: number, visit: (start: number, end: number) => void): void {
-  assert(bytes[at] === recordArray, 'a record that was not written here');
+  assert(recordArrays.includes(bytes[at]), 'a record that was not written here');
   const head = bytes[at + 1] ?? 0;
   const narrow = (head & 0xf0) === 0x90;
   assert(narrow || head === 0xdc, 'a push has fewer than 2^16 audiences');

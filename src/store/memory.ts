@@ -13,9 +13,26 @@ import { byCodeUnits } from '../base/order.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import { hashOf } from './audience.ts';
 import { Floors } from './floors.ts';
-import type { FinishedTask, PackedPush, Retention, Store, StoredPush, TaskFilter, TenantStore } from './port.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import { matcherOf } from '../../protocol/wire/task-query.ts';
+import type {
+  FinishedSearch,
+  FinishedTask,
+  FoundTask,
+  PackedPush,
+  Retention,
+  SearchPlace,
+  StatsQuery,
+  StatsRow,
+  Store,
+  StoredPush,
+  TaskFilter,
+  TenantStore,
+  WorkFact,
+} from './port.ts';
+import { placeId, rowOf, STEPS, summed, Tallies, Tally, type Place } from './tally.ts';
 import { unpackPush } from './push-record.ts';
-import { matches } from './task-chunk.ts';
+import { matches, queriedOf } from './task-chunk.ts';
 
 export interface MemoryStoreOptions {
   readonly scheduler: Scheduler;
@@ -35,13 +52,20 @@ export interface MemoryStoreOptions {
 }
 
 interface KeptPush extends StoredPush {
-  readonly at: number;
+  readonly putAt: number;
   readonly bytes: number;
 }
 
 type Put =
   | { readonly kind: 'tasks'; readonly tenant: string; readonly tasks: readonly FinishedTask[] }
-  | { readonly kind: 'pushes'; readonly tenant: string; readonly pushes: readonly KeptPush[] };
+  | { readonly kind: 'pushes'; readonly tenant: string; readonly pushes: readonly KeptPush[] }
+  | {
+      readonly kind: 'facts';
+      readonly tenant: string;
+      readonly rev: number;
+      readonly at: number;
+      readonly facts: readonly WorkFact[];
+    };
 
 /** What a task takes beside its view, roughly. */
 const taskBytes = 100;
@@ -49,9 +73,14 @@ const taskBytes = 100;
 /** One tenant's rows, as they are or as they are on the disk. */
 class Rows {
   readonly finished = new Map<string, FinishedTask>();
+  /** Finished tasks by the order in which they were put. */
+  readonly order = new Map<string, number>();
+  readonly stats = new MemoryStats();
   history: KeptPush[] = [];
   dropped = 0;
   floors: Floors;
+
+  #lastPlace = 0;
 
   constructor(floorsMax: number) {
     this.floors = new Floors(floorsMax);
@@ -59,9 +88,15 @@ class Rows {
 
   apply(put: Put): void {
     if (put.kind === 'tasks') {
-      for (const task of put.tasks) if (!this.finished.has(task.id)) this.finished.set(task.id, task);
+      for (const task of put.tasks) {
+        if (this.finished.has(task.id)) continue;
+        this.finished.set(task.id, task);
+        this.#lastPlace += 1;
+        this.order.set(task.id, this.#lastPlace);
+      }
       return;
     }
+    if (put.kind === 'facts') return this.stats.tallies.add(put.rev, put.at, put.facts);
     for (const push of put.pushes) {
       const newest = this.history.at(-1)?.rev ?? this.dropped;
       if (push.rev > newest) this.history.push(push);
@@ -73,6 +108,7 @@ class Rows {
     this.#retainHistory(now - historyMs, historyBytes);
     this.#retainTasks(false, now - finishedMs, finishedBytes);
     this.#retainTasks(true, now - deadLetterMs, deadLetterBytes);
+    this.stats.drop(now);
   }
 
   /** S4: in the order in which they were put. */
@@ -83,6 +119,7 @@ class Rows {
       if (task.finishedAt >= before && bytes <= bytesMax) return;
       bytes -= taskBytes + task.view.length;
       this.finished.delete(task.id);
+      this.order.delete(task.id);
     }
   }
 
@@ -90,7 +127,7 @@ class Rows {
     let bytes = this.history.reduce((sum, push) => sum + push.bytes, 0);
     let kept = 0;
     for (const push of this.history) {
-      if (push.at >= before && bytes <= bytesMax) break;
+      if (push.putAt >= before && bytes <= bytesMax) break;
       bytes -= push.bytes;
       kept += 1;
       this.dropped = push.rev;
@@ -102,10 +139,61 @@ class Rows {
   copy(floorsMax: number): Rows {
     const copy = new Rows(floorsMax);
     for (const [id, task] of this.finished) copy.finished.set(id, task);
+    for (const [id, place] of this.order) copy.order.set(id, place);
+    copy.#lastPlace = this.#lastPlace;
+    copy.stats.take(this.stats);
     copy.history = [...this.history];
     copy.dropped = this.dropped;
     copy.floors = Floors.unpack(floorsMax, this.floors.common, this.floors.pack());
     return copy;
+  }
+}
+
+/** Counts of work, all in memory. */
+class MemoryStats {
+  readonly rows = new Map<string, { readonly place: Place; readonly tally: Tally }>();
+  readonly tallies = new Tallies(
+    {
+      load: (place) => this.rows.get(placeId(place))?.tally,
+      keys: (scope, hour) =>
+        [...this.rows.values()].filter(
+          ({ place }) => place.scope === scope && place.level === 'hour' && place.slot === hour,
+        ).length,
+    },
+    0,
+  );
+
+  read({ by, level, from, key, after, limit }: StatsQuery): {
+    readonly rows: readonly StatsRow[];
+    readonly more: boolean;
+  } {
+    this.#keep(0);
+    const found = [...this.rows.values()]
+      .filter(({ place }) => place.scope === by && place.level === level && place.slot >= from)
+      .filter(({ place }) => (key === undefined || place.key === key) && (after === undefined || place.key > after))
+      .map(({ place, tally }) => ({ key: place.key, tally }))
+      .toSorted((a, b) => byCodeUnits(a.key, b.key));
+    const { sums, more } = summed(found, limit);
+    return { rows: sums.map(({ key: one, tally }) => rowOf(one, tally)), more };
+  }
+
+  drop(now: number): void {
+    this.#keep(now);
+    const kept = { minute: LIMITS.statsMinutesMs, hour: LIMITS.statsHoursMs };
+    for (const [id, { place }] of this.rows) {
+      if (place.slot < now - kept[place.level] - STEPS[place.level]) this.rows.delete(id);
+    }
+  }
+
+  take(other: MemoryStats): void {
+    other.#keep(0);
+    for (const [id, { place, tally }] of other.rows) this.rows.set(id, { place, tally: Tally.unpack(tally.pack()) });
+    this.tallies.counted = other.tallies.counted;
+  }
+
+  #keep(now: number): void {
+    for (const { place, tally } of this.tallies.dirty()) this.rows.set(placeId(place), { place, tally });
+    this.tallies.kept(now);
   }
 }
 
@@ -265,9 +353,40 @@ export class MemoryTenantStore implements TenantStore {
     this.#host.step(() => done(found));
   }
 
+  searchFinished(
+    { query, after, limit, bytesMax }: FinishedSearch,
+    done: (found: readonly FoundTask[], next: SearchPlace | undefined) => void,
+  ): void {
+    const meant = matcherOf(query);
+    const found: FoundTask[] = [];
+    let next: SearchPlace | undefined;
+    let bytes = 0;
+    for (const task of [...this.rows.finished.values()].toReversed()) {
+      const chunk = this.rows.order.get(task.id) ?? 0;
+      if (chunk >= (after?.chunk ?? Infinity)) continue;
+      if (!meant(queriedOf(task.view))) continue;
+      bytes += task.view.length;
+      if (found.length === limit || (found.length > 0 && bytes > bytesMax)) {
+        next = found.at(-1)?.place;
+        break;
+      }
+      found.push({ task, place: { chunk, index: 0 } });
+    }
+    this.#host.step(() => done(found, next));
+  }
+
+  putFacts(rev: number, at: number, facts: readonly WorkFact[]): void {
+    this.#put({ kind: 'facts', tenant: this.#tenant, rev, at, facts });
+  }
+
+  readStats(query: StatsQuery, done: (rows: readonly StatsRow[], more: boolean) => void): void {
+    const { rows, more } = this.rows.stats.read(query);
+    this.#host.step(() => done(rows, more));
+  }
+
   putHistory(pushes: readonly PackedPush[]): void {
     const at = this.#host.now();
-    const kept = pushes.map(({ rev, record }) => ({ ...unpackPush(rev, record), at, bytes: record.length })); // M3
+    const kept = pushes.map(({ rev, record }) => ({ ...unpackPush(rev, record), putAt: at, bytes: record.length })); // M3
     this.#put({ kind: 'pushes', tenant: this.#tenant, pushes: kept });
   }
 
@@ -277,6 +396,7 @@ export class MemoryTenantStore implements TenantStore {
       readonly upTo: number;
       readonly audiences: readonly string[];
       readonly limit: number;
+      readonly since?: number;
     },
     done: (pushes: readonly StoredPush[], more: boolean) => void,
   ): void {
@@ -291,9 +411,10 @@ export class MemoryTenantStore implements TenantStore {
     this.#host.step(() => done(found.slice(0, limit), found.length > limit));
   }
 
-  floor(audiences: readonly string[], done: (rev: number) => void): void {
+  floor(audiences: readonly string[], done: (rev: number, keptFrom: number) => void): void {
     const floor = this.rows.floors.of(audiences.map(hashOf));
-    this.#host.step(() => done(floor));
+    const kept = this.rows.history[firstAfter(this.rows.history, floor)]?.putAt ?? Infinity;
+    this.#host.step(() => done(floor, floor === 0 ? 0 : kept));
   }
 
   newest(done: (rev: number) => void): void {
@@ -311,7 +432,7 @@ export class MemoryTenantStore implements TenantStore {
   }
 }
 
-function bare({ at: _at, bytes: _bytes, ...push }: KeptPush): StoredPush {
+function bare({ putAt: _putAt, bytes: _bytes, ...push }: KeptPush): StoredPush {
   return push;
 }
 

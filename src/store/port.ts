@@ -7,7 +7,9 @@
  * S3 History is dropped from the old end only, by age or size; `floor` then says, per audience, the newest rev dropped.
  * S4 Finished tasks are dropped by age or size too, those that were put first before the others. Dead letters have bounds
  *    of their own, so that no number of other tasks takes their place.
+ * S5 Facts of an entry are counted once, however often they are put.
  */
+import type { DurationView, StatsBy, TaskQuery } from '../../protocol/wire/observing.ts';
 import type { Value } from '../../protocol/wire/types.ts';
 
 /** A finished task as the engine recorded it; the columns are what lists filter by. */
@@ -20,6 +22,8 @@ export interface FinishedTask {
   readonly workspaceId?: string | undefined;
   readonly dead: boolean;
   readonly finishedAt: number;
+  readonly labels?: { readonly [key: string]: string } | undefined;
+  readonly errorCode?: string | undefined;
   /** The public view, MessagePack. */
   readonly view: Uint8Array;
 }
@@ -35,9 +39,62 @@ export interface TaskFilter {
   readonly limit: number;
 }
 
+/** Where a page of a search ended: what is older than this was not looked at. */
+export interface SearchPlace {
+  readonly chunk: number;
+  readonly index: number;
+}
+
+export interface FinishedSearch {
+  readonly query: TaskQuery;
+  readonly after?: SearchPlace;
+  readonly limit: number;
+  /** Of the views together; at least one is found. */
+  readonly bytesMax: number;
+}
+
+export interface FoundTask {
+  readonly task: FinishedTask;
+  /** Where a search goes on behind it. */
+  readonly place: SearchPlace;
+}
+
+/** Something that happened in the course of work, to be counted. */
+export interface WorkFact {
+  /** given: to an agent. Then ends of attempts, then ends of tasks; dead: it is a dead letter. */
+  readonly kind:
+    'given' | 'ok' | 'failedAttempt' | 'returned' | 'completed' | 'failed' | 'timed_out' | 'cancelled' | 'dead';
+  readonly type: string;
+  readonly agentId: string | undefined;
+  /** How long it waited, or how long the attempt took. */
+  readonly ms: number;
+}
+
+export interface StatsQuery {
+  readonly by: StatsBy | 'total';
+  readonly level: 'minute' | 'hour';
+  /** Minutes or hours that begin at this instant or later. */
+  readonly from: number;
+  /** This type or agent only. */
+  readonly key?: string;
+  /** Keys above this one. */
+  readonly after?: string;
+  readonly limit: number;
+}
+
+export interface StatsRow {
+  /** A type or an agent; empty: all that are not counted apart. */
+  readonly key: string;
+  readonly counts: { readonly [K in WorkFact['kind']]: number };
+  readonly wait?: DurationView;
+  readonly run?: DurationView;
+}
+
 /** A reliable push or order, as kept for replay. */
 export interface StoredPush {
   readonly rev: number;
+  /** When the entry was appended that made it; absent in what was written before that was kept. */
+  readonly at?: number;
   /** Audience keys: `a:<agentId>`, `s:<sessionId>`, `t:<topic>`. */
   readonly to: readonly string[];
   readonly event: string;
@@ -61,6 +118,15 @@ export interface TenantStore {
   getFinished(id: string, done: (task: FinishedTask | 'damaged' | undefined) => void): void;
   /** Ids descending (ids begin with their time of creation). */
   listFinished(filter: TaskFilter, done: (tasks: readonly FinishedTask[]) => void): void;
+  /** From the newest put down; `next`: where to go on, if there may be more. Looks at a bounded number of tasks. */
+  searchFinished(
+    search: FinishedSearch,
+    done: (found: readonly FoundTask[], next: SearchPlace | undefined) => void,
+  ): void;
+  /** What an entry, with this rev and time, means for the counts. In rev order. */
+  putFacts(rev: number, at: number, facts: readonly WorkFact[]): void;
+  /** Sums by key, in the order of keys; `more` if the limit cut them. */
+  readStats(query: StatsQuery, done: (rows: readonly StatsRow[], more: boolean) => void): void;
   /** Pushes in rev order, appended at the end. */
   putHistory(pushes: readonly PackedPush[]): void;
   /**
@@ -72,11 +138,13 @@ export interface TenantStore {
       readonly upTo: number;
       readonly audiences: readonly string[];
       readonly limit: number;
+      /** What was put before this instant need not be looked at. */
+      readonly since?: number;
     },
     done: (pushes: readonly StoredPush[], more: boolean) => void,
   ): void;
-  /** For the audiences, the newest rev that retention has dropped; 0 if none. */
-  floor(audiences: readonly string[], done: (rev: number) => void): void;
+  /** For the audiences, the newest rev that retention has dropped, and when what is kept behind it was put; 0 if none. */
+  floor(audiences: readonly string[], done: (rev: number, keptFrom: number) => void): void;
   /**
    * The rev of the newest push that was ever put; 0 if none was. What was put before that push, pushes and tasks, is
    * here too: after a crash a store has a prefix of what was put.

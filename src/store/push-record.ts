@@ -1,5 +1,5 @@
 /**
- * A push as bytes: `[to, order, {e, t, d}]`, MessagePack. Made once for each push, when its entry was applied; ring
+ * A push as bytes: `[to, order, at, {e, t, d}]`, MessagePack; `at` lacks in what was written first. Made once for each push, when its entry was applied; ring
  * and history keep these bytes and not the push, so what is kept for those who come back is no work for the garbage
  * collector. The members of the map are those of the body of its frame, which is put together from them.
  */
@@ -20,13 +20,15 @@ interface Kept {
 
 const KEYS = { e: new Key('e'), t: new Key('t'), d: new Key('d') };
 
-export function packPush({ rev, to, event, topic, order, data }: Kept): PackedPush {
+/** `at`: the time of its entry. */
+export function packPush({ rev, to, event, topic, order, data }: Kept, at: number): PackedPush {
   let members = 0;
   const record = encodeBy((write) => {
-    write.arrayHead(3);
+    write.arrayHead(4);
     write.arrayHead(to.length);
     for (const audience of to) write.string(audience);
     write.value(order === undefined ? null : true);
+    write.number(at);
     write.mapHead(topic === undefined ? 2 : 3);
     members = write.written;
     write.keyed(KEYS.e, event);
@@ -40,7 +42,9 @@ export function unpackPush(rev: number, record: Uint8Array): StoredPush {
   const value = decodeValue(record);
   assert(Array.isArray(value), 'a record is an array');
   const cells: readonly Value[] = value;
-  const [to, order, body] = cells;
+  const [to, order] = cells;
+  const body = cells.at(-1);
+  const at = cells.length === 4 ? cells[2] : undefined;
   assert(isStrings(to) && body !== undefined && isMap(body), 'a record that was not written here');
   const { e: event, t: topic, d: data } = body;
   assert(typeof event === 'string' && data !== undefined, 'a record that was not written here');
@@ -49,6 +53,7 @@ export function unpackPush(rev: number, record: Uint8Array): StoredPush {
     to,
     event,
     data,
+    ...(typeof at === 'number' ? { at } : undefined),
     ...(typeof topic === 'string' ? { topic } : undefined),
     ...(order === true ? { order } : undefined),
   };

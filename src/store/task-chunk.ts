@@ -2,10 +2,11 @@
  * Finished tasks, packed: how they travel to the store's thread and how they are stored.
  *
  * A chunk has two parts: `columns`, a MessagePack array with one row per task (id, rev, type, status, agent,
- * workspace, dead, finishedAt, length of the view), and `views`, their views one after the other. Lists read columns
+ * workspace, dead, finishedAt, length of the view, labels, error code), and `views`, their views one after the other. Lists read columns
  * only, until they know which tasks they return.
  */
-import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
+import { decodeValue, encodeValue, isMap } from '../../protocol/wire/codec.ts';
+import type { Queried } from '../../protocol/wire/task-query.ts';
 import type { Value } from '../../protocol/wire/types.ts';
 import { assert } from '../base/assert.ts';
 import type { FinishedTask, TaskFilter } from './port.ts';
@@ -54,6 +55,8 @@ export class TaskBuilder {
       task.dead,
       task.finishedAt,
       task.view.length,
+      task.labels ?? null,
+      task.errorCode ?? null,
     ]);
     const views = new Uint8Array(this.#bytes);
     let at = 0;
@@ -82,7 +85,7 @@ export function rowsOf(columns: Uint8Array): readonly TaskRow[] {
 function rowOf(value: Value, start: number): TaskRow {
   assert(Array.isArray(value), 'a row that was not written here');
   const row: readonly Value[] = value;
-  const [id, rev, type, status, agentId, workspaceId, dead, finishedAt, length] = row;
+  const [id, rev, type, status, agentId, workspaceId, dead, finishedAt, length, labels, errorCode] = row;
   assert(typeof id === 'string' && typeof type === 'string' && typeof status === 'string', 'a row has its texts');
   assert(
     typeof rev === 'number' && typeof finishedAt === 'number' && typeof length === 'number',
@@ -99,6 +102,30 @@ function rowOf(value: Value, start: number): TaskRow {
     end: start + length,
     ...(typeof agentId === 'string' ? { agentId } : undefined),
     ...(typeof workspaceId === 'string' ? { workspaceId } : undefined),
+    ...(isTexts(labels) ? { labels } : undefined),
+    ...(typeof errorCode === 'string' ? { errorCode } : undefined),
+  };
+}
+
+function isTexts(value: Value | undefined): value is { readonly [key: string]: string } {
+  return value !== undefined && isMap(value) && Object.values(value).every((text) => typeof text === 'string');
+}
+
+/** A view as far as a query looks at it. */
+export function queriedOf(view: Uint8Array): Queried {
+  const task = decodeValue(view);
+  assert(isMap(task), 'a view is a map');
+  const { type, status, agentId, workspaceId, labels, error, dead, createdAt, finishedAt } = task;
+  return {
+    type: typeof type === 'string' ? type : '',
+    status: typeof status === 'string' ? status : '',
+    agentId: typeof agentId === 'string' ? agentId : undefined,
+    workspaceId: typeof workspaceId === 'string' ? workspaceId : undefined,
+    labels: isTexts(labels) ? labels : undefined,
+    error: isTexts(error) ? { code: error['code'] ?? '', message: error['message'] ?? '' } : undefined,
+    dead: dead === true,
+    createdAt: typeof createdAt === 'number' ? createdAt : 0,
+    finishedAt: typeof finishedAt === 'number' ? finishedAt : undefined,
   };
 }
 
@@ -118,13 +145,26 @@ export function matches(filter: TaskFilter, task: Omit<FinishedTask, 'view'>): b
   );
 }
 
+/** What a list or a search may filter by, and a task has. */
+export interface Filtered {
+  readonly status?: string | undefined;
+  readonly type?: string | undefined;
+  readonly agentId?: string | undefined;
+  readonly workspaceId?: string | undefined;
+  readonly dead?: boolean | undefined;
+  readonly labels?: { readonly [key: string]: string } | undefined;
+  readonly errorCode?: string | undefined;
+}
+
 /** Keys under which a chunk can be found by a filter: every key of the filter is among those of a matching task. */
-export function filterKeys(of: TaskFilter | Omit<FinishedTask, 'view'>): string[] {
+export function filterKeys(of: Filtered): string[] {
   const keys: string[] = [];
   if (of.status !== undefined) keys.push(`s:${of.status}`);
   if (of.type !== undefined) keys.push(`y:${of.type}`);
   if (of.agentId !== undefined) keys.push(`a:${of.agentId}`);
   if (of.workspaceId !== undefined) keys.push(`w:${of.workspaceId}`);
   if (of.dead === true) keys.push('d');
+  for (const [name, value] of Object.entries(of.labels ?? {})) keys.push(`l:${name}=${value}`);
+  if (of.errorCode !== undefined) keys.push(`e:${of.errorCode}`);
   return keys;
 }

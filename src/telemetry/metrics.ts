@@ -5,13 +5,14 @@
  * scrape.
  *
  * M1 Every label has a fixed, small set of values: methods, codes, statuses, close names, jobs. Nothing that a user
- *    chose.
+ *    chose, but for the backlog (backlog.ts), which has a bound.
  * M2 Counting is an addition: labels are put together when somebody scrapes.
  */
 import { collectDefaultMetrics } from 'prom-client';
+import { watchBacklog } from './backlog.ts';
 import { EdgeFigures } from './edge.ts';
 import { watchNode, WriteFigures } from './node.ts';
-import type { EdgeMetrics, JobMetrics, MetricsText, NodeFigures, NodeMetrics } from './port.ts';
+import type { BacklogFigures, EdgeMetrics, JobMetrics, MetricsText, NodeFigures, NodeMetrics } from './port.ts';
 import { Scrape, type Sample } from './scrape.ts';
 
 export interface MetricsOptions {
@@ -46,6 +47,11 @@ export class Metrics implements MetricsText, JobMetrics {
   /** Asks `figures` at each scrape. Once. */
   watch(figures: () => NodeFigures): void {
     watchNode(this.#scrape, figures);
+  }
+
+  /** The same for what waits. */
+  watchBacklog(figures: () => BacklogFigures): void {
+    watchBacklog(this.#scrape, figures);
   }
 
   jobRan(name: string, run: { readonly ok: boolean; readonly ms: number }): void {

@@ -1,7 +1,8 @@
 /**
  * What the parts tell about themselves. They get it by constructor; a part that is told nothing works the same.
  *
- * No text that a user chose becomes a label or a field name: names of tenants, tasks and agents are unbounded.
+ * No text that a user chose becomes a label or a field name: names of tenants, tasks and agents are unbounded. The one
+ * exception are the types and capabilities of a backlog, which whoever starts agents needs to know, at most so many.
  */
 import type { ErrorCode } from '../../protocol/wire/codes.ts';
 import type { AgentStatus, Method, TaskStatus } from '../../protocol/wire/types.ts';
@@ -70,6 +71,14 @@ export interface NodeFigures {
   readonly ringBytes: number;
   /** Clients that were told of a gap since the start. */
   readonly gaps: number;
+}
+
+/** What waits for agents, over all tenants of the node; read at each scrape. */
+export interface BacklogFigures {
+  readonly types: readonly { readonly type: string; readonly waiting: number; readonly oldestMs: number }[];
+  readonly missing: readonly { readonly type: string; readonly capability: string; readonly waiting: number }[];
+  /** False: shares of types were estimated. */
+  readonly exact: boolean;
 }
 
 export interface JobMetrics {

@@ -55,6 +55,7 @@ export class Scrape {
       labelNames: labels,
       registers: [this.registry],
       collect: () => {
+        gauge.reset();
         for (const sample of read()) gauge.set({ ...sample.labels }, sample.value);
       },
     });

@@ -2,8 +2,24 @@
  * What every read store does. Each one's test calls `storeConformance` with a way to open it.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
+import type { TaskQuery } from '../../protocol/wire/observing.ts';
+import { matcherOf, type Queried } from '../../protocol/wire/task-query.ts';
 import { hashOf } from '../../src/store/audience.ts';
-import type { FinishedTask, Retention, Store, StoredPush, TaskFilter, TenantStore } from '../../src/store/port.ts';
+import type {
+  FinishedSearch,
+  FinishedTask,
+  FoundTask,
+  Retention,
+  SearchPlace,
+  StatsQuery,
+  StatsRow,
+  Store,
+  StoredPush,
+  TaskFilter,
+  TenantStore,
+  WorkFact,
+} from '../../src/store/port.ts';
 import { packPush } from '../../src/store/push-record.ts';
 
 export interface StoreFixture {
@@ -58,6 +74,24 @@ export function readPushes(
   });
 }
 
+export function searchTasks(
+  store: TenantStore,
+  search: FinishedSearch,
+): Promise<{ readonly found: readonly FoundTask[]; readonly next: SearchPlace | undefined }> {
+  return new Promise((resolve) => store.searchFinished(search, (found, next) => resolve({ found, next })));
+}
+
+function placed(after: SearchPlace | undefined): { readonly after?: SearchPlace } {
+  return after === undefined ? {} : { after };
+}
+
+export function statsOf(
+  store: TenantStore,
+  query: StatsQuery,
+): Promise<{ readonly rows: readonly StatsRow[]; readonly more: boolean }> {
+  return new Promise((resolve) => store.readStats(query, (rows, more) => resolve({ rows, more })));
+}
+
 export function finishedTask(number: number, over: Partial<FinishedTask> = {}): FinishedTask {
   return {
     id: `t${String(number).padStart(9, '0')}`,
@@ -72,11 +106,18 @@ export function finishedTask(number: number, over: Partial<FinishedTask> = {}): 
 }
 
 export function keep(store: TenantStore, pushes: readonly StoredPush[]): void {
-  store.putHistory(pushes.map(packPush));
+  store.putHistory(pushes.map((one) => packPush(one, one.at ?? 0)));
 }
 
 export function push(rev: number, to: readonly string[], over: Partial<StoredPush> = {}): StoredPush {
-  return { rev, to, event: 'task.completed', data: { id: `t${rev}`, attempt: 1 }, ...over };
+  return {
+    rev,
+    at: 1_700_000_000_000 + rev,
+    to,
+    event: 'task.completed',
+    data: { id: `t${rev}`, attempt: 1 },
+    ...over,
+  };
 }
 
 const most = Number.MAX_SAFE_INTEGER;
@@ -139,6 +180,179 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
           inside = false;
         });
       }
+    });
+
+    describe('search', () => {
+      const view = (task: Partial<FinishedTask> & { readonly message?: string }, createdAt: number): Uint8Array =>
+        Uint8Array.from(
+          encodeValue({
+            type: task.type ?? 'hash',
+            status: task.status ?? 'completed',
+            createdAt,
+            finishedAt: task.finishedAt,
+            ...(task.labels === undefined ? undefined : { labels: task.labels }),
+            ...(task.dead === true ? { dead: true } : undefined),
+            ...(task.agentId === undefined ? undefined : { agentId: task.agentId }),
+            ...(task.errorCode === undefined
+              ? undefined
+              : { error: { code: task.errorCode, message: task.message ?? '' } }),
+          }),
+        );
+      const all = Array.from({ length: 700 }, (_, number) => {
+        const over: Partial<FinishedTask> & { readonly message?: string } = {
+          finishedAt: 1_700_000_000_000 + number * 1_000,
+          type: number % 2 === 0 ? 'hash' : 'Count',
+          ...(number % 3 === 0
+            ? { status: 'failed', errorCode: number % 9 === 0 ? 'E_NINE' : 'E', message: `Disk ${number} is full` }
+            : undefined),
+          ...(number % 50 === 0 ? { dead: true } : undefined),
+          ...(number % 4 === 0 ? { labels: { zone: number % 8 === 0 ? 'eu' : 'us', tier: 'Gold' } } : undefined),
+          ...(number % 5 === 0 ? { agentId: 'ann' } : undefined),
+        };
+        const { message: _message, ...columns } = over;
+        return finishedTask(number, { ...columns, view: view(over, 1_700_000_000_000 + number) });
+      });
+      const put = async (): Promise<void> => {
+        for (let from = 0; from < all.length; from += 60) {
+          acme.putFinished(all.slice(from, from + 60));
+          if (from % 120 === 0) await flushed(acme);
+        }
+      };
+      const pages = async (query: TaskQuery, limit: number): Promise<string[]> => {
+        const seen: string[] = [];
+        for (let after: SearchPlace | undefined; ;) {
+          const asked = { query, limit, bytesMax: 1_000_000, ...(after === undefined ? undefined : { after }) };
+          const { found, next } = await searchTasks(acme, asked);
+          expect(found.length).toBeLessThanOrEqual(limit);
+          seen.push(...found.map(({ task }) => task.id));
+          if (next === undefined) return seen;
+          after = next;
+        }
+      };
+
+      test('finds what a query says, each once, in pages of any size', async () => {
+        await put();
+        const queries: TaskQuery[] = [
+          {},
+          { status: 'failed' },
+          { type: 'Count', agentId: 'ann' },
+          { labels: { zone: 'eu' } },
+          { labels: { zone: 'eu', tier: 'none' } },
+          { errorCode: 'E_NINE' },
+          { text: 'disk 3' },
+          { text: 'COUNT' },
+          { text: 'gold' },
+          { dead: true },
+          { dead: false, labels: { zone: 'us' } },
+          { createdFrom: 1_700_000_000_100, createdTo: 1_700_000_000_200 },
+          { finishedFrom: 1_700_000_100_000, finishedTo: 1_700_000_250_000, type: 'hash' },
+          { finishedTo: 1_700_000_000_000 },
+          { agentId: 'nobody' },
+        ];
+        for (const query of queries) {
+          const meant = matcherOf(query);
+          const expected = all
+            .filter((task) => meant(decodeValue(task.view) as unknown as Queried))
+            .map(({ id }) => id);
+          for (const limit of [7, 1_000]) {
+            const found = await pages(query, limit);
+            expect(found.toSorted(), JSON.stringify(query)).toEqual(expected.toSorted());
+          }
+        }
+        await reopen();
+        expect(await pages({ text: 'disk 3' }, 7)).toEqual(await pages({ text: 'disk 3' }, 1_000));
+      });
+
+      test('what ends while somebody pages moves nothing', async () => {
+        await put();
+        const first = await searchTasks(acme, { query: {}, limit: 10, bytesMax: 1_000_000 });
+        acme.putFinished([finishedTask(5_000, { view: view({}, 1) })]);
+        const second = await searchTasks(acme, { query: {}, limit: 690, bytesMax: 1_000_000, ...placed(first.next) });
+        expect(new Set([...first.found, ...second.found].map(({ task }) => task.id)).size).toBe(700);
+      });
+
+      test('a page ends at its bytes, and goes on behind what it found', async () => {
+        await put();
+        const bytesMax = all[0]!.view.length * 3;
+        const { found, next } = await searchTasks(acme, { query: {}, limit: 100, bytesMax });
+        expect(found.length).toBeGreaterThan(0);
+        expect(found.length).toBeLessThan(10);
+        expect(next).toBeDefined();
+        const one = await searchTasks(acme, { query: {}, limit: 100, bytesMax: 1 });
+        expect(one.found).toHaveLength(1);
+      });
+    });
+
+    describe('counts of work', () => {
+      const at = 1_800_000_000_000;
+      const fact = (kind: WorkFact['kind'], ms = 0, over: Partial<WorkFact> = {}): WorkFact => ({
+        kind,
+        type: 'hash',
+        agentId: 'ann',
+        ms,
+        ...over,
+      });
+      const minutes = { level: 'minute', from: at - 600_000, limit: 100 } as const;
+
+      test('are of all, by type and by agent, by minute and by hour', async () => {
+        acme.putFacts(1, at, [fact('given', 40), fact('ok', 1_000), fact('completed')]);
+        acme.putFacts(2, at + 60_000, [fact('failedAttempt', 5), fact('dead'), fact('failed', 0, { type: 'count' })]);
+        acme.putFacts(3, at + 3_700_000, [fact('cancelled', 0, { agentId: undefined })]);
+        const total = await statsOf(acme, { by: 'total', ...minutes });
+        expect(total.rows).toMatchObject([
+          { key: '', counts: { given: 1, ok: 1, completed: 1, failedAttempt: 1, dead: 1, failed: 1, cancelled: 1 } },
+        ]);
+        expect(total.rows[0]?.wait).toEqual({ count: 1, p50: 40, p90: 40, p99: 40, max: 40 });
+        expect(total.rows[0]?.run).toMatchObject({ count: 2, p50: 5, max: 1_000 });
+        const types = await statsOf(acme, { by: 'type', ...minutes });
+        expect(types.rows.map(({ key }) => key)).toEqual(['count', 'hash']);
+        const late = await statsOf(acme, { by: 'type', level: 'minute', from: at + 120_000, limit: 10 });
+        expect(late.rows).toMatchObject([{ key: 'hash', counts: { cancelled: 1, ok: 0 } }]);
+        const hours = await statsOf(acme, { by: 'agent', level: 'hour', from: 0, limit: 10 });
+        expect(hours.rows).toMatchObject([{ key: 'ann', counts: { ok: 1, failed: 1, cancelled: 0 } }]);
+        expect((await statsOf(store.tenant('other'), { by: 'total', ...minutes })).rows).toEqual([]);
+      });
+
+      test('count an entry once, whenever it is put again', async () => {
+        acme.putFacts(1, at, [fact('ok', 10)]);
+        acme.putFacts(2, at, [fact('ok', 10)]);
+        await flushed(acme);
+        for (let again = 0; again < 2; again += 1) {
+          acme.putFacts(1, at, [fact('ok', 10)]);
+          acme.putFacts(2, at, [fact('ok', 10)]);
+          await reopen();
+        }
+        acme.putFacts(3, at, [fact('ok', 10)]);
+        const { rows } = await statsOf(acme, { by: 'type', ...minutes });
+        expect(rows).toMatchObject([{ key: 'hash', counts: { ok: 3 }, run: { count: 3, p50: 10 } }]);
+      });
+
+      test('come in pages, one key is found alone, and keys beyond the bound are counted together', async () => {
+        const keys = Array.from({ length: 1_200 }, (_, index) => `t${String(index).padStart(5, '0')}`);
+        keys.forEach((type, index) => acme.putFacts(index + 1, at, [fact('completed', 0, { type })]));
+        const seen: StatsRow[] = [];
+        for (let after: string | undefined; ;) {
+          const page = await statsOf(acme, { by: 'type', ...minutes, ...(after === undefined ? {} : { after }) });
+          seen.push(...page.rows);
+          if (!page.more) break;
+          after = page.rows.at(-1)?.key;
+        }
+        expect(seen.map(({ key }) => key)).toEqual(['', ...keys.slice(0, 1_000)]);
+        expect(seen[0]?.counts.completed).toBe(200);
+        expect(seen.reduce((sum, { counts }) => sum + counts.completed, 0)).toBe(1_200);
+        const [one] = (await statsOf(acme, { by: 'type', ...minutes, key: 't00007' })).rows;
+        expect(one).toMatchObject({ key: 't00007', counts: { completed: 1 } });
+      });
+
+      test('end with their time', async () => {
+        acme.putFacts(1, at, [fact('ok', 10)]);
+        await flushed(acme);
+        await retained(store, at + 4 * 3_600_000);
+        expect((await statsOf(acme, { by: 'total', ...minutes })).rows).toEqual([]);
+        expect((await statsOf(acme, { by: 'total', level: 'hour', from: 0, limit: 1 })).rows).toHaveLength(1);
+        await retained(store, at + 32 * 24 * 3_600_000);
+        expect((await statsOf(acme, { by: 'total', level: 'hour', from: 0, limit: 1 })).rows).toEqual([]);
+      });
     });
 
     describe('finished tasks', () => {

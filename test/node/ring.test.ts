@@ -4,14 +4,16 @@ import { PushRing, type RingOptions } from '../../src/node/ring.ts';
 import type { PackedPush, StoredPush } from '../../src/store/port.ts';
 import { packPush } from '../../src/store/push-record.ts';
 
+const AT = 1_800_000_000_000;
+
 const everybody = (): boolean => true;
 
 function push(rev: number, to: readonly string[], size = 0): StoredPush {
-  return { rev, to, event: 'e', topic: 'x', data: { n: rev, fill: 'f'.repeat(size) } };
+  return { rev, at: AT, to, event: 'e', topic: 'x', data: { n: rev, fill: 'f'.repeat(size) } };
 }
 
 function packed(rev: number, ...to: string[]): PackedPush {
-  return packPush(push(rev, to));
+  return packPush(push(rev, to), AT);
 }
 
 /** The ring as a list that is searched. */
@@ -25,7 +27,7 @@ class NaiveRing {
   }
 
   add(one: StoredPush): void {
-    this.pushes.push({ push: one, bytes: 64 + packPush(one).record.length });
+    this.pushes.push({ push: one, bytes: 64 + packPush(one, AT).record.length });
     while (
       this.pushes.length > this.#options.pushesMax ||
       (this.#bytes > this.#options.bytesMax && this.pushes.length > 1)
@@ -102,7 +104,7 @@ describe('PushRing', () => {
         const [ring, naive] = [new PushRing(0, options), new NaiveRing(options)];
         steps.forEach(({ to, size }, index) => {
           const one = push(index + 1, to, size);
-          ring.add(packPush(one), everybody);
+          ring.add(packPush(one, AT), everybody);
           naive.add(one);
         });
         expect(ring.size).toBe(naive.pushes.length);

@@ -186,7 +186,7 @@ describe('retention of finished tasks', () => {
   test('a store of the version before is taken over, with what its chunks are', async () => {
     await filled();
     edit((db) => {
-      db.exec('DROP TABLE finished_chunk');
+      db.exec('DROP TABLE finished_chunk; DROP TABLE stat; DROP TABLE stat_tenant');
       db.pragma('user_version = 1');
     });
     const kept = await open({ finishedMs: 1_000 });

@@ -137,6 +137,27 @@ describe('the node', () => {
     expect(values.get('muster_queue_depth')).toBe(9);
   });
 
+  it('names at most 50 types of a backlog, those with most waiting, and drops what waits no more', async () => {
+    const metrics = new Metrics();
+    let types = Array.from({ length: 60 }, (_, i) => ({ type: `t${i}`, waiting: 100 - i, oldestMs: i * 1_000 }));
+    metrics.watchBacklog(() => ({
+      types,
+      missing: [{ capability: 'gpu', type: 't0', waiting: 3 }],
+      exact: false,
+    }));
+    const values = await scrape(metrics);
+    const named = [...values.keys()].filter((name) => name.startsWith('muster_backlog_tasks'));
+    expect(named).toHaveLength(51);
+    expect(values.get('muster_backlog_tasks{type="t49"}')).toBe(51);
+    expect(values.get('muster_backlog_tasks{type="other"}')).toBe(50 + 49 + 48 + 47 + 46 + 45 + 44 + 43 + 42 + 41);
+    expect(values.get('muster_backlog_oldest_seconds{type="other"}')).toBe(59);
+    expect(values.get('muster_backlog_missing_tasks{capability="gpu",type="t0"}')).toBe(3);
+    expect(values.get('muster_backlog_exact')).toBe(0);
+    types = [];
+    const later = await scrape(metrics);
+    expect([...later.keys()].filter((name) => name.startsWith('muster_backlog_tasks{'))).toEqual([]);
+  });
+
   it('counts runs of jobs', async () => {
     const metrics = new Metrics();
     metrics.jobRan('checkpoint', { ok: true, ms: 1 });

@@ -1,10 +1,12 @@
-/** `muster task …`: create, list, get, cancel, retry. */
+/** `muster task …`: create, list, get, cancel, retry; what shows how work goes is in observe.ts and report.ts. */
 import type { Command } from 'commander';
 import type { Client, TaskCreate, TaskView, Value } from '../../client/node.ts';
 import { STRATEGY_NAMES, type Params, type TaskStatus } from '../../../protocol/wire/types.ts';
 import type { Context } from '../context.ts';
 import { CliError, Exit } from '../exit.ts';
 import { columns, pretty, toJson, when } from '../output.ts';
+import { addTaskReads } from './observe.ts';
+import { addReport } from './report.ts';
 import { durationMs, jsonValue, oneOf, pairs, several, wholeNumber } from '../values.ts';
 
 interface WaitFlags {
@@ -43,6 +45,8 @@ interface ListFlags {
 export function addTask(program: Command, context: Context): void {
   const task = program.command('task').description('create and follow tasks');
   addCreate(task, context);
+  addTaskReads(task, context);
+  addReport(task, context);
   task
     .command('list')
     .description('tasks, newest page first by the server')

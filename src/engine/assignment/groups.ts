@@ -158,6 +158,13 @@ export class Group {
     for (const order of this.#orders.values()) order.add(agent);
   }
 
+  /** All that wait, in no order between the sets. */
+  *all(): IterableIterator<TaskRecord> {
+    yield* this.waiting;
+    yield* this.picky;
+    for (const lane of this.lanes.values()) yield* lane.tasks;
+  }
+
   get tasks(): number {
     return this.waiting.size + this.picky.size + this.#inLanes;
   }
@@ -371,6 +378,19 @@ export class Groups {
     let queued = 0;
     for (const group of this.#groupsOf.get(agent.id) ?? []) queued += group.tasks;
     return queued;
+  }
+
+  /** Groups with waiting tasks, for whoever looks at what waits. */
+  *withTasks(): IterableIterator<Group> {
+    for (const group of this.#groups.values()) if (group.tasks > 0) yield group;
+  }
+
+  /** The agents that have a capability. */
+  *having(capability: string): IterableIterator<AgentRecord> {
+    for (const id of this.#agentsByCapability.get(capability) ?? NOBODY) {
+      const agent = this.#agentOf(id);
+      if (agent !== undefined) yield agent;
+    }
   }
 
   /** For inspection: groups with waiting tasks, in key order. */

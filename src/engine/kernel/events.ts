@@ -7,7 +7,7 @@
 import { must, unreachable } from '../../base/assert.ts';
 import type { Data } from '../../../protocol/wire/types.ts';
 import { judged, probed, rated } from '../agents/ratings.ts';
-import type { SessionEnd } from '../port.ts';
+import type { SessionEnd, WorkFact } from '../port.ts';
 import {
   withLoad,
   type AgentRecord,
@@ -41,12 +41,19 @@ export interface PushEvent {
 export type Event =
   | { readonly kind: 'taskChanged'; readonly record: TaskRecord }
   | { readonly kind: 'taskArchived'; readonly id: string }
-  | { readonly kind: 'slotTaken'; readonly record: AssignmentRecord }
+  | {
+      readonly kind: 'slotTaken';
+      readonly record: AssignmentRecord;
+      /** Of a task that is given: its type, and how long it had been pending. */
+      readonly given?: { readonly type: string; readonly ms: number };
+    }
   | {
       readonly kind: 'slotFreed';
       readonly key: string;
       readonly agent: string;
       readonly outcome?: Outcome | undefined;
+      /** The type of a task whose attempt ended neither well nor by a failure. */
+      readonly returned?: string | undefined;
       readonly probe?: ProbeEnd | undefined;
     }
   | { readonly kind: 'stuck'; readonly record: StickyRecord }
@@ -78,6 +85,7 @@ export interface Effects {
   follow(work: FollowUp): void;
   ended(end: { readonly session: string; readonly attach: number; readonly why: SessionEnd }): void;
   finished(task: TaskRecord): void;
+  counted(fact: WorkFact): void;
   forgotten(session: string): void;
   upgraded(version: number): void;
 }
@@ -91,9 +99,11 @@ export function evolve(s: State, event: Event, effects: Effects): void {
     case 'taskArchived':
       return s.tasks.drop(event.id);
     case 'slotTaken':
+      if (event.given !== undefined) effects.counted({ kind: 'given', agentId: event.record.agent, ...event.given });
       return takeSlot(s, event.record);
     case 'slotFreed':
       s.assignments.drop(event.key);
+      countEnd(event, effects);
       return recount(s, event.agent, event);
     case 'stuck':
       return s.sticky.put(event.record);
@@ -144,6 +154,13 @@ export function evolve(s: State, event: Event, effects: Effects): void {
       return effects.push(event);
   }
   unreachable(event);
+}
+
+function countEnd(event: Extract<Event, { readonly kind: 'slotFreed' }>, effects: Effects): void {
+  const { agent: agentId, outcome, returned } = event;
+  if (outcome !== undefined) {
+    effects.counted({ kind: outcome.ok ? 'ok' : 'failedAttempt', type: outcome.type, agentId, ms: outcome.ms });
+  } else if (returned !== undefined) effects.counted({ kind: 'returned', type: returned, agentId, ms: 0 });
 }
 
 function takeSlot(s: State, record: AssignmentRecord): void {

@@ -70,6 +70,7 @@ export function give(s: State, c: Context, given: { readonly task: TaskRecord; r
         control: undefined,
         at: s.counters.engineVersion >= WORK_VERSION ? c.now : undefined,
       },
+      given: { type: task.type, ms: c.now - given.task.updatedAt },
     },
     { kind: 'timerSet', timer: 'accept', entity: task.id, due: c.live + agent.acceptMs },
   );
@@ -110,6 +111,7 @@ export function letGo(s: State, c: Context, what: LetGo): void {
     key: held.key,
     agent: held.agent,
     outcome: outcomeOf(c, held, what),
+    returned: what.ok === undefined ? task.type : undefined,
     probe: probeEnd(s, held, what.ok),
   });
   // An agent that was removed has no slot that could stay taken.

@@ -12,7 +12,7 @@ import Database from 'better-sqlite3';
 import { rowsOf } from '../task-chunk.ts';
 import { checked } from './checked.ts';
 
-const schemaVersion = 2;
+const schemaVersion = 3;
 /** "MSTO" */
 const applicationId = 0x4d53544f;
 const pageBytes = 16 * 1024;
@@ -48,6 +48,18 @@ const chunkSchema = `
   CREATE INDEX finished_chunk_by_kind ON finished_chunk (tenant, dead, no);
 `;
 
+/** Version 3: counts of work; chunks are found by when their tasks ended. Of older ones it is not known since when. */
+const statSchema = `
+  CREATE TABLE stat (
+    tenant INTEGER NOT NULL, scope TEXT NOT NULL, level TEXT NOT NULL, key TEXT NOT NULL, slot INTEGER NOT NULL,
+    data BLOB NOT NULL, PRIMARY KEY (tenant, scope, level, key, slot)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX stat_by_slot ON stat (level, slot, tenant, scope);
+  CREATE TABLE stat_tenant (tenant INTEGER PRIMARY KEY, counted INTEGER NOT NULL) STRICT;
+  ALTER TABLE finished_chunk ADD COLUMN oldest INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX finished_chunk_by_tenant ON finished_chunk (tenant, no);
+`;
+
 export interface StoreDatabase {
   readonly db: Database.Database;
   /** Runs `fn` in a transaction. */
@@ -67,6 +79,7 @@ export function openDatabase(dir: string): StoreDatabase {
     db.pragma(`wal_autocheckpoint=${walPages}`);
     if (db.prepare('SELECT 1 FROM sqlite_master LIMIT 1').get() === undefined) create(db);
     if (db.pragma('user_version', { simple: true }) === 1) addChunks(db);
+    if (db.pragma('user_version', { simple: true }) === 2) addStats(db);
     const application: unknown = db.pragma('application_id', { simple: true });
     const version: unknown = db.pragma('user_version', { simple: true });
     if (application !== applicationId || version !== schemaVersion) {
@@ -92,8 +105,17 @@ function create(db: Database.Database): void {
   db.transaction(() => {
     db.exec(schema);
     db.exec(chunkSchema);
+    db.exec(statSchema);
     db.pragma(`application_id=${applicationId}`);
     db.pragma(`user_version=${schemaVersion}`);
+  }).immediate();
+}
+
+/** From version 2. */
+function addStats(db: Database.Database): void {
+  db.transaction(() => {
+    db.exec(statSchema);
+    db.pragma('user_version=3');
   }).immediate();
 }
 
@@ -112,6 +134,6 @@ function addChunks(db: Database.Database): void {
       const dead = tasks.some((task) => task.dead) ? 1 : 0;
       insert.run(row.no, row.tenant, dead, newest, row.views + (columns?.length ?? 0));
     }
-    db.pragma(`user_version=${schemaVersion}`);
+    db.pragma('user_version=2');
   }).immediate();
 }

@@ -14,7 +14,15 @@ export interface ChunkFacts {
   readonly dead: boolean;
   /** When the task in it that ended last did. */
   readonly newest: number;
+  /** When the one that ended first did; 0: not known. */
+  readonly oldest: number;
   readonly bytes: number;
+}
+
+/** A chunk on the way of a search. */
+export interface Searched {
+  readonly no: number;
+  readonly oldest: number;
 }
 
 export interface DueChunk {
@@ -26,18 +34,26 @@ export function chunkFacts(rows: readonly TaskRow[], chunk: TaskChunk): ChunkFac
   return {
     dead: rows.some((row) => row.dead),
     newest: rows.reduce((newest, row) => Math.max(newest, row.finishedAt), 0),
+    oldest: rows.reduce((oldest, row) => Math.min(oldest, row.finishedAt), Infinity),
     bytes: chunk.columns.length + chunk.views.length,
   };
 }
 
 export class FinishedChunks {
   readonly #bytes = new Map<string, number>();
-  readonly #insert: Database.Statement<[number, number, number, number, number]>;
+  readonly #insert: Database.Statement<[number, number, number, number, number, number]>;
+  readonly #walk: Database.Statement<number[], Searched>;
   readonly #delete: Database.Statement<[number]>;
   readonly #oldest: Database.Statement<[number, number], DueChunk & { readonly newest: number }>;
 
   constructor({ db }: StoreDatabase) {
-    this.#insert = db.prepare('INSERT INTO finished_chunk (no, tenant, dead, newest, bytes) VALUES (?, ?, ?, ?, ?)');
+    this.#insert = db.prepare(
+      'INSERT INTO finished_chunk (no, tenant, dead, newest, oldest, bytes) VALUES (?, ?, ?, ?, ?, ?)',
+    );
+    this.#walk = db.prepare(
+      `SELECT no, oldest FROM finished_chunk INDEXED BY finished_chunk_by_tenant
+       WHERE tenant = ? AND no <= ? AND newest >= ? AND oldest < ? AND dead >= ? ORDER BY no DESC LIMIT ?`,
+    );
     this.#delete = db.prepare('DELETE FROM finished_chunk WHERE no = ?');
     this.#oldest = db.prepare(
       'SELECT no, bytes, newest FROM finished_chunk WHERE tenant = ? AND dead = ? ORDER BY no LIMIT 1',
@@ -50,8 +66,8 @@ export class FinishedChunks {
     for (const { tenant, dead, bytes } of sums) this.#count(tenant, dead === 1, bytes);
   }
 
-  add(no: number, tenant: number, { dead, newest, bytes }: ChunkFacts): void {
-    this.#insert.run(no, tenant, dead ? 1 : 0, newest, bytes);
+  add(no: number, tenant: number, { dead, newest, oldest, bytes }: ChunkFacts): void {
+    this.#insert.run(no, tenant, dead ? 1 : 0, newest, oldest, bytes);
     this.#count(tenant, dead, bytes);
   }
 
@@ -65,6 +81,21 @@ export class FinishedChunks {
     if (oldest === undefined) return undefined;
     const over = (this.#bytes.get(kindOf(tenant, dead)) ?? 0) > bounds.bytesMax;
     return over || oldest.newest < bounds.before ? oldest : undefined;
+  }
+
+  /** From this chunk down, those that may have tasks which ended within the bounds, and dead letters if only they count. */
+  walk(
+    tenant: number,
+    from: number,
+    asked: {
+      readonly finishedFrom: number;
+      readonly finishedTo: number;
+      readonly deadOnly: boolean;
+      readonly limit: number;
+    },
+  ): readonly Searched[] {
+    const { finishedFrom, finishedTo, deadOnly, limit } = asked;
+    return this.#walk.all(tenant, from, finishedFrom, finishedTo, deadOnly ? 1 : 0, limit);
   }
 
   remove(no: number): void {

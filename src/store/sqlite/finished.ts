@@ -12,10 +12,21 @@
  *    A chunk counts as dead letters if one of its tasks is one.
  */
 import type Database from 'better-sqlite3';
+import { LIMITS } from '../../../protocol/wire/limits.ts';
+import { matcherOf } from '../../../protocol/wire/task-query.ts';
 import { byCodeUnits } from '../../base/order.ts';
 import { hashOf } from '../audience.ts';
-import type { FinishedTask, Retention, TaskFilter } from '../port.ts';
-import { filterKeys, matches, rowsOf, taskOf, TaskBuilder, type TaskChunk, type TaskRow } from '../task-chunk.ts';
+import type { FinishedSearch, FinishedTask, FoundTask, Retention, SearchPlace, TaskFilter } from '../port.ts';
+import {
+  filterKeys,
+  matches,
+  queriedOf,
+  rowsOf,
+  taskOf,
+  TaskBuilder,
+  type TaskChunk,
+  type TaskRow,
+} from '../task-chunk.ts';
 import { checked, withCheck } from './checked.ts';
 import type { StoreDatabase } from './database.ts';
 import { chunkFacts, FinishedChunks, type DueChunk } from './finished-chunks.ts';
@@ -24,6 +35,9 @@ import type { StoreTenant } from './tenants.ts';
 
 /** Chunks looked at in one slice. */
 const sliceChunks = 128;
+
+/** Chunks that a search looks at in one slice. */
+const searchChunks = 32;
 
 interface Candidate {
   readonly no: number;
@@ -152,6 +166,67 @@ export class Finished {
     }
   }
 
+  /**
+   * From the chunk that was put last down: so what ends meanwhile stands before what was found, and each page has a bounded
+   * number of chunks and tasks to look at.
+   */
+  *search(
+    tenant: StoreTenant,
+    { query, after, limit, bytesMax }: FinishedSearch,
+  ): Sliced<{ readonly found: readonly FoundTask[]; readonly next: SearchPlace | undefined }> {
+    const hashes = filterKeys(query).map(hashOf);
+    // Chunks of an older build do not have these keys.
+    const oldHashes = filterKeys({ ...query, labels: undefined, errorCode: undefined }).map(hashOf);
+    const meant = matcherOf(query);
+    const found: FoundTask[] = [];
+    const left: { chunks: number; tasks: number; bytes: number } = {
+      chunks: LIMITS.searchChunksMax,
+      tasks: LIMITS.searchTasksMax,
+      bytes: bytesMax,
+    };
+    const { finishedFrom = 0, finishedTo = Number.MAX_SAFE_INTEGER, dead } = query;
+    const asked = { finishedFrom, finishedTo, deadOnly: dead === true, limit: searchChunks };
+    for (let from = after?.chunk ?? this.#lastNo; ;) {
+      const chunks = this.#chunks.walk(tenant.no, from, asked);
+      for (const { no, oldest } of chunks) {
+        if (left.chunks === 0) return { found, next: { chunk: no, index: Infinity } };
+        left.chunks -= 1;
+        if (!this.#mayMatch(no, oldest === 0 ? oldHashes : hashes)) continue;
+        const rows = this.#rows(no);
+        let views: Uint8Array | undefined;
+        for (
+          let index = Math.min(rows.length, no === after?.chunk ? after.index : Infinity) - 1;
+          index >= 0;
+          index -= 1
+        ) {
+          const row = rows[index];
+          if (row === undefined || !columnsMatch(query, row)) continue;
+          if (left.tasks === 0) return { found, next: { chunk: no, index: index + 1 } };
+          left.tasks -= 1;
+          views ??= this.#viewsOf(no);
+          const view = views?.slice(row.start, row.end);
+          if (view === undefined) break; // damaged, which was said
+          if (!meant(queriedOf(view))) continue;
+          if (found.length > 0 && view.length > left.bytes) return { found, next: { chunk: no, index: index + 1 } };
+          found.push({ task: taskOf(row, view), place: { chunk: no, index } });
+          left.bytes -= view.length;
+          if (found.length === limit) return { found, next: { chunk: no, index } };
+        }
+      }
+      const last = chunks.at(-1);
+      if (last === undefined || chunks.length < searchChunks) return { found, next: undefined };
+      from = last.no - 1;
+      yield;
+    }
+  }
+
+  #viewsOf(no: number): Uint8Array | undefined {
+    const stored: unknown = this.#views.get(no);
+    const views = checked(stored);
+    if (views === undefined && stored !== undefined) this.#damaged(`finished tasks, views of chunk ${no}`);
+    return views;
+  }
+
   /** The tasks of a chunk that are in it for the first time. */
   #claimed(tenant: StoreTenant, no: number, chunk: TaskChunk): TaskChunk {
     const builder = new TaskBuilder();
@@ -193,6 +268,19 @@ export class Finished {
     }
     return tasks;
   }
+}
+
+/** What the columns say of a query, so that few views are decoded. */
+function columnsMatch(query: FinishedSearch['query'], row: TaskRow): boolean {
+  return (
+    (query.status === undefined || row.status === query.status) &&
+    (query.type === undefined || row.type === query.type) &&
+    (query.agentId === undefined || row.agentId === query.agentId) &&
+    (query.workspaceId === undefined || row.workspaceId === query.workspaceId) &&
+    (query.dead === undefined || row.dead === query.dead) &&
+    (query.finishedFrom === undefined || row.finishedAt >= query.finishedFrom) &&
+    (query.finishedTo === undefined || row.finishedAt < query.finishedTo)
+  );
 }
 
 function keysOf(rows: readonly TaskRow[]): ReadonlySet<string> {

@@ -109,7 +109,7 @@ export class History {
 
   /** The pushes that were asked for, and whether the limit cut them. */
   *read(tenant: StoreTenant, query: HistoryQuery): Sliced<{ readonly found: HistoryBuilder; readonly more: boolean }> {
-    const { after, upTo, limit } = query;
+    const { after, upTo, limit, since = 0 } = query;
     const line = this.#line(tenant);
     const wanted = new Set(query.audiences);
     const hashes = [...wanted].map(hashOf);
@@ -119,6 +119,7 @@ export class History {
       const chunk = line.chunks[indexAfter(line.chunks, position)];
       if (chunk === undefined || chunk.first > upTo) return { found, more: false };
       position = chunk.last;
+      if (chunk.at < since) continue;
       for (const [rev, record] of this.#matching(line, chunk, { hashes, wanted })) {
         if (rev <= after || rev > upTo) continue;
         if (found.count >= limit) return { found, more: true };
@@ -128,8 +129,10 @@ export class History {
     }
   }
 
-  floor(tenant: StoreTenant, audiences: readonly string[]): number {
-    return this.#line(tenant).floors.of(audiences.map(hashOf));
+  floor(tenant: StoreTenant, audiences: readonly string[]): { readonly rev: number; readonly keptFrom: number } {
+    const line = this.#line(tenant);
+    const rev = line.floors.of(audiences.map(hashOf));
+    return { rev, keptFrom: rev === 0 ? 0 : (line.chunks.find((chunk) => chunk.first > rev)?.at ?? Infinity) };
   }
 
   *retain(now: number, retention: Retention): Sliced<void> {

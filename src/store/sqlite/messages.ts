@@ -3,7 +3,17 @@
  * later asks.
  */
 import type { HistoryChunk } from '../history-chunk.ts';
-import type { FinishedTask, Retention, TaskFilter } from '../port.ts';
+import type {
+  FinishedSearch,
+  FinishedTask,
+  FoundTask,
+  Retention,
+  SearchPlace,
+  StatsQuery,
+  StatsRow,
+  TaskFilter,
+} from '../port.ts';
+import type { FactChunk } from '../fact-chunk.ts';
 import type { TaskChunk } from '../task-chunk.ts';
 
 export interface StoreStart {
@@ -16,6 +26,7 @@ export interface Batch {
   readonly tenant: string;
   readonly finished: readonly TaskChunk[];
   readonly history: readonly HistoryChunk[];
+  readonly facts: FactChunk | undefined;
 }
 
 export interface HistoryQuery {
@@ -23,6 +34,7 @@ export interface HistoryQuery {
   readonly upTo: number;
   readonly audiences: readonly string[];
   readonly limit: number;
+  readonly since?: number;
 }
 
 /** Kind of ask → what it carries and what answers it. */
@@ -35,7 +47,18 @@ export interface StoreCalls {
     /** The pushes in the layout of a chunk. */
     answer: { readonly count: number; readonly payload: Uint8Array; readonly more: boolean };
   };
-  floor: { ask: { readonly tenant: string; readonly audiences: readonly string[] }; answer: number };
+  search: {
+    ask: { readonly tenant: string; readonly search: FinishedSearch };
+    answer: { readonly found: readonly FoundTask[]; readonly next: SearchPlace | undefined };
+  };
+  stats: {
+    ask: { readonly tenant: string; readonly query: StatsQuery };
+    answer: { readonly rows: readonly StatsRow[]; readonly more: boolean };
+  };
+  floor: {
+    ask: { readonly tenant: string; readonly audiences: readonly string[] };
+    answer: { readonly rev: number; readonly keptFrom: number };
+  };
   newest: { ask: { readonly tenant: string }; answer: number };
   flush: { ask: object; answer: null };
   retain: { ask: { readonly now: number }; answer: null };

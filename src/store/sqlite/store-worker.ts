@@ -13,6 +13,7 @@ import { Finished } from './finished.ts';
 import { History } from './history.ts';
 import type { FromStoreWorker, StoreAnswer, StoreAsk, StoreAskMessage, StoreStart } from './messages.ts';
 import { Slices, type Sliced } from './slices.ts';
+import { Statistics } from './statistics.ts';
 import { StoreTenants } from './tenants.ts';
 
 const port = must(parentPort, 'this file is a worker thread');
@@ -23,7 +24,10 @@ class StoreWorker {
   readonly #tenants: StoreTenants;
   readonly #history: History;
   readonly #finished: Finished;
+  readonly #statistics: Statistics;
   readonly #slices: Slices;
+  /** When something was put last. */
+  #now = 0;
 
   constructor(start: StoreStart, guarded: (fn: () => void) => void) {
     this.#start = start;
@@ -36,6 +40,7 @@ class StoreWorker {
     this.#tenants = new StoreTenants(this.#database.db);
     this.#history = new History(this.#database, this.#tenants.all(), damaged);
     this.#finished = new Finished(this.#database, damaged);
+    this.#statistics = new Statistics(this.#database, damaged);
   }
 
   take({ id, ask }: StoreAskMessage): void {
@@ -58,6 +63,14 @@ class StoreWorker {
         const tenant = this.#tenants.find(ask.tenant);
         return tenant === undefined ? [] : yield* this.#finished.list(tenant, ask.filter);
       }
+      case 'search': {
+        const tenant = this.#tenants.find(ask.tenant);
+        return tenant === undefined ? { found: [], next: undefined } : yield* this.#finished.search(tenant, ask.search);
+      }
+      case 'stats': {
+        const tenant = this.#tenants.find(ask.tenant);
+        return tenant === undefined ? { rows: [], more: false } : yield* this.#statistics.read(tenant, ask.query);
+      }
       case 'history': {
         const tenant = this.#tenants.find(ask.tenant);
         if (tenant === undefined) return { count: 0, payload: new Uint8Array(0), more: false };
@@ -67,34 +80,44 @@ class StoreWorker {
       }
       case 'floor': {
         const tenant = this.#tenants.find(ask.tenant);
-        return tenant === undefined ? 0 : this.#history.floor(tenant, ask.audiences);
+        return tenant === undefined ? { rev: 0, keptFrom: 0 } : this.#history.floor(tenant, ask.audiences);
       }
       case 'newest': {
         const tenant = this.#tenants.find(ask.tenant);
         return tenant === undefined ? 0 : this.#history.newest(tenant);
       }
       case 'flush':
-        this.#database.flush();
+        this.#flush();
         return null;
       case 'retain':
         yield* this.#history.retain(ask.now, this.#start.retention);
         for (const { no } of this.#tenants.all()) yield* this.#finished.retain(no, ask.now, this.#start.retention);
+        this.#statistics.retain(ask.now);
         return null;
       case 'close':
-        this.#database.flush();
+        this.#flush();
         this.#database.db.close();
         return null;
     }
   }
 
+  /** The counts that are in memory too: what they count need not be in the log any more. */
+  #flush(): void {
+    this.#database.transact(() => this.#statistics.keep(this.#now));
+    this.#database.flush();
+  }
+
   /** Everything of one message in one transaction. */
   #put({ at, batches }: StoreAsk & { readonly kind: 'put' }): void {
+    this.#now = at;
     this.#database.transact(() => {
-      for (const { tenant: id, finished, history } of batches) {
+      for (const { tenant: id, finished, history, facts } of batches) {
         const tenant = this.#tenants.make(id);
         for (const chunk of finished) this.#finished.put(tenant, chunk);
         for (const chunk of history) this.#history.put(tenant, at, chunk);
+        if (facts !== undefined) this.#statistics.put(tenant, facts);
       }
+      this.#statistics.keepDue(at);
     });
   }
 }

@@ -213,7 +213,8 @@ export class SqliteStore implements Store {
 /** What a put hands over instead of copying. */
 function buffersOf(ask: StoreAsk): ArrayBuffer[] {
   if (ask.kind !== 'put') return [];
-  return ask.batches.flatMap(({ finished, history }) => [
+  return ask.batches.flatMap(({ finished, history, facts }) => [
+    ...(facts === undefined ? [] : [facts.numbers.buffer]),
     ...finished.flatMap(({ columns, views }) => [columns.buffer, views.buffer]),
     ...history.map(({ payload }) => payload.buffer),
   ]);

@@ -9,7 +9,20 @@
  * TS3 Dead letters fill chunks of their own, since they are kept longer and a chunk is dropped as a whole.
  */
 import { HistoryBuilder, HistoryReader, type HistoryChunk } from '../history-chunk.ts';
-import type { FinishedTask, PackedPush, StoredPush, TaskFilter, TenantStore } from '../port.ts';
+import { FactBuilder } from '../fact-chunk.ts';
+import type {
+  FinishedSearch,
+  FinishedTask,
+  FoundTask,
+  PackedPush,
+  SearchPlace,
+  StatsQuery,
+  StatsRow,
+  StoredPush,
+  TaskFilter,
+  TenantStore,
+  WorkFact,
+} from '../port.ts';
 import { TaskBuilder, type TaskChunk } from '../task-chunk.ts';
 import type { Batch, HistoryQuery, StoreAskOf, StoreCallKind, StoreCalls } from './messages.ts';
 
@@ -30,6 +43,7 @@ export class SqliteTenantStore implements TenantStore {
   readonly #tasks = new TaskBuilder();
   /** TS3 */
   readonly #deadLetters = new TaskBuilder();
+  readonly #facts = new FactBuilder();
   #history: HistoryChunk[] = [];
   #finished: TaskChunk[] = [];
   /** Tasks that were not sent. */
@@ -66,6 +80,24 @@ export class SqliteTenantStore implements TenantStore {
     this.#host.ask<'list'>({ kind: 'list', tenant: this.#tenant, filter }, done);
   }
 
+  searchFinished(
+    search: FinishedSearch,
+    done: (found: readonly FoundTask[], next: SearchPlace | undefined) => void,
+  ): void {
+    if (this.#unsent.size > 0) this.#host.send(); // TS2
+    const ask = { kind: 'search', tenant: this.#tenant, search } as const;
+    this.#host.ask<'search'>(ask, ({ found, next }) => done(found, next));
+  }
+
+  putFacts(rev: number, at: number, facts: readonly WorkFact[]): void {
+    for (const fact of facts) this.#host.waiting(this.#facts.add(rev, at, fact));
+  }
+
+  readStats(query: StatsQuery, done: (rows: readonly StatsRow[], more: boolean) => void): void {
+    this.#host.send(); // TS2
+    this.#host.ask<'stats'>({ kind: 'stats', tenant: this.#tenant, query }, ({ rows, more }) => done(rows, more));
+  }
+
   putHistory(pushes: readonly PackedPush[]): void {
     const before = this.#pushes.bytes;
     let packed = 0;
@@ -90,8 +122,9 @@ export class SqliteTenantStore implements TenantStore {
     });
   }
 
-  floor(audiences: readonly string[], done: (rev: number) => void): void {
-    this.#host.ask<'floor'>({ kind: 'floor', tenant: this.#tenant, audiences }, done);
+  floor(audiences: readonly string[], done: (rev: number, keptFrom: number) => void): void {
+    const ask = { kind: 'floor', tenant: this.#tenant, audiences } as const;
+    this.#host.ask<'floor'>(ask, ({ rev, keptFrom }) => done(rev, keptFrom));
   }
 
   newest(done: (rev: number) => void): void {
@@ -109,11 +142,12 @@ export class SqliteTenantStore implements TenantStore {
       if (!builder.empty) this.#finished.push(builder.build());
     }
     if (this.#pushes.count > 0) this.#history.push(this.#pushes.build());
-    const batch = { tenant: this.#tenant, finished: this.#finished, history: this.#history };
+    const facts = this.#facts.build();
+    const batch = { tenant: this.#tenant, finished: this.#finished, history: this.#history, facts };
     this.#finished = [];
     this.#history = [];
     this.#unsent.clear();
     this.#firstUnsent = Infinity;
-    return batch.finished.length + batch.history.length === 0 ? undefined : batch;
+    return batch.finished.length + batch.history.length === 0 && facts === undefined ? undefined : batch;
   }
 }

@@ -1,6 +1,7 @@
 /** Params of every method, valid and faulty. Source of protocol/vectors/params.json. */
 import type { Method } from '../../../protocol/wire/types.ts';
 import type { Json } from './json-form.ts';
+import { OBSERVING } from './observing.ts';
 
 export interface ParamsVector {
   readonly name: string;
@@ -197,6 +198,7 @@ const byId: readonly ParamsVector[] = [
 ];
 
 export const PARAMS: { readonly [M in Method]: readonly ParamsVector[] } = {
+  ...OBSERVING,
   'session.snapshot': [
     good('the first page', {}),
     good('the next', { cursor: '1099511627777' }),
