@@ -4,7 +4,6 @@
  * Owns: frames, public entity shapes, params and results of every method.
  * Does not own: checking (protocol/schema), encoding (codec.ts), prose (PROTOCOL.md).
  */
-
 import type { LetterParams, LetterResults } from './letters.ts';
 import type { ScheduleParams, ScheduleResults } from './schedules.ts';
 import type { ObservingParams, ObservingResults } from './observing.ts';
