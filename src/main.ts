@@ -95,6 +95,7 @@ const IDLE_CHECKPOINT_MS = 300_000;
 const RETAIN_MS = 60_000;
 
 const { historyMs, historyBytes, finishedMs, finishedBytes, deadLetterMs, deadLetterBytes } = LIMITS;
+const { outputMs, outputBytes } = LIMITS;
 const RETENTION: Retention = {
   historyMs,
   historyBytes,
@@ -102,6 +103,8 @@ const RETENTION: Retention = {
   finishedBytes,
   deadLetterMs,
   deadLetterBytes,
+  outputMs,
+  outputBytes,
 };
 
 class Server implements RunningServer {

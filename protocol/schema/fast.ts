@@ -19,7 +19,7 @@ import {
 } from '../wire/types.ts';
 import { parseSelector } from '../wire/selectors.ts';
 import { isPlainMap } from './fields.ts';
-import { CONCURRENCY_POLICIES, CONTROLS, MODES, ON_LOST, STICKY_MODES } from './methods.ts';
+import { CONCURRENCY_POLICIES, MODES, ON_LOST, STICKY_MODES } from './methods.ts';
 import { fits } from './size.ts';
 import { isFence, isName, isText, topicFault } from './text.ts';
 
@@ -138,10 +138,11 @@ function fastParams(): { readonly [M in Method]?: Guard<Params[M]> } {
     }),
     'task.complete': shape<Params['task.complete']>(['id', 'token'], { ...held, output: isPayload }),
     'task.fail': shape<Params['task.fail']>(['id', 'token', 'error'], { ...held, error, retryable: isBoolean }),
-    'task.acknowledge': shape<Params['task.acknowledge']>(['id', 'token', 'control'], {
-      ...held,
-      control: oneOf(CONTROLS),
-    }),
+    // Orders are acknowledged with their number: rarer, and left to the schema.
+    'task.acknowledge': shape<Params['task.accept'] & { readonly control: 'cancel' | 'leaseLost' }>(
+      ['id', 'token', 'control'],
+      { ...held, control: oneOf(['cancel', 'leaseLost']) },
+    ),
   };
 }
 

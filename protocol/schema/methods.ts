@@ -38,6 +38,7 @@ import {
   topic,
 } from './fields.ts';
 import { OBSERVING_SCHEMAS } from './observing.ts';
+import { CONTROL_SCHEMAS } from './control.ts';
 import { isName, isTenantId } from './text.ts';
 
 export const KEY_ROLES = ['admin', 'member', 'agent', 'viewer'] as const;
@@ -47,7 +48,6 @@ export const CONCURRENCY_POLICIES = ['queue', 'dropNew', 'cancelOld'] as const;
 export const MODES = ['assign', 'offer'] as const;
 export const ON_LOST = ['requeue', 'hold', 'fail'] as const;
 export const PUBLISH_KINDS = ['reliable', 'latest', 'ephemeral'] as const;
-export const CONTROLS = ['cancel', 'leaseLost'] as const;
 
 const held = { id, token: fence };
 const page = { limit: limit.exactOptional(), cursor: cursor.exactOptional() };
@@ -280,7 +280,7 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
   'task.fail': z.object({ ...held, error: taskError, retryable: z.boolean().exactOptional() }),
   'task.release': z.object({ ...held, delayMs: int(0, LIMITS.delayMsMax).exactOptional() }),
   'task.cancel': z.object({ id, reason: text(LIMITS.reasonBytes).exactOptional() }),
-  'task.acknowledge': z.object({ ...held, control: z.enum(CONTROLS) }),
+  ...CONTROL_SCHEMAS,
   'task.retry': z.object({ id, parameters: payload.exactOptional() }),
   'schedule.create': scheduleCreate,
   'schedule.get': z.object({ id, upcoming: int(0, LIMITS.upcomingMax).exactOptional() }),

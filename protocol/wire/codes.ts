@@ -49,6 +49,11 @@ export const ERROR_CODES = {
     message: 'The entity is in a status that does not allow this.',
   },
   STALE_TOKEN: { type: 'conflict', retryable: false, message: 'The token is not that of the current assignment.' },
+  OFFSET_MISMATCH: {
+    type: 'conflict',
+    retryable: false,
+    message: 'The piece does not begin where the output ends; details name the offset that is expected.',
+  },
   IDEMPOTENCY_MISMATCH: {
     type: 'conflict',
     retryable: false,

@@ -146,6 +146,25 @@ export const LIMITS = {
   /** Instants that `schedule.get` foresees. */
   upcoming: 5,
   upcomingMax: 50,
+  /** Of one message to a running task; larger: TOO_LARGE. */
+  steerBytes: 16 * 1024,
+  /** Messages of one task that are kept for its holder, and for the next one. Acknowledged ones make room; else LIMIT_EXCEEDED. */
+  steersMax: 64,
+  steersBytesMax: 32 * 1024,
+  /** Questions of one task, open ones and answers that its holder has not acknowledged; more: LIMIT_EXCEEDED. */
+  asksMax: 8,
+  questionBytes: 2 * 1024,
+  choicesMax: 8,
+  choiceBytes: 128,
+  answerBytesMax: 4 * 1024,
+  /** What one task hands out before it has ended; more: LIMIT_EXCEEDED, and the task goes on. */
+  outputBytesMax: 4 * 1024 * 1024,
+  outputPiecesMax: 16_384,
+  /** The newest pieces of a task that may be sent again. */
+  outputRepeatsMax: 16,
+  /** Output in the store, per tenant: older pieces, and what is over the bytes, are forgotten, the oldest first. */
+  outputMs: 30 * 24 * 3_600_000,
+  outputBytes: 2 * 1024 * 1024 * 1024,
 
   strategiesMax: 1_000,
   /** Per tenant. At the bound: LIMIT_EXCEEDED (deadLetters: the oldest leaves memory for the archive). */

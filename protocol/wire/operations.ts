@@ -58,6 +58,16 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'task.release': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
   'task.cancel': { roles: WRITERS, class: 'control', access: 'write', ends: true },
   'task.acknowledge': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
+  'task.pause': { roles: WRITERS, class: 'control', access: 'write', ends: true },
+  'task.resume': { roles: WRITERS, class: 'control', access: 'write', ends: true },
+  'task.steer': { roles: WRITERS, class: 'control', access: 'write' },
+  'task.reprioritise': { roles: WRITERS, class: 'control', access: 'write' },
+  'task.extend': { roles: WRITERS, class: 'control', access: 'write', ends: true },
+  'task.checkpoint': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
+  'task.output': { roles: WORKERS, class: 'hold', access: 'write' },
+  'task.readOutput': { roles: EVERYONE, class: 'query', access: 'read' },
+  'task.ask': { roles: WORKERS, class: 'hold', access: 'write' },
+  'task.answer': { roles: WRITERS, class: 'control', access: 'write', ends: true },
   'task.retry': { roles: OWNERS, class: 'work', access: 'write' },
   'schedule.create': { roles: OWNERS, class: 'work', access: 'write' },
   'schedule.get': { roles: EVERYONE, class: 'query', access: 'read' },
@@ -97,6 +107,7 @@ export type ReadMethod =
   | 'task.stats'
   | 'task.report'
   | 'task.backlog'
+  | 'task.readOutput'
   | 'deadLetter.list'
   | 'apiKey.list'
   | 'tenant.list';

@@ -7,6 +7,7 @@
 import type { LetterParams, LetterResults } from './letters.ts';
 import type { ScheduleParams, ScheduleResults } from './schedules.ts';
 import type { ObservingParams, ObservingResults } from './observing.ts';
+import type { Control, ControlParams, ControlPushes, ControlResults, ControlView, TaskOrder } from './control.ts';
 
 /** Any value that a frame may carry. Maps are plain objects with string keys. */
 export type Value =
@@ -195,6 +196,8 @@ export interface WorkloadView {
 export type TaskVerdict =
   | 'held'
   | 'scheduled'
+  /** Nobody holds it, and it is given to nobody until it is resumed. */
+  | 'paused'
   | 'finished'
   /** Its concurrency key is full. */
   | 'concurrency'
@@ -240,7 +243,7 @@ export interface AgentVerdict {
   };
 }
 
-export interface ExplainView {
+export interface ExplainView extends Pick<ControlView, 'paused' | 'controls'> {
   readonly task: {
     readonly id: string;
     readonly type: string;
@@ -273,7 +276,7 @@ export interface TaskError {
   readonly message: string;
 }
 
-export interface TaskView {
+export interface TaskView extends ControlView {
   readonly id: string;
   readonly type: string;
   readonly status: TaskStatus;
@@ -356,12 +359,7 @@ export interface TenantView {
 
 /** What a session that could not be resumed is told that it still holds, taken at WELCOME.rev. */
 export interface SessionSnapshot {
-  readonly tasks: readonly {
-    readonly task: TaskView;
-    readonly attempt: number;
-    readonly token: string;
-    readonly leaseMs: number;
-  }[];
+  readonly tasks: readonly TaskOrder[];
   readonly locks: readonly Value[];
   readonly waits: readonly { readonly requestId: string; readonly path: string }[];
   readonly subs: readonly string[];
@@ -383,7 +381,7 @@ export interface StrategyView extends StrategyScope {
 }
 
 /** Params by method. */
-export interface Params extends ScheduleParams, LetterParams, ObservingParams {
+export interface Params extends ScheduleParams, LetterParams, ObservingParams, ControlParams {
   'session.snapshot': { readonly cursor?: string };
   'agent.register': AgentShape;
   'agent.get': { readonly id: string };
@@ -438,7 +436,6 @@ export interface Params extends ScheduleParams, LetterParams, ObservingParams {
   'task.fail': Held & { readonly error: TaskError; readonly retryable?: boolean };
   'task.release': Held & { readonly delayMs?: number };
   'task.cancel': { readonly id: string; readonly reason?: string };
-  'task.acknowledge': Held & { readonly control: 'cancel' | 'leaseLost' };
   'task.retry': { readonly id: string; readonly parameters?: Value };
   'topic.subscribe': { readonly topic: string; readonly since?: number };
   'topic.unsubscribe': { readonly topic: string };
@@ -461,7 +458,7 @@ type TaskResult = { readonly task: TaskView };
 type Page<K extends string, V> = { readonly [key in K]: readonly V[] } & { readonly cursor?: string };
 
 /** Results by method (`RESULT.r`). */
-export interface Results extends ScheduleResults, LetterResults, ObservingResults {
+export interface Results extends ScheduleResults, LetterResults, ObservingResults, ControlResults {
   'session.snapshot': { readonly snapshot: SessionSnapshot; readonly rev: number };
   'agent.register': { readonly agent: AgentView };
   'agent.get': { readonly agent: AgentView };
@@ -488,7 +485,6 @@ export interface Results extends ScheduleResults, LetterResults, ObservingResult
   'task.fail': TaskResult;
   'task.release': TaskResult;
   'task.cancel': TaskResult;
-  'task.acknowledge': { readonly id: string };
   'task.retry': TaskResult;
   'topic.subscribe': {
     readonly rev: number;
@@ -510,19 +506,9 @@ export interface Results extends ScheduleResults, LetterResults, ObservingResult
 export type Method = keyof Params;
 
 /** Data of pushes by event name. An order to a holder has no topic; an event for watchers has one. */
-export interface PushData {
-  'task.assigned': {
-    readonly task: TaskView;
-    readonly attempt: number;
-    readonly token: string;
-    readonly leaseMs: number;
-  };
-  'task.offered': {
-    readonly task: TaskView;
-    readonly attempt: number;
-    readonly token: string;
-    readonly leaseMs: number;
-  };
+export interface PushData extends ControlPushes {
+  'task.assigned': TaskOrder;
+  'task.offered': TaskOrder;
   'task.cancelled': { readonly id: string; readonly attempt: number; readonly token: string; readonly reason?: string };
   'task.leaseLost': {
     readonly id: string;
@@ -533,7 +519,15 @@ export interface PushData {
 }
 
 export type LeaseLostReason =
-  'timeout' | 'progressTimeout' | 'deadline' | 'acceptTimeout' | 'lost' | 'replaced' | 'deregistered' | 'drained';
+  | 'timeout'
+  | 'progressTimeout'
+  | 'deadline'
+  | 'acceptTimeout'
+  | 'lost'
+  | 'replaced'
+  | 'deregistered'
+  | 'drained'
+  | 'paused';
 
 /** Data of an event for watchers (`task.<status>` names): never parameters or outputs. */
 export interface TaskEventData {
@@ -544,6 +538,10 @@ export interface TaskEventData {
   readonly progress?: { readonly percentComplete: number; readonly status?: string };
   readonly error?: TaskError;
   readonly reason?: string;
+  /** Of a question, or of an order that was acknowledged or is overdue. */
+  readonly askId?: string;
+  readonly control?: Control;
+  readonly seq?: number;
 }
 
 export interface HelloBody {

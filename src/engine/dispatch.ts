@@ -31,6 +31,8 @@ import {
   stopOver,
 } from './tasks/control.ts';
 import { occur, planSchedule, unbuffer } from './schedules/firing.ts';
+import { orderOverdue } from './tasks/orders.ts';
+import { askExpired } from './tasks/talk.ts';
 import { createTenant, installKey } from './tenants/tenants.ts';
 
 const DONE: { readonly reply: Reply } = { reply: accepted(null) };
@@ -86,6 +88,10 @@ export function runTimer(s: State, c: Context, timer: Timer): void {
       return drainOver(s, c, timer.entity);
     case 'probe':
       return probe(s, c, timer.entity);
+    case 'control':
+      return orderOverdue(s, c, timer.entity);
+    case 'ask':
+      return askExpired(s, c, timer.entity);
     case 'unstick':
       return unstick(s, c, timer.entity);
     case 'occur':

@@ -9,6 +9,7 @@
  *    and halts the engine at this entry for ever.
  * K5 `rev` advances by one for the entry and for every push with a rev.
  */
+import type { OutputPiece } from '../../protocol/wire/control.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { assert } from '../base/assert.ts';
 import { Groups } from './assignment/groups.ts';
@@ -28,6 +29,7 @@ import type {
   SessionEnd,
   WelcomeResult,
   WorkFact,
+  TaskPiece,
 } from './port.ts';
 import { runRequest, settle } from './requests.ts';
 import { sessionSnapshot } from './sessions/snapshot.ts';
@@ -49,6 +51,7 @@ interface Output {
   pushes: Push[];
   finished: TaskRecord[];
   facts: WorkFact[];
+  pieces: TaskPiece[] | undefined;
   ended: { session: string; attach: number; why: SessionEnd }[];
 }
 
@@ -65,7 +68,7 @@ export class Engine implements Effects {
   readonly groups = new Groups(this.state);
   readonly #options: EngineOptions;
   #halted: EngineHalted | undefined;
-  #output: Output = { pushes: [], finished: [], facts: [], ended: [] };
+  #output: Output = { pushes: [], finished: [], facts: [], pieces: undefined, ended: [] };
   #follow: FollowUp[] = [];
   #forgotten: string[] = [];
   #budget = 0;
@@ -95,7 +98,7 @@ export class Engine implements Effects {
 
   #run(entry: Entry): EntryOutput {
     const s = this.state;
-    this.#output = { pushes: [], finished: [], facts: [], ended: [] };
+    this.#output = { pushes: [], finished: [], facts: [], pieces: undefined, ended: [] };
     this.#budget = this.#options.followUpsMax ?? LIMITS.followUpsMax;
     // Of a state that was loaded.
     this.groups.order(this.state.counters.engineVersion >= WORK_VERSION);
@@ -129,6 +132,7 @@ export class Engine implements Effects {
       pushes: this.#output.pushes,
       finished: this.#output.finished,
       facts: this.#output.facts,
+      pieces: this.#output.pieces,
       ended: this.#output.ended,
       more: s.work.size > 0 || due,
     };
@@ -247,6 +251,10 @@ export class Engine implements Effects {
 
   counted(fact: WorkFact): void {
     this.#output.facts.push(fact);
+  }
+
+  handedOut(task: string, piece: OutputPiece): void {
+    (this.#output.pieces ??= []).push({ task, ...piece });
   }
 
   upgraded(version: number): void {

@@ -3,6 +3,7 @@
  * the node). Everything here is plain data.
  */
 import type { Rejection } from '../../protocol/wire/codes.ts';
+import type { OutputPiece } from '../../protocol/wire/control.ts';
 import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import type { AgentShape, Data, Params, Role, SessionSnapshot, Value } from '../../protocol/wire/types.ts';
 import type { TaskRecord } from './records.ts';
@@ -137,6 +138,11 @@ export interface Push {
   readonly latestKey: string | undefined;
 }
 
+/** A piece of what a task hands out, on its way to the store. */
+export interface TaskPiece extends OutputPiece {
+  readonly task: string;
+}
+
 export interface WelcomeResult {
   readonly session: string;
   readonly attach: number;
@@ -177,6 +183,8 @@ export interface EntryOutput {
   /** Tasks that reached a terminal status. */
   readonly finished: readonly TaskRecord[];
   readonly facts: readonly WorkFact[];
+  /** Pieces of output, in order; absent if there is none. */
+  readonly pieces?: readonly TaskPiece[] | undefined;
   /** Sessions whose connection (attach number) must close. */
   readonly ended: readonly { readonly session: string; readonly attach: number; readonly why: SessionEnd }[];
   /** Follow-up work waits in the state: a `continue` is due. */

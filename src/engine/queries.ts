@@ -26,7 +26,7 @@ export interface Page<V> {
 
 export function getTask(s: State, id: string): TaskView | undefined {
   const task = s.tasks.get(id);
-  return task === undefined ? undefined : taskView(task);
+  return task === undefined ? undefined : taskView(task, true);
 }
 
 function matches(task: TaskRecord, filter: Params['task.list'] & { readonly dead?: true }): boolean {

@@ -16,6 +16,7 @@ import type {
   Value,
 } from '../../protocol/wire/types.ts';
 import type { SessionPrincipal } from './port.ts';
+import type { TaskControl } from './tasks/control-record.ts';
 
 type Labels = { readonly [key: string]: string };
 
@@ -26,7 +27,7 @@ export interface TaskRecord {
   /** 0 low … 3 critical. */
   readonly priority: number;
   readonly parameters: Value;
-  /** What the parameters take in memory, roughly. */
+  /** What parameters and control take in memory, roughly. */
   readonly bytes: number;
   /** Sorted, distinct. */
   readonly requirements: readonly string[];
@@ -60,6 +61,8 @@ export interface TaskRecord {
   readonly selectors: readonly string[] | undefined;
   readonly sticky: Sticky | undefined;
   readonly concurrency: Concurrency | undefined;
+  /** Undefined until it is paused, steered, asks or hands something out. */
+  readonly control: TaskControl | undefined;
   readonly workspaceId: string | undefined;
   readonly parentId: string | undefined;
   readonly retryOf: string | undefined;
@@ -117,6 +120,7 @@ export function copyOfTask(task: TaskRecord): Draft<TaskRecord> {
     selectors: task.selectors,
     sticky: task.sticky,
     concurrency: task.concurrency,
+    control: task.control,
     workspaceId: task.workspaceId,
     parentId: task.parentId,
     retryOf: task.retryOf,

@@ -20,16 +20,12 @@ import {
 } from './schedules/schedules.ts';
 import { createTask, createTasks, retryTask } from './tasks/create.ts';
 import { cancelTask } from './tasks/control.ts';
-import {
-  acceptTask,
-  acknowledgeTask,
-  completeTask,
-  failTask,
-  progressTask,
-  rejectTask,
-  releaseTask,
-  startTask,
-} from './tasks/hold.ts';
+import { acceptTask, completeTask, failTask, progressTask, rejectTask, releaseTask, startTask } from './tasks/hold.ts';
+import { extendTask, reprioritiseTask } from './tasks/adjust.ts';
+import { storeCheckpoint, takeOutput } from './tasks/handout.ts';
+import { acknowledge } from './tasks/orders.ts';
+import { pauseTask, resumeTask } from './tasks/pause.ts';
+import { answerTask, askFromTask, steerTask } from './tasks/talk.ts';
 import { createApiKey, revokeApiKey } from './tenants/tenants.ts';
 import { publish, subscribe, unsubscribe } from './topics/topics.ts';
 
@@ -61,7 +57,16 @@ const DECIDERS: Deciders = {
   'task.fail': failTask,
   'task.release': releaseTask,
   'task.cancel': cancelTask,
-  'task.acknowledge': acknowledgeTask,
+  'task.acknowledge': acknowledge,
+  'task.pause': pauseTask,
+  'task.resume': resumeTask,
+  'task.steer': steerTask,
+  'task.reprioritise': reprioritiseTask,
+  'task.extend': extendTask,
+  'task.checkpoint': storeCheckpoint,
+  'task.output': takeOutput,
+  'task.ask': askFromTask,
+  'task.answer': answerTask,
   'task.retry': retryTask,
   'schedule.create': createSchedule,
   'schedule.update': updateSchedule,

@@ -4,11 +4,15 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import { Op, type Data } from '../../protocol/wire/types.ts';
 import type { State } from '../engine/kernel/state.ts';
 import type { Push } from '../engine/port.ts';
+import { controlItems, isOpenOrder } from '../engine/tasks/control-view.ts';
 import { isHeld } from '../engine/tasks/transitions.ts';
 import type { PackedPush } from '../store/port.ts';
 import type { OutPush } from './port.ts';
 
 const KEYS = { rev: new Key('rev'), e: new Key('e'), t: new Key('t'), d: new Key('d') };
+
+/** Orders that begin an attempt; all others are of an attempt that has begun. */
+const BEGINNINGS: ReadonlySet<string> = new Set(['task.assigned', 'task.offered']);
 
 /** One object for a push that waits: what it is and, once somebody asked, its bytes. */
 class Rendered implements OutPush {
@@ -60,21 +64,24 @@ class Rendered implements OutPush {
 export function renderPush(s: State, push: Push, packed?: PackedPush): OutPush | undefined {
   const { order, rev, event, topic, data, latestKey } = push;
   if (order !== undefined) {
-    const body = orderData(s, order);
+    const body = orderData(s, push, order);
     return body === undefined ? undefined : new Rendered({ class: 'grant', rev, event, topic, data: body });
   }
   if (latestKey !== undefined) return new Rendered({ class: 'latest', key: latestKey, event, topic, data });
   return new Rendered({ class: topic === undefined ? 'grant' : 'reliable', rev, event, topic, data, packed });
 }
 
-function orderData(s: State, order: NonNullable<Push['order']>): Data | undefined {
+function orderData(s: State, push: Push, order: NonNullable<Push['order']>): Data | undefined {
   const task = s.tasks.get(order.task);
-  if (task === undefined || task.token !== order.token || !isHeld(task.status)) return undefined;
+  if (task === undefined || task.token !== order.token || !isHeld(task)) return undefined;
+  if (!BEGINNINGS.has(push.event)) return isOpenOrder(task, push.data) ? push.data : undefined;
+  const controls = controlItems(task);
   return {
-    task: s.views.result(task),
+    task: s.views.wholeResult(task),
     attempt: task.attempt,
     token: String(order.token),
     leaseMs: LIMITS.leaseMs,
+    ...(controls === undefined ? undefined : { controls }),
   };
 }
 

@@ -15,7 +15,7 @@ import type { Data, Params, TaskView } from '../../protocol/wire/types.ts';
 import { inbox, searchTasks } from '../engine/queries.ts';
 import { isTerminal } from '../engine/tasks/transitions.ts';
 import type { SearchPlace, StatsQuery, StatsRow } from '../store/port.ts';
-import { now, refuse, viewOf, withCursor, type Answer, type ReadParts } from './read-parts.ts';
+import { listedView, now, refuse, withCursor, type Answer, type ReadParts } from './read-parts.ts';
 import { CSV_HEAD, csvLine, reportRow } from './report.ts';
 
 export function readInbox(parts: ReadParts, { id, limit, cursor }: Params['agent.inbox'], done: Answer): void {
@@ -72,7 +72,7 @@ function search(
   }
   const rest = { query, limit: limit - live.length, bytesMax, ...(place === undefined ? undefined : { after: place }) };
   parts.store.searchFinished(rest, (found, next) => {
-    const archived = found.map(({ task, place: behind }) => ({ task: viewOf(task), cursor: cursorOf(behind) }));
+    const archived = found.map(({ task, place: behind }) => ({ task: listedView(task), cursor: cursorOf(behind) }));
     done([...live, ...archived], next === undefined ? undefined : cursorOf(next));
   });
 }

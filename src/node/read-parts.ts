@@ -46,3 +46,11 @@ export function withCursor(result: object, cursor: string | undefined): object {
 export function viewOf({ view }: { readonly view: Uint8Array }): TaskView {
   return decodeValue(view) as unknown as TaskView;
 }
+
+/** As lists have it: without the data of its checkpoint. */
+export function listedView(found: { readonly view: Uint8Array }): TaskView {
+  const view = viewOf(found);
+  if (view.checkpoint === undefined) return view;
+  const { data: _, ...checkpoint } = view.checkpoint;
+  return { ...view, checkpoint };
+}

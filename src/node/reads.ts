@@ -19,7 +19,8 @@ import {
 import { sessionSnapshot } from '../engine/sessions/snapshot.ts';
 import { upcoming } from './schedules.ts';
 import { readBacklog, readInbox, readReport, readSearch, readStats } from './observing.ts';
-import { DAMAGED, now, viewOf, withCursor, type Answer, type ReadParts } from './read-parts.ts';
+import { DAMAGED, listedView, now, viewOf, withCursor, type Answer, type ReadParts } from './read-parts.ts';
+import { readOutput } from './output.ts';
 import { readTimeline } from './timeline.ts';
 
 /** Agents of an explanation. */
@@ -82,6 +83,7 @@ const HANDLERS: Handlers = {
   'task.report': readReport,
   'task.stats': readStats,
   'task.backlog': readBacklog,
+  'task.readOutput': readOutput,
   'deadLetter.list': (parts, params, done) => readTasks(parts, { ...params, dead: true }, done),
 };
 
@@ -127,7 +129,7 @@ function readTasks(parts: ReadParts, filter: Params['task.list'] & { readonly de
   const { cursor, limit: _, ...rest } = filter;
   store.listFinished({ ...rest, limit, ...(cursor === undefined ? undefined : { below: cursor }) }, (rows) => {
     const seen = new Set(memory.items.map((task) => task.id));
-    const archived = rows.filter((row) => !seen.has(row.id)).map(viewOf);
+    const archived = rows.filter((row) => !seen.has(row.id)).map(listedView);
     // Neither list is known below the point where it was cut off.
     const ends = [memory.next, rows.length < limit ? undefined : rows.at(-1)?.id].filter((id) => id !== undefined);
     const floor = ends.toSorted(byCodeUnits).at(-1);

@@ -262,6 +262,7 @@ export class Serving {
       }
       store.putFinished(rows);
     }
+    if (!stored && output.pieces !== undefined) store.putOutput(output.pieces);
     const packed: PackedPush[] = [];
     for (const push of output.pushes) if (push.latestKey === undefined) packed.push(packPush(push, output.now));
     if (packed.length === 0) return;

@@ -8,6 +8,8 @@
  * M2 After `crash` nothing that was under way calls back.
  * M3 Values are encoded and decoded once, so that what could not be stored fails here too, and nothing is shared.
  */
+import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
+import { pieceBytes } from '../../protocol/wire/control.ts';
 import { assert } from '../base/assert.ts';
 import { byCodeUnits } from '../base/order.ts';
 import type { Scheduler } from '../base/scheduler.ts';
@@ -25,6 +27,7 @@ import type {
   StatsQuery,
   StatsRow,
   Store,
+  StoredPiece,
   StoredPush,
   TaskFilter,
   TenantStore,
@@ -45,6 +48,8 @@ export interface MemoryStoreOptions {
   readonly finishedBytes?: number;
   readonly deadLetterMs?: number;
   readonly deadLetterBytes?: number;
+  readonly outputMs?: number;
+  readonly outputBytes?: number;
   /** Default 150. */
   readonly lazyMs?: number;
   /** How long a flush takes; asked each time. Default: it is done in the next turn. */
@@ -53,6 +58,11 @@ export interface MemoryStoreOptions {
 
 interface KeptPush extends StoredPush {
   readonly putAt: number;
+  readonly bytes: number;
+}
+
+interface KeptPiece extends StoredPiece {
+  readonly at: number;
   readonly bytes: number;
 }
 
@@ -65,7 +75,8 @@ type Put =
       readonly rev: number;
       readonly at: number;
       readonly facts: readonly WorkFact[];
-    };
+    }
+  | { readonly kind: 'pieces'; readonly tenant: string; readonly pieces: readonly KeptPiece[] };
 
 /** What a task takes beside its view, roughly. */
 const taskBytes = 100;
@@ -77,6 +88,8 @@ class Rows {
   readonly order = new Map<string, number>();
   readonly stats = new MemoryStats();
   history: KeptPush[] = [];
+  /** In the order in which they were put. */
+  output: KeptPiece[] = [];
   dropped = 0;
   floors: Floors;
 
@@ -97,6 +110,13 @@ class Rows {
       return;
     }
     if (put.kind === 'facts') return this.stats.tallies.add(put.rev, put.at, put.facts);
+    if (put.kind === 'pieces') {
+      for (const piece of put.pieces) {
+        const known = this.output.some((one) => one.task === piece.task && one.offset === piece.offset);
+        if (!known) this.output.push(piece);
+      }
+      return;
+    }
     for (const push of put.pushes) {
       const newest = this.history.at(-1)?.rev ?? this.dropped;
       if (push.rev > newest) this.history.push(push);
@@ -105,6 +125,7 @@ class Rows {
 
   retain(now: number, retention: Retention): void {
     const { historyMs, historyBytes, finishedMs, finishedBytes, deadLetterMs, deadLetterBytes } = retention;
+    this.#retainOutput(now - retention.outputMs, retention.outputBytes);
     this.#retainHistory(now - historyMs, historyBytes);
     this.#retainTasks(false, now - finishedMs, finishedBytes);
     this.#retainTasks(true, now - deadLetterMs, deadLetterBytes);
@@ -121,6 +142,17 @@ class Rows {
       this.finished.delete(task.id);
       this.order.delete(task.id);
     }
+  }
+
+  /** S6 */
+  #retainOutput(before: number, bytesMax: number): void {
+    let bytes = this.output.reduce((sum, piece) => sum + piece.bytes, 0);
+    const kept = this.output.findIndex((piece) => {
+      if (piece.at >= before && bytes <= bytesMax) return true;
+      bytes -= piece.bytes;
+      return false;
+    });
+    this.output = kept < 0 ? [] : this.output.slice(kept);
   }
 
   #retainHistory(before: number, bytesMax: number): void {
@@ -143,6 +175,7 @@ class Rows {
     copy.#lastPlace = this.#lastPlace;
     copy.stats.take(this.stats);
     copy.history = [...this.history];
+    copy.output = [...this.output];
     copy.dropped = this.dropped;
     copy.floors = Floors.unpack(floorsMax, this.floors.common, this.floors.pack());
     return copy;
@@ -260,7 +293,9 @@ export class MemoryStore implements Store {
     const { historyMs = Infinity, historyBytes = Infinity } = this.#options;
     const { finishedMs = Infinity, finishedBytes = Infinity } = this.#options;
     const { deadLetterMs = Infinity, deadLetterBytes = Infinity } = this.#options;
-    const retention = { historyMs, historyBytes, finishedMs, finishedBytes, deadLetterMs, deadLetterBytes };
+    const { outputMs = Infinity, outputBytes = Infinity } = this.#options;
+    const finished = { finishedMs, finishedBytes, deadLetterMs, deadLetterBytes };
+    const retention = { historyMs, historyBytes, ...finished, outputMs, outputBytes };
     this.#flush(() => {
       for (const id of this.#disk.rows.keys()) {
         this.tenant(id).rows.retain(now, retention);
@@ -382,6 +417,29 @@ export class MemoryTenantStore implements TenantStore {
   readStats(query: StatsQuery, done: (rows: readonly StatsRow[], more: boolean) => void): void {
     const { rows, more } = this.rows.stats.read(query);
     this.#host.step(() => done(rows, more));
+  }
+
+  putOutput(pieces: readonly StoredPiece[]): void {
+    const at = this.#host.now();
+    const kept = pieces.map((piece) => {
+      const record = encodeValue(piece.data);
+      const data = decodeValue(record); // M3
+      assert(typeof data === 'string' || data instanceof Uint8Array, 'a piece is a text or bytes');
+      return { ...piece, data, at, bytes: record.length };
+    });
+    this.#put({ kind: 'pieces', tenant: this.#tenant, pieces: kept });
+  }
+
+  readOutput(
+    { task, from, limit }: { readonly task: string; readonly from: number; readonly limit: number },
+    done: (pieces: readonly StoredPiece[]) => void,
+  ): void {
+    const found = this.rows.output
+      .filter((piece) => piece.task === task && piece.offset + pieceBytes(piece.data) > from)
+      .toSorted((a, b) => a.offset - b.offset)
+      .slice(0, limit)
+      .map(({ at: _at, bytes: _bytes, ...piece }) => piece);
+    this.#host.step(() => done(found));
   }
 
   putHistory(pushes: readonly PackedPush[]): void {

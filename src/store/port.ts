@@ -8,6 +8,7 @@
  * S4 Finished tasks are dropped by age or size too, those that were put first before the others. Dead letters have bounds
  *    of their own, so that no number of other tasks takes their place.
  * S5 Facts of an entry are counted once, however often they are put.
+ * S6 Output is dropped by age or size, those pieces that were put first before the others, whatever became of its task.
  */
 import type { DurationView, StatsBy, TaskQuery } from '../../protocol/wire/observing.ts';
 import type { Value } from '../../protocol/wire/types.ts';
@@ -112,6 +113,15 @@ export interface PackedPush {
   readonly members: number;
 }
 
+/** A piece of what a task handed out, as it was accepted. */
+export interface StoredPiece {
+  readonly task: string;
+  /** Of its first byte, in all that the task handed out. */
+  readonly offset: number;
+  readonly attempt: number;
+  readonly data: string | Uint8Array;
+}
+
 export interface TenantStore {
   putFinished(tasks: readonly FinishedTask[]): void;
   /** Damaged: it is there and cannot be read. */
@@ -127,6 +137,13 @@ export interface TenantStore {
   putFacts(rev: number, at: number, facts: readonly WorkFact[]): void;
   /** Sums by key, in the order of keys; `more` if the limit cut them. */
   readStats(query: StatsQuery, done: (rows: readonly StatsRow[], more: boolean) => void): void;
+  /** Before the pushes of the same entry, as finished tasks are. */
+  putOutput(pieces: readonly StoredPiece[]): void;
+  /** From the piece that has the byte at `from` on, ascending, at most `limit`; those that are damaged or dropped are left out. */
+  readOutput(
+    query: { readonly task: string; readonly from: number; readonly limit: number },
+    done: (pieces: readonly StoredPiece[]) => void,
+  ): void;
   /** Pushes in rev order, appended at the end. */
   putHistory(pushes: readonly PackedPush[]): void;
   /**
@@ -163,6 +180,8 @@ export interface Retention {
   readonly finishedBytes: number;
   readonly deadLetterMs: number;
   readonly deadLetterBytes: number;
+  readonly outputMs: number;
+  readonly outputBytes: number;
 }
 
 export interface Store {

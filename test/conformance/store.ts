@@ -129,6 +129,8 @@ export const forever: Retention = {
   finishedBytes: most,
   deadLetterMs: most,
   deadLetterBytes: most,
+  outputMs: most,
+  outputBytes: most,
 };
 
 export function storeConformance(name: string, fixtureOf: () => Promise<StoreFixture>): void {

@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
 import { ENGINE_VERSION } from '../../src/engine/port.ts';
 import { stateHash } from '../../src/engine/kernel/image.ts';
+import type { TaskRecord } from '../../src/engine/records.ts';
 import { codeOf, Rig, sha256 } from './rig.ts';
 
 interface Agent {
@@ -260,7 +261,18 @@ const step = fc.oneof(
       do: fc.constant('work' as const),
       agent: fc.constantFrom(...NAMES),
       slot: fc.nat(3),
-      how: fc.constantFrom('complete', 'fail', 'fail', 'reject', 'release', 'start'),
+      how: fc.constantFrom(
+        'complete',
+        'fail',
+        'fail',
+        'reject',
+        'release',
+        'start',
+        'checkpoint',
+        'output',
+        'ask',
+        'heed',
+      ),
     }),
   },
   fc.record({ do: fc.constant('update' as const), agent: fc.constantFrom(...NAMES), capabilities, eu: fc.boolean() }),
@@ -270,6 +282,13 @@ const step = fc.oneof(
     status: fc.constantFrom('active', 'active', 'maintenance', 'draining'),
   }),
   fc.record({ do: fc.constant('cancel' as const), nth: fc.nat(20) }),
+  fc.record({
+    do: fc.constant('control' as const),
+    nth: fc.nat(20),
+    how: fc.constantFrom('pause', 'pause', 'resume', 'resume', 'steer', 'reprioritise', 'extend', 'answer'),
+    priority: fc.constantFrom('low', 'normal', 'critical'),
+    acknowledgeMs: fc.constantFrom(100, 20_000),
+  }),
   fc.record({ do: fc.constant('again' as const), agent: fc.constantFrom(...NAMES), capabilities, bye: fc.boolean() }),
   fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(100, 2_500, 12_000, 40_000) }),
 );
@@ -311,6 +330,9 @@ class Story {
         if (task !== undefined) rig.ask(this.#boss, 'task.cancel', { id: task.id });
         break;
       }
+      case 'control':
+        this.#control(one);
+        break;
       case 'again': {
         const { session } = this.#agent(one.agent);
         const attach = rig.engine.state.sessions.get(session)?.attach ?? 1;
@@ -322,6 +344,23 @@ class Story {
         rig.wait(one.ms);
     }
     for (let n = 0; n < 40 && rig.engine.state.work.size > 0; n += 1) rig.one({ kind: 'continue' });
+  }
+
+  #control({ nth, how, priority, acknowledgeMs }: Extract<Step, { readonly do: 'control' }>): void {
+    const { rig } = this;
+    const open = [...rig.engine.state.tasksById].filter((task) => task.finishedAt === undefined);
+    const task = open[nth % Math.max(1, open.length)];
+    if (task === undefined) return;
+    const askId = task.control?.asks?.[0]?.askId ?? '';
+    const more = how === 'extend' ? { timeoutMs: acknowledgeMs, deadlineMs: null } : { acknowledgeMs };
+    rig.ask(this.#boss, `task.${how}` as 'task.pause', {
+      id: task.id,
+      message: 'm',
+      answer: 1,
+      askId,
+      priority,
+      ...more,
+    });
   }
 
   #agent(name: string): Agent {
@@ -336,10 +375,37 @@ class Story {
     const params = { id: one.task, token: String(one.token) };
     if (one.state === 'stopping') {
       rig.ask(agent.session, 'task.acknowledge', { ...params, control: one.control });
+    } else if (how === 'heed') {
+      for (const { control, data } of rig.engine.state.tasks.get(one.task)?.control?.orders ?? []) {
+        rig.ask(agent.session, 'task.acknowledge', { ...params, control, seq: data.seq });
+      }
     } else {
-      rig.ask(agent.session, `task.${how}` as 'task.start', { ...params, error: ERROR, reason: 'no' });
+      const offset = rig.engine.state.tasks.get(one.task)?.control?.output?.bytes ?? 0;
+      const handed = { data: 'piece', offset, question: `${offset}?`, expiresMs: 30_000 };
+      rig.ask(agent.session, `task.${how}` as 'task.start', { ...params, ...handed, error: ERROR, reason: 'no' });
     }
   }
+}
+
+/** What is kept of the control of a task fits what the task is, and its timers fit what is kept. */
+function expectControlled(rig: Rig, task: TaskRecord): void {
+  const { timers, assignments } = rig.engine.state;
+  const { control } = task;
+  const held = assignments.get(task.id) !== undefined;
+  expect(control?.pause !== undefined, `${task.id} is ${task.status}`).toBe(task.status === 'paused');
+  if (task.status === 'paused') expect(task.agentId !== undefined).toBe(held);
+  if (task.finishedAt !== undefined) expect([control?.orders, control?.asks]).toEqual([undefined, undefined]);
+  for (const { data, control: kind, seen, overdue, withinMs } of control?.orders ?? []) {
+    const due = timers.get('control', `${task.id}#${data.seq}`) !== undefined;
+    expect(due, `${kind} ${data.seq}`).toBe(held && withinMs !== undefined && seen !== true && overdue !== true);
+    if (!held) expect(['steer', 'answer']).toContain(kind);
+    expect(data.seq).toBeLessThanOrEqual(control?.seq ?? 0);
+  }
+  for (const { askId, expiresAt } of control?.asks ?? []) {
+    expect(timers.get('ask', `${task.id}#${askId}`)?.due).toBe(expiresAt);
+  }
+  const clock = held && task.status !== 'paused' && task.timeoutMs !== undefined;
+  expect(timers.get('timeout', task.id) !== undefined, `timeout of ${task.id}, ${task.status}`).toBe(clock);
 }
 
 describe('whatever happens', () => {
@@ -376,6 +442,7 @@ describe('whatever happens', () => {
                 expect(due, 'a probe is due').toBe(until !== undefined && probing !== true && probe === undefined);
               }
               for (const { entity } of state.timers.pending('unstick')) expect(state.sticky.get(entity)).toBeDefined();
+              for (const task of state.tasksById) expectControlled(rig, task);
               const waiting = groups.waiting().reduce((sum, { tasks }) => sum + tasks, 0);
               expect(waiting).toBe(state.taskStatus.of('pending'));
             }

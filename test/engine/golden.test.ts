@@ -13,6 +13,8 @@ import { stateHash } from '../../src/engine/kernel/image.ts';
 import { STRATEGY_NAMES } from '../../protocol/wire/types.ts';
 import { ENGINE_VERSION, WORK_VERSION } from '../../src/engine/port.ts';
 import { OPERATIONS } from '../../protocol/wire/operations.ts';
+import type { WriteMethod } from '../../protocol/wire/operations.ts';
+import type { Reply } from '../../src/engine/port.ts';
 import { Rig, sha256 } from './rig.ts';
 
 interface Recording {
@@ -150,6 +152,7 @@ function performWork(rig: Rig): void {
   rig.agent('w', { running: [held(second.id)] });
   performAssignment(rig, admin);
   performSchedules(rig, admin);
+  performControl(rig, admin);
 }
 
 /** Each kind of schedule and policy, with proposals as a node makes them. */
@@ -187,6 +190,43 @@ function performSchedules(rig: Rig, admin: string): void {
   rig.tick(60_000);
   rig.ask(admin, 'schedule.delete', { id: every });
   rig.tick(8 * 86_400_000);
+}
+
+/** Everything that is said to a holder, by it and instead of it, while its task runs. */
+function performControl(rig: Rig, admin: string): void {
+  const agents = [1, 2].map((n) => rig.agent(`c${n}`, { capabilities: ['talk'], capacity: 2 }));
+  const params = { type: 'talk', timeoutMs: 60_000, progressTimeoutMs: 30_000, retry: { initialDelayMs: 10 } };
+  const { id } = rig.create(admin, params);
+  const say = (method: WriteMethod, more: object = {}): Reply => {
+    const holder = agents.find((one) => one.id === rig.task(id).agentId);
+    return rig.ask(holder?.session ?? admin, method, { id, token: rig.task(id).token, ...more }).reply;
+  };
+  rig.ask(admin, 'task.steer', { id, message: { text: 'é', bytes: new Uint8Array([1]) }, acknowledgeMs: 500 });
+  say('task.start');
+  rig.wait(1_000);
+  say('task.acknowledge', { control: 'steer', seq: 1 });
+  say('task.checkpoint', { data: { page: 1 } });
+  say('task.output', { offset: 0, data: 'ab€' });
+  say('task.output', { offset: 5, data: new Uint8Array([7]) });
+  say('task.output', { offset: 5, data: new Uint8Array([7]) });
+  const asked = say('task.ask', { question: 'Which?', choices: ['a', 'b'], expiresMs: 60_000 });
+  const { askId } = asked.ok ? (asked.result as { readonly askId: string }) : { askId: '' };
+  say('task.ask', { question: 'Now?', expiresMs: 1_000 });
+  rig.wait(2_000);
+  rig.ask(admin, 'task.pause', { id, reason: 'look', acknowledgeMs: 900 });
+  rig.wait(1_000);
+  rig.ask(admin, 'task.reprioritise', { id, priority: 'high' });
+  rig.ask(admin, 'task.extend', { id, deadlineMs: 600_000, timeoutMs: 90_000, progressTimeoutMs: null });
+  say('task.fail', { error: { code: 'E', message: 'm' } });
+  rig.ask(admin, 'task.answer', { id, askId, answer: 'b' });
+  rig.wait(1_000);
+  rig.ask(admin, 'task.steer', { id, message: 'again' });
+  rig.ask(admin, 'task.resume', { id });
+  say('task.start');
+  say('task.complete', { output: 1 });
+  const waiting = rig.create(admin, { type: 'talk', mode: 'offer' });
+  rig.ask(admin, 'task.pause', { id: waiting.id });
+  rig.wait(1_000);
 }
 
 /** Each strategy, keys, selectors, failures until an agent is in quarantine and out of it. */

@@ -116,7 +116,7 @@ export class ServerView {
       if (book.tasks.get(task.id) === task) continue;
       book.tasks.set(task.id, task);
       noteTask(book, task);
-      const token = isHeld(task.status) ? { token: String(task.token) } : {};
+      const token = isHeld(task) ? { token: String(task.token) } : {};
       tasks.push({ task: taskView(task), excluded: excludedOf(task), ...token });
     }
     const agents = changes.reshaped.map(agentView);
@@ -152,7 +152,7 @@ function noteTask(book: Book, task: TaskRecord): void {
   const { parameters } = task;
   const mark = isMap(parameters) ? parameters['mark'] : undefined;
   if (typeof mark === 'string' && task.retryOf === undefined && !book.byMark.has(mark)) book.byMark.set(mark, task.id);
-  if (!isHeld(task.status)) return;
+  if (!isHeld(task)) return;
   const tokens = book.tokens.get(task.id) ?? [];
   book.tokens.set(task.id, tokens);
   const token = String(task.token);

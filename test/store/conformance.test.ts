@@ -4,17 +4,18 @@ import { join } from 'node:path';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { openSqliteStore } from '../../src/store/index.ts';
 import { memoryStore, MemoryStoreDisk } from '../../src/store/memory.ts';
-import { storeConformance } from '../conformance/store.ts';
+import { outputConformance } from '../conformance/store-output.ts';
+import { storeConformance, type StoreFixture } from '../conformance/store.ts';
 
-storeConformance('memory', async () => {
+async function inMemory(): Promise<StoreFixture> {
   const disk = new MemoryStoreDisk();
   return {
     open: async (retention) => memoryStore({ scheduler: systemScheduler, disk, ...retention }),
     cleanup: async () => undefined,
   };
-});
+}
 
-storeConformance('sqlite', async () => {
+async function onSqlite(): Promise<StoreFixture> {
   const dir = await mkdtemp(join(tmpdir(), 'muster-store-'));
   return {
     open: (retention) =>
@@ -28,4 +29,12 @@ storeConformance('sqlite', async () => {
       }),
     cleanup: () => rm(dir, { recursive: true }),
   };
-});
+}
+
+for (const [name, fixtureOf] of [
+  ['memory', inMemory],
+  ['sqlite', onSqlite],
+] as const) {
+  storeConformance(name, fixtureOf);
+  outputConformance(name, fixtureOf);
+}

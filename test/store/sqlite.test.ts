@@ -186,10 +186,11 @@ describe('retention of finished tasks', () => {
   test('a store of the version before is taken over, with what its chunks are', async () => {
     await filled();
     edit((db) => {
-      db.exec('DROP TABLE finished_chunk; DROP TABLE stat; DROP TABLE stat_tenant');
+      db.exec('DROP TABLE finished_chunk; DROP TABLE stat; DROP TABLE stat_tenant; DROP TABLE output');
       db.pragma('user_version = 1');
     });
     const kept = await open({ finishedMs: 1_000 });
+    kept.tenant('acme').putOutput([{ task: 'tsk1', offset: 0, attempt: 1, data: 'x' }]);
     await retained(kept, finishedTask(19).finishedAt + 1_000);
     expect((await getTask(kept.tenant('acme'), finishedTask(3).id))?.id).toBe(finishedTask(3).id);
     await retained(kept, later);

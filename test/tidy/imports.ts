@@ -36,6 +36,7 @@ const ENGINE_FACE = [
   'src/engine/kernel/image.ts',
   'src/engine/kernel/state.ts',
   'src/engine/sessions/snapshot.ts',
+  'src/engine/tasks/control-view.ts',
   'src/engine/tasks/transitions.ts',
   'src/engine/tasks/view.ts',
   'src/engine/topics/topics.ts',

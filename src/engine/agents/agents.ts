@@ -20,6 +20,7 @@ import {
 import { WHOLE } from './ratings.ts';
 import { restick, unstickAll } from '../assignment/sticky.ts';
 import { removeSession } from '../sessions/ending.ts';
+import { isUnconfirmed } from '../tasks/control-record.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -205,8 +206,8 @@ export function resumeTimers(s: State, c: Context, agent: AgentRecord): void {
       c.events.push({ kind: 'timerSet', timer: 'stop', entity: slot.key, due: c.live + LIMITS.stopMs });
       continue;
     }
-    const status = s.tasks.get(slot.task)?.status;
-    if (status === 'assigned' || status === 'offered') {
+    const task = s.tasks.get(slot.task);
+    if (task !== undefined && isUnconfirmed(task)) {
       c.events.push({ kind: 'timerSet', timer: 'accept', entity: slot.task, due: c.live + agent.acceptMs });
     }
   }
@@ -241,8 +242,8 @@ export function bindAgent(
 function resumeTimersOfKept(s: State, c: Context, agent: AgentRecord): void {
   for (const slot of s.assignmentsByAgent.of(agent.id) ?? []) {
     if (slot.state === 'stopping') continue;
-    const status = s.tasks.get(slot.task)?.status;
-    if (status === 'assigned' || status === 'offered') {
+    const task = s.tasks.get(slot.task);
+    if (task !== undefined && isUnconfirmed(task)) {
       c.events.push({ kind: 'timerSet', timer: 'accept', entity: slot.task, due: c.live + agent.acceptMs });
     }
   }

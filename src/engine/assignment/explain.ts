@@ -10,6 +10,7 @@ import { parseSelector, selects } from '../../../protocol/wire/selectors.ts';
 import { isBarred, WHOLE } from '../agents/ratings.ts';
 import type { State } from '../kernel/state.ts';
 import type { AgentRecord, TaskRecord } from '../records.ts';
+import { controlView } from '../tasks/control-view.ts';
 import { isHeld, isTerminal } from '../tasks/transitions.ts';
 import { isExcluded, type Groups } from './groups.ts';
 
@@ -40,6 +41,7 @@ export function explain(
     insert(nearest, found, asked.limit);
   }
   const missing = task.requirements.filter((name) => !had.has(name));
+  const { paused, controls } = controlView(task, false);
   return {
     task: { id: task.id, type: task.type, status: task.status, strategy: task.strategy },
     verdict: verdictOf(s, task, { missing, counts }),
@@ -47,6 +49,8 @@ export function explain(
     agents: nearest.map(({ agent, verdict }) => withScore(verdict, { task, agent, rank: order.get(agent.id) })),
     counts: Object.fromEntries(counts),
     ...(missing.length === 0 ? undefined : { missing }),
+    ...(paused === undefined ? undefined : { paused }),
+    ...(controls === undefined ? undefined : { controls }),
     ...(task.concurrency === undefined
       ? undefined
       : {
@@ -84,7 +88,7 @@ function judge(
     misses,
     rank,
   });
-  if (isHeld(task.status) && task.agentId === agent.id) return found({ verdict: 'holds' }, -1);
+  if (isHeld(task) && task.agentId === agent.id) return found({ verdict: 'holds' }, -1);
   const missing = wanted.requirements.filter((name) => !agent.capabilities.some((one) => one.name === name));
   const refused = wanted.selectors.filter(({ holds }) => !holds(agent)).map(({ text }) => text);
   const state = stateOf(task, agent) ?? stuckElsewhere(parts, task, agent);
@@ -170,7 +174,8 @@ function verdictOf(
 ): TaskVerdict {
   if (isTerminal(task.status)) return 'finished';
   if (task.status === 'scheduled') return 'scheduled';
-  if (isHeld(task.status)) return 'held';
+  if (task.status === 'paused' && !isHeld(task)) return 'paused';
+  if (isHeld(task)) return 'held';
   const { concurrency } = task;
   if (concurrency !== undefined && s.heldByKey.count(concurrency.key) >= concurrency.max) return 'concurrency';
   if (s.agents.size === 0) return 'noAgents';

@@ -5,6 +5,7 @@
  * E2 `evolve` cannot refuse and cannot fail for what a client sent.
  */
 import { must, unreachable } from '../../base/assert.ts';
+import type { OutputPiece } from '../../../protocol/wire/control.ts';
 import type { Data } from '../../../protocol/wire/types.ts';
 import { judged, probed, rated } from '../agents/ratings.ts';
 import type { SessionEnd, WorkFact } from '../port.ts';
@@ -77,6 +78,7 @@ export type Event =
   | { readonly kind: 'connectionEnded'; readonly session: string; readonly attach: number; readonly why: SessionEnd }
   | { readonly kind: 'incarnated'; readonly incarnation: string }
   | { readonly kind: 'upgraded'; readonly version: number }
+  | { readonly kind: 'handedOut'; readonly task: string; readonly piece: OutputPiece }
   | PushEvent;
 
 /** What evolving one event gives to the outside of the state. */
@@ -86,6 +88,7 @@ export interface Effects {
   ended(end: { readonly session: string; readonly attach: number; readonly why: SessionEnd }): void;
   finished(task: TaskRecord): void;
   counted(fact: WorkFact): void;
+  handedOut(task: string, piece: OutputPiece): void;
   forgotten(session: string): void;
   upgraded(version: number): void;
 }
@@ -150,6 +153,8 @@ export function evolve(s: State, event: Event, effects: Effects): void {
     case 'upgraded':
       s.counters.engineVersion = event.version;
       return effects.upgraded(event.version);
+    case 'handedOut':
+      return effects.handedOut(event.task, event.piece);
     case 'pushed':
       return effects.push(event);
   }

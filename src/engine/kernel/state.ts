@@ -83,7 +83,7 @@ export class State {
 
   /** Held tasks by concurrency key, and all that have not ended, oldest first. */
   readonly heldByKey = this.tasks.index(
-    new GroupIndex<TaskRecord>((r) => (isHeld(r.status) ? r.concurrency?.key : undefined), byId),
+    new GroupIndex<TaskRecord>((r) => (isHeld(r) ? r.concurrency?.key : undefined), byId),
   );
   readonly openByKey = this.tasks.index(
     new GroupIndex<TaskRecord>((r) => (isFinished(r) ? undefined : r.concurrency?.key), byCreation),

@@ -27,6 +27,10 @@ export type TimerKind =
   | 'drain'
   /** live: an agent in quarantine gets a task to try. */
   | 'probe'
+  /** live: an order was not acknowledged in its time. */
+  | 'control'
+  /** wall: nobody answered a question. */
+  | 'ask'
   /** wall: a sticky key is bound to its agent no more. */
   | 'unstick'
   /** wall: a schedule has an occurrence, or has ended long ago. */
@@ -47,6 +51,8 @@ export const CLOCK_OF: { readonly [K in TimerKind]: Clock } = {
   stop: 'live',
   drain: 'live',
   probe: 'live',
+  control: 'live',
+  ask: 'wall',
   unstick: 'wall',
   occur: 'wall',
   deadline: 'wall',
@@ -111,6 +117,8 @@ export class Timers {
       stop: of('stop'),
       drain: of('drain'),
       probe: of('probe'),
+      control: of('control'),
+      ask: of('ask'),
       unstick: of('unstick'),
       occur: of('occur'),
       deadline: of('deadline'),

@@ -3,6 +3,7 @@ import { encodeValue } from '../../../protocol/wire/codec.ts';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { SessionSnapshot } from '../../../protocol/wire/types.ts';
 import type { State } from '../kernel/state.ts';
+import { controlItems } from '../tasks/control-view.ts';
 import { taskView } from '../tasks/view.ts';
 
 /** The cursor is the token of the last task given: tokens rise. */
@@ -21,7 +22,14 @@ export function sessionSnapshot(
       if (slot.state !== 'current' || slot.token <= after || losing.has(slot.token)) continue;
       const task = s.tasks.get(slot.task);
       if (task === undefined) continue;
-      const item = { task: taskView(task), attempt: slot.attempt, token: String(slot.token), leaseMs: LIMITS.leaseMs };
+      const controls = controlItems(task);
+      const item = {
+        task: taskView(task),
+        attempt: slot.attempt,
+        token: String(slot.token),
+        leaseMs: LIMITS.leaseMs,
+        ...(controls === undefined ? undefined : { controls }),
+      };
       bytes += encodeValue(item).length;
       if (tasks.length === LIMITS.snapshotItems || (tasks.length > 0 && bytes > LIMITS.pageBytes)) {
         more = tasks.at(-1)?.token;

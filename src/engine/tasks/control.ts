@@ -8,6 +8,8 @@ import { settleHealth } from '../agents/quarantine.ts';
 import { hasFreeSlot } from '../assignment/groups.ts';
 import { excluding, freeStopping } from './hold.ts';
 import { changed, failAttempt, finish, give, letGo, lose, requeue } from './moves.ts';
+import { isUnconfirmed } from './control-record.ts';
+import { dueWhilePaused } from './pause.ts';
 import { isHeld, isTerminal } from './transitions.ts';
 
 export const cancelTask: Decide<Params['task.cancel']> = (s, c, { session, params }) => {
@@ -50,7 +52,7 @@ export function fill(s: State, c: Context, id: string): void {
 
 export function loseTask(s: State, c: Context, work: Extract<FollowUp, { kind: 'lose' }>): void {
   const task = s.tasks.get(work.task);
-  if (task === undefined || task.token !== work.token || !isHeld(task.status)) return;
+  if (task === undefined || task.token !== work.token || !isHeld(task)) return;
   lose(s, c, { task, why: work.why });
 }
 
@@ -59,7 +61,7 @@ function overdue(
   c: Context,
   late: { readonly task: TaskRecord; readonly reason: LeaseLostReason; readonly code: string },
 ): void {
-  if (!isHeld(late.task.status)) return;
+  if (!isHeld(late.task)) return;
   letGo(s, c, { task: late.task, ok: false, slot: 'stop', stop: { control: 'leaseLost', reason: late.reason } });
   const message =
     late.reason === 'timeout'
@@ -89,7 +91,7 @@ export function deadlinePassed(s: State, c: Context, id: string): void {
 /** Nobody confirmed the order: to the next agent, unless the holder is away, whose grace then decides. */
 export function notConfirmed(s: State, c: Context, id: string): void {
   const task = s.tasks.get(id);
-  if (task === undefined || (task.status !== 'assigned' && task.status !== 'offered')) return;
+  if (task === undefined || !isUnconfirmed(task)) return;
   const agent = task.agentId === undefined ? undefined : s.agents.get(task.agentId);
   if (agent?.attached !== true) return;
   // Its socket may be dead without anybody knowing yet: when it has come back it may be asked again.
@@ -100,6 +102,7 @@ export function notConfirmed(s: State, c: Context, id: string): void {
 
 export function runTask(s: State, c: Context, id: string): void {
   const task = s.tasks.get(id);
+  if (task?.status === 'paused') return dueWhilePaused(c, task);
   if (task?.status !== 'scheduled') return;
   const due = changed(c, task, { status: 'pending', runAt: undefined });
   c.events.push({ kind: 'taskChanged', record: due }, { kind: 'followed', work: { kind: 'place', task: id } });

@@ -81,6 +81,7 @@ function newTask(
     selectors,
     sticky: params.sticky === undefined ? undefined : { mode: 'soft', ttlMs: LIMITS.stickyMs, ...params.sticky },
     concurrency: params.concurrency === undefined ? undefined : { policy: 'queue', ...params.concurrency },
+    control: undefined,
     workspaceId: params.workspaceId,
     parentId: params.parentId,
     retryOf: origin.retryOf,

@@ -8,18 +8,20 @@ import { accepted, rejected, type Context, type Decide } from '../kernel/context
 import type { State } from '../kernel/state.ts';
 import type { Reply } from '../port.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
-import { changed, failAttempt, finish, letGo, postpone, requeue, touch } from './moves.ts';
+import { controlled, statusBelow } from './control-record.ts';
+import { changed, failAttempt, finish, letGo, postpone, requeue, touch, type Change } from './moves.ts';
 import { isTerminal } from './transitions.ts';
 import { tell } from './view.ts';
 
-interface Call {
+export interface Call {
   readonly session: SessionRecord;
   readonly params: { readonly id: string; readonly token: string };
 }
 
-type Guarded = { readonly ok: true; readonly task: TaskRecord } | { readonly ok: false; readonly reply: Reply };
+export type Guarded = { readonly ok: true; readonly task: TaskRecord } | { readonly ok: false; readonly reply: Reply };
 
-function guard(s: State, call: Call, from: readonly TaskStatus[]): Guarded {
+/** `from`: of a paused task, what it would be if it were not. */
+export function guard(s: State, call: Call, from: readonly TaskStatus[]): Guarded {
   const task = s.tasks.get(call.params.id);
   if (task === undefined) return { ok: false, reply: rejected('TASK_NOT_FOUND') };
   // The newest token of a finished task is answered by its status; that of a task which was given back is no
@@ -27,7 +29,7 @@ function guard(s: State, call: Call, from: readonly TaskStatus[]): Guarded {
   const token = isTerminal(task.status) ? task.token : s.assignments.get(task.id)?.token;
   if (String(token) !== call.params.token) return { ok: false, reply: rejected('STALE_TOKEN') };
   if (!speaksFor(s, call.session, task.agentId)) return { ok: false, reply: rejected('UNAUTHORIZED') };
-  if (!from.includes(task.status)) {
+  if (!from.includes(statusBelow(task))) {
     return {
       ok: false,
       reply: rejected('INVALID_TRANSITION', `The task is ${task.status}.`, { status: task.status }),
@@ -45,9 +47,20 @@ function speaksFor(s: State, session: SessionRecord, agentId: string | undefined
   return agent !== undefined && session.principal.agent === agent.name;
 }
 
+/** Statuses in which the holder works. */
+export const WORKING: readonly TaskStatus[] = ['assigned', 'accepted', 'in_progress'];
+
 const answer = (s: State, task: TaskRecord): Reply => accepted({ task: s.views.result(task) });
 
-function confirmed(c: Context, task: TaskRecord): void {
+/** In its next status; a paused task will be in it when it is resumed. */
+export function advanced(c: Context, task: TaskRecord, change: Change & { readonly status: TaskStatus }): TaskRecord {
+  const pause = task.control?.pause;
+  if (pause === undefined) return changed(c, task, change);
+  const control = controlled(task, { pause: { ...pause, from: change.status } });
+  return changed(c, task, { ...change, ...control, status: 'paused' });
+}
+
+export function confirmed(c: Context, task: TaskRecord): void {
   c.events.push({ kind: 'taskChanged', record: task }, { kind: 'timerCleared', timer: 'accept', entity: task.id });
   touch(c, task);
 }
@@ -55,7 +68,7 @@ function confirmed(c: Context, task: TaskRecord): void {
 export const acceptTask: Decide<Params['task.accept']> = (s, c, call) => {
   const held = guard(s, call, ['offered', 'assigned']);
   if (!held.ok) return held.reply;
-  const task = changed(c, held.task, { status: 'accepted' });
+  const task = advanced(c, held.task, { status: 'accepted' });
   confirmed(c, task);
   tell(c, task, 'accepted');
   return answer(s, task);
@@ -64,17 +77,17 @@ export const acceptTask: Decide<Params['task.accept']> = (s, c, call) => {
 export const startTask: Decide<Params['task.start']> = (s, c, call) => {
   const held = guard(s, call, ['assigned', 'accepted']);
   if (!held.ok) return held.reply;
-  const task = changed(c, held.task, { status: 'in_progress', startedAt: held.task.startedAt ?? c.now });
+  const task = advanced(c, held.task, { status: 'in_progress', startedAt: held.task.startedAt ?? c.now });
   confirmed(c, task);
   tell(c, task, 'started');
   return answer(s, task);
 };
 
 export const progressTask: Decide<Params['task.progress']> = (s, c, call) => {
-  const held = guard(s, call, ['assigned', 'accepted', 'in_progress']);
+  const held = guard(s, call, WORKING);
   if (!held.ok) return held.reply;
   const { percentComplete, status } = call.params;
-  const task = changed(c, held.task, {
+  const task = advanced(c, held.task, {
     status: 'in_progress',
     startedAt: held.task.startedAt ?? c.now,
     // Reports may overtake each other on the client's side; progress of one attempt does not fall.
@@ -83,13 +96,13 @@ export const progressTask: Decide<Params['task.progress']> = (s, c, call) => {
   });
   confirmed(c, task);
   // The first sign of work may be a report: the change of status is told by an event that is not dropped.
-  if (held.task.status !== 'in_progress') tell(c, task, 'started');
+  if (statusBelow(held.task) !== 'in_progress') tell(c, task, 'started');
   tell(c, task, 'progress');
   return answer(s, task);
 };
 
 export const completeTask: Decide<Params['task.complete']> = (s, c, call) => {
-  const held = guard(s, call, ['assigned', 'accepted', 'in_progress']);
+  const held = guard(s, call, WORKING);
   if (!held.ok) return held.reply;
   letGo(s, c, { task: held.task, slot: 'free', ok: true });
   const result = call.params.output ?? null;
@@ -101,7 +114,7 @@ export const completeTask: Decide<Params['task.complete']> = (s, c, call) => {
 };
 
 export const failTask: Decide<Params['task.fail']> = (s, c, call) => {
-  const held = guard(s, call, ['assigned', 'accepted', 'in_progress']);
+  const held = guard(s, call, WORKING);
   if (!held.ok) return held.reply;
   letGo(s, c, { task: held.task, slot: 'free', ok: false });
   const retryable = call.params.retryable ?? true;
@@ -131,7 +144,7 @@ export const releaseTask: Decide<Params['task.release']> = (s, c, call) => {
 };
 
 /** The holder of an assignment that was taken back says that it has stopped. */
-export const acknowledgeTask: Decide<Params['task.acknowledge']> = (s, c, call) => {
+export const acknowledgeStop: Decide<Params['task.acknowledge']> = (s, c, call) => {
   const { id, token, control } = call.params;
   const key = `${id}#${token}`;
   const stopping = s.assignments.get(key);

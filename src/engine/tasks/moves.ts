@@ -22,10 +22,11 @@ import {
   type ProbeEnd,
   type TaskRecord,
 } from '../records.ts';
+import { afterEnd, afterHolder, isUnconfirmed } from './control-record.ts';
 import { allows, isHeld, isTerminal } from './transitions.ts';
 import { order, tell, type TaskHappening } from './view.ts';
 
-type Change = Partial<TaskRecord> & { readonly status?: TaskStatus };
+export type Change = Partial<TaskRecord> & { readonly status?: TaskStatus };
 
 /** A copy in its new status, stamped, to be completed before it stands in an event. */
 function draft(c: Context, task: TaskRecord, status: TaskStatus): Draft<TaskRecord> {
@@ -78,14 +79,24 @@ export function give(s: State, c: Context, given: { readonly task: TaskRecord; r
     c.events.push({ kind: 'timerSet', timer: 'timeout', entity: task.id, due: c.live + task.timeoutMs });
   }
   touch(c, task);
+  if (task.control?.orders !== undefined) timeOrders(c, task);
   stick(s, c, { task, agent });
   order(c, task, agent.to);
   tell(c, task, task.status === 'offered' ? 'offered' : 'assigned');
 }
 
-/** Something was heard of the attempt: the progress timeout begins again. */
+/** Orders that waited for a holder are told now, with the task: their time to be acknowledged begins. */
+function timeOrders(c: Context, task: TaskRecord): void {
+  for (const { withinMs, data } of task.control?.orders ?? []) {
+    if (withinMs === undefined) continue;
+    c.events.push({ kind: 'timerSet', timer: 'control', entity: `${task.id}#${data.seq}`, due: c.live + withinMs });
+  }
+}
+
+/** Something was heard of the attempt: the progress timeout begins again, unless nothing can be heard of it. */
 export function touch(c: Context, task: TaskRecord): void {
-  if (task.progressTimeoutMs === undefined) return;
+  if (task.progressTimeoutMs === undefined || task.status === 'paused') return;
+  if (task.control?.asks?.some(({ token }) => token === task.token) === true) return;
   c.events.push({ kind: 'timerSet', timer: 'progress', entity: task.id, due: c.live + task.progressTimeoutMs });
 }
 
@@ -156,8 +167,10 @@ function probeEnd(s: State, held: AssignmentRecord, ok: boolean | undefined): Pr
 
 /** The timers that an attempt of this task can have. */
 function clearAttempt(c: Context, task: TaskRecord): void {
-  if (task.status === 'assigned' || task.status === 'offered') {
-    c.events.push({ kind: 'timerCleared', timer: 'accept', entity: task.id });
+  if (isUnconfirmed(task)) c.events.push({ kind: 'timerCleared', timer: 'accept', entity: task.id });
+  for (const { withinMs, data } of task.control?.orders ?? []) {
+    if (withinMs !== undefined)
+      c.events.push({ kind: 'timerCleared', timer: 'control', entity: `${task.id}#${data.seq}` });
   }
   if (task.timeoutMs !== undefined) c.events.push({ kind: 'timerCleared', timer: 'timeout', entity: task.id });
   if (task.progressTimeoutMs !== undefined) {
@@ -173,6 +186,12 @@ export function finish(
   const task = Object.assign(draft(c, end.task, end.change.status ?? end.task.status), end.change);
   task.finishedAt = c.now;
   task.runAt = undefined;
+  if (task.control !== undefined) {
+    for (const { askId, expiresAt } of task.control.asks ?? []) {
+      if (expiresAt !== undefined) c.events.push({ kind: 'timerCleared', timer: 'ask', entity: `${task.id}#${askId}` });
+    }
+    Object.assign(task, afterEnd(end.task, task.status === 'completed'));
+  }
   assert(isTerminal(task.status), 'finishing needs a terminal status');
   c.events.push({ kind: 'taskChanged', record: task });
   if (task.deadlineAt !== undefined) c.events.push({ kind: 'timerCleared', timer: 'deadline', entity: task.id });
@@ -188,13 +207,21 @@ function unbuffering(c: Context, task: TaskRecord): void {
   }
 }
 
+/** To wait for an agent, or for its time; a paused task goes on being paused. */
+function waiting(task: TaskRecord, status: 'pending' | 'scheduled'): Change {
+  if (task.control === undefined) return { status };
+  return { ...afterHolder(task, status), status: task.control.pause === undefined ? status : 'paused' };
+}
+
 /** Back to pending, to be placed in this entry. */
 export function requeue(
   c: Context,
   back: { readonly task: TaskRecord; readonly change?: Change; readonly reason: string },
 ): TaskRecord {
-  const task = changed(c, back.task, { ...back.change, status: 'pending', agentId: undefined, runAt: undefined });
-  c.events.push({ kind: 'taskChanged', record: task }, { kind: 'followed', work: { kind: 'place', task: task.id } });
+  const change = { ...back.change, ...waiting(back.task, 'pending'), agentId: undefined, runAt: undefined };
+  const task = changed(c, back.task, change);
+  c.events.push({ kind: 'taskChanged', record: task });
+  if (task.status === 'pending') c.events.push({ kind: 'followed', work: { kind: 'place', task: task.id } });
   tell(c, task, { what: 'requeued', reason: back.reason });
   return task;
 }
@@ -206,7 +233,7 @@ export function postpone(
 ): TaskRecord {
   const task = changed(c, later.task, {
     ...later.change,
-    status: 'scheduled',
+    ...waiting(later.task, 'scheduled'),
     agentId: undefined,
     runAt: later.runAt,
   });
@@ -259,7 +286,7 @@ export function failAttempt(
 /** The holder is gone, through no fault of the task: the attempt is not charged. */
 export function lose(s: State, c: Context, lost: { readonly task: TaskRecord; readonly why: LossReason }): void {
   const { task, why } = lost;
-  assert(isHeld(task.status), 'only a held task is lost');
+  assert(isHeld(task), 'only a held task is lost');
   const agent = task.agentId === undefined ? undefined : s.agents.get(task.agentId);
   // Whoever may still run it is told to stop; the process of a replaced or released holder is gone.
   const told = (why === 'lost' || why === 'drained') && agent?.session !== undefined;

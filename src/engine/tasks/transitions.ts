@@ -7,20 +7,21 @@
  *       │         offered ───────┘  │         │             │         failed, cancelled, timed_out
  *       └──── retry, release ◄──────┴─────────┴─────────────┘         from every status before them
  *
- * completed, failed, cancelled and timed_out have no exit: another try is a new task.
+ * Each status before the end can be paused and comes back from there; what is withdrawn from an agent while it is
+ * paused stays so. completed, failed, cancelled and timed_out have no exit: another try is a new task.
  */
 import type { TaskStatus } from '../../../protocol/wire/types.ts';
 
 const ENDS = ['failed', 'cancelled', 'timed_out'] as const;
 
 export const TRANSITIONS: { readonly [S in TaskStatus]: readonly TaskStatus[] } = {
-  scheduled: ['pending', ...ENDS],
-  pending: ['offered', 'assigned', ...ENDS],
-  offered: ['accepted', 'pending', 'scheduled', ...ENDS],
-  assigned: ['accepted', 'in_progress', 'completed', 'pending', 'scheduled', ...ENDS],
-  accepted: ['in_progress', 'completed', 'pending', 'scheduled', ...ENDS],
-  in_progress: ['paused', 'completed', 'pending', 'scheduled', ...ENDS],
-  paused: ['in_progress', 'pending', 'scheduled', ...ENDS],
+  scheduled: ['pending', 'paused', ...ENDS],
+  pending: ['offered', 'assigned', 'paused', ...ENDS],
+  offered: ['accepted', 'pending', 'scheduled', 'paused', ...ENDS],
+  assigned: ['accepted', 'in_progress', 'completed', 'pending', 'scheduled', 'paused', ...ENDS],
+  accepted: ['in_progress', 'completed', 'pending', 'scheduled', 'paused', ...ENDS],
+  in_progress: ['completed', 'pending', 'scheduled', 'paused', ...ENDS],
+  paused: ['scheduled', 'pending', 'assigned', 'accepted', 'in_progress', 'completed', ...ENDS],
   completed: [],
   failed: [],
   cancelled: [],
@@ -35,15 +36,22 @@ export function isTerminal(status: TaskStatus): boolean {
   return TRANSITIONS[status].length === 0;
 }
 
-/** An agent holds the task. */
-export function isHeld(status: TaskStatus): boolean {
+/** An agent holds the task. One that is paused is held if an agent had it then, and has it still. */
+export function isHeld({
+  status,
+  agentId,
+}: {
+  readonly status: TaskStatus;
+  readonly agentId?: string | undefined;
+}): boolean {
   switch (status) {
     case 'offered':
     case 'assigned':
     case 'accepted':
     case 'in_progress':
-    case 'paused':
       return true;
+    case 'paused':
+      return agentId !== undefined;
     case 'scheduled':
     case 'pending':
     case 'completed':

@@ -1,14 +1,17 @@
 /** The public shapes of tasks: views for replies, events for watchers, orders for holders. */
 import { Composed, Key, type Encoder } from '../../../protocol/wire/codec.ts';
+import type { OrderControl } from '../../../protocol/wire/control.ts';
 import { PRIORITIES, type TaskError, type TaskStatus, type TaskView } from '../../../protocol/wire/types.ts';
 import { must } from '../../base/assert.ts';
 import type { Context } from '../kernel/context.ts';
 import type { TaskRecord } from '../records.ts';
+import { controlView } from './control-view.ts';
 import { progressOf, type Progress } from './written.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-export function taskView(task: TaskRecord): TaskView {
+/** `whole`: with the data of its checkpoint. */
+export function taskView(task: TaskRecord, whole = false): TaskView {
   const view: Mutable<TaskView> = {
     id: task.id,
     type: task.type,
@@ -30,6 +33,7 @@ export function taskView(task: TaskRecord): TaskView {
   if (task.selectors !== undefined) view.selectors = task.selectors;
   if (task.sticky !== undefined) view.sticky = task.sticky;
   if (task.concurrency !== undefined) view.concurrency = task.concurrency;
+  if (task.control !== undefined) Object.assign(view, controlView(task, whole));
   if (task.agentId !== undefined) view.agentId = task.agentId;
   if (task.timeoutMs !== undefined) view.timeoutMs = task.timeoutMs;
   if (task.progressTimeoutMs !== undefined) view.progressTimeoutMs = task.progressTimeoutMs;
@@ -60,7 +64,18 @@ export type TaskHappening =
   | 'cancelled'
   | 'timed_out'
   | 'requeued'
-  | 'retrying';
+  | 'retrying'
+  | 'paused'
+  | 'resumed'
+  | 'steered'
+  | 'reprioritised'
+  | 'extended'
+  | 'acknowledged'
+  | 'unacknowledged'
+  | 'checkpointed'
+  | 'asked'
+  | 'answered'
+  | 'askExpired';
 
 const KEYS = {
   id: new Key('id'),
@@ -70,7 +85,17 @@ const KEYS = {
   error: new Key('error'),
   reason: new Key('reason'),
   progress: new Key('progress'),
+  askId: new Key('askId'),
+  control: new Key('control'),
+  seq: new Key('seq'),
 };
+
+/** Which order or question an event is about. */
+export interface About {
+  readonly askId?: string;
+  readonly control?: OrderControl;
+  readonly seq?: number;
+}
 
 /** What watchers are told: `TaskEventData`, which writes itself. */
 class TaskEvent extends Composed {
@@ -81,8 +106,13 @@ class TaskEvent extends Composed {
   readonly error: TaskError | undefined;
   readonly reason: string | undefined;
   readonly progress: Progress | undefined;
+  readonly about: About | undefined;
 
-  constructor(task: TaskRecord, reason: string | undefined, progress?: Progress) {
+  constructor(
+    task: TaskRecord,
+    reason: string | undefined,
+    more?: { readonly progress?: Progress; readonly about?: About },
+  ) {
     super();
     this.id = task.id;
     this.status = task.status;
@@ -90,12 +120,13 @@ class TaskEvent extends Composed {
     this.agentId = task.agentId;
     this.error = task.error;
     this.reason = reason;
-    this.progress = progress;
+    this.progress = more?.progress;
+    this.about = more?.about;
   }
 
   override encodeTo(to: Encoder): void {
-    const { agentId, error, reason, progress } = this;
-    let count = 3;
+    const { agentId, error, reason, progress, about } = this;
+    let count = about === undefined ? 3 : 3 + Object.keys(about).length;
     if (agentId !== undefined) count += 1;
     if (error !== undefined) count += 1;
     if (reason !== undefined) count += 1;
@@ -108,6 +139,9 @@ class TaskEvent extends Composed {
     if (error !== undefined) to.keyed(KEYS.error, error);
     if (reason !== undefined) to.keyed(KEYS.reason, reason);
     if (progress !== undefined) to.keyed(KEYS.progress, progress);
+    if (about?.askId !== undefined) to.keyed(KEYS.askId, about.askId);
+    if (about?.control !== undefined) to.keyed(KEYS.control, about.control);
+    if (about?.seq !== undefined) to.keyed(KEYS.seq, about.seq);
   }
 }
 
@@ -124,23 +158,35 @@ const EVENTS: { readonly [H in TaskHappening]: string } = {
   timed_out: 'task.timed_out',
   requeued: 'task.requeued',
   retrying: 'task.retrying',
+  paused: 'task.paused',
+  resumed: 'task.resumed',
+  steered: 'task.steered',
+  reprioritised: 'task.reprioritised',
+  extended: 'task.extended',
+  acknowledged: 'task.acknowledged',
+  unacknowledged: 'task.unacknowledged',
+  checkpointed: 'task.checkpointed',
+  asked: 'task.asked',
+  answered: 'task.answered',
+  askExpired: 'task.askExpired',
 };
 
 export interface Told {
   readonly what: TaskHappening;
   readonly reason: string | undefined;
+  readonly about?: About;
 }
 
 /** Tells the topic of the task and the session that watches it; never parameters or outputs. */
 export function tell(c: Context, task: TaskRecord, happened: TaskHappening | Told): void {
-  const { what, reason } = typeof happened === 'string' ? { what: happened, reason: undefined } : happened;
+  const { what, reason, about }: Told = typeof happened === 'string' ? { what: happened, reason: undefined } : happened;
   const { topic, to } = task;
   const event = EVENTS[what];
   if (what === 'progress') {
-    const data = new TaskEvent(task, reason, progressOf(task));
+    const data = new TaskEvent(task, reason, { progress: progressOf(task) });
     c.events.push({ kind: 'pushed', event, to, topic, data, latestKey: `${topic} progress` });
   } else {
-    c.events.push({ kind: 'pushed', event, to, topic, data: new TaskEvent(task, reason) });
+    c.events.push({ kind: 'pushed', event, to, topic, data: new TaskEvent(task, reason, about && { about }) });
   }
 }
 

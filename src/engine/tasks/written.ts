@@ -5,6 +5,7 @@ import { Composed, encodeValue, Key, type Encoder } from '../../../protocol/wire
 import { PRIORITIES } from '../../../protocol/wire/types.ts';
 import { must } from '../../base/assert.ts';
 import type { TaskRecord } from '../records.ts';
+import { controlView } from './control-view.ts';
 
 export interface Progress {
   readonly percentComplete: number;
@@ -62,9 +63,14 @@ export class TaskViews {
     return new TaskResult(task, this);
   }
 
+  /** With the data of its checkpoint: for whoever goes on with the task, and for the store. */
+  wholeResult(task: TaskRecord): TaskResult {
+    return new TaskResult(task, this, true);
+  }
+
   /** The view of a finished task, for the store; the answer with this version of it is a copy, until `forget`. */
   whole(task: TaskRecord): Uint8Array {
-    const bytes = encodeValue(this.result(task));
+    const bytes = encodeValue(this.wholeResult(task));
     this.#whole.set(task, bytes);
     return bytes;
   }
@@ -75,10 +81,11 @@ export class TaskViews {
     if (this.#fixed.size > 0) this.#fixed.clear();
   }
 
-  write(to: Encoder, task: TaskRecord): void {
+  write(to: Encoder, task: TaskRecord, withData: boolean): void {
     const whole = task.finishedAt === undefined ? undefined : this.#whole.get(task);
     if (whole !== undefined) return to.raw(whole);
-    to.mapHead(membersOf(task));
+    const control = task.control === undefined ? undefined : Object.entries(controlView(task, withData));
+    to.mapHead(membersOf(task) + (control?.length ?? 0));
     to.keyed(KEYS.id, task.id);
     to.keyed(KEYS.type, task.type);
     to.keyed(KEYS.priority, must(PRIORITIES[task.priority], 'a task has a priority'));
@@ -91,6 +98,7 @@ export class TaskViews {
       this.#fixed.set(task.id, to.since(from));
     } else to.raw(fixed);
     writeChanging(to, task);
+    if (control !== undefined) for (const [key, value] of control) to.member(key, value);
   }
 }
 
@@ -98,15 +106,17 @@ export class TaskViews {
 export class TaskResult extends Composed {
   readonly task: TaskRecord;
   readonly #views: TaskViews;
+  readonly #withData: boolean;
 
-  constructor(task: TaskRecord, views: TaskViews) {
+  constructor(task: TaskRecord, views: TaskViews, withData = false) {
     super();
     this.task = task;
     this.#views = views;
+    this.#withData = withData;
   }
 
   override encodeTo(to: Encoder): void {
-    this.#views.write(to, this.task);
+    this.#views.write(to, this.task, this.#withData);
   }
 }
 

@@ -12,7 +12,7 @@ import Database from 'better-sqlite3';
 import { rowsOf } from '../task-chunk.ts';
 import { checked } from './checked.ts';
 
-const schemaVersion = 3;
+const schemaVersion = 4;
 /** "MSTO" */
 const applicationId = 0x4d53544f;
 const pageBytes = 16 * 1024;
@@ -60,6 +60,15 @@ const statSchema = `
   CREATE INDEX finished_chunk_by_tenant ON finished_chunk (tenant, no);
 `;
 
+/** Version 4: what tasks hand out before they have ended. */
+const outputSchema = `
+  CREATE TABLE output (
+    no INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, task TEXT NOT NULL, start INTEGER NOT NULL,
+    at INTEGER NOT NULL, bytes INTEGER NOT NULL, record BLOB NOT NULL, UNIQUE (tenant, task, start)
+  ) STRICT;
+  CREATE INDEX output_by_age ON output (tenant, no, at, bytes);
+`;
+
 export interface StoreDatabase {
   readonly db: Database.Database;
   /** Runs `fn` in a transaction. */
@@ -80,6 +89,7 @@ export function openDatabase(dir: string): StoreDatabase {
     if (db.prepare('SELECT 1 FROM sqlite_master LIMIT 1').get() === undefined) create(db);
     if (db.pragma('user_version', { simple: true }) === 1) addChunks(db);
     if (db.pragma('user_version', { simple: true }) === 2) addStats(db);
+    if (db.pragma('user_version', { simple: true }) === 3) addOutput(db);
     const application: unknown = db.pragma('application_id', { simple: true });
     const version: unknown = db.pragma('user_version', { simple: true });
     if (application !== applicationId || version !== schemaVersion) {
@@ -106,6 +116,7 @@ function create(db: Database.Database): void {
     db.exec(schema);
     db.exec(chunkSchema);
     db.exec(statSchema);
+    db.exec(outputSchema);
     db.pragma(`application_id=${applicationId}`);
     db.pragma(`user_version=${schemaVersion}`);
   }).immediate();
@@ -116,6 +127,13 @@ function addStats(db: Database.Database): void {
   db.transaction(() => {
     db.exec(statSchema);
     db.pragma('user_version=3');
+  }).immediate();
+}
+
+function addOutput(db: Database.Database): void {
+  db.transaction(() => {
+    db.exec(outputSchema);
+    db.pragma('user_version=4');
   }).immediate();
 }
 

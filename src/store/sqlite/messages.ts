@@ -27,6 +27,20 @@ export interface Batch {
   readonly finished: readonly TaskChunk[];
   readonly history: readonly HistoryChunk[];
   readonly facts: FactChunk | undefined;
+  readonly output: readonly OutputRow[];
+}
+
+/** A piece of output: `record` is `[attempt, data]`, MessagePack. */
+export interface OutputRow {
+  readonly task: string;
+  readonly offset: number;
+  readonly record: Uint8Array;
+}
+
+export interface OutputQuery {
+  readonly task: string;
+  readonly from: number;
+  readonly limit: number;
 }
 
 export interface HistoryQuery {
@@ -59,6 +73,7 @@ export interface StoreCalls {
     ask: { readonly tenant: string; readonly audiences: readonly string[] };
     answer: { readonly rev: number; readonly keptFrom: number };
   };
+  output: { ask: { readonly tenant: string; readonly query: OutputQuery }; answer: readonly OutputRow[] };
   newest: { ask: { readonly tenant: string }; answer: number };
   flush: { ask: object; answer: null };
   retain: { ask: { readonly now: number }; answer: null };

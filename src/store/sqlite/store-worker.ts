@@ -12,6 +12,7 @@ import { openDatabase, type StoreDatabase } from './database.ts';
 import { Finished } from './finished.ts';
 import { History } from './history.ts';
 import type { FromStoreWorker, StoreAnswer, StoreAsk, StoreAskMessage, StoreStart } from './messages.ts';
+import { Output } from './output.ts';
 import { Slices, type Sliced } from './slices.ts';
 import { Statistics } from './statistics.ts';
 import { StoreTenants } from './tenants.ts';
@@ -25,6 +26,7 @@ class StoreWorker {
   readonly #history: History;
   readonly #finished: Finished;
   readonly #statistics: Statistics;
+  readonly #output: Output;
   readonly #slices: Slices;
   /** When something was put last. */
   #now = 0;
@@ -41,6 +43,7 @@ class StoreWorker {
     this.#history = new History(this.#database, this.#tenants.all(), damaged);
     this.#finished = new Finished(this.#database, damaged);
     this.#statistics = new Statistics(this.#database, damaged);
+    this.#output = new Output(this.#database, damaged);
   }
 
   take({ id, ask }: StoreAskMessage): void {
@@ -78,6 +81,10 @@ class StoreWorker {
         const { count, payload } = found.build();
         return { count, payload, more };
       }
+      case 'output': {
+        const tenant = this.#tenants.find(ask.tenant);
+        return tenant === undefined ? [] : this.#output.read(tenant, ask.query);
+      }
       case 'floor': {
         const tenant = this.#tenants.find(ask.tenant);
         return tenant === undefined ? { rev: 0, keptFrom: 0 } : this.#history.floor(tenant, ask.audiences);
@@ -91,8 +98,11 @@ class StoreWorker {
         return null;
       case 'retain':
         yield* this.#history.retain(ask.now, this.#start.retention);
-        for (const { no } of this.#tenants.all()) yield* this.#finished.retain(no, ask.now, this.#start.retention);
         this.#statistics.retain(ask.now);
+        for (const { no } of this.#tenants.all()) {
+          yield* this.#finished.retain(no, ask.now, this.#start.retention);
+          yield* this.#output.retain(no, ask.now, this.#start.retention);
+        }
         return null;
       case 'close':
         this.#flush();
@@ -111,9 +121,10 @@ class StoreWorker {
   #put({ at, batches }: StoreAsk & { readonly kind: 'put' }): void {
     this.#now = at;
     this.#database.transact(() => {
-      for (const { tenant: id, finished, history, facts } of batches) {
+      for (const { tenant: id, finished, history, facts, output } of batches) {
         const tenant = this.#tenants.make(id);
         for (const chunk of finished) this.#finished.put(tenant, chunk);
+        this.#output.put(tenant, at, output);
         for (const chunk of history) this.#history.put(tenant, at, chunk);
         if (facts !== undefined) this.#statistics.put(tenant, facts);
       }

@@ -75,8 +75,7 @@ export class SqliteStore implements Store {
 
   constructor(options: SqliteStoreOptions) {
     this.#options = options;
-    const { dir, historyMs, historyBytes, finishedMs, finishedBytes, deadLetterMs, deadLetterBytes } = options;
-    const retention = { historyMs, historyBytes, finishedMs, finishedBytes, deadLetterMs, deadLetterBytes };
+    const { dir, scheduler: _, onFatal: __, onDamaged: ___, ...retention } = options;
     const start: StoreStart = { dir, retention };
     this.#worker = new Worker(workerUrl(import.meta.url, './store-worker.ts'), {
       name: 'muster-store',

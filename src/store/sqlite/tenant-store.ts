@@ -8,6 +8,9 @@
  * TS2 Before a read whose answer may be among what was not sent yet, that is sent: messages keep their order.
  * TS3 Dead letters fill chunks of their own, since they are kept longer and a chunk is dropped as a whole.
  */
+import { decodeValue, encodeValue } from '../../../protocol/wire/codec.ts';
+import type { Value } from '../../../protocol/wire/types.ts';
+import { assert } from '../../base/assert.ts';
 import { HistoryBuilder, HistoryReader, type HistoryChunk } from '../history-chunk.ts';
 import { FactBuilder } from '../fact-chunk.ts';
 import type {
@@ -18,13 +21,14 @@ import type {
   SearchPlace,
   StatsQuery,
   StatsRow,
+  StoredPiece,
   StoredPush,
   TaskFilter,
   TenantStore,
   WorkFact,
 } from '../port.ts';
 import { TaskBuilder, type TaskChunk } from '../task-chunk.ts';
-import type { Batch, HistoryQuery, StoreAskOf, StoreCallKind, StoreCalls } from './messages.ts';
+import type { Batch, HistoryQuery, OutputQuery, OutputRow, StoreAskOf, StoreCallKind, StoreCalls } from './messages.ts';
 
 /** What a tenant's part asks of the store. */
 export interface StoreHost {
@@ -46,6 +50,7 @@ export class SqliteTenantStore implements TenantStore {
   readonly #facts = new FactBuilder();
   #history: HistoryChunk[] = [];
   #finished: TaskChunk[] = [];
+  #output: OutputRow[] = [];
   /** Tasks that were not sent. */
   readonly #unsent = new Map<string, FinishedTask>();
   /** The oldest rev that was not sent. */
@@ -98,6 +103,22 @@ export class SqliteTenantStore implements TenantStore {
     this.#host.ask<'stats'>({ kind: 'stats', tenant: this.#tenant, query }, ({ rows, more }) => done(rows, more));
   }
 
+  putOutput(pieces: readonly StoredPiece[]): void {
+    let bytes = 0;
+    for (const { task, offset, attempt, data } of pieces) {
+      // A copy: what is encoded is part of a larger block, which would be sent with it.
+      const record = encodeValue([attempt, data]).slice();
+      this.#output.push({ task, offset, record });
+      bytes += record.length;
+    }
+    this.#host.waiting(bytes);
+  }
+
+  readOutput(query: OutputQuery, done: (pieces: readonly StoredPiece[]) => void): void {
+    if (this.#output.length > 0) this.#host.send(); // TS2
+    this.#host.ask<'output'>({ kind: 'output', tenant: this.#tenant, query }, (rows) => done(rows.map(pieceOf)));
+  }
+
   putHistory(pushes: readonly PackedPush[]): void {
     const before = this.#pushes.bytes;
     let packed = 0;
@@ -143,11 +164,28 @@ export class SqliteTenantStore implements TenantStore {
     }
     if (this.#pushes.count > 0) this.#history.push(this.#pushes.build());
     const facts = this.#facts.build();
-    const batch = { tenant: this.#tenant, finished: this.#finished, history: this.#history, facts };
+    const batch = {
+      tenant: this.#tenant,
+      finished: this.#finished,
+      history: this.#history,
+      output: this.#output,
+      facts,
+    };
+    this.#output = [];
     this.#finished = [];
     this.#history = [];
     this.#unsent.clear();
     this.#firstUnsent = Infinity;
-    return batch.finished.length + batch.history.length === 0 && facts === undefined ? undefined : batch;
+    const chunks = batch.finished.length + batch.history.length + batch.output.length;
+    return chunks === 0 && facts === undefined ? undefined : batch;
   }
+}
+
+function pieceOf({ task, offset, record }: OutputRow): StoredPiece {
+  const value = decodeValue(record);
+  assert(Array.isArray(value) && value.length === 2, 'a piece that was not written here');
+  const [attempt, data]: readonly Value[] = value;
+  assert(typeof attempt === 'number', 'a piece says in which attempt it was made');
+  assert(typeof data === 'string' || data instanceof Uint8Array, 'a piece is a text or bytes');
+  return { task, offset, attempt, data };
 }

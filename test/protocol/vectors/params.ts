@@ -1,45 +1,10 @@
 /** Params of every method, valid and faulty. Source of protocol/vectors/params.json. */
 import type { Method } from '../../../protocol/wire/types.ts';
-import type { Json } from './json-form.ts';
 import { OBSERVING } from './observing.ts';
+import { CONTROL_PARAMS } from './params-control.ts';
+import { bad, good, held, large, reduced, unheld, type ParamsVector } from './params-forms.ts';
 
-export interface ParamsVector {
-  readonly name: string;
-  readonly params: Json;
-  /** What the server makes of valid params, where that is not what was sent. */
-  readonly parsed?: Json;
-  /** Of faulty params. */
-  readonly code?: 'INVALID_PARAMS' | 'TOO_LARGE';
-  /** Paths of the faults, in any order. */
-  readonly paths?: readonly string[];
-}
-
-const bad = (name: string, params: Json, ...paths: readonly string[]): ParamsVector => ({
-  name,
-  params,
-  code: 'INVALID_PARAMS',
-  paths,
-});
-const large = (name: string, params: Json, ...paths: readonly string[]): ParamsVector => ({
-  name,
-  params,
-  code: 'TOO_LARGE',
-  paths,
-});
-const good = (name: string, params: Json): ParamsVector => ({ name, params });
-const reduced = (name: string, params: Json, parsed: Json): ParamsVector => ({ name, params, parsed });
-
-const held = { id: 'tsk_01', token: '1099511627777' };
-const unheld = (more: { readonly [key: string]: Json } = {}): readonly ParamsVector[] => [
-  bad('nothing held', { ...more }, 'id', 'token'),
-  bad('id empty', { ...held, ...more, id: '' }, 'id'),
-  bad('id with a control character', { ...held, ...more, id: 'a\n' }, 'id'),
-  bad('id too long', { ...held, ...more, id: { $repeat: ['x', 129] } }, 'id'),
-  bad('token as a number', { ...held, ...more, token: 41 }, 'token'),
-  bad('token not decimal', { ...held, ...more, token: '0x41' }, 'token'),
-  bad('token too long', { ...held, ...more, token: { $repeat: ['1', 21] } }, 'token'),
-  bad('no map', [held], ''),
-];
+export type { ParamsVector } from './params-forms.ts';
 
 const pages: readonly ParamsVector[] = [
   good('nothing', {}),
@@ -321,12 +286,7 @@ export const PARAMS: { readonly [M in Method]: readonly ParamsVector[] } = {
     bad('nothing', {}, 'id'),
     bad('reason as a map', { id: 'x', reason: {} }, 'reason'),
   ],
-  'task.acknowledge': [
-    good('a cancel', { ...held, control: 'cancel' }),
-    good('a lost lease', { ...held, control: 'leaseLost' }),
-    bad('no control', held, 'control'),
-    bad('an unknown control', { ...held, control: 'pause' }, 'control'),
-  ],
+  ...CONTROL_PARAMS,
   'task.retry': [
     good('as it was', { id: 'tsk_01' }),
     good('with other parameters', { id: 'tsk_01', parameters: null }),

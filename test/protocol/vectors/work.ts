@@ -1,5 +1,6 @@
 /** Conversations about work: tasks, agents, topics. Source of protocol/vectors/sessions.json. */
 import type { Step, Transcript } from '../transcript.ts';
+import { CONTROL } from './control.ts';
 import type { Json } from './json-form.ts';
 import {
   absent,
@@ -600,4 +601,5 @@ export const WORK: readonly Transcript[] = [
       ...refused('w', 'UNAUTHENTICATED', 4500),
     ],
   },
+  ...CONTROL,
 ];
