@@ -124,7 +124,7 @@ async function explain(client: Client, params: Params['task.explain'], { output 
 const REASONS: { readonly [V in ExplainView['verdict']]: string } = {
   held: 'an agent holds it',
   scheduled: 'its time has not come',
-  paused: 'It is paused, and given to nobody until it is resumed (muster task resume).',
+  paused: 'it is paused, and given to nobody until it is resumed',
   finished: 'it has ended',
   concurrency: 'its concurrency key is full',
   noAgents: 'there is no agent',
