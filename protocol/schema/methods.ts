@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { LIMITS } from '../wire/limits.ts';
+import { LETTER_STATES, type LetterEdit } from '../wire/letters.ts';
 import { isScope } from '../wire/operations.ts';
 import { parseSelector } from '../wire/selectors.ts';
 import { MISSED_POLICIES, OVERLAPS, SCHEDULE_STATUSES } from '../wire/schedules.ts';
@@ -117,7 +118,7 @@ const strategySet = z
     path: ['name'],
   });
 
-const taskCreate: z.ZodType<TaskCreate> = z.object({
+const taskShape = z.object({
   type: typeName,
   priority: z.enum(PRIORITIES).exactOptional(),
   parameters: payload.exactOptional(),
@@ -137,6 +138,22 @@ const taskCreate: z.ZodType<TaskCreate> = z.object({
   mode: z.enum(MODES).exactOptional(),
   watch: z.boolean().exactOptional(),
 });
+
+const taskCreate: z.ZodType<TaskCreate> = taskShape;
+
+const letterEdit: z.ZodType<LetterEdit> = taskShape
+  .omit({ type: true, delayMs: true, watch: true, parentId: true })
+  .extend({ type: typeName.exactOptional() });
+
+const letterFilter = {
+  type: typeName.exactOptional(),
+  status: z.enum(['failed', 'timed_out']).exactOptional(),
+  agentId: id.exactOptional(),
+  workspaceId: id.exactOptional(),
+  code: name(LIMITS.nameBytes).exactOptional(),
+  from: instant.exactOptional(),
+  until: instant.exactOptional(),
+};
 
 const scheduleParts = {
   name: name(LIMITS.nameBytes).exactOptional(),
@@ -295,7 +312,20 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
   'schedule.resume': z.object({ id }),
   'schedule.trigger': z.object({ id }),
   'schedule.delete': z.object({ id }),
-  'deadLetter.list': z.object({ type: typeName.exactOptional(), ...page }),
+  'deadLetter.list': z.object({ ...letterFilter, state: z.enum(LETTER_STATES).exactOptional(), ...page }),
+  'deadLetter.get': z.object({ id }),
+  'deadLetter.edit': z.object({ id, edit: letterEdit }),
+  'deadLetter.replay': z.object({ id, edit: letterEdit.exactOptional() }),
+  'deadLetter.discard': z.object({ id }),
+  'deadLetter.replayMany': z.object({
+    ...letterFilter,
+    edit: letterEdit.exactOptional(),
+    perSecond: int(1, LIMITS.lettersPerSecondMax).exactOptional(),
+    max: int(1, Number.MAX_SAFE_INTEGER).exactOptional(),
+  }),
+  'deadLetter.discardMany': z.object({ ...letterFilter, max: int(1, Number.MAX_SAFE_INTEGER).exactOptional() }),
+  'deadLetter.runs': z.object({ id: id.exactOptional(), ...page }),
+  'deadLetter.stop': z.object({ id }),
   'topic.subscribe': z.object({ topic, since: position.exactOptional() }),
   'topic.unsubscribe': z.object({ topic }),
   'topic.publish': z.object({

@@ -166,6 +166,21 @@ export const LIMITS = {
   outputMs: 30 * 24 * 3_600_000,
   outputBytes: 2 * 1024 * 1024 * 1024,
 
+  /** Failures that a task tells; the oldest are forgotten. Of a message so much. */
+  errorsKept: 16,
+  errorKeptBytes: 512,
+  /** Letters of a tenant that were edited, replayed or discarded, until they are forgotten anyway: LIMIT_EXCEEDED. */
+  lettersMax: 200_000,
+  /** Edits of open letters: LIMIT_EXCEEDED. */
+  lettersBytesMax: 64 * 1024 * 1024,
+  /** Runs over many letters of a tenant that go on: LIMIT_EXCEEDED. Of those that have ended the newest so many are kept. */
+  letterRunsMax: 8,
+  letterRunsKept: 100,
+  /** Letters that one command of a run handles, and how many it replays in a second. */
+  lettersPerFeed: 32,
+  lettersPerSecond: 50,
+  lettersPerSecondMax: 1_000,
+
   strategiesMax: 1_000,
   /** Per tenant. At the bound: LIMIT_EXCEEDED (deadLetters: the oldest leaves memory for the archive). */
   sessionsMax: 100_000,

@@ -78,6 +78,14 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'schedule.trigger': { roles: OWNERS, class: 'work', access: 'write' },
   'schedule.delete': { roles: OWNERS, class: 'control', access: 'write', ends: true },
   'deadLetter.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'deadLetter.get': { roles: EVERYONE, class: 'query', access: 'read' },
+  'deadLetter.edit': { roles: OWNERS, class: 'work', access: 'write' },
+  'deadLetter.replay': { roles: OWNERS, class: 'work', access: 'write' },
+  'deadLetter.discard': { roles: OWNERS, class: 'control', access: 'write', ends: true },
+  'deadLetter.replayMany': { roles: OWNERS, class: 'work', access: 'write' },
+  'deadLetter.discardMany': { roles: OWNERS, class: 'control', access: 'write' },
+  'deadLetter.runs': { roles: EVERYONE, class: 'query', access: 'read' },
+  'deadLetter.stop': { roles: OWNERS, class: 'control', access: 'write', ends: true },
   'topic.subscribe': { roles: EVERYONE, class: 'session', access: 'write', ends: true },
   'topic.unsubscribe': { roles: EVERYONE, class: 'session', access: 'write', ends: true },
   'topic.publish': { roles: WRITERS, class: 'work', access: 'write' },
@@ -109,6 +117,8 @@ export type ReadMethod =
   | 'task.backlog'
   | 'task.readOutput'
   | 'deadLetter.list'
+  | 'deadLetter.get'
+  | 'deadLetter.runs'
   | 'apiKey.list'
   | 'tenant.list';
 

@@ -4,7 +4,7 @@
  * Owns: frames, public entity shapes, params and results of every method.
  * Does not own: checking (protocol/schema), encoding (codec.ts), prose (PROTOCOL.md).
  */
-import type { LetterParams, LetterResults } from './letters.ts';
+import type { AttemptError, LetterParams, LetterResults } from './letters.ts';
 import type { ScheduleParams, ScheduleResults } from './schedules.ts';
 import type { ObservingParams, ObservingResults } from './observing.ts';
 import type { Control, ControlParams, ControlPushes, ControlResults, ControlView, TaskOrder } from './control.ts';
@@ -303,6 +303,8 @@ export interface TaskView extends ControlView {
   readonly progress?: { readonly percentComplete: number; readonly status?: string };
   readonly result?: Value;
   readonly error?: TaskError;
+  /** Its failures, oldest first; the newest of many. */
+  readonly errors?: readonly AttemptError[];
   /** True when retries are used up and the task stands among the dead letters. */
   readonly dead?: boolean;
   readonly workspaceId?: string;

@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../client/version.ts';
 import { addAgent } from './commands/agent.ts';
+import { addDeadLetter } from './commands/dead-letter.ts';
 import { addKey, addTenant } from './commands/key.ts';
 import { addSchedule } from './commands/schedule.ts';
 import { addObserve } from './commands/observe.ts';
@@ -28,6 +29,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addTask(program, context);
   addSchedule(program, context);
   addObserve(program, context);
+  addDeadLetter(program, context);
   addKey(program, context);
   addTenant(program, context);
   const json = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json');

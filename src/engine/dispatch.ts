@@ -33,6 +33,7 @@ import {
 import { occur, planSchedule, unbuffer } from './schedules/firing.ts';
 import { orderOverdue } from './tasks/orders.ts';
 import { askExpired } from './tasks/talk.ts';
+import { feedRun } from './letters/runs.ts';
 import { createTenant, installKey } from './tenants/tenants.ts';
 
 const DONE: { readonly reply: Reply } = { reply: accepted(null) };
@@ -61,6 +62,8 @@ export function runSystem(s: State, c: Context, command: SystemCommand): HelloDe
       return DONE;
     case 'schedule.plan':
       return { reply: planSchedule(s, c, command) };
+    case 'letters.feed':
+      return { reply: feedRun(s, c, command) };
     case 'key.install':
       return { reply: installKey(s, c, command) };
     case 'tenant.create':

@@ -5,7 +5,7 @@
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import type { OutputPiece } from '../../protocol/wire/control.ts';
 import type { WriteMethod } from '../../protocol/wire/operations.ts';
-import type { AgentShape, Data, Params, Role, SessionSnapshot, Value } from '../../protocol/wire/types.ts';
+import type { AgentShape, Data, Params, Role, SessionSnapshot, TaskView, Value } from '../../protocol/wire/types.ts';
 import type { TaskRecord } from './records.ts';
 
 /** The behaviour that the state is under; a build takes part only while it supports it. */
@@ -28,6 +28,11 @@ export interface SessionPrincipal {
   readonly scopes?: readonly string[];
 }
 
+/** The task as the archive has it: it may have left memory. */
+export interface Archived {
+  readonly archived?: TaskView;
+}
+
 /** The first occurrence of an expression, as of that version of the schedule (1: of a new one). */
 export interface Foreseen {
   readonly foreseen?: { readonly version: number; readonly next: number };
@@ -36,11 +41,22 @@ export interface Foreseen {
 /** Params as they stand in the log: what the edge drew or computed is added to what the client sent. */
 export interface Prepared {
   'apiKey.create': Params['apiKey.create'] & { readonly keyId: string; readonly secretHash: string };
+  'deadLetter.edit': Params['deadLetter.edit'] & Archived;
+  'deadLetter.replay': Params['deadLetter.replay'] & Archived;
+  'deadLetter.discard': Params['deadLetter.discard'] & Archived;
   'schedule.create': Params['schedule.create'] & Foreseen;
   'schedule.update': Params['schedule.update'] & Foreseen;
   'schedule.resume': Params['schedule.resume'] & Foreseen;
 }
 export type PreparedParams = { readonly [M in WriteMethod]: M extends keyof Prepared ? Prepared[M] : Params[M] };
+
+/** A dead letter of a run: what a task like it needs, and when it died. */
+export interface FedLetter {
+  readonly id: string;
+  readonly finishedAt: number;
+  /** Of a run that replays. */
+  readonly task?: TaskView;
+}
 
 /** A request of a session. `id` 0: not remembered. */
 export interface RequestCommand {
@@ -100,6 +116,17 @@ export type SystemCommand =
       readonly missed: number;
       readonly next?: number;
       readonly fault?: string;
+    }
+  /**
+   * Letters for a run, from the archive: those that its filter fits, below its cursor, ids descending. `next`: nothing above
+   * it is left; undefined: nothing at all is.
+   */
+  | {
+      readonly kind: 'letters.feed';
+      readonly run: string;
+      readonly cursor?: string;
+      readonly letters: readonly FedLetter[];
+      readonly next?: string;
     }
   /** Called by the holder of an operator key whose session is in another tenant. */
   | {

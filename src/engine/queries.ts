@@ -1,6 +1,7 @@
 /** Reads of the state: pages of what is in memory, newest id first where the store continues the list. */
 import type { ScheduleView } from '../../protocol/wire/schedules.ts';
 import type { AgentView, ApiKeyView, Params, TaskView, TenantView, WorkloadView } from '../../protocol/wire/types.ts';
+import type { LetterMark, LetterRunView, LetterView } from '../../protocol/wire/letters.ts';
 import { encodeValue } from '../../protocol/wire/codec.ts';
 import type { TaskQuery } from '../../protocol/wire/observing.ts';
 import { matcherOf } from '../../protocol/wire/task-query.ts';
@@ -11,6 +12,8 @@ import { hasFreeSlot, type Groups } from './assignment/groups.ts';
 import type { State } from './kernel/state.ts';
 import type { IdIndex } from './kernel/table.ts';
 import type { AgentRecord, AssignmentRecord, TaskRecord } from './records.ts';
+import { letterView, markView } from './letters/letters.ts';
+import { runView } from './letters/runs.ts';
 import { scheduleView } from './schedules/schedules.ts';
 import { taskView } from './tasks/view.ts';
 import { apiKeyView, tenantView } from './tenants/tenants.ts';
@@ -161,6 +164,29 @@ export function listSchedules(s: State, asked: Params['schedule.list']): Page<Sc
       (asked.name === undefined || schedule.name === asked.name) &&
       (asked.type === undefined || schedule.task.type === asked.type),
     view: scheduleView,
+  });
+}
+
+/** A dead letter with what was done with it. */
+export function viewLetter(s: State, task: TaskView): LetterView {
+  return letterView(task, s.letters.get(task.id));
+}
+
+export function isOpenLetter(s: State, id: string): boolean {
+  return (s.letters.get(id)?.state ?? 'open') === 'open';
+}
+
+/** What was done with a dead letter, if anything. */
+export function markOf(s: State, id: string): LetterMark | undefined {
+  const mark = s.letters.get(id);
+  return mark === undefined ? undefined : markView(mark);
+}
+
+export function listLetterRuns(s: State, asked: Params['deadLetter.runs']): Page<LetterRunView> {
+  return page(after(s.letterRunsById, asked.cursor), {
+    limit: asked.limit,
+    includes: (run) => asked.id === undefined || run.id === asked.id,
+    view: runView,
   });
 }
 

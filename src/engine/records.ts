@@ -15,6 +15,13 @@ import type {
   TaskStatus,
   Value,
 } from '../../protocol/wire/types.ts';
+import type {
+  AttemptError,
+  LetterEdit,
+  LetterFilter,
+  LetterRunView,
+  LetterState,
+} from '../../protocol/wire/letters.ts';
 import type { SessionPrincipal } from './port.ts';
 import type { TaskControl } from './tasks/control-record.ts';
 
@@ -53,6 +60,8 @@ export interface TaskRecord {
   readonly result: Value | undefined;
   readonly error: TaskError | undefined;
   readonly dead: boolean;
+  /** Its failures, oldest first, as far as they are kept. Undefined: none. */
+  readonly errors: readonly AttemptError[] | undefined;
   /** Agents that rejected it, and those that did not confirm an order, as long as they stay attached: `<id>@<attachedRev>`. */
   readonly excluded: readonly string[];
   /** Agents whose attempts failed: others are asked first. Undefined: none. */
@@ -115,6 +124,7 @@ export function copyOfTask(task: TaskRecord): Draft<TaskRecord> {
     result: task.result,
     error: task.error,
     dead: task.dead,
+    errors: task.errors,
     excluded: task.excluded,
     failedOn: task.failedOn,
     selectors: task.selectors,
@@ -368,6 +378,43 @@ export interface ScheduleRecord {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly rev: number;
+}
+
+/** What was done with a dead letter; the letter itself is in the archive and does not change. */
+export interface LetterRecord {
+  /** Of the task. */
+  readonly id: string;
+  readonly state: LetterState;
+  /** Of an open one. */
+  readonly edit: LetterEdit | undefined;
+  readonly replayedAs: string | undefined;
+  /** What it takes in memory, roughly. */
+  readonly bytes: number;
+  readonly at: number;
+  readonly by: string;
+  /** By then the archive has forgotten the letter. */
+  readonly until: number;
+}
+
+/** Many letters, handled from the newest down: those above the cursor are done. */
+export interface LetterRunRecord {
+  readonly id: string;
+  readonly kind: 'replay' | 'discard';
+  readonly state: LetterRunView['state'];
+  readonly filter: LetterFilter;
+  readonly edit: LetterEdit | undefined;
+  readonly perSecond: number | undefined;
+  readonly max: number | undefined;
+  readonly cursor: string | undefined;
+  /** The rate allows the next one from then on, in microseconds. */
+  readonly dueUs: number;
+  readonly handled: number;
+  readonly refused: number;
+  readonly code: string | undefined;
+  readonly createdBy: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly endedAt: number | undefined;
 }
 
 export interface ApiKeyRecord {

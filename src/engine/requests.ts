@@ -3,6 +3,8 @@ import { OPERATIONS, type WriteMethod } from '../../protocol/wire/operations.ts'
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Value } from '../../protocol/wire/types.ts';
 import { setStrategy } from './assignment/defaults.ts';
+import { discardLetter, editLetter, replayLetter } from './letters/letters.ts';
+import { discardMany, replayMany, stopRun } from './letters/runs.ts';
 import { deregisterAgent, registerAgent } from './agents/agents.ts';
 import { drainAgent, setAgentStatus, updateAgent } from './agents/lifecycle.ts';
 import { rejected, type Context } from './kernel/context.ts';
@@ -74,6 +76,12 @@ const DECIDERS: Deciders = {
   'schedule.resume': resumeSchedule,
   'schedule.trigger': triggerSchedule,
   'schedule.delete': deleteSchedule,
+  'deadLetter.edit': editLetter,
+  'deadLetter.replay': replayLetter,
+  'deadLetter.discard': discardLetter,
+  'deadLetter.replayMany': replayMany,
+  'deadLetter.discardMany': discardMany,
+  'deadLetter.stop': stopRun,
   'topic.subscribe': subscribe,
   'topic.unsubscribe': unsubscribe,
   'topic.publish': publish,

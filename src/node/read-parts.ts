@@ -1,5 +1,6 @@
 /** What reads are made of: their parts, and how they answer. */
-import { decodeValue } from '../../protocol/wire/codec.ts';
+import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Data, TaskView } from '../../protocol/wire/types.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { Calendar } from '../calendar/index.ts';
@@ -53,4 +54,14 @@ export function listedView(found: { readonly view: Uint8Array }): TaskView {
   if (view.checkpoint === undefined) return view;
   const { data: _, ...checkpoint } = view.checkpoint;
   return { ...view, checkpoint };
+}
+
+/** As many as fit into an answer, at least one. */
+export function fitting(tasks: readonly TaskView[]): readonly TaskView[] {
+  let bytes = 0;
+  for (const [i, task] of tasks.entries()) {
+    bytes += encodeValue(task).length;
+    if (i > 0 && bytes > LIMITS.pageBytes) return tasks.slice(0, i);
+  }
+  return tasks;
 }

@@ -1,8 +1,7 @@
 /** Reads: from the state, and for what is finished and archived from the store. */
-import { encodeValue } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { ReadMethod } from '../../protocol/wire/operations.ts';
-import type { Params, TaskView, Value } from '../../protocol/wire/types.ts';
+import type { Params, Value } from '../../protocol/wire/types.ts';
 import { byCodeUnits } from '../base/order.ts';
 import {
   explain,
@@ -11,15 +10,17 @@ import {
   getTask,
   listAgents,
   listApiKeys,
+  listLetterRuns,
   listSchedules,
   listStrategies,
   listTasks,
   workload,
 } from '../engine/queries.ts';
 import { sessionSnapshot } from '../engine/sessions/snapshot.ts';
+import { readLetter, readLetters } from './letters.ts';
 import { upcoming } from './schedules.ts';
 import { readBacklog, readInbox, readReport, readSearch, readStats } from './observing.ts';
-import { DAMAGED, listedView, now, viewOf, withCursor, type Answer, type ReadParts } from './read-parts.ts';
+import { DAMAGED, fitting, listedView, now, viewOf, withCursor, type Answer, type ReadParts } from './read-parts.ts';
 import { readOutput } from './output.ts';
 import { readTimeline } from './timeline.ts';
 
@@ -84,7 +85,12 @@ const HANDLERS: Handlers = {
   'task.stats': readStats,
   'task.backlog': readBacklog,
   'task.readOutput': readOutput,
-  'deadLetter.list': (parts, params, done) => readTasks(parts, { ...params, dead: true }, done),
+  'deadLetter.list': readLetters,
+  'deadLetter.get': readLetter,
+  'deadLetter.runs': (parts, params, done) => {
+    const page = listLetterRuns(parts.tenant.engine.state, params);
+    now(parts, withCursor({ runs: page.items }, page.next), done);
+  },
 };
 
 export function read(parts: ReadParts, asked: Read, done: Answer): void {
@@ -121,7 +127,7 @@ function readTask(parts: ReadParts, id: string, done: Answer): void {
 }
 
 /** Memory and archive as one list, newest first; a task that is in both counts once, as memory has it. */
-function readTasks(parts: ReadParts, filter: Params['task.list'] & { readonly dead?: true }, done: Answer): void {
+function readTasks(parts: ReadParts, filter: Params['task.list'], done: Answer): void {
   const { tenant, store } = parts;
   const limit = filter.limit ?? LIMITS.pageDefault;
   const { rev } = tenant.engine.state;
@@ -140,14 +146,4 @@ function readTasks(parts: ReadParts, filter: Params['task.list'] & { readonly de
     const next = tasks.length < merged.length ? tasks.at(-1)?.id : floor;
     done({ ok: true, rev, result: withCursor({ tasks }, next) });
   });
-}
-
-/** As many as fit into an answer, at least one. */
-function fitting(tasks: readonly TaskView[]): readonly TaskView[] {
-  let bytes = 0;
-  for (const [i, task] of tasks.entries()) {
-    bytes += encodeValue(task).length;
-    if (i > 0 && bytes > LIMITS.pageBytes) return tasks.slice(0, i);
-  }
-  return tasks;
 }

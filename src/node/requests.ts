@@ -15,7 +15,7 @@ import type { CommandOutput, RequestCommand } from '../engine/port.ts';
 import type { Calendar } from '../calendar/index.ts';
 import type { Backlog } from '../engine/queries.ts';
 import { isServerTopic } from '../engine/topics/topics.ts';
-import type { TenantStore } from '../store/port.ts';
+import type { FinishedTask, TenantStore } from '../store/port.ts';
 import type { Hub } from './hub.ts';
 import type { Principal, Reply, RequestIn } from './port.ts';
 import { Progress } from './progress.ts';
@@ -81,6 +81,9 @@ export class Requests {
     'apiKey.revoke': (_caller, request, done) => this.#keepOperator(request, done),
     'tenant.create': (caller, request, done) => this.#createTenant(caller, request, done),
     'task.retry': (caller, request, done) => this.#retry(caller, request, done),
+    'deadLetter.edit': (caller, request, done) => this.#withArchived(caller, request, done),
+    'deadLetter.replay': (caller, request, done) => this.#withArchived(caller, request, done),
+    'deadLetter.discard': (caller, request, done) => this.#withArchived(caller, request, done),
     'schedule.create': (caller, request, done) => this.#foresee(caller, request, done),
     'schedule.update': (caller, request, done) => this.#foresee(caller, request, done),
     'schedule.resume': (caller, request, done) => this.#foresee(caller, request, done),
@@ -213,14 +216,22 @@ export class Requests {
   }
 
   #retry(caller: Caller, request: RequestIn, done: Answer): boolean {
-    const { tenant, store } = this.#parts;
+    const { tenant } = this.#parts;
     const params = request.params as Params['task.retry'];
-    if (tenant.engine.state.tasks.get(params.id) !== undefined) return false;
+    return tenant.engine.state.tasks.get(params.id) === undefined && this.#withArchived(caller, request, done);
+  }
+
+  /** The archive has every task that has ended, also while it is in memory: by its turn in the log it may not be any more. */
+  #withArchived(caller: Caller, request: RequestIn, done: Answer): boolean {
+    const { store } = this.#parts;
+    const { params } = request;
+    const id = isMap(params) ? params['id'] : undefined;
+    if (!isMap(params) || typeof id !== 'string') return false;
     caller.preparing = true;
-    store.getFinished(params.id, (found) => {
+    store.getFinished(id, (found) => {
       if (found === 'damaged') done(DAMAGED);
       else {
-        const prepared = found === undefined ? params : { ...params, archived: decodeValue(found.view) };
+        const prepared = found === undefined ? params : { ...params, archived: archivedFor(request.method, found) };
         this.#submit(caller, { request, params: prepared }, (output) => done(toReply(output)));
       }
       caller.preparing = false;
@@ -235,7 +246,7 @@ export class Requests {
     if (found === undefined) return false;
     if ('code' in found) this.#parts.scheduler.defer(() => done({ ok: false, rejection: found }));
     else {
-      const params = { ...(request.params as object), foreseen: found };
+      const params = { ...(isMap(request.params) ? request.params : undefined), foreseen: found };
       this.#submit(caller, { request, params }, (output) => done(toReply(output)));
     }
     return true;
@@ -278,6 +289,11 @@ export class Requests {
     });
     return true;
   }
+}
+
+/** Of a letter that is thrown away nothing more is wanted. */
+function archivedFor(method: Method, { id, status, dead, finishedAt, view }: FinishedTask): Value {
+  return method === 'deadLetter.discard' ? { id, status, dead, finishedAt } : decodeValue(view);
 }
 
 export function toReply(output: CommandOutput): Reply {

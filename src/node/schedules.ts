@@ -4,6 +4,7 @@
  * N1 What is missing after a start, or after a proposal that was lost, is proposed again: nothing is kept here.
  * N2 A few are computed in a turn: at midnight thousands may wait, and an expression can take a millisecond.
  */
+import { isMap } from '../../protocol/wire/codec.ts';
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import type { Method, Params, Value } from '../../protocol/wire/types.ts';
 import type { Scheduler } from '../base/scheduler.ts';
@@ -131,7 +132,8 @@ function knownBefore(
   { method, params }: { readonly method: Method; readonly params: Value },
 ): Known | undefined {
   if (method === 'schedule.create') return undefined;
-  const schedule = state.schedules.get((params as Params['schedule.resume']).id);
+  const id = isMap(params) ? params['id'] : undefined;
+  const schedule = typeof id === 'string' ? state.schedules.get(id) : undefined;
   if (schedule === undefined) return undefined;
   return { ...timedOf(schedule), version: schedule.version, cursor: schedule.cursor };
 }
@@ -142,7 +144,7 @@ function timedAfter(
   { method, params }: { readonly method: Method; readonly params: Value },
 ): Timed | undefined {
   if (method === 'schedule.resume') return known;
-  const given = params as Partial<Params['schedule.update']>;
+  const given: Given = isGiven(params) ? params : {};
   const { at, delayMs, everyMs, cron, timeZone } = given;
   const [startAt, endAt] = [given.startAt ?? undefined, given.endAt ?? undefined];
   const window = {
@@ -153,6 +155,13 @@ function timedAfter(
   if (cron !== undefined) return { ...window, cron, ...(timeZone === undefined ? undefined : { timeZone }) };
   if (at !== undefined || delayMs !== undefined || everyMs !== undefined || known === undefined) return undefined;
   return { ...known, ...window };
+}
+
+type Given = Partial<Omit<Params['schedule.update'], 'id'>>;
+
+/** They were checked against the method's schema. */
+function isGiven(params: Value): params is Value & Given {
+  return isMap(params);
 }
 
 function wrong({ path, reason }: { readonly path: string; readonly reason: string }): Rejection {

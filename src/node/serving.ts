@@ -20,6 +20,7 @@ import { AttachedSession } from './attached.ts';
 import { checkpoint, type CheckpointDone } from './checkpoint.ts';
 import { Hub } from './hub.ts';
 import type { Delivery, HelloOutcome, Principal } from './port.ts';
+import { LetterRuns } from './letter-runs.ts';
 import { Requests, type Access, type SystemPort } from './requests.ts';
 import type { RingOptions } from './ring.ts';
 import { Schedules } from './schedules.ts';
@@ -77,6 +78,7 @@ export class Serving {
   readonly hub: Hub;
   readonly requests: Requests;
   readonly schedules: Schedules;
+  readonly letterRuns: LetterRuns;
   readonly #parts: ServingParts;
   #entries = 0;
   #bytes = 0;
@@ -100,6 +102,7 @@ export class Serving {
         halted: (error) => this.#halted(error),
         caughtUp: () => {
           this.schedules.look();
+          this.letterRuns.look();
           parts.ready(parts.id);
         },
       },
@@ -116,6 +119,7 @@ export class Serving {
       calendar: parts.calendar,
       backlog: () => this.backlog(),
     });
+    this.letterRuns = new LetterRuns({ tenant: this.tenant, store, scheduler });
     this.schedules = new Schedules({ tenant: this.tenant, scheduler, calendar: parts.calendar });
   }
 
@@ -168,6 +172,7 @@ export class Serving {
   stop(done: () => void): void {
     this.requests.stop();
     this.schedules.stop();
+    this.letterRuns.stop();
     this.hub.closeAll('SHUTDOWN');
     this.tenant.stop(() => this.#parts.store.flush(done));
   }
@@ -229,6 +234,7 @@ export class Serving {
     this.hub.deliver(output);
     this.tenant.engine.state.views.forget();
     if (this.tenant.engine.state.awaitingSchedules.size > 0) this.schedules.look();
+    if (this.tenant.engine.state.runningLetterRuns.size > 0) this.letterRuns.look();
     this.#parts.applied({ ...done, tenant: this.id, engine: this.tenant.engine });
   }
 

@@ -15,6 +15,7 @@ import { ENGINE_VERSION, WORK_VERSION } from '../../src/engine/port.ts';
 import { OPERATIONS } from '../../protocol/wire/operations.ts';
 import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import type { Reply } from '../../src/engine/port.ts';
+import { taskView } from '../../src/engine/tasks/view.ts';
 import { Rig, sha256 } from './rig.ts';
 
 interface Recording {
@@ -153,6 +154,42 @@ function performWork(rig: Rig): void {
   performAssignment(rig, admin);
   performSchedules(rig, admin);
   performControl(rig, admin);
+  performLetters(rig, admin);
+}
+
+/** Letters by their deadline, one at a time and by runs, fed as a node does. */
+function performLetters(rig: Rig, admin: string): void {
+  const letters = Array.from({ length: 6 }, (_, n) =>
+    rig.create(admin, { type: 'nobody', parameters: { n }, deadlineMs: 500 }),
+  );
+  const w = rig.agent('x', { capabilities: ['failing'] });
+  const { id } = rig.create(admin, { type: 'failing', retry: { maxAttempts: 2, initialDelayMs: 0 } });
+  for (const code of ['A', 'B']) {
+    rig.tick(1);
+    const held = { id, token: rig.task(id).token };
+    rig.ask(w.session, 'task.fail', { ...held, error: { code, message: 'no' } });
+  }
+  rig.tick(600);
+  const [a, b] = letters;
+  rig.ask(admin, 'deadLetter.edit', { id: a?.id, edit: { parameters: { n: 'edited' }, priority: 'high' } });
+  rig.ask(admin, 'deadLetter.replay', { id: a?.id, edit: { labels: { by: 'hand' } } });
+  rig.ask(admin, 'deadLetter.discard', { id: b?.id });
+  const feed = (method: 'deadLetter.replayMany' | 'deadLetter.discardMany', params: object): void => {
+    rig.ask(admin, method, params);
+    const run = [...rig.engine.state.letterRunsById].at(-1)?.id ?? '';
+    const dead = [...rig.engine.state.deadTasks].toReversed();
+    const fed = dead.map((task) => ({ id: task.id, finishedAt: task.finishedAt ?? 0, task: taskView(task) }));
+    rig.one({ kind: 'letters.feed', run, letters: fed.slice(0, 2), next: fed[1]?.id ?? '' });
+    rig.one({
+      kind: 'letters.feed',
+      run,
+      cursor: rig.engine.state.letterRuns.get(run)?.cursor ?? '',
+      letters: fed.slice(2),
+    });
+  };
+  feed('deadLetter.replayMany', { type: 'nobody', perSecond: 2, edit: { strategy: 'random' } });
+  rig.ask(admin, 'deadLetter.stop', { id: [...rig.engine.state.letterRunsById].at(-1)?.id });
+  feed('deadLetter.discardMany', { max: 3 });
 }
 
 /** Each kind of schedule and policy, with proposals as a node makes them. */
@@ -331,6 +368,7 @@ describe('the golden logs', () => {
       'key.install',
       'tenant.create',
       'schedule.plan',
+      'letters.feed',
     ];
     for (const name of [...writes, ...system]) expect(seen.has(name), `${name} is in a recording`).toBe(true);
   });

@@ -53,6 +53,7 @@ const INTERNAL = new Set([
   'entryCommandsMax',
   'finishedKept',
   'followUpsMax',
+  'lettersPerFeed',
   'liveGapMs',
   'outboundBytes',
   'outboundFrames',

@@ -7,6 +7,7 @@
 import { must, unreachable } from '../../base/assert.ts';
 import type { OutputPiece } from '../../../protocol/wire/control.ts';
 import type { Data } from '../../../protocol/wire/types.ts';
+import { changeLetters, type LetterChange } from '../letters/changes.ts';
 import { judged, probed, rated } from '../agents/ratings.ts';
 import type { SessionEnd, WorkFact } from '../port.ts';
 import {
@@ -63,6 +64,7 @@ export type Event =
   | { readonly kind: 'strategyUnset'; readonly key: string }
   | { readonly kind: 'scheduleChanged'; readonly record: ScheduleRecord }
   | { readonly kind: 'scheduleRemoved'; readonly id: string }
+  | { readonly kind: 'letters'; readonly change: LetterChange }
   | { readonly kind: 'agentChanged'; readonly record: AgentRecord }
   | { readonly kind: 'agentRemoved'; readonly id: string }
   | { readonly kind: 'sessionChanged'; readonly record: SessionRecord }
@@ -120,6 +122,8 @@ export function evolve(s: State, event: Event, effects: Effects): void {
       return s.schedules.put(event.record);
     case 'scheduleRemoved':
       return s.schedules.drop(event.id);
+    case 'letters':
+      return changeLetters(s, event.change);
     case 'agentChanged':
       return s.agents.put(event.record);
     case 'agentRemoved':

@@ -25,6 +25,8 @@ export const TABLES = [
   'sticky',
   'strategies',
   'schedules',
+  'letters',
+  'letterRuns',
   'timers',
 ] as const;
 type TableName = (typeof TABLES)[number];

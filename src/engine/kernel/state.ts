@@ -9,6 +9,8 @@ import type {
   ApiKeyRecord,
   AssignmentRecord,
   LatestRecord,
+  LetterRecord,
+  LetterRunRecord,
   ScheduleRecord,
   SessionRecord,
   StickyRecord,
@@ -115,6 +117,16 @@ export class State {
   );
   readonly scheduleBytes = { sum: 0 };
 
+  readonly letters = new Table<LetterRecord>('letters', (r) => r.id, this.journal);
+  readonly lettersByEnd = this.letters.index(new OrderIndex<LetterRecord>((a, b) => a.until - b.until || byId(a, b)));
+  readonly letterBytes = { sum: 0 };
+
+  readonly letterRuns = new Table<LetterRunRecord>('letterRuns', (r) => r.id, this.journal);
+  readonly letterRunsById = this.letterRuns.index(new IdIndex<LetterRunRecord>(this.letterRuns));
+  readonly runningLetterRuns = this.letterRuns.index(
+    new IdIndex<LetterRunRecord>(this.letterRuns, (r) => r.state === 'running'),
+  );
+
   readonly assignments = new Table<AssignmentRecord>('assignments', (r) => r.key, this.journal);
   readonly assignmentsByAgent = this.assignments.index(
     new GroupIndex<AssignmentRecord>(
@@ -165,6 +177,9 @@ export class State {
   constructor() {
     this.tasks.watch((before, after) => {
       this.taskBytes.sum += (after?.bytes ?? 0) - (before?.bytes ?? 0);
+    });
+    this.letters.watch((before, after) => {
+      this.letterBytes.sum += (after?.bytes ?? 0) - (before?.bytes ?? 0);
     });
     this.schedules.watch((before, after) => {
       this.scheduleBytes.sum += (after?.bytes ?? 0) - (before?.bytes ?? 0);

@@ -76,6 +76,7 @@ function newTask(
     result: undefined,
     error: undefined,
     dead: false,
+    errors: undefined,
     excluded: [],
     failedOn: undefined,
     selectors,
@@ -150,13 +151,18 @@ export const createTask: Decide<Params['task.create']> = (s, c, { session, param
   return accepted({ task: s.views.result(task) });
 };
 
-/** A task that no session asks for; or why it may not be. */
+/** A task that was not asked for by `task.create`; or why it may not be. */
 export function createOwn(
   s: State,
   c: Context,
-  made: { readonly params: TaskCreate; readonly origin: OwnOrigin },
+  made: {
+    readonly params: TaskCreate;
+    readonly origin: Origin | OwnOrigin;
+    /** Tasks that this command has made before. */
+    readonly ahead?: number;
+  },
 ): TaskRecord | Refusal {
-  const refused = full(s, 1);
+  const refused = full(s, 1 + (made.ahead ?? 0));
   if (refused !== undefined) return refused;
   const task = newTask(s, c, made);
   return beginAll(s, c, [task]) ?? task;
@@ -172,7 +178,7 @@ export const createTasks: Decide<Params['task.createBatch']> = (s, c, { session,
 };
 
 /** What another try needs of a finished task, from memory or from the archive. */
-function paramsOf(task: TaskView | TaskRecord): TaskCreate {
+export function paramsOf(task: TaskView | TaskRecord): TaskCreate {
   const { timeoutMs, progressTimeoutMs, labels, workspaceId, parentId, selectors, sticky, concurrency } = task;
   return {
     type: task.type,

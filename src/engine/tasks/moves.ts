@@ -6,6 +6,7 @@
  * M2 Finishing clears every timer of the task.
  */
 import { LIMITS } from '../../../protocol/wire/limits.ts';
+import type { AttemptError } from '../../../protocol/wire/letters.ts';
 import type { LeaseLostReason, TaskError, TaskStatus } from '../../../protocol/wire/types.ts';
 import { assert } from '../../base/assert.ts';
 import type { Context } from '../kernel/context.ts';
@@ -260,6 +261,14 @@ function failedOn(task: TaskRecord, agent: string): readonly string[] {
   return known.includes(agent) ? known : [...known, agent].slice(-LIMITS.excludedMax);
 }
 
+/** Its failures with one more; the oldest is forgotten at the bound. */
+function withError(c: Context, task: TaskRecord, { code, message }: TaskError): readonly AttemptError[] {
+  const text = message.slice(0, LIMITS.errorKeptBytes);
+  const { attempt, agentId, errors = [] } = task;
+  const one = { attempt, ...(agentId === undefined ? undefined : { agentId }), at: c.now, code, message: text };
+  return [...errors, one].slice(-LIMITS.errorsKept);
+}
+
 /** An attempt failed: another one later while attempts are left, else the end, among the dead letters. */
 export function failAttempt(
   c: Context,
@@ -274,7 +283,8 @@ export function failAttempt(
   const failures = task.failures + 1;
   const change: Change = { failures, error: failed.error };
   if (c.state.counters.engineVersion >= WORK_VERSION && task.agentId !== undefined) {
-    Object.assign(change, { failedOn: failedOn(task, task.agentId) });
+    const { agentId } = task;
+    Object.assign(change, { failedOn: failedOn(task, agentId), errors: withError(c, task, failed.error) });
   }
   if (failed.retryable && failures < failed.task.retry.maxAttempts) {
     const runAt = c.now + backoff(failed.task, failures, (n) => c.random.below(n));

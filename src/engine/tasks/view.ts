@@ -42,6 +42,7 @@ export function taskView(task: TaskRecord, whole = false): TaskView {
   if (task.percent !== undefined) view.progress = progressOf(task);
   if (task.result !== undefined) view.result = task.result;
   if (task.error !== undefined) view.error = task.error;
+  if (task.errors !== undefined) view.errors = task.errors;
   if (task.dead) view.dead = true;
   if (task.workspaceId !== undefined) view.workspaceId = task.workspaceId;
   if (task.parentId !== undefined) view.parentId = task.parentId;

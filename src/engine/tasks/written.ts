@@ -50,6 +50,7 @@ const KEYS = {
   result: new Key('result'),
   error: new Key('error'),
   dead: new Key('dead'),
+  errors: new Key('errors'),
   startedAt: new Key('startedAt'),
   finishedAt: new Key('finishedAt'),
 };
@@ -153,6 +154,7 @@ function writeChanging(to: Encoder, task: TaskRecord): void {
   if (task.percent !== undefined) to.keyed(KEYS.progress, progressOf(task));
   if (task.result !== undefined) to.keyed(KEYS.result, task.result);
   if (task.error !== undefined) to.keyed(KEYS.error, task.error);
+  if (task.errors !== undefined) to.keyed(KEYS.errors, task.errors);
   if (task.dead) to.keyed(KEYS.dead, true);
   if (task.startedAt !== undefined) to.keyed(KEYS.startedAt, task.startedAt);
   if (task.finishedAt !== undefined) to.keyed(KEYS.finishedAt, task.finishedAt);
@@ -175,6 +177,7 @@ function membersOf(task: TaskRecord): number {
   if (task.percent !== undefined) count += 1;
   if (task.result !== undefined) count += 1;
   if (task.error !== undefined) count += 1;
+  if (task.errors !== undefined) count += 1;
   if (task.dead) count += 1;
   if (task.workspaceId !== undefined) count += 1;
   if (task.parentId !== undefined) count += 1;

@@ -14,6 +14,7 @@ export const SERVER_TOPICS: readonly string[] = [
   'document',
   'execution',
   'lock',
+  'replay',
   'schedule',
   'session',
   'step',

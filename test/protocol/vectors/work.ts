@@ -562,6 +562,38 @@ export const WORK: readonly Transcript[] = [
     ],
   },
   {
+    name: 'dead-letters',
+    rules: ['J12', 'V1', 'V2', 'V3'],
+    steps: [
+      ...open('a', '$agent', worker()),
+      ...open('s'),
+      ...call(
+        's',
+        [1, 'task.create', { type: 'resize', parameters: { n: 1 }, retry: { maxAttempts: 1 }, watch: false }],
+        {
+          task: { id: '$task' },
+        },
+      ),
+      assigned('a', '$task', '$token'),
+      ...call('a', [1, 'task.fail', { id: '$task', token: '$token', error: { code: 'E', message: 'no' } }], {
+        task: { status: 'failed', dead: true, errors: [{ attempt: 1, code: 'E', message: 'no', at: int }] },
+      }),
+      ...call('s', [2, 'deadLetter.list', {}], { tasks: [{ id: '$task' }] }),
+      ...call('s', [3, 'deadLetter.edit', { id: '$task', edit: { parameters: { n: 2 } } }], {
+        letter: { id: '$task', state: 'open', edit: { parameters: { n: 2 } }, task: { parameters: { n: 1 } } },
+      }),
+      ...call('s', [4, 'deadLetter.replay', { id: '$task', edit: { type: 'crop' } }], {
+        task: { id: '$again', retryOf: '$task', type: 'crop', parameters: { n: 2 } },
+      }),
+      ...fails('s', [5, 'deadLetter.replay', { id: '$task' }], 'INVALID_TRANSITION', {
+        state: 'replayed',
+        replayedAs: '$again',
+      }),
+      ...call('s', [6, 'deadLetter.get', { id: '$task' }], { letter: { state: 'replayed', replayedAs: '$again' } }),
+      ...call('s', [7, 'deadLetter.list', {}], { tasks: [] }),
+    ],
+  },
+  {
     name: 'schedules',
     rules: ['U1', 'U2', 'U7', 'U8'],
     steps: [
