@@ -3,7 +3,7 @@ import Table from 'cli-table3';
 import type { Told } from './exit.ts';
 
 export interface Sink {
-  write(text: string): unknown;
+  write(text: string | Uint8Array): unknown;
   readonly isTTY?: boolean;
 }
 
@@ -26,6 +26,11 @@ export class Output {
   /** The result: as one line of JSON, or in words. */
   result(value: unknown, words: () => string): void {
     this.#out.write(`${this.json ? toJson(value) : words()}\n`);
+  }
+
+  /** A piece of what a task hands out: its bytes as they are, or a line of JSON. */
+  piece(piece: { readonly offset: number; readonly data: string | Uint8Array }): void {
+    this.#out.write(this.json ? `${toJson(piece)}\n` : piece.data);
   }
 
   /** A line of standard output for people; nothing with --json. */

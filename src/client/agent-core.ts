@@ -17,10 +17,18 @@
  */
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { isMap } from '../../protocol/wire/codec.ts';
-import type { AgentShape, Method, SessionSnapshot, TaskError, Value, WelcomeBody } from '../../protocol/wire/types.ts';
+import type {
+  AgentShape,
+  Method,
+  SessionSnapshot,
+  TaskError,
+  Value,
+  ValueMap,
+  WelcomeBody,
+} from '../../protocol/wire/types.ts';
 import type { Scheduler } from '../base/scheduler.ts';
-import type { ClientCore, Reply } from './core.ts';
-import type { MusterError } from './errors.ts';
+import type { Call, ClientCore, Reply } from './core.ts';
+import { clientError, type MusterError } from './errors.ts';
 import {
   ACCEPTING,
   FINISHED,
@@ -32,29 +40,16 @@ import {
   type Holding,
   type HoldingPhase,
   type Job,
-  type StopReason,
 } from './holdings.ts';
 import { isOrder, readSnapshot, type PushIn } from './incoming.ts';
 import type { Outbox, StoredRequest } from './outbox.ts';
+import { controlOf, itemsOf, Orders } from './orders.ts';
 import { ProgressReports, type Report } from './progress.ts';
+import { Run, type HeldCall, type Outcome, type Runs, type StartJob } from './run.ts';
 import { cut } from './text.ts';
 
 export type { Job, StopReason } from './holdings.ts';
-
-export type Outcome =
-  | { readonly kind: 'completed'; readonly output?: Value }
-  | { readonly kind: 'failed'; readonly error: TaskError; readonly retryable: boolean }
-  /** Given back: somebody else, or the same agent later, does it. */
-  | { readonly kind: 'released'; readonly delayMs?: number };
-
-export interface JobHandle {
-  /** Once; what comes later does nothing. May be called inside `StartJob`. */
-  finish(outcome: Outcome): void;
-  progress(percentComplete: number, status?: string): void;
-}
-
-/** Starts a handler; the returned function asks it to stop, and it still calls `finish`. */
-export type StartJob = (job: Job, handle: JobHandle) => (reason: StopReason, detail: string) => void;
+export type { HolderCall, JobHandle, Outcome, StartJob } from './run.ts';
 
 export type AgentNote =
   /** The server did not take a result or acknowledgement. */
@@ -92,6 +87,12 @@ export class AgentCore {
   readonly #runs: Runs = {
     finish: (holding, outcome) => this.#finish(holding, outcome),
     progress: (holding, percentComplete, status) => this.#progress.report(holding, percentComplete, status),
+    orders: (holding, listener) => this.#ordersOf(holding).listen(listener),
+    acknowledge: (holding, control, seq) => {
+      const { id, token } = holding;
+      if (holding.phase.kind === 'running') this.#tell('task.acknowledge', { id, token, control, seq });
+    },
+    call: (holding, call) => this.#holderCall(holding, call),
   };
   /** Run, and the server does not know it yet. */
   readonly #unconfirmed: Holding[] = [];
@@ -157,6 +158,13 @@ export class AgentCore {
         if (!isOrder(data)) return false;
         this.#order(data as unknown as Job, push.event === 'task.offered');
         return true;
+      case 'task.paused':
+      case 'task.resumed':
+      case 'task.steered':
+      case 'task.answered':
+      case 'task.reprioritised':
+      case 'task.extended':
+        return this.#control(push.event, data);
       case 'task.cancelled':
       case 'task.leaseLost': {
         const { id, token, reason } = data;
@@ -168,6 +176,27 @@ export class AgentCore {
       default:
         return false;
     }
+  }
+
+  /** An order about what is held; whatever is not held here is not ours to heed, nor to acknowledge. */
+  #control(event: string, data: ValueMap): boolean {
+    const control = controlOf(event);
+    const { token, seq } = data;
+    if (control === undefined || typeof token !== 'string' || typeof seq !== 'number') return false;
+    const holding = this.#holdings.get(token);
+    if (holding !== undefined) this.#ordersOf(holding).take({ ...data, seq, control });
+    return true;
+  }
+
+  #ordersOf(holding: Holding): Orders {
+    holding.orders ??= new Orders();
+    return holding.orders;
+  }
+
+  /** What came with the task. */
+  #heard(holding: Holding, controls: Job['controls']): void {
+    if (controls === undefined) return;
+    for (const item of itemsOf(controls)) this.#ordersOf(holding).take(item);
   }
 
   /** The caller registered the agent anew. */
@@ -225,6 +254,8 @@ export class AgentCore {
   #order(job: Job, offered: boolean): void {
     const { token } = job;
     const { id } = job.task;
+    const known = this.#holdings.get(token);
+    if (known !== undefined) this.#heard(known, job.controls);
     if (this.#holdings.knows(token)) return; // A1
     const other = this.#holdings.newestOf(id);
     if (other !== undefined) {
@@ -233,8 +264,9 @@ export class AgentCore {
     }
     const of = { id, token, job, since: this.#fresh };
     const start = offered || other !== undefined ? undefined : this.#startAtOnce(job.task.type);
-    if (start !== undefined) return this.#run(this.#holdings.add(of, ACCEPTING), job, start);
-    this.#holdings.add(of, offered ? OFFERED : WAITING);
+    const holding = this.#holdings.add(of, start !== undefined ? ACCEPTING : offered ? OFFERED : WAITING);
+    this.#heard(holding, job.controls);
+    if (start !== undefined) return this.#run(holding, job, start);
     this.#pump();
   }
 
@@ -316,6 +348,25 @@ export class AgentCore {
       done(reply);
       this.#loseIfTold(holding, reply);
     });
+  }
+
+  /** Sent again on a fresh session too: its key makes one of both. */
+  #holderCall(holding: Holding, call: HeldCall): void {
+    const { method, done } = call;
+    const { id, token } = holding;
+    const asked: Call = {
+      method,
+      params: { id, token, ...call.params },
+      done: (reply) => {
+        this.#loseIfTold(holding, reply);
+        done(reply);
+      },
+    };
+    const error =
+      holding.phase.kind === 'running'
+        ? this.#options.core.request(asked)
+        : clientError('TASK_STOPPED', 'The work on the task is over.');
+    if (error instanceof Error) this.#options.scheduler.defer(() => done({ ok: false, error, moved: false }));
   }
 
   // ── ends ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -466,8 +517,9 @@ export class AgentCore {
 
   #listed(item: Job): void {
     const holding = this.#holdings.get(item.token);
-    if (holding === undefined) this.#order(item, item.task.status === 'offered');
-    else if (holding.phase.kind === 'accepting' && item.task.status !== 'offered') this.#runAccepted(holding);
+    if (holding === undefined) return this.#order(item, item.task.status === 'offered');
+    this.#heard(holding, item.controls);
+    if (holding.phase.kind === 'accepting' && item.task.status !== 'offered') this.#runAccepted(holding);
   }
 
   #nextPage(cursor: string | undefined, listed: Set<string>, fresh: number): void {
@@ -496,53 +548,6 @@ export class AgentCore {
   #enter(holding: Holding, phase: HoldingPhase): void {
     this.#holdings.enter(holding, phase);
     if (this.#holdings.size === 0) this.#options.idle();
-  }
-}
-
-/** What the end and the progress of a run are told to. */
-interface Runs {
-  finish(holding: Holding, outcome: Outcome): void;
-  progress(holding: Holding, percentComplete: number, status: string | undefined): void;
-}
-
-/** One run of a handler: what the handler holds, and the phase of its holding. */
-class Run implements JobHandle {
-  readonly kind = 'running';
-  readonly #holding: Holding;
-  readonly #runs: Runs;
-  #over = false;
-  #stop: ReturnType<StartJob> | undefined;
-  /** The handler may end, and even be stopped, before it has said how. */
-  #early: { readonly reason: StopReason; readonly detail: string } | undefined;
-
-  constructor(holding: Holding, runs: Runs) {
-    this.#holding = holding;
-    this.#runs = runs;
-  }
-
-  get over(): boolean {
-    return this.#over;
-  }
-
-  began(stop: ReturnType<StartJob>): void {
-    if (this.#over) return;
-    this.#stop = stop;
-    if (this.#early !== undefined) stop(this.#early.reason, this.#early.detail);
-  }
-
-  finish(outcome: Outcome): void {
-    if (this.#over) return;
-    this.#over = true; // A4
-    this.#runs.finish(this.#holding, outcome);
-  }
-
-  progress(percentComplete: number, status?: string): void {
-    this.#runs.progress(this.#holding, percentComplete, status);
-  }
-
-  stop(reason: StopReason, detail: string): void {
-    if (this.#stop === undefined) this.#early = { reason, detail };
-    else this.#stop(reason, detail);
   }
 }
 

@@ -17,6 +17,8 @@ import type {
 } from '../../protocol/wire/types.ts';
 import type { AgentNote } from './agent-core.ts';
 import type { Call, ConnectionState, Outage, Reply } from './core.ts';
+import type { OutputPiece } from '../../protocol/wire/control.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
 import { CLOSE } from '../../protocol/wire/codes.ts';
 import { isRead } from '../../protocol/wire/operations.ts';
 import { Emitter } from './emitter.ts';
@@ -25,6 +27,7 @@ import { startHandler, type TaskHandler } from './handlers.ts';
 import type { PushIn } from './incoming.ts';
 import { makeMethods, type Methods, type RequestOptions } from './methods.ts';
 import type { Journal } from './outbox.ts';
+import { watchOutput, type OutputSource, type WatchOptions } from './output-watch.ts';
 import type { Dial, TokenSource } from './ports.ts';
 import { Sdk } from './sdk.ts';
 import { VERSION } from './version.ts';
@@ -95,6 +98,8 @@ interface AgentMethods {
 interface TaskMethods {
   /** The task when it has ended, however it ended. */
   wait(task: string | { readonly id: string }, options?: WaitOptions): Promise<TaskView>;
+  /** Its partial output, piece by piece, from an offset until the task has ended. */
+  watchOutput(task: string | { readonly id: string }, options?: WatchOptions): AsyncGenerator<OutputPiece, void>;
   /** Creates a task and waits for its result; rejects if it does not complete. */
   run(params: TaskCreate, options?: RequestOptions): Promise<Value>;
 }
@@ -165,6 +170,7 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
       ...methods.task,
       wait: (task, wait) => this.#wait(task, wait),
       run: (params, run) => this.#run(params, run),
+      watchOutput: (task, watch) => watchOutput(this.#outputOf(typeof task === 'string' ? task : task.id), watch),
     };
     this.strategy = methods.strategy;
     this.topic = methods.topic;
@@ -421,6 +427,28 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
       );
       if (accepted instanceof MusterError) reject(accepted);
     });
+  }
+
+  #outputOf(id: string): OutputSource {
+    const topic = `task.${id}.output`;
+    return {
+      read: (offset) => this.request('task.readOutput', { id, offset, limit: LIMITS.pageMax }),
+      listen: (heard) =>
+        new Promise((resolve) => {
+          const onPush = (push: PushIn): void => {
+            if (push.topic === topic) heard(push);
+          };
+          const onGap = (): void => heard(undefined);
+          this.on('push', onPush).on('gap', onGap).on('closed', onGap);
+          this.#sdk.subscriptions.acquire(topic, (subscribed) =>
+            resolve(() => {
+              this.off('push', onPush).off('gap', onGap).off('closed', onGap);
+              if (subscribed) this.#sdk.subscriptions.release(topic);
+            }),
+          );
+        }),
+      ended: (signal) => this.#wait(id, { signal }),
+    };
   }
 
   #enter(state: ConnectionState, outage: Outage | undefined): void {

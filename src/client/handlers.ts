@@ -1,7 +1,8 @@
 /** From an `async` handler to what the agent core can start and stop. */
 import type { TaskView, Value } from '../../protocol/wire/types.ts';
-import type { JobHandle, Outcome, StartJob, StopReason } from './agent-core.ts';
-import { clientError, TaskFailure } from './errors.ts';
+import type { Job, JobHandle, Outcome, StartJob, StopReason } from './agent-core.ts';
+import { Conversation, type AskOptions, type ExtendOptions, type Message } from './conversation.ts';
+import { clientError, TaskFailure, type MusterError } from './errors.ts';
 
 export interface TaskContext {
   /** Aborted when the task is cancelled, its lease is lost or the client closes; the reason is a MusterError. */
@@ -12,6 +13,23 @@ export interface TaskContext {
   readonly token: string;
   /** Percent in 0 … 100 and what is being done; the latest is sent now and then. */
   readonly progress: (percentComplete: number, status?: string) => void;
+  /** The task is paused, and is to rest where it can. */
+  readonly paused: boolean;
+  /** Resolves at once, or when a paused task is resumed: to be awaited where the work can rest. */
+  readonly resumed: () => Promise<void>;
+  /** Called when the task is paused; the server hears that it rests when what it returns has resolved. */
+  readonly onPause: (heed: (reason: string | undefined) => unknown) => void;
+  readonly onResume: (heed: (reason: string | undefined) => unknown) => void;
+  /** Called for each message into the running task, one after the other, in their order. */
+  readonly onSteer: (heed: (message: Message) => unknown) => void;
+  /** Stored for the next attempt, which finds it in `task.checkpoint.data`. */
+  readonly checkpoint: (data: Value) => Promise<void>;
+  /** Partial output, which others can follow; resolves when it is durable. */
+  readonly output: { readonly write: (data: string | Uint8Array) => Promise<void> };
+  /** Asks a person or an agent, and waits for the answer. */
+  readonly ask: (question: string, options?: AskOptions) => Promise<Value>;
+  /** More time for this task. */
+  readonly extend: (limits: ExtendOptions) => Promise<void>;
 }
 
 /** What it returns becomes the result; what it throws the failure. */
@@ -25,13 +43,66 @@ class Context implements TaskContext {
   readonly attempt: number;
   readonly token: string;
   readonly #handle: JobHandle;
+  readonly #job: Job;
+  #conversation: Conversation | undefined;
   #controller: AbortController | undefined;
-  #stopped: Error | undefined;
+  #stopped: MusterError | undefined;
 
-  constructor(handle: JobHandle, attempt: number, token: string) {
+  constructor(handle: JobHandle, job: Job) {
     this.#handle = handle;
-    this.attempt = attempt;
-    this.token = token;
+    this.#job = job;
+    this.attempt = job.attempt;
+    this.token = job.token;
+  }
+
+  /** Begun when the handler first uses it: most never do. */
+  #talk(): Conversation {
+    if (this.#conversation === undefined) {
+      this.#conversation = new Conversation(this.#handle, this.#job);
+      if (this.#stopped !== undefined) this.#conversation.stop(this.#stopped);
+    }
+    return this.#conversation;
+  }
+
+  get paused(): boolean {
+    return this.#talk().paused;
+  }
+
+  get resumed(): TaskContext['resumed'] {
+    return () => this.#talk().resumed();
+  }
+
+  get onPause(): TaskContext['onPause'] {
+    return (heed) => this.#talk().onPause(heed);
+  }
+
+  get onResume(): TaskContext['onResume'] {
+    return (heed) => this.#talk().onResume(heed);
+  }
+
+  get onSteer(): TaskContext['onSteer'] {
+    return (heed) => this.#talk().onSteer(heed);
+  }
+
+  get checkpoint(): TaskContext['checkpoint'] {
+    return (data) => this.#talk().checkpoint(data);
+  }
+
+  get output(): TaskContext['output'] {
+    return { write: (data) => this.#talk().write(data) };
+  }
+
+  get ask(): TaskContext['ask'] {
+    return (question, options) => this.#talk().ask(question, options);
+  }
+
+  get extend(): TaskContext['extend'] {
+    return (limits) => this.#talk().extend(limits);
+  }
+
+  /** What was written and has not arrived: the task ends after it. */
+  flushed(): Promise<void> | undefined {
+    return this.#conversation?.flushed();
   }
 
   get progress(): TaskContext['progress'] {
@@ -49,6 +120,7 @@ class Context implements TaskContext {
   stop(reason: StopReason, detail: string): void {
     this.#stopped = clientError('TASK_STOPPED', MESSAGES[reason], { details: { reason, detail } });
     this.#controller?.abort(this.#stopped);
+    this.#conversation?.stop(this.#stopped);
   }
 }
 
@@ -60,12 +132,12 @@ const MESSAGES: { readonly [R in StopReason]: string } = {
 
 export function startHandler(handler: TaskHandler): StartJob {
   return (job, handle) => {
-    const context = new Context(handle, job.attempt, job.token);
+    const context = new Context(handle, job);
     try {
       const output = handler(job.task, context);
       if (isThenable(output)) {
         output.then(
-          (value) => handle.finish(completed(value)),
+          (value) => void complete(context, handle, value),
           (error) => handle.finish(failed(error)),
         );
       } else handle.finish(completed(output));
@@ -74,6 +146,13 @@ export function startHandler(handler: TaskHandler): StartJob {
     }
     return (reason, detail) => context.stop(reason, detail);
   };
+}
+
+/** After what was written to the output. */
+async function complete(context: Context, handle: JobHandle, value: unknown): Promise<void> {
+  const flushed = context.flushed();
+  if (flushed !== undefined) await flushed;
+  handle.finish(completed(value));
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

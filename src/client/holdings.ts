@@ -7,14 +7,18 @@
  * H1 `active` is the number of holdings whose phase takes a slot.
  * H2 A holding leaves the table when it is gone; its token is remembered for a while, to know a late double.
  */
+import type { ControlItem } from '../../protocol/wire/control.ts';
 import type { TaskView } from '../../protocol/wire/types.ts';
 import { assert, unreachable } from '../base/assert.ts';
+import type { Orders } from './orders.ts';
 
 export interface Job {
   readonly task: TaskView;
   readonly attempt: number;
   /** Fencing token: larger than that of every assignment before. */
   readonly token: string;
+  /** Orders that came with it: told before, and not acknowledged. */
+  readonly controls?: readonly ControlItem[];
 }
 
 export type StopReason = 'cancel' | 'leaseLost' | 'closing';
@@ -41,6 +45,8 @@ export interface Holding {
   closing: boolean;
   /** Its result was refused, and the refusal was reported as its failure. */
   refused: boolean;
+  /** Undefined until the first order comes, or somebody listens. */
+  orders: Orders | undefined;
   /** Held before this one for the same task, and perhaps still running. */
   readonly older: Holding | undefined;
 }
@@ -103,7 +109,18 @@ export class Holdings {
     assert(this.#byToken.get(token) === undefined, 'a token names one holding');
     const older = this.#byTask.get(id);
     // Written out, since spreading `of` costs more than all the rest here.
-    const holding: Holding = { id, token, job, since, phase, confirmed: false, closing: false, refused: false, older };
+    const holding: Holding = {
+      id,
+      token,
+      job,
+      since,
+      phase,
+      confirmed: false,
+      closing: false,
+      refused: false,
+      orders: undefined,
+      older,
+    };
     this.#byToken.set(token, holding);
     this.#size += 1;
     this.#byTask.set(id, holding);

@@ -4,7 +4,10 @@ export type { ClientEvents, ClientOptions, ClientWarning, CloseCallOptions, Wait
 export type { ConnectionState, Outage } from './core.ts';
 export { CLIENT_CODES, MusterError, TaskFailure } from './errors.ts';
 export type { ClientCode, TaskFailureOptions } from './errors.ts';
+export type { AskOptions, ExtendOptions, Message } from './conversation.ts';
 export type { TaskContext, TaskHandler } from './handlers.ts';
+export type { WatchOptions } from './output-watch.ts';
+export type { OutputPiece, QuestionView } from '../../protocol/wire/control.ts';
 export type { PushIn as Push } from './incoming.ts';
 export type { Methods, RequestOptions } from './methods.ts';
 export { ERROR_CODES } from '../../protocol/wire/codes.ts';

@@ -1,10 +1,11 @@
 /** `muster task …`: create, list, get, cancel, retry; what shows how work goes is in observe.ts and report.ts. */
 import type { Command } from 'commander';
-import type { Client, TaskCreate, TaskView, Value } from '../../client/node.ts';
+import type { Client, QuestionView, TaskCreate, TaskView, Value } from '../../client/node.ts';
 import { STRATEGY_NAMES, type Params, type TaskStatus } from '../../../protocol/wire/types.ts';
 import type { Context } from '../context.ts';
 import { CliError, Exit } from '../exit.ts';
 import { columns, pretty, toJson, when } from '../output.ts';
+import { addTaskControl } from './task-control.ts';
 import { addTaskReads } from './observe.ts';
 import { addReport } from './report.ts';
 import { durationMs, jsonValue, oneOf, pairs, several, wholeNumber } from '../values.ts';
@@ -45,6 +46,7 @@ interface ListFlags {
 export function addTask(program: Command, context: Context): void {
   const task = program.command('task').description('create and follow tasks');
   addCreate(task, context);
+  addTaskControl(task, context);
   addTaskReads(task, context);
   addReport(task, context);
   task
@@ -52,7 +54,7 @@ export function addTask(program: Command, context: Context): void {
     .description('tasks, newest page first by the server')
     .option(
       '--status <status>',
-      'scheduled, pending, offered, assigned, accepted, in_progress, completed, failed, cancelled, timed_out',
+      'scheduled, pending, offered, assigned, accepted, in_progress, paused, completed, failed, cancelled, timed_out',
     )
     .option('--type <type>', 'only this type')
     .option('--agent <id>', 'only those of this agent')
@@ -196,6 +198,11 @@ function show(task: TaskView, { output }: Context): void {
           ? undefined
           : `${task.progress.percentComplete} % ${task.progress.status ?? ''}`.trimEnd(),
       ],
+      ['paused', task.paused === undefined ? undefined : paused(task.paused)],
+      ['orders', orders(task)],
+      ['asks', task.questions?.map(question).join('\n            ')],
+      ['output', task.output === undefined ? undefined : `${task.output.bytes} bytes`],
+      ['checkpoint', task.checkpoint === undefined ? undefined : text(task.checkpoint.data ?? null)],
       ['created', `${when(task.createdAt)} by ${task.createdBy}`],
       ['started', when(task.startedAt)],
       ['finished', when(task.finishedAt)],
@@ -208,6 +215,21 @@ function show(task: TaskView, { output }: Context): void {
       .map(([name, value]) => `${name.padEnd(11)} ${value ?? ''}`)
       .join('\n');
   });
+}
+
+function paused({ at, by, reason, confirmed }: NonNullable<TaskView['paused']>): string {
+  return `${when(at)} by ${by}${reason === undefined ? '' : `: ${reason}`}${confirmed === true ? ', its agent rests' : ''}`;
+}
+
+/** What its agent was told and has not acknowledged. */
+function orders({ controls }: TaskView): string | undefined {
+  return controls
+    ?.map(({ control, seq, overdue }) => `${control} ${seq}${overdue === true ? ' (overdue)' : ''}`)
+    .join(', ');
+}
+
+function question({ askId, question: asked, choices }: QuestionView): string {
+  return `${askId}  ${asked}${choices === undefined ? '' : ` (${choices.join(', ')})`}`;
 }
 
 /** A string as it is; anything else as JSON, in one line if it is short. */
