@@ -30,6 +30,7 @@ import { backlogFigures } from './node/backlog.ts';
 import { DEFAULT_TENANT, Node } from './node/node.ts';
 import type { MintedKey } from './node/requests.ts';
 import type { Applied, Serving } from './node/serving.ts';
+import { compileRule } from './rules/index.ts';
 import { createSessionManager, type SessionManager } from './session/manager.ts';
 import { openSqliteStore } from './store/index.ts';
 import type { Retention, Store } from './store/port.ts';
@@ -205,7 +206,7 @@ class Server implements RunningServer {
       scheduler: systemScheduler,
       entropy,
       sha256,
-      access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy) },
+      access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },
       authenticate: createAuthenticator({
         keys: { find: (tenant, keyId) => node.findKey(tenant, keyId) },
         now: () => systemScheduler.now(),

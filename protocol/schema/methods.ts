@@ -9,6 +9,7 @@ import { LETTER_STATES, type LetterEdit } from '../wire/letters.ts';
 import { isScope } from '../wire/operations.ts';
 import { parseSelector } from '../wire/selectors.ts';
 import { MISSED_POLICIES, OVERLAPS, SCHEDULE_STATUSES } from '../wire/schedules.ts';
+import { RULE_ON_ERROR, type PlainStrategy, type RuleAdd, type RuleUpdate } from '../wire/rules.ts';
 import {
   AGENT_STATUSES,
   DECLARED_STATUSES,
@@ -18,6 +19,7 @@ import {
   type AgentShape,
   type Method,
   type Params,
+  type Strategy,
   type TaskCreate,
 } from '../wire/types.ts';
 import {
@@ -117,6 +119,42 @@ const strategySet = z
     error: 'goes with every scope but tenant',
     path: ['name'],
   });
+
+const isPlain = (name: Strategy): name is PlainStrategy => name !== 'rule_based';
+const plainStrategy = z.enum(STRATEGY_NAMES.filter(isPlain));
+const ruleName = name(LIMITS.nameBytes);
+const ruleOrder = int(0, LIMITS.ruleOrderMax);
+const ruleSource = text(LIMITS.ruleSourceBytes).refine((one) => one.trim() !== '', { error: 'must not be blank' });
+
+const ruleAdd: z.ZodType<RuleAdd> = z
+  .object({
+    name: ruleName,
+    order: ruleOrder.exactOptional(),
+    type: typeName.exactOptional(),
+    workspaceId: id.exactOptional(),
+    condition: ruleSource.exactOptional(),
+    filter: ruleSource.exactOptional(),
+    prefer: ruleSource.exactOptional(),
+    strategy: plainStrategy.exactOptional(),
+    onError: z.enum(RULE_ON_ERROR).exactOptional(),
+    enabled: z.boolean().exactOptional(),
+  })
+  .refine((rule) => rule.filter !== undefined || rule.prefer !== undefined || rule.strategy !== undefined, {
+    error: 'a rule has a filter, a prefer or a strategy',
+  });
+
+const ruleUpdate: z.ZodType<RuleUpdate> = z.object({
+  name: ruleName,
+  order: ruleOrder.exactOptional(),
+  type: typeName.nullable().exactOptional(),
+  workspaceId: id.nullable().exactOptional(),
+  condition: ruleSource.nullable().exactOptional(),
+  filter: ruleSource.nullable().exactOptional(),
+  prefer: ruleSource.nullable().exactOptional(),
+  strategy: plainStrategy.nullable().exactOptional(),
+  onError: z.enum(RULE_ON_ERROR).exactOptional(),
+  enabled: z.boolean().exactOptional(),
+});
 
 const taskShape = z.object({
   type: typeName,
@@ -274,6 +312,12 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
   'agent.deregister': z.object({ id: id.exactOptional() }),
   'strategy.set': strategySet,
   'strategy.get': z.object({}),
+  'rule.add': ruleAdd,
+  'rule.update': ruleUpdate,
+  'rule.reorder': z.object({ names: distinct(ruleName, LIMITS.rulesMax, (one) => one) }),
+  'rule.remove': z.object({ name: ruleName }),
+  'rule.get': z.object({ name: ruleName }),
+  'rule.list': z.object(page),
   'task.create': taskCreate,
   'task.createBatch': z.object({ tasks: z.array(taskCreate).min(1).max(LIMITS.batchMax) }),
   'task.get': z.object({ id }),

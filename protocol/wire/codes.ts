@@ -41,6 +41,7 @@ export const ERROR_CODES = {
   UNAUTHORIZED: { type: 'authorization', retryable: false, message: 'The credential does not allow this.' },
   NOT_FOUND: { type: 'not_found', retryable: false, message: 'No such entity.' },
   TASK_NOT_FOUND: { type: 'not_found', retryable: false, message: 'No such task.' },
+  RULE_NOT_FOUND: { type: 'not_found', retryable: false, message: 'No such rule.' },
   AGENT_NOT_FOUND: { type: 'not_found', retryable: false, message: 'No such agent.' },
   ALREADY_EXISTS: { type: 'conflict', retryable: false, message: 'An entity of this name exists.' },
   INVALID_TRANSITION: {

@@ -182,6 +182,21 @@ export const LIMITS = {
   lettersPerSecondMax: 1_000,
 
   strategiesMax: 1_000,
+  /** Of a tenant; more: LIMIT_EXCEEDED. */
+  rulesMax: 200,
+  /** An order is 0 to this. */
+  ruleOrderMax: 1_000_000,
+  /** One expression: its source, its tree as nodes, how deep it nests and what it may cost at most; more: INVALID_PARAMS. */
+  ruleSourceBytes: 2_048,
+  ruleNodesMax: 256,
+  ruleDepthMax: 20,
+  ruleCostMax: 100_000,
+  /** Steps of one evaluation, elements of a list in it, characters of a text that it makes; more: the expression fails. */
+  ruleStepsMax: 10_000,
+  ruleListMax: 1_000,
+  ruleTextMax: 4_096,
+  /** Agents (or tasks) that are tried with filters which read the task before others get their turn. */
+  ruleTriesMax: 64,
   /** Per tenant. At the bound: LIMIT_EXCEEDED (deadLetters: the oldest leaves memory for the archive). */
   sessionsMax: 100_000,
   agentsMax: 100_000,

@@ -39,6 +39,12 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'agent.deregister': { roles: WORKERS, class: 'session', access: 'write', ends: true },
   'strategy.set': { roles: OWNERS, class: 'control', access: 'write' },
   'strategy.get': { roles: EVERYONE, class: 'query', access: 'read' },
+  'rule.add': { roles: OWNERS, class: 'control', access: 'write' },
+  'rule.update': { roles: OWNERS, class: 'control', access: 'write' },
+  'rule.reorder': { roles: OWNERS, class: 'control', access: 'write' },
+  'rule.remove': { roles: OWNERS, class: 'control', access: 'write', ends: true },
+  'rule.get': { roles: EVERYONE, class: 'query', access: 'read' },
+  'rule.list': { roles: EVERYONE, class: 'query', access: 'read' },
   'task.create': { roles: WRITERS, class: 'work', access: 'write' },
   'task.createBatch': { roles: WRITERS, class: 'work', access: 'write' },
   'task.get': { roles: EVERYONE, class: 'query', access: 'read' },
@@ -105,6 +111,8 @@ export type ReadMethod =
   | 'agent.inbox'
   | 'agent.heartbeat'
   | 'strategy.get'
+  | 'rule.get'
+  | 'rule.list'
   | 'task.get'
   | 'task.explain'
   | 'task.list'

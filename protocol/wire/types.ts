@@ -5,6 +5,7 @@
  * Does not own: checking (protocol/schema), encoding (codec.ts), prose (PROTOCOL.md).
  */
 import type { AttemptError, LetterParams, LetterResults } from './letters.ts';
+import type { RuleParams, RuleResults, RuleVerdict } from './rules.ts';
 import type { ScheduleParams, ScheduleResults } from './schedules.ts';
 import type { ObservingParams, ObservingResults } from './observing.ts';
 import type { Control, ControlParams, ControlPushes, ControlResults, ControlView, TaskOrder } from './control.ts';
@@ -99,6 +100,7 @@ export const STRATEGY_NAMES = [
   'random',
   'cost_optimised',
   'performance',
+  'rule_based',
 ] as const;
 export type Strategy = (typeof STRATEGY_NAMES)[number];
 
@@ -216,18 +218,22 @@ export type TaskVerdict =
   | 'offline'
   /** No single agent has all that it requires, or the labels that it asks for. */
   | 'selector'
-  | 'capability';
+  | 'capability'
+  /** A rule keeps every agent from it that fits. */
+  | 'rule';
 
 export type AgentState = 'offline' | 'away' | 'notActive' | 'excluded' | 'quarantined' | 'full' | 'sticky';
 
 export interface AgentVerdict {
   readonly agentId: string;
   readonly name: string;
-  readonly verdict: 'holds' | 'ready' | 'capability' | 'selector' | AgentState;
+  readonly verdict: 'holds' | 'ready' | 'capability' | 'selector' | 'rule' | AgentState;
   /** Required capabilities that it lacks. */
   readonly missing?: readonly string[];
   /** Selectors that its labels do not meet. */
   readonly refused?: readonly string[];
+  /** The first rule whose filter it does not pass. */
+  readonly rule?: string;
   /** What would keep it from the task if it fitted. */
   readonly also?: AgentState;
   /** Its place in the order of the strategy, from 1, among those that could take it. */
@@ -240,6 +246,8 @@ export interface AgentVerdict {
     readonly ok?: number;
     readonly ms?: number;
     readonly failedBefore?: true;
+    /** What the rules' `prefer` came to, in their order; null: it failed. For tasks of strategy `rule_based`. */
+    readonly prefer?: readonly (number | null)[];
   };
 }
 
@@ -261,6 +269,8 @@ export interface ExplainView extends Pick<ControlView, 'paused' | 'controls'> {
   /** Required capabilities that no agent has. */
   readonly missing?: readonly string[];
   readonly concurrency?: { readonly key: string; readonly max: number; readonly held: number };
+  /** Active rules for tasks like this one, in their order. Absent: there are none. */
+  readonly rules?: readonly RuleVerdict[];
 }
 
 export interface RetryPolicy {
@@ -371,19 +381,8 @@ export interface SessionSnapshot {
 
 type Held = { readonly id: string; readonly token: string };
 
-/** Which tasks: of a type, of a workspace, or all of the tenant's. */
-export interface StrategyScope {
-  readonly scope: 'tenant' | 'type' | 'workspace';
-  /** The type, or the id of the workspace. */
-  readonly name?: string;
-}
-
-export interface StrategyView extends StrategyScope {
-  readonly strategy: Strategy;
-}
-
 /** Params by method. */
-export interface Params extends ScheduleParams, LetterParams, ObservingParams, ControlParams {
+export interface Params extends ScheduleParams, LetterParams, ObservingParams, ControlParams, RuleParams {
   'session.snapshot': { readonly cursor?: string };
   'agent.register': AgentShape;
   'agent.get': { readonly id: string };
@@ -414,8 +413,6 @@ export interface Params extends ScheduleParams, LetterParams, ObservingParams, C
   'agent.status': { readonly id?: string; readonly status: DeclaredStatus; readonly reason?: string };
   'agent.drain': { readonly id?: string; readonly deadlineMs?: number; readonly reason?: string };
   'agent.workload': { readonly id?: string };
-  'strategy.set': StrategyScope & { readonly strategy: Strategy | null };
-  'strategy.get': Record<string, never>;
   'agent.heartbeat': Record<string, never>;
   'agent.deregister': { readonly id?: string };
   'task.create': TaskCreate;
@@ -460,7 +457,7 @@ type TaskResult = { readonly task: TaskView };
 type Page<K extends string, V> = { readonly [key in K]: readonly V[] } & { readonly cursor?: string };
 
 /** Results by method (`RESULT.r`). */
-export interface Results extends ScheduleResults, LetterResults, ObservingResults, ControlResults {
+export interface Results extends ScheduleResults, LetterResults, ObservingResults, ControlResults, RuleResults {
   'session.snapshot': { readonly snapshot: SessionSnapshot; readonly rev: number };
   'agent.register': { readonly agent: AgentView };
   'agent.get': { readonly agent: AgentView };
@@ -469,8 +466,6 @@ export interface Results extends ScheduleResults, LetterResults, ObservingResult
   'agent.status': { readonly agent: AgentView };
   'agent.drain': { readonly agent: AgentView };
   'agent.workload': { readonly workload: WorkloadView };
-  'strategy.set': { readonly strategies: readonly StrategyView[] };
-  'strategy.get': { readonly strategies: readonly StrategyView[] };
   'agent.heartbeat': { readonly now: number };
   'agent.deregister': { readonly id: string };
   'task.create': TaskResult;

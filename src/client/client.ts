@@ -114,6 +114,7 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
   readonly agent: Methods['agent'] & AgentMethods;
   readonly task: Methods['task'] & TaskMethods;
   readonly strategy: Methods['strategy'];
+  readonly rule: Methods['rule'];
   readonly topic: Methods['topic'];
   readonly schedule: Methods['schedule'];
   readonly deadLetter: Methods['deadLetter'];
@@ -173,6 +174,7 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
       watchOutput: (task, watch) => watchOutput(this.#outputOf(typeof task === 'string' ? task : task.id), watch),
     };
     this.strategy = methods.strategy;
+    this.rule = methods.rule;
     this.topic = methods.topic;
     this.schedule = methods.schedule;
     this.deadLetter = methods.deadLetter;

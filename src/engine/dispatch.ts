@@ -9,6 +9,7 @@ import { drainOver } from './agents/lifecycle.ts';
 import { probe } from './agents/quarantine.ts';
 import { unblock } from './assignment/keys.ts';
 import { unstick } from './assignment/sticky.ts';
+import { match, rejudge, rematch, seek } from './rules/rules.ts';
 import {
   graceOver,
   hello,
@@ -110,13 +111,21 @@ export function runTimer(s: State, c: Context, timer: Timer): void {
 export function runFollowUp(s: State, c: Context, work: FollowUp): void {
   switch (work.kind) {
     case 'place':
-      return place(s, c, work.task);
+      return place(s, c, work);
     case 'fill':
       return fill(s, c, work.agent);
     case 'unblock':
-      return unblock(s, c, work.key);
+      return unblock(s, c, work);
     case 'unbuffer':
       return unbuffer(s, c, work.schedule);
+    case 'seek':
+      return seek(s, c, work);
+    case 'rejudge':
+      return rejudge(s, c, work);
+    case 'rematch':
+      return rematch(s, c, work);
+    case 'match':
+      return match(s, c, work.agent);
     case 'lose':
       return loseTask(s, c, work);
     case 'end':

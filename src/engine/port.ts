@@ -6,7 +6,9 @@ import type { Rejection } from '../../protocol/wire/codes.ts';
 import type { OutputPiece } from '../../protocol/wire/control.ts';
 import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import type { AgentShape, Data, Params, Role, SessionSnapshot, TaskView, Value } from '../../protocol/wire/types.ts';
-import type { TaskRecord } from './records.ts';
+import type { RuleTrees, TaskRecord } from './records.ts';
+
+export type { RuleTrees };
 
 /** The behaviour that the state is under; a build takes part only while it supports it. */
 export const ENGINE_VERSION = 2;
@@ -47,6 +49,9 @@ export interface Prepared {
   'schedule.create': Params['schedule.create'] & Foreseen;
   'schedule.update': Params['schedule.update'] & Foreseen;
   'schedule.resume': Params['schedule.resume'] & Foreseen;
+  'rule.add': Params['rule.add'] & { readonly trees: RuleTrees };
+  /** Of the expressions that it brings. */
+  'rule.update': Params['rule.update'] & { readonly trees: RuleTrees };
 }
 export type PreparedParams = { readonly [M in WriteMethod]: M extends keyof Prepared ? Prepared[M] : Params[M] };
 

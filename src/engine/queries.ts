@@ -1,5 +1,6 @@
 /** Reads of the state: pages of what is in memory, newest id first where the store continues the list. */
 import type { ScheduleView } from '../../protocol/wire/schedules.ts';
+import type { RuleView } from '../../protocol/wire/rules.ts';
 import type { AgentView, ApiKeyView, Params, TaskView, TenantView, WorkloadView } from '../../protocol/wire/types.ts';
 import type { LetterMark, LetterRunView, LetterView } from '../../protocol/wire/letters.ts';
 import { encodeValue } from '../../protocol/wire/codec.ts';
@@ -8,13 +9,15 @@ import { matcherOf } from '../../protocol/wire/task-query.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { byCodeUnits } from '../base/order.ts';
 import { agentView } from './agents/agents.ts';
-import { hasFreeSlot, type Groups } from './assignment/groups.ts';
+import { hasFreeSlot } from './assignment/group.ts';
+import type { Groups } from './assignment/groups.ts';
 import type { State } from './kernel/state.ts';
 import type { IdIndex } from './kernel/table.ts';
 import type { AgentRecord, AssignmentRecord, TaskRecord } from './records.ts';
 import { letterView, markView } from './letters/letters.ts';
 import { runView } from './letters/runs.ts';
 import { scheduleView } from './schedules/schedules.ts';
+import { cursorOf, ruleView, rulesAfter } from './rules/rules.ts';
 import { taskView } from './tasks/view.ts';
 import { apiKeyView, tenantView } from './tenants/tenants.ts';
 
@@ -192,6 +195,21 @@ export function listLetterRuns(s: State, asked: Params['deadLetter.runs']): Page
 
 export function listApiKeys(s: State, asked: Params['apiKey.list']): Page<ApiKeyView> {
   return page(after(s.apiKeysById, asked.cursor), { limit: asked.limit, includes: () => true, view: apiKeyView });
+}
+
+export function getRule({ groups }: { readonly groups: Groups }, name: string): RuleView | undefined {
+  const rule = groups.book.get(name);
+  return rule === undefined ? undefined : ruleView(rule.record, rule.errors);
+}
+
+/** In their order. */
+export function listRules({ groups }: { readonly groups: Groups }, asked: Params['rule.list']): Page<RuleView> {
+  const rows = rulesAfter(groups.book.all(), asked.cursor).map((rule) => ({ id: cursorOf(rule), rule }));
+  return page(rows, {
+    limit: asked.limit,
+    includes: () => true,
+    view: ({ rule }) => ruleView(rule.record, rule.errors),
+  });
 }
 
 export function listTenants(s: State, asked: Params['tenant.list']): Page<TenantView> {

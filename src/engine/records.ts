@@ -1,5 +1,6 @@
 /** The records that the state is made of. Immutable; absolute facts only (instants, chosen agents), never "in 5 s". */
 import type { Missed, Overlap, ScheduleRun, ScheduleStatus } from '../../protocol/wire/schedules.ts';
+import type { PlainStrategy, RuleOnError } from '../../protocol/wire/rules.ts';
 import type {
   AgentStatus,
   Concurrency,
@@ -24,6 +25,7 @@ import type {
 } from '../../protocol/wire/letters.ts';
 import type { SessionPrincipal } from './port.ts';
 import type { TaskControl } from './tasks/control-record.ts';
+import type { RuleTree } from './rules/tree.ts';
 
 type Labels = { readonly [key: string]: string };
 
@@ -42,6 +44,8 @@ export interface TaskRecord {
   readonly group: string;
   readonly labels: Labels | undefined;
   readonly strategy: Strategy;
+  /** Which rules apply to it. Undefined: there were none when it was asked. */
+  readonly ruling: Ruling | undefined;
   readonly mode: DeliveryMode;
   readonly agentId: string | undefined;
   /** Of the newest assignment; 0 before the first. */
@@ -89,6 +93,16 @@ export interface TaskRecord {
   readonly rev: number;
 }
 
+/** What the rules said of a task, and of what they said it: it holds as long as none of that is other. */
+export interface Ruling {
+  /** Of the rules, which counts their changes. */
+  readonly version: number;
+  readonly priority: number;
+  readonly failures: number;
+  /** The names of those that apply and matter to it, in their order. */
+  readonly rules: readonly string[];
+}
+
 /** A record that nobody else has seen yet. */
 export type Draft<R> = { -readonly [K in keyof R]: R[K] };
 
@@ -108,6 +122,7 @@ export function copyOfTask(task: TaskRecord): Draft<TaskRecord> {
     group: task.group,
     labels: task.labels,
     strategy: task.strategy,
+    ruling: task.ruling,
     mode: task.mode,
     agentId: task.agentId,
     token: task.token,
@@ -417,6 +432,31 @@ export interface LetterRunRecord {
   readonly endedAt: number | undefined;
 }
 
+export interface RuleRecord {
+  readonly name: string;
+  /** The lowest decides first; of two alike the name. */
+  readonly order: number;
+  readonly type: string | undefined;
+  readonly workspaceId: string | undefined;
+  /** Sources, and the trees that were made of them. */
+  readonly condition: string | undefined;
+  readonly filter: string | undefined;
+  readonly prefer: string | undefined;
+  readonly trees: RuleTrees;
+  readonly strategy: PlainStrategy | undefined;
+  readonly onError: RuleOnError;
+  readonly enabled: boolean;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly updatedAt: number;
+}
+
+export interface RuleTrees {
+  readonly condition?: RuleTree;
+  readonly filter?: RuleTree;
+  readonly prefer?: RuleTree;
+}
+
 export interface ApiKeyRecord {
   readonly id: string;
   readonly secretHash: string;
@@ -443,11 +483,21 @@ export interface TenantRecord {
 /** drained: the agent's drain has a deadline, and it is over. lost: the grace ended. released: BYE. replaced: a new process of the instance does not run it any more. */
 export type LossReason = 'lost' | 'released' | 'replaced' | 'deregistered' | 'revoked' | 'drained';
 
+/** A place in the order in which tasks wait, also of a task that waits no more. */
+export type Urgent = Pick<TaskRecord, 'id' | 'priority' | 'createdAt'>;
+
 /** A follow-up: an internal command that waits its turn. */
 export type FollowUp =
-  | { readonly kind: 'place'; readonly task: string }
+  /** `after`: the agents up to this id were tried. */
+  | { readonly kind: 'place'; readonly task: string; readonly after?: string }
   | { readonly kind: 'fill'; readonly agent: string }
-  | { readonly kind: 'unblock'; readonly key: string }
   | { readonly kind: 'unbuffer'; readonly schedule: string }
+  | { readonly kind: 'unblock'; readonly key: string; readonly after?: Urgent }
+  /** Goes on with the tasks that a filter must be asked about one by one. */
+  | { readonly kind: 'seek'; readonly agent: string; readonly after: Urgent }
+  /** The rules have changed: the waiting tasks behind this one are judged anew, then the agents with free slots are given some. */
+  | { readonly kind: 'rejudge'; readonly version: number; readonly after: string }
+  | { readonly kind: 'rematch'; readonly version: number; readonly after: string }
+  | { readonly kind: 'match'; readonly agent: string }
   | { readonly kind: 'lose'; readonly task: string; readonly token: number; readonly why: LossReason }
   | { readonly kind: 'end'; readonly session: string; readonly why: 'revoked' };

@@ -28,6 +28,7 @@ import { storeCheckpoint, takeOutput } from './tasks/handout.ts';
 import { acknowledge } from './tasks/orders.ts';
 import { pauseTask, resumeTask } from './tasks/pause.ts';
 import { answerTask, askFromTask, steerTask } from './tasks/talk.ts';
+import { addRule, removeRule, reorderRules, updateRule } from './rules/rules.ts';
 import { createApiKey, revokeApiKey } from './tenants/tenants.ts';
 import { publish, subscribe, unsubscribe } from './topics/topics.ts';
 
@@ -49,6 +50,10 @@ const DECIDERS: Deciders = {
   'agent.drain': drainAgent,
   'agent.deregister': deregisterAgent,
   'strategy.set': setStrategy,
+  'rule.add': addRule,
+  'rule.update': updateRule,
+  'rule.reorder': reorderRules,
+  'rule.remove': removeRule,
   'task.create': createTask,
   'task.createBatch': createTasks,
   'task.accept': acceptTask,

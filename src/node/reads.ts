@@ -6,11 +6,13 @@ import { byCodeUnits } from '../base/order.ts';
 import {
   explain,
   getAgent,
+  getRule,
   getSchedule,
   getTask,
   listAgents,
   listApiKeys,
   listLetterRuns,
+  listRules,
   listSchedules,
   listStrategies,
   listTasks,
@@ -66,6 +68,15 @@ const HANDLERS: Handlers = {
     const page = listSchedules(parts.tenant.engine.state, params);
     now(parts, withCursor({ schedules: page.items }, page.next), done);
   },
+  'rule.get': (parts, { name }, done) => {
+    const rule = getRule(parts.tenant.engine, name);
+    if (rule === undefined) missing(parts, 'RULE_NOT_FOUND', done);
+    else now(parts, { rule }, done);
+  },
+  'rule.list': (parts, params, done) => {
+    const page = listRules(parts.tenant.engine, params);
+    now(parts, withCursor({ rules: page.items }, page.next), done);
+  },
   'apiKey.list': (parts, params, done) => {
     const page = listApiKeys(parts.tenant.engine.state, params);
     now(parts, withCursor({ keys: page.items }, page.next), done);
@@ -99,7 +110,7 @@ export function read(parts: ReadParts, asked: Read, done: Answer): void {
   handler(parts, asked.params, done);
 }
 
-function missing(parts: ReadParts, code: 'AGENT_NOT_FOUND' | 'NOT_FOUND', done: Answer): void {
+function missing(parts: ReadParts, code: 'AGENT_NOT_FOUND' | 'NOT_FOUND' | 'RULE_NOT_FOUND', done: Answer): void {
   parts.scheduler.defer(() => done({ ok: false, rejection: { code } }));
 }
 

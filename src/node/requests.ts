@@ -9,11 +9,13 @@ import { decodeValue, isMap, valueHash } from '../../protocol/wire/codec.ts';
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { OPERATIONS, isRead, type WriteMethod } from '../../protocol/wire/operations.ts';
-import type { Data, Method, Params, Value } from '../../protocol/wire/types.ts';
+import { RULE_PARTS, type RulePart } from '../../protocol/wire/rules.ts';
+import type { Data, Method, Params, Value, ValueMap } from '../../protocol/wire/types.ts';
+import type { Result } from '../base/result.ts';
 import type { Scheduler } from '../base/scheduler.ts';
-import type { CommandOutput, RequestCommand } from '../engine/port.ts';
 import type { Calendar } from '../calendar/index.ts';
 import type { Backlog } from '../engine/queries.ts';
+import type { CommandOutput, RequestCommand, RuleTrees } from '../engine/port.ts';
 import { isServerTopic } from '../engine/topics/topics.ts';
 import type { FinishedTask, TenantStore } from '../store/port.ts';
 import type { Hub } from './hub.ts';
@@ -31,10 +33,15 @@ export interface MintedKey {
   readonly hash: string;
 }
 
-/** What the composition root gives: who may do what, how keys are drawn. */
+/** Null, as in `rule.update`: none. */
+export type RuleSources = { readonly [P in RulePart]?: string | null };
+
+/** What the composition root gives: who may do what, how keys are drawn, how rules are read. */
 export interface Access {
   authorise(principal: Principal, method: Method, params: Value): Rejection | undefined;
   mintKey(tenant: string): MintedKey;
+  /** Checks the expressions of a rule and makes trees of them, which the engine evaluates. */
+  compileRule(sources: RuleSources): Result<RuleTrees, Rejection>;
 }
 
 export type Answer = (reply: Reply) => void;
@@ -79,6 +86,8 @@ export class Requests {
   readonly #special: { readonly [M in Method]?: (caller: Caller, request: RequestIn, done: Answer) => boolean } = {
     'apiKey.create': (caller, request, done) => this.#createKey(caller, request, done),
     'apiKey.revoke': (_caller, request, done) => this.#keepOperator(request, done),
+    'rule.add': (caller, request, done) => this.#compileRule(caller, request, done),
+    'rule.update': (caller, request, done) => this.#compileRule(caller, request, done),
     'tenant.create': (caller, request, done) => this.#createTenant(caller, request, done),
     'task.retry': (caller, request, done) => this.#retry(caller, request, done),
     'deadLetter.edit': (caller, request, done) => this.#withArchived(caller, request, done),
@@ -183,6 +192,17 @@ export class Requests {
         done(fault === undefined ? shown : { ok: false, rejection: fault }),
       );
     });
+    return true;
+  }
+
+  /** A faulty rule does not reach the log. */
+  #compileRule(caller: Caller, request: RequestIn, done: Answer): boolean {
+    const { access, scheduler } = this.#parts;
+    const asked = isMap(request.params) ? request.params : {};
+    const compiled = access.compileRule(sourcesOf(asked));
+    if (compiled.ok) {
+      this.#submit(caller, { request, params: { ...asked, trees: compiled.value } }, (output) => done(toReply(output)));
+    } else scheduler.defer(() => done({ ok: false, rejection: compiled.error }));
     return true;
   }
 
@@ -294,6 +314,15 @@ export class Requests {
 /** Of a letter that is thrown away nothing more is wanted. */
 function archivedFor(method: Method, { id, status, dead, finishedAt, view }: FinishedTask): Value {
   return method === 'deadLetter.discard' ? { id, status, dead, finishedAt } : decodeValue(view);
+}
+
+function sourcesOf(rule: ValueMap): RuleSources {
+  const sources: { [P in RulePart]?: string | null } = {};
+  for (const part of RULE_PARTS) {
+    const source = rule[part];
+    if (typeof source === 'string' || source === null) sources[part] = source;
+  }
+  return sources;
 }
 
 export function toReply(output: CommandOutput): Reply {

@@ -8,6 +8,7 @@ import { must } from '../../src/base/assert.ts';
 import { ENGINE_VERSION } from '../../src/engine/port.ts';
 import { stateHash } from '../../src/engine/kernel/image.ts';
 import type { TaskRecord } from '../../src/engine/records.ts';
+import { compileRule } from '../../src/rules/index.ts';
 import { codeOf, Rig, sha256 } from './rig.ts';
 
 interface Agent {
@@ -237,7 +238,15 @@ const step = fc.oneof(
         {
           type: fc.constantFrom('x', 'y', 'work'),
           priority: fc.constantFrom('low', 'normal', 'critical'),
-          strategy: fc.constantFrom('least_loaded', 'random', 'performance', 'round_robin', 'cost_optimised'),
+          strategy: fc.constantFrom(
+            'least_loaded',
+            'random',
+            'performance',
+            'round_robin',
+            'cost_optimised',
+            'rule_based',
+          ),
+          labels: fc.record({ zone: fc.constantFrom('eu', 'us') }),
           selectors: fc.constant(['zone=eu']),
           sticky: fc.record({
             key: fc.constantFrom('s', 't'),
@@ -281,6 +290,31 @@ const step = fc.oneof(
     agent: fc.constantFrom(...NAMES),
     status: fc.constantFrom('active', 'active', 'maintenance', 'draining'),
   }),
+  fc.record({
+    do: fc.constant('rule' as const),
+    name: fc.constantFrom('r', 'q'),
+    type: fc.constantFrom(undefined, undefined, 'x'),
+    condition: fc.constantFrom(undefined, undefined, 'task.attempt > 1', 'task.priorityLevel > 0', 'task.parameters.x'),
+    filter: fc.constantFrom(
+      undefined,
+      'agent.labels.zone == "eu"',
+      'agent.labels.zone == task.labels.zone',
+      'agent.active > 0 || task.type == "work"',
+      'agent.load < 0.5',
+      'agent.labels.zone == "eu" || agent.active == 0',
+      'int(agent.labels.zone) > 1',
+      'task.priority != "low"',
+    ),
+    prefer: fc.constantFrom(
+      undefined,
+      '-agent.active',
+      '"x" in agent.capabilities',
+      'size(task.type) - size(agent.name)',
+    ),
+    strategy: fc.constantFrom(undefined, 'random' as const, 'performance' as const),
+    onError: fc.constantFrom('ignore' as const, 'exclude' as const),
+  }),
+  fc.record({ do: fc.constant('unrule' as const), name: fc.constantFrom('r', 'q') }),
   fc.record({ do: fc.constant('cancel' as const), nth: fc.nat(20) }),
   fc.record({
     do: fc.constant('control' as const),
@@ -324,6 +358,12 @@ class Story {
       case 'status':
         rig.ask(this.#boss, 'agent.status', { id: this.#agent(one.agent).id, status: one.status });
         break;
+      case 'rule':
+        this.#rule(one);
+        break;
+      case 'unrule':
+        rig.ask(this.#boss, 'rule.remove', { name: one.name });
+        break;
       case 'cancel': {
         const open = [...rig.engine.state.tasksById].filter((task) => task.finishedAt === undefined);
         const task = open[one.nth % Math.max(1, open.length)];
@@ -361,6 +401,18 @@ class Story {
       priority,
       ...more,
     });
+  }
+
+  /** Added, or where there is one of the name changed. */
+  #rule(step: Extract<Step, { readonly do: 'rule' }>): void {
+    const { rig } = this;
+    const { name, type, condition, filter, prefer, strategy, onError } = step;
+    const rule = { name, type, condition, filter, prefer, strategy, onError };
+    const known = rig.engine.state.rules.get(name) !== undefined;
+    const given = Object.fromEntries(Object.entries(rule).filter(([, value]) => value !== undefined));
+    const compiled = must(compileRule(given), 'a rule');
+    if (!compiled.ok) throw new Error('a rule of the test is faulty');
+    rig.ask(this.#boss, known ? 'rule.update' : 'rule.add', { ...given, trees: compiled.value });
   }
 
   #agent(name: string): Agent {
@@ -429,11 +481,12 @@ describe('whatever happens', () => {
               const { state, groups } = rig.engine;
               expect(state.work.size).toBe(0);
               for (const task of state.tasksById) {
-                if (task.status === 'pending')
-                  expect(
-                    groups.pick(task, () => 0),
-                    `${task.id} waits`,
-                  ).toBeUndefined();
+                if (task.status !== 'pending') continue;
+                expect(groups.book.isJudged(task), `${task.id} is judged by the present rules`).toBe(true);
+                expect(
+                  groups.pick(task, () => 0),
+                  `${task.id} waits`,
+                ).toBeUndefined();
               }
               for (const agent of state.agentsById) {
                 expect(agent.declared === 'draining' && agent.active === 0, 'a drain has no end').toBe(false);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { parseSelector, selects } from '../../protocol/wire/selectors.ts';
 import { must } from '../../src/base/assert.ts';
-import { AGING_MS } from '../../src/engine/assignment/groups.ts';
+import { AGING_MS } from '../../src/engine/assignment/group.ts';
 import { listStrategies } from '../../src/engine/assignment/defaults.ts';
 import { ENGINE_VERSION } from '../../src/engine/port.ts';
 import { codeOf, expectSound, Rig } from './rig.ts';

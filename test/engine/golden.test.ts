@@ -16,6 +16,7 @@ import { OPERATIONS } from '../../protocol/wire/operations.ts';
 import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import type { Reply } from '../../src/engine/port.ts';
 import { taskView } from '../../src/engine/tasks/view.ts';
+import { compileRule, type Sources } from '../../src/rules/index.ts';
 import { Rig, sha256 } from './rig.ts';
 
 interface Recording {
@@ -227,6 +228,7 @@ function performSchedules(rig: Rig, admin: string): void {
   rig.tick(60_000);
   rig.ask(admin, 'schedule.delete', { id: every });
   rig.tick(8 * 86_400_000);
+  performRules(rig, admin);
 }
 
 /** Everything that is said to a holder, by it and instead of it, while its task runs. */
@@ -299,6 +301,39 @@ function performAssignment(rig: Rig, admin: string): void {
   end(id, 'task.fail');
   rig.wait(1_000);
   end(id, 'task.complete');
+}
+
+/** Rules of every kind, changed while tasks wait. */
+function performRules(rig: Rig, admin: string): void {
+  const prepared = (rule: Sources & { readonly [key: string]: unknown }): object => {
+    const compiled = compileRule(rule);
+    if (!compiled.ok) throw new Error('a rule of the recording is faulty');
+    return { ...rule, trees: compiled.value };
+  };
+  const agents = ['x', 'y', 'z'].map((name) => rig.agent(name, { capabilities: ['rule'], capacity: 2 }));
+  agents.forEach(({ session }, n) => rig.ask(session, 'agent.update', { labels: { zone: name(n) }, cost: n }));
+  rig.ask(admin, 'rule.add', prepared({ name: 'zone', filter: 'agent.labels.zone == task.labels.zone', type: 'rule' }));
+  rig.ask(admin, 'rule.add', prepared({ name: 'free', filter: 'agent.free > 0 && agent.load < 0.9', order: 1 }));
+  rig.ask(admin, 'rule.add', prepared({ name: 'cheap', prefer: '-agent.cost', strategy: 'round_robin' }));
+  const ids = [0, 1, 2, 0, 0, 0].map(
+    (n) => rig.create(admin, { type: 'rule', strategy: 'rule_based', labels: { zone: name(n) } }).id,
+  );
+  rig.ask(
+    admin,
+    'rule.update',
+    prepared({ name: 'zone', condition: 'task.priority == "high"', filter: null, prefer: '1' }),
+  );
+  rig.ask(admin, 'rule.reorder', { names: ['cheap', 'free'] });
+  for (const id of ids) {
+    const agent = agents.find((one) => one.id === rig.task(id).agentId);
+    if (agent !== undefined) rig.ask(agent.session, 'task.complete', { id, token: rig.task(id).token });
+  }
+  rig.ask(admin, 'rule.remove', { name: 'free' });
+  rig.wait(1_000);
+}
+
+function name(n: number): string {
+  return ['eu', 'us', 'asia'][n] ?? '';
 }
 
 interface Golden {

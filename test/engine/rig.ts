@@ -5,6 +5,7 @@ import type { Method, Role, TaskStatus, TaskView } from '../../protocol/wire/typ
 import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts';
 import { decodeEntry, encodeEntry } from '../../src/engine/entry.ts';
+import { Tries } from '../../src/engine/assignment/tries.ts';
 import { holdImage, loadRecord, stateHash, type LoadedRecord } from '../../src/engine/kernel/image.ts';
 import type { Command, CommandOutput, EntryOutput, HelloCommand, Push, Reply } from '../../src/engine/port.ts';
 import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
@@ -178,7 +179,7 @@ export function expectSound(engine: Engine): void {
     const held = [...(s.assignmentsByAgent.of(agent.id) ?? [])];
     expect(agent.active, `load of ${agent.name}`).toBe(held.length);
     expect(agent.active).toBeLessThanOrEqual(agent.capacity);
-    const waiting = engine.groups.pickTask(agent);
+    const waiting = engine.groups.pickTask(agent, new Tries());
     const free = agent.attached && agent.status === 'active' && agent.active < agent.capacity;
     if (free && s.work.size === 0) expect(waiting, `a task waits while ${agent.name} is free`).toBeUndefined();
   }

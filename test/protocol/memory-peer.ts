@@ -8,6 +8,7 @@ import type { Scheduler } from '../../src/base/scheduler.ts';
 import { MemoryDisk } from '../../src/log/memory-disk.ts';
 import { memoryLog, type MemoryLog } from '../../src/log/memory.ts';
 import { DEFAULT_TENANT, Node } from '../../src/node/node.ts';
+import { compileRule } from '../../src/rules/index.ts';
 import { createSessionManager } from '../../src/session/manager.ts';
 import type { Connection } from '../../src/session/port.ts';
 import { memoryStore, MemoryStoreDisk, type MemoryStore } from '../../src/store/memory.ts';
@@ -76,7 +77,7 @@ export class MemoryPeer implements Peer {
       scheduler: lane,
       entropy,
       sha256: (bytes) => createHash('sha256').update(bytes).digest(),
-      access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy) },
+      access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },
       authenticate: createAuthenticator({
         keys: { find: (tenant, id) => node.findKey(tenant, id) },
         now: () => lane.now(),

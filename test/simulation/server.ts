@@ -14,6 +14,7 @@ import { LogFault, type LogDriver } from '../../src/log/port.ts';
 import { DEFAULT_TENANT, Node } from '../../src/node/node.ts';
 import type { Serving } from '../../src/node/serving.ts';
 import { memoryStore, MemoryStoreDisk, type MemoryStore } from '../../src/store/memory.ts';
+import { compileRule } from '../../src/rules/index.ts';
 import { createSessionManager, type SessionManager } from '../../src/session/manager.ts';
 import type { Accept, Connection, ConnectionHandler } from '../../src/session/port.ts';
 import type { Log } from '../../src/telemetry/port.ts';
@@ -255,7 +256,7 @@ export class SimServer {
       scheduler: lane,
       entropy,
       sha256,
-      access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy) },
+      access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },
       authenticate: (token) => claims(token) ?? real(token),
       engine,
       ring,

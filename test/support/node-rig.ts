@@ -4,6 +4,7 @@ import { decodeFrames, decodeValue, encodeValue, isMap, valueHash } from '../../
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { SERVER_FRAME_LIMITS } from '../../protocol/wire/scan.ts';
 import type { HelloBody, Method, Value, ValueMap } from '../../protocol/wire/types.ts';
+import { compileRule } from '../../src/rules/index.ts';
 import { authorise, createAuthenticator, mintKey } from '../../src/access/index.ts';
 import { must } from '../../src/base/assert.ts';
 import type { RingOptions } from '../../src/node/ring.ts';
@@ -147,7 +148,7 @@ export class NodeRig {
       scheduler,
       entropy,
       sha256,
-      access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy) },
+      access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },
       authenticate: createAuthenticator({
         keys: { find: (tenant, keyId) => node.findKey(tenant, keyId) },
         now: () => scheduler.now(),

@@ -96,6 +96,11 @@ export const UNITS: { readonly [name: string]: Unit } = {
     packages: [],
   },
   calendar: { at: ['src/calendar/'], modules: [...WIRE, ...BASE], packages: ['croner'] },
+  rules: {
+    at: ['src/rules/'],
+    modules: [...WIRE, ...BASE, 'src/engine/rules/fields.ts', 'src/engine/rules/tree.ts'],
+    packages: ['@marcbachmann/cel-js'],
+  },
   session: {
     at: ['src/session/'],
     modules: [...WIRE, 'protocol/schema/', ...BASE, ...NODE_PORT, 'src/access/index.ts', 'src/telemetry/port.ts'],
@@ -171,7 +176,18 @@ export const UNITS: { readonly [name: string]: Unit } = {
   test: {
     at: ['test/'],
     modules: ['src/', 'protocol/', 'scripts/', 'bench/', 'test/simulation/'],
-    packages: ['better-sqlite3', 'fast-check', 'ioredis', 'msgpackr', 'pino', 'vitest', 'ws', 'zod', 'node:'],
+    packages: [
+      '@marcbachmann/cel-js',
+      'better-sqlite3',
+      'fast-check',
+      'ioredis',
+      'msgpackr',
+      'pino',
+      'vitest',
+      'ws',
+      'zod',
+      'node:',
+    ],
   },
   scripts: { at: ['scripts/', 'vitest.config.ts'], modules: [], packages: ['vitest', 'node:'] },
 };

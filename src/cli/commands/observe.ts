@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Client } from '../../client/node.ts';
 import type { BacklogView, DurationView, StatsView, TaskQuery } from '../../../protocol/wire/observing.ts';
+import type { RuleVerdict } from '../../../protocol/wire/rules.ts';
 import { TASK_STATUSES, type AgentVerdict, type ExplainView, type Params } from '../../../protocol/wire/types.ts';
 import type { Context } from '../context.ts';
 import { columns, when } from '../output.ts';
@@ -137,12 +138,13 @@ const REASONS: { readonly [V in ExplainView['verdict']]: string } = {
   notActive: 'agents that fit are not active',
   away: 'agents that fit have lost their connection',
   offline: 'agents that fit are offline',
+  rule: 'a rule keeps it from the agents that fit',
   selector: 'no agent that has the capabilities has the labels',
   capability: 'no single agent has all that it requires',
 };
 
 export function explained(view: ExplainView): string {
-  const { task, verdict, waitingMs, missing, concurrency, agents, counts } = view;
+  const { task, verdict, waitingMs, missing, concurrency, rules, agents, counts } = view;
   const nearest = agents.find((one) => one.verdict === 'capability' || one.verdict === 'selector');
   const lines: (readonly [string, string | undefined])[] = [
     ['task', `${task.id}  ${task.type}  ${task.status}`],
@@ -151,6 +153,7 @@ export function explained(view: ExplainView): string {
     ['strategy', task.strategy],
     ['missing', missing?.join(', ')],
     ['key', concurrency && `${concurrency.key}: ${concurrency.held} of ${concurrency.max} held`],
+    ['rules', rules?.map(ruleText).join('\n          ')],
     ['nearest', nearest && `${nearest.name}: ${lacks(nearest)}`],
     [
       'agents',
@@ -176,18 +179,30 @@ export function explained(view: ExplainView): string {
     : `${head}\n\n${columns(['AGENT', 'VERDICT', 'RANK', 'SLOTS', 'SCORE', 'LACKS'], rows, '')}`;
 }
 
-function lacks({ missing, refused, also }: AgentVerdict): string {
-  return [...(missing ?? []), ...(refused ?? []), ...(also === undefined ? [] : [`(${also})`])].join(', ');
+function ruleText({ name, applies, error, excludes, agentError, orders }: RuleVerdict): string {
+  const said = [
+    applies ? '' : error === undefined ? 'does not apply' : `does not apply: ${error}`,
+    excludes === undefined ? '' : `keeps ${excludes} agents from it`,
+    orders === undefined ? '' : `orders by ${orders === 'both' ? 'prefer and strategy' : orders}`,
+    agentError === undefined ? '' : `failed: ${agentError}`,
+  ];
+  return `${name}: ${said.filter((one) => one !== '').join(', ') || 'has no say'}`;
+}
+
+function lacks({ missing, refused, rule, also }: AgentVerdict): string {
+  const ruled = rule === undefined ? [] : [`rule ${rule}`];
+  return [...(missing ?? []), ...(refused ?? []), ...ruled, ...(also === undefined ? [] : [`(${also})`])].join(', ');
 }
 
 function score({ score: terms }: AgentVerdict): string {
   if (terms === undefined) return '';
-  const { weight, cost, ok, ms, failedBefore } = terms;
+  const { weight, cost, ok, ms, failedBefore, prefer } = terms;
   return [
     `weight ${weight}`,
     ...(cost === undefined ? [] : [`cost ${cost}`]),
     ...(ok === undefined ? [] : [`ok ${percent(ok)}`]),
     ...(ms === undefined ? [] : [seconds(ms)]),
+    ...(prefer === undefined ? [] : [`prefer ${prefer.map((one) => one ?? 'failed').join(' ')}`]),
     ...(failedBefore === true ? ['failed it before'] : []),
   ].join(', ');
 }

@@ -9,7 +9,8 @@
 import type { BacklogType, BacklogView } from '../../../protocol/wire/observing.ts';
 import { byCodeUnits } from '../../base/order.ts';
 import type { State } from '../kernel/state.ts';
-import type { Group, Groups } from './groups.ts';
+import type { Group } from './group.ts';
+import type { Groups } from './groups.ts';
 
 /** Of each group at least so many tasks are looked at. */
 const LEAST = 16;

@@ -1,5 +1,6 @@
 /** Which strategy a task gets that names none: that of its workspace, of its type, of the tenant, else `least_loaded`. */
-import type { Params, Strategy, StrategyScope, StrategyView, TaskCreate } from '../../../protocol/wire/types.ts';
+import type { StrategyScope, StrategyView } from '../../../protocol/wire/rules.ts';
+import type { Params, Strategy, TaskCreate } from '../../../protocol/wire/types.ts';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import { accepted, rejected, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';

@@ -12,7 +12,9 @@ import type { State } from '../kernel/state.ts';
 import type { AgentRecord, TaskRecord } from '../records.ts';
 import { controlView } from '../tasks/control-view.ts';
 import { isHeld, isTerminal } from '../tasks/transitions.ts';
-import { isExcluded, type Groups } from './groups.ts';
+import { isExcluded } from './group.ts';
+import { RuleFindings } from './explain-rules.ts';
+import type { Groups } from './groups.ts';
 
 interface Found {
   readonly agent: AgentRecord;
@@ -29,7 +31,8 @@ export function explain(
   const { state: s, groups } = parts;
   const task = s.tasks.get(asked.id);
   if (task === undefined) return undefined;
-  const wanted = wants(task);
+  const rules = new RuleFindings(groups.book, task);
+  const wanted = wants(task, rules);
   const counts = new Map<string, number>();
   const had = new Set<string>();
   const nearest: Found[] = [];
@@ -40,17 +43,22 @@ export function explain(
     counts.set(found.verdict.verdict, (counts.get(found.verdict.verdict) ?? 0) + 1);
     insert(nearest, found, asked.limit);
   }
+  const told = nearest.map(({ agent, verdict }) =>
+    withScore(verdict, { task, agent, rules, rank: order.get(agent.id) }),
+  );
+  const ruled = rules.view();
   const missing = task.requirements.filter((name) => !had.has(name));
   const { paused, controls } = controlView(task, false);
   return {
     task: { id: task.id, type: task.type, status: task.status, strategy: task.strategy },
     verdict: verdictOf(s, task, { missing, counts }),
     waitingMs: task.status === 'pending' ? Math.max(0, s.counters.now - task.updatedAt) : 0,
-    agents: nearest.map(({ agent, verdict }) => withScore(verdict, { task, agent, rank: order.get(agent.id) })),
+    agents: told,
     counts: Object.fromEntries(counts),
     ...(missing.length === 0 ? undefined : { missing }),
     ...(paused === undefined ? undefined : { paused }),
     ...(controls === undefined ? undefined : { controls }),
+    ...(ruled === undefined ? undefined : { rules: ruled }),
     ...(task.concurrency === undefined
       ? undefined
       : {
@@ -66,14 +74,15 @@ export function explain(
 interface Wants {
   readonly requirements: readonly string[];
   readonly selectors: readonly { readonly text: string; readonly holds: (agent: AgentRecord) => boolean }[];
+  readonly rules: RuleFindings;
 }
 
-function wants(task: TaskRecord): Wants {
+function wants(task: TaskRecord, rules: RuleFindings): Wants {
   const selectors = (task.selectors ?? []).map((text) => {
     const selector = parseSelector(text);
     return { text, holds: (agent: AgentRecord) => selector !== undefined && selects(selector, agent.labels ?? {}) };
   });
-  return { requirements: task.requirements, selectors };
+  return { requirements: task.requirements, selectors, rules };
 }
 
 function judge(
@@ -103,6 +112,10 @@ function judge(
       },
       misses + 1,
     );
+  }
+  const rule = wanted.rules.excluding(agent);
+  if (rule !== undefined) {
+    return found({ verdict: 'rule', rule, ...(state === undefined ? undefined : { also: state }) }, misses + 1);
   }
   return state === undefined ? found({ verdict: 'ready' }, 0) : found({ verdict: state }, misses);
 }
@@ -146,9 +159,15 @@ function insert(nearest: Found[], found: Found, limit: number): void {
 /** The terms by which strategies choose. */
 function withScore(
   verdict: AgentVerdict,
-  of: { readonly task: TaskRecord; readonly agent: AgentRecord; readonly rank: number | undefined },
+  of: {
+    readonly task: TaskRecord;
+    readonly agent: AgentRecord;
+    readonly rules: RuleFindings;
+    readonly rank: number | undefined;
+  },
 ): AgentVerdict {
-  const { task, agent, rank } = of;
+  const { task, agent, rules, rank } = of;
+  const prefer = rules.scores(agent);
   const rating = agent.ratings?.find((one) => one.type === task.type);
   let weight = 0;
   for (const name of task.requirements) weight += agent.capabilities.find((one) => one.name === name)?.weight ?? 0;
@@ -163,6 +182,7 @@ function withScore(
       ...(rating === undefined ? undefined : { ok: rating.ok / WHOLE }),
       ...(rating?.ms === undefined ? undefined : { ms: rating.ms }),
       ...(task.failedOn?.includes(agent.id) === true ? { failedBefore: true as const } : undefined),
+      ...(prefer === undefined ? undefined : { prefer }),
     },
   };
 }
@@ -186,5 +206,6 @@ function verdictOf(
   for (const verdict of ['quarantined', 'excluded', 'sticky', 'notActive', 'away', 'offline'] as const) {
     if (has(verdict)) return verdict;
   }
+  if (has('rule')) return 'rule';
   return has('selector') ? 'selector' : 'capability';
 }

@@ -1,199 +1,63 @@
 /**
- * Groups: for each distinct set of requirements and selectors, the agents that meet it and have a free slot, in the order of
- * each strategy that is asked for, and the tasks that wait for one.
+ * Groups: for each distinct set of requirements, selectors and applying rules, the agents that meet it and have a free slot, in
+ * the order of each strategy that is asked for, and the tasks that wait for one.
  *
  * A task is placed by reading the head of an ordered set, so 10,000 agents are not scanned. Derived from tables
  * `agents` and `tasks`, which tell of every change (rollback included); not part of the snapshot.
  *
- * A1 `available` holds exactly the attached, active agents that meet requirements and selectors and have a free slot.
+ * A1 `available` holds exactly the attached, active agents that meet requirements, selectors and those filters that do not
+ *    read the task, and have a free slot.
  * A2 `waiting`, `picky` and the lanes together hold exactly the pending tasks of the group: `picky` those that exclude
  *    agents, a lane those with one concurrency key and bound and one hard sticky key, which may be taken or not as a whole.
  * A3 Which of them can be given now is asked of the state each time: a state that was loaded decides as the one that
  *    it was taken of.
+ * A4 A task that was judged by other rules than the present ones stands in a group that nobody is filled from.
  */
 import { must } from '../../base/assert.ts';
 import { byCodeUnits } from '../../base/order.ts';
 import { SortedSet } from '../../base/sorted-set.ts';
-import type { Concurrency, Strategy } from '../../../protocol/wire/types.ts';
+import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { State } from '../kernel/state.ts';
-import { isBarred } from '../agents/ratings.ts';
-import type { AgentRecord, TaskRecord } from '../records.ts';
-import { parseSelector, selects, type Selector } from '../../../protocol/wire/selectors.ts';
-import { STRATEGIES, type Fit } from './strategies.ts';
+import type { AgentRecord, TaskRecord, Urgent } from '../records.ts';
+import { isOf, RuleBook } from '../rules/book.ts';
+import { byScores, GroupRules } from './group-rules.ts';
+import {
+  byAge,
+  byPriority,
+  Group,
+  groupOf,
+  hardKeyOf,
+  hasFreeSlot,
+  isExcluded,
+  type Lane,
+  type Urgency,
+} from './group.ts';
+import { Best } from './best.ts';
+import { STRATEGIES } from './strategies.ts';
+import { Tries } from './tries.ts';
 
-/** Higher priority first, then the older task. */
-export function byPriority(a: TaskRecord, b: TaskRecord): number {
-  return b.priority - a.priority || a.createdAt - b.createdAt || byCodeUnits(a.id, b.id);
+/** What the filters say now of a member of the group. */
+function letsNow({ rules }: Group, task: TaskRecord, agent: AgentRecord): boolean {
+  return rules === undefined || (rules.letsNow(agent) && rules.letsFor(task, agent));
 }
 
-/**
- * A task of one priority less waits a minute longer at most: each level counts as so much of waiting. So the lowest is
- * never overtaken by what came three minutes after it, and the order of two tasks does not change while they wait.
- */
-export const AGING_MS = 60_000;
-
-export function byAge(a: TaskRecord, b: TaskRecord): number {
-  return a.createdAt - a.priority * AGING_MS - (b.createdAt - b.priority * AGING_MS) || byPriority(a, b);
+/** The elements behind one that may be gone. */
+function* behind(set: SortedSet<Urgent>, last: Urgent): IterableIterator<Urgent> {
+  for (const one of set.from(last)) if (one.id !== last.id) yield one;
 }
 
-type Urgency = (a: TaskRecord, b: TaskRecord) => number;
-type Draw = (below: number) => number;
-
-/** Orders by type of one strategy; more: the one that was made first goes. */
-const TYPED_ORDERS = 32;
-
-export class Group {
-  readonly requirements: readonly string[];
-  readonly selectors: readonly Selector[];
-  readonly members = new Map<string, Fit>();
-  readonly waiting: SortedSet<TaskRecord>;
-  readonly picky: SortedSet<TaskRecord>;
-  readonly lanes = new Map<string, Lane>();
-  readonly #order: Urgency;
-  #inLanes = 0;
-  /** How many of the picky ones have each mark. */
-  readonly #marks = new Map<string, number>();
-  readonly #orders = new Map<string, SortedSet<AgentRecord>>();
-
-  constructor(
-    wanted: { readonly requirements: readonly string[]; readonly selectors: readonly string[] },
-    order: Urgency,
-  ) {
-    this.requirements = wanted.requirements;
-    this.selectors = wanted.selectors.map((text) => must(parseSelector(text), 'a selector was checked at the edge'));
-    this.waiting = new SortedSet<TaskRecord>(order);
-    this.picky = new SortedSet<TaskRecord>(order);
-    this.#order = order;
+/** The first `size` from the place on, round their end to the one before it; then the others. */
+function* around(order: SortedSet<AgentRecord>, place: number, size: number): IterableIterator<AgentRecord> {
+  if (size === order.size) return yield* order.around(place);
+  const first: AgentRecord[] = [];
+  for (const agent of order) {
+    first.push(agent);
+    if (first.length === size) break;
   }
-
-  fit(agent: AgentRecord): Fit | undefined {
-    for (const selector of this.selectors) if (!selects(selector, agent.labels ?? NO_LABELS)) return undefined;
-    let weight = 0;
-    for (const name of this.requirements) {
-      const held = agent.capabilities.find((capability) => capability.name === name);
-      if (held === undefined) return undefined;
-      weight += held.weight;
-    }
-    return { weight, capabilities: agent.capabilities.length };
-  }
-
-  available(
-    wanted: { readonly strategy: Strategy; readonly type: string },
-    agentOf: (id: string) => AgentRecord | undefined,
-  ): SortedSet<AgentRecord> {
-    const { strategy, type } = wanted;
-    const row = STRATEGIES[strategy];
-    const key = row.byType === true ? `${strategy} ${type}` : strategy;
-    let order = this.#orders.get(key);
-    if (order === undefined) {
-      const fitOf = (agent: AgentRecord): Fit => must(this.members.get(agent.id), 'an ordered agent is a member');
-      order = new SortedSet<AgentRecord>((a, b) => row.compare(a, b, { fitOf, type }));
-      if (row.byType === true && this.#orders.size >= TYPED_ORDERS) this.#dropTyped();
-      this.#orders.set(key, order);
-      for (const id of this.members.keys()) {
-        const agent = agentOf(id);
-        if (agent !== undefined && hasFreeSlot(agent)) order.add(agent);
-      }
-    }
-    return order;
-  }
-
-  /** The oldest of the orders that are made again when they are asked for. */
-  #dropTyped(): void {
-    for (const key of this.#orders.keys()) {
-      if (!key.includes(' ')) continue;
-      this.#orders.delete(key);
-      return;
-    }
-  }
-
-  wait(task: TaskRecord): void {
-    const key = laneOf(task);
-    if (key !== undefined) this.#enterLane(key, task);
-    else if (task.excluded.length === 0) this.waiting.add(task);
-    else if (this.picky.add(task)) for (const mark of task.excluded) this.#count(mark, 1);
-  }
-
-  waitNoMore(task: TaskRecord): void {
-    const key = laneOf(task);
-    if (key !== undefined) this.#leaveLane(key, task);
-    else if (task.excluded.length === 0) this.waiting.delete(task);
-    else if (this.picky.delete(task)) for (const mark of task.excluded) this.#count(mark, -1);
-  }
-
-  #enterLane(key: string, task: TaskRecord): void {
-    let lane = this.lanes.get(key);
-    if (lane === undefined) {
-      const sticky = task.sticky?.mode === 'hard' ? task.sticky.key : undefined;
-      lane = { concurrency: task.concurrency, sticky, tasks: new SortedSet<TaskRecord>(this.#order) };
-      this.lanes.set(key, lane);
-    }
-    if (lane.tasks.add(task)) this.#inLanes += 1;
-  }
-
-  #leaveLane(key: string, task: TaskRecord): void {
-    const lane = this.lanes.get(key);
-    if (lane?.tasks.delete(task) !== true) return;
-    this.#inLanes -= 1;
-    if (lane.tasks.size === 0) this.lanes.delete(key);
-  }
-
-  /** Every picky task excludes the agent: an agent that rejects everything is not offered all of it again and again. */
-  excludesAll(agent: AgentRecord): boolean {
-    const { size } = this.picky;
-    return this.#marks.get(agent.id) === size || this.#marks.get(`${agent.id}@${agent.attachedRev}`) === size;
-  }
-
-  #count(mark: string, by: number): void {
-    const count = (this.#marks.get(mark) ?? 0) + by;
-    if (count === 0) this.#marks.delete(mark);
-    else this.#marks.set(mark, count);
-  }
-
-  leave(agent: AgentRecord): void {
-    for (const order of this.#orders.values()) order.delete(agent);
-  }
-
-  enter(agent: AgentRecord): void {
-    for (const order of this.#orders.values()) order.add(agent);
-  }
-
-  /** All that wait, in no order between the sets. */
-  *all(): IterableIterator<TaskRecord> {
-    yield* this.waiting;
-    yield* this.picky;
-    for (const lane of this.lanes.values()) yield* lane.tasks;
-  }
-
-  get tasks(): number {
-    return this.waiting.size + this.picky.size + this.#inLanes;
-  }
-}
-
-const NO_LABELS: { readonly [key: string]: string } = {};
-
-/** Pending tasks that can be given or not for the same reasons, exclusions apart. */
-interface Lane {
-  readonly concurrency: Concurrency | undefined;
-  /** The hard sticky key. */
-  readonly sticky: string | undefined;
-  readonly tasks: SortedSet<TaskRecord>;
-}
-
-function laneOf({ concurrency, sticky }: TaskRecord): string | undefined {
-  const hard = sticky?.mode === 'hard' ? sticky.key : undefined;
-  if (concurrency === undefined && hard === undefined) return undefined;
-  // Keys are names: no line feed is in them.
-  return `${concurrency === undefined ? '' : `${concurrency.max} ${concurrency.key}`}\n${hard ?? ''}`;
-}
-
-/** The agent rejected the task, or did not confirm it since it is attached. */
-export function isExcluded(task: TaskRecord, agent: AgentRecord): boolean {
-  return task.excluded.some((mark) => mark === agent.id || mark === `${agent.id}@${agent.attachedRev}`);
-}
-
-export function hasFreeSlot(agent: AgentRecord): boolean {
-  return agent.attached && agent.status === 'active' && agent.active < agent.capacity && !isBarred(agent);
+  yield* first.slice(place);
+  yield* first.slice(0, place);
+  let seen = 0;
+  for (const agent of order) if ((seen += 1) > size) yield agent;
 }
 
 /** What decides about membership of a group is the same, and not only equal: records share it while it does not change. */
@@ -225,10 +89,18 @@ const SELECTIVE_WAITING_MAX = 1_000;
 /** So many groups are looked at for one that can be dropped. */
 const LOOKED_AT = 64;
 
+/** No version of the rules. */
+const NEVER = -1;
+
+type Draw = (below: number) => number;
+
 export class Groups {
+  readonly book: RuleBook;
   readonly #state: State;
+  /** Pending tasks whose filters must be asked about each agent. */
+  #tried: SortedSet<Urgent>;
   /** Pending tasks by concurrency key. */
-  readonly #pendingByKey = new Map<string, SortedSet<TaskRecord>>();
+  readonly #pendingByKey = new Map<string, SortedSet<Urgent>>();
   /** Keys of the groups with selectors, those that were made first in front. */
   readonly #selective = new Set<string>();
   #order: Urgency;
@@ -242,6 +114,9 @@ export class Groups {
   constructor(state: State) {
     this.#state = state;
     this.#order = byPriority;
+    this.#tried = new SortedSet<Urgent>(byPriority);
+    this.book = new RuleBook(state);
+    state.rules.watch(() => this.#dropOutdated());
     state.agents.watch((before, after) => this.#agentChanged(before, after));
     state.tasks.watch((before, after) => this.#taskChanged(before, after));
   }
@@ -256,21 +131,25 @@ export class Groups {
     this.#groupsByFirst.clear();
     this.#pendingByKey.clear();
     this.#selective.clear();
+    this.#tried = new SortedSet<Urgent>(order);
     for (const task of this.#state.tasksById) this.#taskChanged(undefined, task);
   }
 
   /** The best agent for the task now, by its strategy. `draw` gives the place where a drawn choice begins. */
-  pick(task: TaskRecord, draw: Draw): AgentRecord | undefined {
-    if (this.#isFull(task)) return undefined;
+  pick(task: TaskRecord, draw: Draw, tries = new Tries()): AgentRecord | undefined {
+    if (this.#isFull(task) || !this.book.isJudged(task)) return undefined;
     const group = this.#group(task);
     const stuck = this.#stuckTo(task);
     if (stuck !== undefined && group.members.has(stuck.id)) {
       const hard = task.sticky?.mode === 'hard';
       const failed = !hard && task.failedOn?.includes(stuck.id) === true;
-      if (!failed && hasFreeSlot(stuck) && !isExcluded(task, stuck)) return stuck;
+      if (!failed && hasFreeSlot(stuck) && !isExcluded(task, stuck) && letsNow(group, task, stuck)) return stuck;
       if (hard) return undefined;
     }
     const order = group.available(task, this.#agentOf);
+    if (group.rules !== undefined && (task.strategy === 'rule_based' || group.rules.tests)) {
+      return this.#pickByRules(group.rules, task, { order, draw, tries });
+    }
     const drawn = STRATEGIES[task.strategy].drawn === true && order.size > 1;
     if (!drawn && task.excluded.length === 0 && task.failedOn === undefined) return order.first();
     let second: AgentRecord | undefined;
@@ -281,6 +160,56 @@ export class Groups {
       second ??= agent;
     }
     return second;
+  }
+
+  /** H3 of group-rules.ts; among agents on which the task did not fail before the others. */
+  #pickByRules(
+    rules: GroupRules,
+    task: TaskRecord,
+    among: { readonly order: SortedSet<AgentRecord>; readonly draw: Draw; readonly tries: Tries },
+  ): AgentRecord | undefined {
+    const { order, draw, tries } = among;
+    const ruled = task.strategy === 'rule_based';
+    const drawn = STRATEGIES[ruled ? rules.base : task.strategy].drawn === true && order.size > 1;
+    const alike = drawn && ruled ? rules.alike(order, LIMITS.ruleTriesMax) : order.size;
+    const best = new Best(task, ruled && rules.weighs ? rules : undefined);
+    for (const agent of drawn ? around(order, draw(alike), alike) : order) {
+      if (rules.tests || best.weighs) {
+        if (!tries.take()) {
+          tries.more = true;
+          break;
+        }
+        if (!rules.letsFor(task, agent)) continue;
+      }
+      if (isExcluded(task, agent)) continue;
+      best.offer(agent);
+      if (best.settled) break;
+    }
+    return best.agent;
+  }
+
+  /** Goes on with a search that tried some agents: by id, since their order may have changed meanwhile. */
+  pickAfter(
+    task: TaskRecord,
+    after: string,
+  ): { readonly agent: AgentRecord | undefined; readonly next: string | undefined } {
+    if (this.#isFull(task) || !this.book.isJudged(task)) return { agent: undefined, next: undefined };
+    const group = this.#group(task);
+    const tries = new Tries();
+    const best = new Best(task, task.strategy === 'rule_based' ? group.rules : undefined);
+    const sticky = hardKeyOf(task);
+    let last = after;
+    // The smallest id above is this one with one more code unit.
+    for (const id of group.ids(this.#agentOf).from(`${after}\0`)) {
+      if (!tries.take()) return { agent: best.agent, next: last };
+      last = id;
+      const agent = this.#agentOf(id);
+      if (agent === undefined || isExcluded(task, agent) || !letsNow(group, task, agent)) continue;
+      if (!this.#isOpen(group, { concurrency: task.concurrency, sticky }, agent)) continue;
+      best.offer(agent);
+      if (best.settled) break;
+    }
+    return { agent: best.agent, next: undefined };
   }
 
   /** The agent that the task's key was given to last, while that holds. */
@@ -295,7 +224,7 @@ export class Groups {
   }
 
   /** Does this lane of the group let the agent take its tasks now? */
-  #isOpen(group: Group, lane: Lane, agent: AgentRecord): boolean {
+  #isOpen(group: Group, lane: Pick<Lane, 'concurrency' | 'sticky'>, agent: AgentRecord): boolean {
     if (this.#isFull(lane)) return false;
     if (lane.sticky === undefined) return true;
     const stuckTo = this.#state.sticky.get(lane.sticky)?.agent;
@@ -304,35 +233,54 @@ export class Groups {
 
   /** Whether the agent meets requirements and selectors of the task. */
   fits(task: TaskRecord, agent: string): boolean {
-    return this.#groups.get(task.group)?.members.has(agent) === true;
+    return this.#groups.get(groupOf(task))?.members.has(agent) === true;
   }
 
   /** Of the pending tasks with a concurrency key, the most urgent that an agent can take now, with that agent. */
-  pickByKey(key: string, draw: Draw): { readonly task: TaskRecord; readonly agent: AgentRecord } | undefined {
+  pickByKey(
+    key: string,
+    draw: Draw,
+    tries: Tries,
+  ): { readonly task: TaskRecord; readonly agent: AgentRecord } | undefined {
     const busy = new Set<string>();
-    for (const task of this.#pendingByKey.get(key) ?? []) {
-      if (busy.has(task.group)) continue;
-      const agent = this.pick(task, draw);
+    const pending = this.#pendingByKey.get(key);
+    if (pending === undefined) return undefined;
+    for (const place of tries.after === undefined ? pending : behind(pending, tries.after)) {
+      const task = must(this.#state.tasks.get(place.id), 'a task that waits is known');
+      const group = groupOf(task);
+      if (busy.has(group) || !this.book.isJudged(task)) continue;
+      const agent = this.pick(task, draw, tries);
       if (agent !== undefined) return { task, agent };
-      if (this.#group(task).available(task, this.#agentOf).size === 0) busy.add(task.group);
+      if (tries.more) {
+        tries.after = task;
+        return undefined;
+      }
+      if (this.#group(task).available(task, this.#agentOf).size === 0) busy.add(group);
     }
+    tries.after = undefined;
     return undefined;
   }
 
   /** Whether one more group with selectors may get tasks. */
   admits(task: TaskRecord): boolean {
-    if (task.selectors === undefined || (this.#groups.get(task.group)?.tasks ?? 0) > 0) return true;
+    if ((task.selectors ?? task.ruling) === undefined) return true;
+    if ((this.#groups.get(groupOf(task))?.tasks ?? 0) > 0) return true;
     let waiting = 0;
-    for (const key of this.#selective) if ((this.#groups.get(key)?.tasks ?? 0) > 0) waiting += 1;
+    for (const key of this.#selective) {
+      const group = this.#groups.get(key);
+      if (group !== undefined && group.tasks > 0 && group.version === this.book.version) waiting += 1;
+    }
     return waiting < SELECTIVE_WAITING_MAX;
   }
 
   /** The most urgent pending task that the agent can take. */
-  pickTask(agent: AgentRecord): TaskRecord | undefined {
+  pickTask(agent: AgentRecord, tries: Tries): TaskRecord | undefined {
     let best: TaskRecord | undefined;
     const order = this.#order;
+    const { version } = this.book;
     for (const group of this.#groupsOf.get(agent.id) ?? []) {
-      if (group.tasks === 0) continue;
+      if (group.tasks === 0 || group.version !== version) continue;
+      if (group.rules !== undefined && (group.rules.tests || !group.rules.letsNow(agent))) continue;
       const plain = group.waiting.first();
       if (plain !== undefined && (best === undefined || order(plain, best) < 0)) best = plain;
       if (group.picky.size > 0 && !group.excludesAll(agent)) best = this.#firstOf(group.picky, agent, best);
@@ -340,6 +288,31 @@ export class Groups {
         if (this.#isOpen(group, lane, agent)) best = this.#firstOf(lane.tasks, agent, best);
       }
     }
+    return this.#tried.size === 0 ? best : this.pickTried(agent, tries, best);
+  }
+
+  /** Of the tasks whose filters must be asked, the first that the agent may have, if it is more urgent than `best`; else that. */
+  pickTried(agent: AgentRecord, tries: Tries, best?: TaskRecord): TaskRecord | undefined {
+    const { version } = this.book;
+    let last = tries.after;
+    for (const place of last === undefined ? this.#tried : behind(this.#tried, last)) {
+      if (best !== undefined && this.#order(place, best) > 0) break;
+      const task = must(this.#state.tasks.get(place.id), 'a task that waits is known');
+      const group = must(this.#groups.get(groupOf(task)), 'a task that waits has a group');
+      const mayBe = group.version === version && group.members.has(agent.id) && !isExcluded(task, agent);
+      if (!tries.look() || (mayBe && !tries.take())) {
+        tries.after = last;
+        return best;
+      }
+      last = place;
+      if (!mayBe) continue;
+      if (!this.#isOpen(group, { concurrency: task.concurrency, sticky: hardKeyOf(task) }, agent)) continue;
+      if (letsNow(group, task, agent) && !this.#isAwaited(task, agent)) {
+        tries.after = undefined;
+        return task;
+      }
+    }
+    tries.after = undefined;
     return best;
   }
 
@@ -360,16 +333,25 @@ export class Groups {
     if (task.concurrency === undefined || task.sticky?.mode !== 'soft') return false;
     const stuck = this.#stuckTo(task);
     if (stuck === undefined || stuck.id === agent.id || !this.fits(task, stuck.id)) return false;
-    return hasFreeSlot(stuck) && !isExcluded(task, stuck) && task.failedOn?.includes(stuck.id) !== true;
+    if (!hasFreeSlot(stuck) || isExcluded(task, stuck) || task.failedOn?.includes(stuck.id) === true) return false;
+    const group = this.#groups.get(groupOf(task));
+    return group !== undefined && letsNow(group, task, stuck);
   }
 
   /** The places, from 1, of the agents that could take the task, in the order of its strategy; the first hundred. */
   rank(task: TaskRecord): ReadonlyMap<string, number> {
     const ranks = new Map<string, number>();
-    for (const agent of this.#groups.get(task.group)?.available(task, this.#agentOf) ?? []) {
-      ranks.set(agent.id, ranks.size + 1);
-      if (ranks.size === 100) break;
+    const group = this.#groups.get(groupOf(task));
+    if (group === undefined || !this.book.isJudged(task)) return ranks;
+    const { rules } = group;
+    const ranked: { readonly id: string; readonly scores: readonly number[] }[] = [];
+    for (const agent of group.available(task, this.#agentOf)) {
+      if (rules !== undefined && !rules.letsFor(task, agent)) continue;
+      const scores = rules !== undefined && task.strategy === 'rule_based' ? rules.scores(task, agent) : [];
+      ranked.push({ id: agent.id, scores });
+      if (ranked.length === 100) break;
     }
+    for (const { id } of ranked.toSorted((a, b) => byScores(a.scores, b.scores))) ranks.set(id, ranks.size + 1);
     return ranks;
   }
 
@@ -402,15 +384,25 @@ export class Groups {
   }
 
   #group(task: TaskRecord): Group {
-    const { group: key, requirements, selectors } = task;
+    const { requirements, selectors, ruling } = task;
+    const key = groupOf(task);
     let group = this.#groups.get(key);
     if (group === undefined) {
       if (this.#groups.size >= GROUPS_MAX) this.#dropIdle(this.#groups.keys());
-      if (selectors !== undefined) {
+      const rules = this.book.of(ruling);
+      if (selectors !== undefined || rules.length > 0) {
         if (this.#selective.size >= SELECTIVE_MAX) this.#dropIdle(this.#selective);
         this.#selective.add(key);
       }
-      group = new Group({ requirements, selectors: selectors ?? [] }, this.#order);
+      group = new Group(
+        {
+          requirements,
+          selectors: selectors ?? [],
+          rules: rules.length === 0 ? undefined : new GroupRules(rules),
+          version: ruling === undefined || isOf(ruling, task) ? ruling?.version : NEVER,
+        },
+        this.#order,
+      );
       this.#groups.set(key, group);
       addTo(this.#groupsByFirst, requirements[0] ?? ANY, group);
       for (const id of this.#candidates(requirements)) {
@@ -473,18 +465,26 @@ export class Groups {
 
   #taskChanged(before: TaskRecord | undefined, after: TaskRecord | undefined): void {
     if (before?.status === 'pending') {
-      this.#groups.get(before.group)?.waitNoMore(before);
+      const key = groupOf(before);
+      const group = this.#groups.get(key);
+      group?.waitNoMore(before);
+      if (before.ruling !== undefined) {
+        this.#tried.delete(before);
+        if (group?.tasks === 0 && group.version !== this.book.version) this.#drop(key, group);
+      }
       if (before.concurrency !== undefined) this.#forget(before.concurrency.key, before);
     }
     if (after?.status === 'pending') {
-      this.#group(after).wait(after);
+      const group = this.#group(after);
+      group.wait(after);
+      if (group.rules?.tests === true) this.#tried.add(after);
       if (after.concurrency !== undefined) this.#note(after.concurrency.key, after);
     }
   }
 
   #note(key: string, task: TaskRecord): void {
     let pending = this.#pendingByKey.get(key);
-    if (pending === undefined) this.#pendingByKey.set(key, (pending = new SortedSet<TaskRecord>(this.#order)));
+    if (pending === undefined) this.#pendingByKey.set(key, (pending = new SortedSet<Urgent>(this.#order)));
     pending.add(task);
   }
 
@@ -502,6 +502,14 @@ export class Groups {
       looked += 1;
       if (group !== undefined && group.tasks === 0) return this.#drop(key, group);
       if (looked === LOOKED_AT) return;
+    }
+  }
+
+  /** The rules have changed: no task is judged by the present ones, and groups without tasks get none any more. */
+  #dropOutdated(): void {
+    this.#tried.clear();
+    for (const [key, group] of this.#groups) {
+      if (group.tasks === 0 && group.version !== this.book.version) this.#drop(key, group);
     }
   }
 

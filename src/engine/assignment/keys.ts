@@ -2,15 +2,25 @@
 import { rejected, type Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { Refusal } from '../port.ts';
-import type { TaskRecord } from '../records.ts';
+import type { FollowUp, TaskRecord } from '../records.ts';
+import { Tries } from './tries.ts';
 import { give } from '../tasks/moves.ts';
 
 /** There is room under a concurrency key: its tasks are given to those who can take them, one at a time. */
-export function unblock(s: State, c: Context, key: string): void {
-  const found = c.groups.pickByKey(key, (below) => c.random.below(below));
-  if (found === undefined) return;
-  give(s, c, found);
-  c.events.push({ kind: 'followed', work: { kind: 'unblock', key } });
+export function unblock(s: State, c: Context, work: Extract<FollowUp, { kind: 'unblock' }>): void {
+  const { key } = work;
+  const tries = new Tries(work.after);
+  const found = c.groups.pickByKey(key, (below) => c.random.below(below), tries);
+  if (found !== undefined) {
+    give(s, c, found);
+    c.events.push({ kind: 'followed', work: { kind: 'unblock', key } });
+  } else if (tries.after !== undefined) {
+    const { id, priority, createdAt } = tries.after;
+    c.events.push(
+      { kind: 'followed', work: { kind: 'place', task: id } },
+      { kind: 'followed', work: { kind: 'unblock', key, after: { id, priority, createdAt } } },
+    );
+  }
 }
 
 /** What the concurrency keys of the tasks of one command allow: all of them are asked before the first is created. */

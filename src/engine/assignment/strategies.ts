@@ -74,6 +74,8 @@ export const STRATEGIES: { readonly [S in Strategy]: StrategyRow } = {
       return (costA === costB ? 0 : costA - costB) || byLoad(a, b);
     },
   },
+  /** As the rules of its group say (rules.ts there): this is for tasks to which none applies. */
+  rule_based: { compare: byLoad },
   /** Those who did fewer than three tasks of the type come first, so that they are rated; then who is expected to be done first. */
   performance: {
     byType: true,

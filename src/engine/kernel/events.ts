@@ -17,6 +17,7 @@ import {
   type AssignmentRecord,
   type FollowUp,
   type LatestRecord,
+  type RuleRecord,
   type Outcome,
   type ProbeEnd,
   type ScheduleRecord,
@@ -65,6 +66,12 @@ export type Event =
   | { readonly kind: 'scheduleChanged'; readonly record: ScheduleRecord }
   | { readonly kind: 'scheduleRemoved'; readonly id: string }
   | { readonly kind: 'letters'; readonly change: LetterChange }
+  | {
+      readonly kind: 'rulesChanged';
+      readonly version: number;
+      readonly set: readonly RuleRecord[];
+      readonly removed?: string;
+    }
   | { readonly kind: 'agentChanged'; readonly record: AgentRecord }
   | { readonly kind: 'agentRemoved'; readonly id: string }
   | { readonly kind: 'sessionChanged'; readonly record: SessionRecord }
@@ -98,9 +105,7 @@ export interface Effects {
 export function evolve(s: State, event: Event, effects: Effects): void {
   switch (event.kind) {
     case 'taskChanged':
-      s.tasks.put(event.record);
-      if (event.record.finishedAt !== undefined) effects.finished(event.record);
-      return;
+      return changeTask(s, event.record, effects);
     case 'taskArchived':
       return s.tasks.drop(event.id);
     case 'slotTaken':
@@ -124,6 +129,8 @@ export function evolve(s: State, event: Event, effects: Effects): void {
       return s.schedules.drop(event.id);
     case 'letters':
       return changeLetters(s, event.change);
+    case 'rulesChanged':
+      return changeRules(s, event);
     case 'agentChanged':
       return s.agents.put(event.record);
     case 'agentRemoved':
@@ -170,6 +177,18 @@ function countEnd(event: Extract<Event, { readonly kind: 'slotFreed' }>, effects
   if (outcome !== undefined) {
     effects.counted({ kind: outcome.ok ? 'ok' : 'failedAttempt', type: outcome.type, agentId, ms: outcome.ms });
   } else if (returned !== undefined) effects.counted({ kind: 'returned', type: returned, agentId, ms: 0 });
+}
+
+function changeTask(s: State, record: TaskRecord, effects: Effects): void {
+  s.tasks.put(record);
+  if (record.finishedAt !== undefined) effects.finished(record);
+}
+
+function changeRules(s: State, { version, set, removed }: Extract<Event, { readonly kind: 'rulesChanged' }>): void {
+  // Before the rules: groups ask for it when they hear of a change.
+  s.counters.rules = version;
+  for (const rule of set) s.rules.put(rule);
+  if (removed !== undefined) s.rules.drop(removed);
 }
 
 function takeSlot(s: State, record: AssignmentRecord): void {

@@ -14,6 +14,8 @@ import type { KeyOutcome, Outcome } from './requests.ts';
 import type { Counters, State } from './state.ts';
 
 export const TABLES = [
+  // Before the tasks, which are grouped by them as they are loaded.
+  'rules',
   'tasks',
   'assignments',
   'agents',

@@ -12,6 +12,7 @@ import type {
   LetterRecord,
   LetterRunRecord,
   ScheduleRecord,
+  RuleRecord,
   SessionRecord,
   StickyRecord,
   StrategyRecord,
@@ -42,6 +43,8 @@ export interface Counters {
   incarnation: string;
   /** When the keys of libraries last changed generation. */
   keysTurnedAt: number;
+  /** Grows with each change of the rules; undefined: there never was one. */
+  rules?: number;
 }
 
 /** Every log begins under the first version; a later one comes with a logged upgrade. */
@@ -126,6 +129,8 @@ export class State {
   readonly runningLetterRuns = this.letterRuns.index(
     new IdIndex<LetterRunRecord>(this.letterRuns, (r) => r.state === 'running'),
   );
+
+  readonly rules = new Table<RuleRecord>('rules', (r) => r.name, this.journal);
 
   readonly assignments = new Table<AssignmentRecord>('assignments', (r) => r.key, this.journal);
   readonly assignmentsByAgent = this.assignments.index(

@@ -23,6 +23,10 @@ export const reprioritiseTask: Decide<Params['task.reprioritise']> = (s, c, call
     more: { priority: name },
     withinMs: acknowledgeMs,
   });
+  // Rules may look at the priority.
+  if (task.status === 'pending' && task.ruling !== undefined) {
+    c.events.push({ kind: 'followed', work: { kind: 'place', task: task.id } });
+  }
   tell(c, task, 'reprioritised');
   return accepted({ task: s.views.result(task) });
 };

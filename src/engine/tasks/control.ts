@@ -2,10 +2,12 @@
 import type { LeaseLostReason, Params } from '../../../protocol/wire/types.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
-import type { FollowUp, TaskRecord } from '../records.ts';
+import type { AgentRecord, FollowUp, TaskRecord } from '../records.ts';
 import { settleDrain } from '../agents/lifecycle.ts';
 import { settleHealth } from '../agents/quarantine.ts';
-import { hasFreeSlot } from '../assignment/groups.ts';
+import { hasFreeSlot } from '../assignment/group.ts';
+import { seeking } from '../rules/rules.ts';
+import { Tries } from '../assignment/tries.ts';
 import { excluding, freeStopping } from './hold.ts';
 import { changed, failAttempt, finish, give, letGo, lose, requeue } from './moves.ts';
 import { isUnconfirmed } from './control-record.ts';
@@ -31,11 +33,34 @@ export const cancelTask: Decide<Params['task.cancel']> = (s, c, { session, param
 };
 
 /** Gives a pending task to the best agent, if one has a free slot. */
-export function place(s: State, c: Context, id: string): void {
-  const task = s.tasks.get(id);
+export function place(s: State, c: Context, work: Extract<FollowUp, { kind: 'place' }>): void {
+  const task = s.tasks.get(work.task);
   if (task?.status !== 'pending') return;
-  const agent = c.groups.pick(task, (below) => c.random.below(below));
-  if (agent !== undefined) give(s, c, { task, agent });
+  const { book } = c.groups;
+  if (!book.isJudged(task)) {
+    c.events.push({ kind: 'taskChanged', record: book.judged(task) }, { kind: 'followed', work });
+    return;
+  }
+  const { agent, next } = search(c, task, work.after);
+  if (agent !== undefined) {
+    give(s, c, { task, agent });
+    // A filter may let it have more now that its load is another.
+    if (book.moves) c.events.push({ kind: 'followed', work: { kind: 'fill', agent: agent.id } });
+  } else if (next !== undefined) {
+    c.events.push({ kind: 'followed', work: { kind: 'place', task: task.id, after: next } });
+  }
+}
+
+/** `next`: not all were tried; those behind this one are. */
+function search(
+  c: Context,
+  task: TaskRecord,
+  after: string | undefined,
+): { readonly agent: AgentRecord | undefined; readonly next: string | undefined } {
+  if (after !== undefined) return c.groups.pickAfter(task, after);
+  const tries = new Tries();
+  const agent = c.groups.pick(task, (below) => c.random.below(below), tries);
+  return { agent, next: tries.more ? '' : undefined };
 }
 
 /** Gives an agent the most urgent task that it can take, one at a time. */
@@ -44,8 +69,12 @@ export function fill(s: State, c: Context, id: string): void {
   if (known === undefined) return;
   const agent = settleHealth(s, c, settleDrain(s, c, known));
   if (!hasFreeSlot(agent)) return;
-  const task = c.groups.pickTask(agent);
-  if (task === undefined) return;
+  const tries = new Tries();
+  const task = c.groups.pickTask(agent, tries);
+  if (task === undefined) {
+    if (tries.after !== undefined) c.events.push({ kind: 'followed', work: seeking(agent, tries.after) });
+    return;
+  }
   give(s, c, { task, agent });
   if (agent.active + 1 < agent.capacity) c.events.push({ kind: 'followed', work: { kind: 'fill', agent: id } });
 }

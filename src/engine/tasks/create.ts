@@ -49,7 +49,7 @@ function newTask(
   const delayed = (params.delayMs ?? 0) > 0;
   const id = c.random.id('tsk');
   const topic = `task.${id}`;
-  return {
+  return c.groups.book.judged({
     id,
     type: params.type,
     status: delayed ? 'scheduled' : 'pending',
@@ -60,6 +60,7 @@ function newTask(
     group: selectors === undefined ? requirements.join('\n') : `${requirements.join('\n')}\0${selectors.join('\n')}`,
     labels: params.labels,
     strategy: params.strategy ?? strategyFor(s, params),
+    ruling: undefined,
     mode: params.mode ?? 'assign',
     agentId: undefined,
     token: 0,
@@ -96,7 +97,7 @@ function newTask(
     startedAt: undefined,
     finishedAt: undefined,
     rev: s.rev,
-  };
+  });
 }
 
 /** Takes up all of them or none, after those are gone that make room for them. */
