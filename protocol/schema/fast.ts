@@ -5,6 +5,7 @@
  * Measured on Node 20: 0.2–0.6 µs where zod takes 4–15 µs.
  */
 import { LIMITS } from '../wire/limits.ts';
+import { CHILD_POLICIES } from '../wire/trees.ts';
 import {
   PRIORITIES,
   STRATEGY_NAMES,
@@ -121,6 +122,7 @@ function fastParams(): { readonly [M in Method]?: Guard<Params[M]> } {
       }),
       workspaceId: isId,
       parentId: isId,
+      parentToken: isToken,
       timeoutMs: durationMs,
       progressTimeoutMs: durationMs,
       deadlineMs: durationMs,
@@ -136,7 +138,11 @@ function fastParams(): { readonly [M in Method]?: Guard<Params[M]> } {
       percentComplete: int(0, 100),
       status: text(LIMITS.reasonBytes),
     }),
-    'task.complete': shape<Params['task.complete']>(['id', 'token'], { ...held, output: isPayload }),
+    'task.complete': shape<Params['task.complete']>(['id', 'token'], {
+      ...held,
+      output: isPayload,
+      children: oneOf(CHILD_POLICIES),
+    }),
     'task.fail': shape<Params['task.fail']>(['id', 'token', 'error'], { ...held, error, retryable: isBoolean }),
     // Orders are acknowledged with their number: rarer, and left to the schema.
     'task.acknowledge': shape<Params['task.accept'] & { readonly control: 'cancel' | 'leaseLost' }>(

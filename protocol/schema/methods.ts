@@ -8,6 +8,7 @@ import { LIMITS } from '../wire/limits.ts';
 import { LETTER_STATES, type LetterEdit } from '../wire/letters.ts';
 import { isScope } from '../wire/operations.ts';
 import { parseSelector } from '../wire/selectors.ts';
+import { AGGREGATIONS, CHILD_POLICIES, COMPLETION_MODES, type TaskDistribute } from '../wire/trees.ts';
 import { MISSED_POLICIES, OVERLAPS, SCHEDULE_STATUSES } from '../wire/schedules.ts';
 import { RULE_ON_ERROR, type PlainStrategy, type RuleAdd, type RuleUpdate } from '../wire/rules.ts';
 import {
@@ -156,7 +157,7 @@ const ruleUpdate: z.ZodType<RuleUpdate> = z.object({
   enabled: z.boolean().exactOptional(),
 });
 
-const taskShape = z.object({
+const taskCreateParts = {
   type: typeName,
   priority: z.enum(PRIORITIES).exactOptional(),
   parameters: payload.exactOptional(),
@@ -168,6 +169,7 @@ const taskShape = z.object({
   concurrency: concurrency.exactOptional(),
   workspaceId: id.exactOptional(),
   parentId: id.exactOptional(),
+  parentToken: fence.exactOptional(),
   timeoutMs: durationMs.exactOptional(),
   progressTimeoutMs: durationMs.exactOptional(),
   deadlineMs: durationMs.exactOptional(),
@@ -175,7 +177,9 @@ const taskShape = z.object({
   retry: retryPolicy.exactOptional(),
   mode: z.enum(MODES).exactOptional(),
   watch: z.boolean().exactOptional(),
-});
+};
+
+const taskShape = z.object(taskCreateParts);
 
 const taskCreate: z.ZodType<TaskCreate> = taskShape;
 
@@ -250,6 +254,61 @@ const scheduleUpdate = z
   .refine((one) => one.timeZone === undefined || one.cron !== undefined, {
     error: 'goes with cron',
     path: ['timeZone'],
+  });
+
+const part = z.object({
+  type: typeName.exactOptional(),
+  parameters: payload.exactOptional(),
+  requirements: taskCreateParts.requirements,
+  selectors: taskCreateParts.selectors,
+  labels: labels.exactOptional(),
+  priority: z.enum(PRIORITIES).exactOptional(),
+});
+
+const taskDistribute: z.ZodType<TaskDistribute> = z
+  .object({
+    ...taskCreateParts,
+    parts: z.array(part).min(1).max(LIMITS.partsMax).exactOptional(),
+    copies: int(1, LIMITS.partsMax).exactOptional(),
+    each: z.object({ max: int(1, LIMITS.eachMax).exactOptional() }).exactOptional(),
+    completion: z
+      .object({ mode: z.enum(COMPLETION_MODES), threshold: int(1, LIMITS.partsMax).exactOptional() })
+      .exactOptional(),
+    aggregate: z.object({ kind: z.enum(AGGREGATIONS), by: typeName.exactOptional() }).exactOptional(),
+  })
+  .refine(({ parts, copies, each }) => [parts, copies, each].filter((one) => one !== undefined).length === 1, {
+    error: 'needs one of parts, copies and each',
+    path: ['parts'],
+  })
+  .refine(({ completion }) => completion?.mode !== 'threshold' || completion.threshold !== undefined, {
+    error: 'is required for mode threshold',
+    path: ['completion', 'threshold'],
+  })
+  .refine(
+    ({ completion }) =>
+      completion?.threshold === undefined || completion.mode === 'threshold' || completion.mode === 'best_of',
+    { error: 'goes with the modes threshold and best_of', path: ['completion', 'threshold'] },
+  )
+  .refine(
+    ({ completion, parts, copies }) => {
+      const count = parts?.length ?? copies;
+      return completion?.threshold === undefined || count === undefined || completion.threshold <= count;
+    },
+    { error: 'is more than there are parts', path: ['completion', 'threshold'] },
+  );
+
+const delegateTo = z
+  .object({
+    agent: name(LIMITS.nameBytes).exactOptional(),
+    capability: typeName.exactOptional(),
+    selectors: taskCreateParts.selectors,
+  })
+  .refine(({ agent, capability, selectors = [] }) => (agent ?? capability ?? selectors[0]) !== undefined, {
+    error: 'needs an agent, a capability or selectors',
+  })
+  .refine(({ agent, capability, selectors }) => agent === undefined || (capability ?? selectors) === undefined, {
+    error: 'goes without capability and selectors',
+    path: ['agent'],
   });
 
 const taskError = z.object({ code: name(LIMITS.nameBytes), message: text(LIMITS.errorMessageBytes) });
@@ -337,10 +396,32 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
     percentComplete: z.number().min(0).max(100).transform(Math.floor),
     status: text(LIMITS.reasonBytes).exactOptional(),
   }),
-  'task.complete': z.object({ ...held, output: payload.exactOptional() }),
+  'task.complete': z.object({
+    ...held,
+    output: payload.exactOptional(),
+    children: z.enum(CHILD_POLICIES).exactOptional(),
+  }),
   'task.fail': z.object({ ...held, error: taskError, retryable: z.boolean().exactOptional() }),
   'task.release': z.object({ ...held, delayMs: int(0, LIMITS.delayMsMax).exactOptional() }),
-  'task.cancel': z.object({ id, reason: text(LIMITS.reasonBytes).exactOptional() }),
+  'task.cancel': z.object({
+    id,
+    reason: text(LIMITS.reasonBytes).exactOptional(),
+    children: z.enum(['cancel', 'leave']).exactOptional(),
+  }),
+  'task.distribute': taskDistribute,
+  'task.delegate': z
+    .object({
+      ...held,
+      to: delegateTo,
+      as: z.enum(['transfer', 'child']).exactOptional(),
+      parameters: payload.exactOptional(),
+      reason: text(LIMITS.reasonBytes).exactOptional(),
+    })
+    .refine(({ as, parameters }) => parameters === undefined || as === 'child', {
+      error: 'goes with as: child',
+      path: ['parameters'],
+    }),
+  'task.tree': z.object({ id, ...page }),
   ...CONTROL_SCHEMAS,
   'task.retry': z.object({ id, parameters: payload.exactOptional() }),
   'schedule.create': scheduleCreate,

@@ -65,6 +65,11 @@ export const ERROR_CODES = {
     retryable: false,
     message: 'The request is older than what is remembered; it was not executed now.',
   },
+  DELEGATION_CYCLE: {
+    type: 'conflict',
+    retryable: false,
+    message: 'The task would come back to an agent that handed it on.',
+  },
   CANCELLED: { type: 'conflict', retryable: false, message: 'The request was cancelled.' },
   SESSION_EXPIRED: { type: 'conflict', retryable: false, message: 'The session has ended.' },
   QUEUE_FULL: { type: 'quota', retryable: true, message: 'No more tasks with this key may wait.' },

@@ -165,6 +165,22 @@ export const LIMITS = {
   /** Output in the store, per tenant: older pieces, and what is over the bytes, are forgotten, the oldest first. */
   outputMs: 30 * 24 * 3_600_000,
   outputBytes: 2 * 1024 * 1024 * 1024,
+  /** How far below a root a task may stand, tasks directly below one, tasks below a root; counted as long as it is in memory. */
+  treeDepthMax: 16,
+  childrenMax: 10_000,
+  treeTasksMax: 100_000,
+  /** How often one task is handed on, those above it counted. */
+  delegationsMax: 8,
+  /** Parts of a distributed task, and of `each`. */
+  partsMax: 500,
+  eachMax: 200,
+  /** Outputs of parts that an undecided task keeps for its result; further ones are left out of it. */
+  partsBytes: 48 * 1024,
+  partsItemsMax: 3_000,
+  /** Ended tasks that one `task.childEnded` names; the rest is counted. */
+  childrenTold: 64,
+  /** Tasks of trees that end with an entry because of what stood above them; the others with the next. */
+  prunedMax: 64,
 
   /** Failures that a task tells; the oldest are forgotten. Of a message so much. */
   errorsKept: 16,

@@ -47,6 +47,7 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'rule.list': { roles: EVERYONE, class: 'query', access: 'read' },
   'task.create': { roles: WRITERS, class: 'work', access: 'write' },
   'task.createBatch': { roles: WRITERS, class: 'work', access: 'write' },
+  'task.distribute': { roles: WRITERS, class: 'work', access: 'write' },
   'task.get': { roles: EVERYONE, class: 'query', access: 'read' },
   'task.explain': { roles: EVERYONE, class: 'query', access: 'read' },
   'task.list': { roles: EVERYONE, class: 'query', access: 'read' },
@@ -55,6 +56,7 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'task.stats': { roles: EVERYONE, class: 'query', access: 'read' },
   'task.report': { roles: EVERYONE, class: 'query', access: 'read' },
   'task.backlog': { roles: EVERYONE, class: 'query', access: 'read' },
+  'task.tree': { roles: EVERYONE, class: 'query', access: 'read' },
   'task.accept': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
   'task.reject': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
   'task.start': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
@@ -62,6 +64,7 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'task.complete': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
   'task.fail': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
   'task.release': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
+  'task.delegate': { roles: WORKERS, class: 'hold', access: 'write' },
   'task.cancel': { roles: WRITERS, class: 'control', access: 'write', ends: true },
   'task.acknowledge': { roles: WORKERS, class: 'hold', access: 'write', ends: true },
   'task.pause': { roles: WRITERS, class: 'control', access: 'write', ends: true },
@@ -124,6 +127,7 @@ export type ReadMethod =
   | 'task.report'
   | 'task.backlog'
   | 'task.readOutput'
+  | 'task.tree'
   | 'deadLetter.list'
   | 'deadLetter.get'
   | 'deadLetter.runs'

@@ -9,6 +9,7 @@ import type { RuleParams, RuleResults, RuleVerdict } from './rules.ts';
 import type { ScheduleParams, ScheduleResults } from './schedules.ts';
 import type { ObservingParams, ObservingResults } from './observing.ts';
 import type { Control, ControlParams, ControlPushes, ControlResults, ControlView, TaskOrder } from './control.ts';
+import type { ChildCounts, ChildPolicy, Distribution, TaskTreeView, TreeParams, TreeResults } from './trees.ts';
 
 /** Any value that a frame may carry. Maps are plain objects with string keys. */
 export type Value =
@@ -120,6 +121,7 @@ export interface Concurrency {
   /** What becomes of one too many. queue (default): it waits. dropNew: it is not created. cancelOld: the oldest are cancelled. */
   readonly policy: 'queue' | 'dropNew' | 'cancelOld';
 }
+
 export type PublishKind = 'reliable' | 'latest' | 'ephemeral';
 
 export type Capability = string | { readonly name: string; readonly weight: number };
@@ -201,6 +203,10 @@ export type TaskVerdict =
   /** Nobody holds it, and it is given to nobody until it is resumed. */
   | 'paused'
   | 'finished'
+  /** The holder is done, and tasks below it have not ended. */
+  | 'waitsForChildren'
+  /** It is distributed and not decided. */
+  | 'waitsForParts'
   /** Its concurrency key is full. */
   | 'concurrency'
   | 'noAgents'
@@ -271,6 +277,9 @@ export interface ExplainView extends Pick<ControlView, 'paused' | 'controls'> {
   readonly concurrency?: { readonly key: string; readonly max: number; readonly held: number };
   /** Active rules for tasks like this one, in their order. Absent: there are none. */
   readonly rules?: readonly RuleVerdict[];
+  /** The tasks directly below it. */
+  readonly children?: ChildCounts;
+  readonly distribution?: Distribution;
 }
 
 export interface RetryPolicy {
@@ -322,6 +331,7 @@ export interface TaskView extends ControlView {
   readonly retryOf?: string;
   /** The schedule that made it, and for which instant. */
   readonly schedule?: { readonly id: string; readonly at: number };
+  readonly tree?: TaskTreeView;
   readonly createdBy: string;
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -343,6 +353,8 @@ export interface TaskCreate {
   readonly concurrency?: Pick<Concurrency, 'key' | 'max'> & Partial<Concurrency>;
   readonly workspaceId?: string;
   readonly parentId?: string;
+  /** The token under which the caller holds the parent: refused if it holds it no more. */
+  readonly parentToken?: string;
   readonly timeoutMs?: number;
   readonly progressTimeoutMs?: number;
   readonly deadlineMs?: number;
@@ -382,7 +394,7 @@ export interface SessionSnapshot {
 type Held = { readonly id: string; readonly token: string };
 
 /** Params by method. */
-export interface Params extends ScheduleParams, LetterParams, ObservingParams, ControlParams, RuleParams {
+export interface Params extends ScheduleParams, LetterParams, ObservingParams, ControlParams, RuleParams, TreeParams {
   'session.snapshot': { readonly cursor?: string };
   'agent.register': AgentShape;
   'agent.get': { readonly id: string };
@@ -431,10 +443,10 @@ export interface Params extends ScheduleParams, LetterParams, ObservingParams, C
   'task.reject': Held & { readonly reason: string };
   'task.start': Held;
   'task.progress': Held & { readonly percentComplete: number; readonly status?: string };
-  'task.complete': Held & { readonly output?: Value };
+  'task.complete': Held & { readonly output?: Value; readonly children?: ChildPolicy };
   'task.fail': Held & { readonly error: TaskError; readonly retryable?: boolean };
   'task.release': Held & { readonly delayMs?: number };
-  'task.cancel': { readonly id: string; readonly reason?: string };
+  'task.cancel': { readonly id: string; readonly reason?: string; readonly children?: 'cancel' | 'leave' };
   'task.retry': { readonly id: string; readonly parameters?: Value };
   'topic.subscribe': { readonly topic: string; readonly since?: number };
   'topic.unsubscribe': { readonly topic: string };
@@ -457,7 +469,8 @@ type TaskResult = { readonly task: TaskView };
 type Page<K extends string, V> = { readonly [key in K]: readonly V[] } & { readonly cursor?: string };
 
 /** Results by method (`RESULT.r`). */
-export interface Results extends ScheduleResults, LetterResults, ObservingResults, ControlResults, RuleResults {
+export interface Results
+  extends ScheduleResults, LetterResults, ObservingResults, ControlResults, RuleResults, TreeResults {
   'session.snapshot': { readonly snapshot: SessionSnapshot; readonly rev: number };
   'agent.register': { readonly agent: AgentView };
   'agent.get': { readonly agent: AgentView };
@@ -541,55 +554,4 @@ export interface TaskEventData {
   readonly seq?: number;
 }
 
-export interface HelloBody {
-  readonly v: readonly [major: number, minorMin: number, minorMax: number];
-  readonly client: { readonly name: string; readonly version: string };
-  readonly auth: { readonly token: string };
-  readonly agent?: AgentShape;
-  readonly subs?: readonly string[];
-  readonly resume?: { readonly session: string; readonly secret: string; readonly rev: number };
-  readonly features?: readonly string[];
-}
-
-export interface WelcomeLimits {
-  readonly frameBytes: number;
-  readonly messageBytes: number;
-  readonly framesPerMessage: number;
-  readonly inFlight: number;
-  readonly remembered: number;
-  readonly subs: number;
-  readonly resumeWindowMs: number;
-  readonly leaseMs: number;
-}
-
-export interface WelcomeBody {
-  readonly v: readonly [major: number, minor: number];
-  readonly session: string;
-  readonly secret: string;
-  readonly rev: number;
-  readonly resumed: boolean;
-  readonly reason?: 'expired' | 'gap' | 'epoch' | 'auth';
-  readonly snapshot?: SessionSnapshot;
-  readonly agent?: { readonly id: string };
-  readonly principal: { readonly id: string; readonly tenant: string; readonly role: Role };
-  readonly now: number;
-  readonly ping: { readonly intervalMs: number; readonly timeoutMs: number };
-  readonly limits: WelcomeLimits;
-  readonly features: readonly string[];
-  readonly server: { readonly version: string; readonly node: string };
-}
-
-export interface ErrorBody {
-  readonly code: string;
-  readonly type: string;
-  readonly message: string;
-  readonly retryable: boolean;
-  readonly retryAfterMs?: number;
-  readonly details?: Value;
-}
-
-export interface GoawayBody {
-  readonly reason: string;
-  readonly action: 'resume' | 'fresh' | 'stop';
-  readonly delayMs: readonly [min: number, max: number];
-}
+export type { ErrorBody, GoawayBody, HelloBody, WelcomeBody, WelcomeLimits } from './bodies.ts';

@@ -35,6 +35,7 @@ import { occur, planSchedule, unbuffer } from './schedules/firing.ts';
 import { orderOverdue } from './tasks/orders.ts';
 import { askExpired } from './tasks/talk.ts';
 import { feedRun } from './letters/runs.ts';
+import { prune, settle } from './trees/subtasks.ts';
 import { createTenant, installKey } from './tenants/tenants.ts';
 
 const DONE: { readonly reply: Reply } = { reply: accepted(null) };
@@ -128,6 +129,10 @@ export function runFollowUp(s: State, c: Context, work: FollowUp): void {
       return match(s, c, work.agent);
     case 'lose':
       return loseTask(s, c, work);
+    case 'settle':
+      return settle(s, c, work.task);
+    case 'prune':
+      return prune(s, c, work);
     case 'end':
       return sessionEnded(s, c, work.session);
   }

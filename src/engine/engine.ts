@@ -8,6 +8,8 @@
  * K4 Every command and every follow-up leaves a consistent state; an unexpected exception takes the command back
  *    and halts the engine at this entry for ever.
  * K5 `rev` advances by one for the entry and for every push with a rev.
+ * K6 What ends of tasks mean for others in their tree is done at the end of the entry, once for all ends, and of a tree
+ *    that is to end a bounded part: so neither holds up the commands of others.
  */
 import type { OutputPiece } from '../../protocol/wire/control.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -18,6 +20,7 @@ import { evolve, type Effects, type PushEvent } from './kernel/events.ts';
 import type { Context } from './kernel/context.ts';
 import { EntryRandom } from './kernel/random.ts';
 import { State } from './kernel/state.ts';
+import type { WorkQueue } from './kernel/work-queue.ts';
 import { ENGINE_VERSION, ENGINE_VERSION_MIN, WORK_VERSION } from './port.ts';
 import type {
   Command,
@@ -35,6 +38,7 @@ import { runRequest, settle } from './requests.ts';
 import { sessionSnapshot } from './sessions/snapshot.ts';
 import type { FollowUp, TaskRecord } from './records.ts';
 import { archive } from './tasks/control.ts';
+import { PRUNED_AT_ONCE } from './trees/subtasks.ts';
 
 /** The engine met what must not happen. Serving this tenant stops; the position says where. */
 export class EngineHalted extends Error {
@@ -116,6 +120,9 @@ export class Engine implements Effects {
     const commands: CommandOutput[] = [];
     for (const command of entry.commands) commands.push(this.#command(command, c));
     this.#work(c);
+    this.#settle(c);
+    this.#prune(c);
+    this.#settle(c);
     archive(s, c, {
       kept: LIMITS.finishedKept,
       max: ARCHIVED_BASE + ARCHIVED_PER_COMMAND * entry.commands.length,
@@ -134,7 +141,7 @@ export class Engine implements Effects {
       facts: this.#output.facts,
       pieces: this.#output.pieces,
       ended: this.#output.ended,
-      more: s.work.size > 0 || due,
+      more: s.work.size + s.settles.size + s.prunes.size > 0 || due,
     };
   }
 
@@ -183,6 +190,51 @@ export class Engine implements Effects {
     }
   }
 
+  /** K6 */
+  #settle(c: Context): void {
+    while (this.#budget > 0) {
+      const work = this.state.settles.shift();
+      if (work === undefined) return;
+      this.#unit(c, work);
+    }
+  }
+
+  /** K6 */
+  #prune(c: Context): void {
+    for (let left = LIMITS.prunedMax; left > 0 && this.#budget > 0; left -= PRUNED_AT_ONCE) {
+      const work = this.state.prunes.shift();
+      if (work === undefined) return;
+      this.#unit(c, work);
+    }
+  }
+
+  #unit(c: Context, work: FollowUp): void {
+    this.#budget -= 1;
+    runFollowUp(this.state, c, work);
+    this.#commit(c);
+    this.#work(c);
+  }
+
+  #queueOf(work: FollowUp): WorkQueue {
+    switch (work.kind) {
+      case 'settle':
+        return this.state.settles;
+      case 'prune':
+        return this.state.prunes;
+      case 'place':
+      case 'fill':
+      case 'unblock':
+      case 'unbuffer':
+      case 'seek':
+      case 'rejudge':
+      case 'rematch':
+      case 'match':
+      case 'lose':
+      case 'end':
+        return this.state.work;
+    }
+  }
+
   /** Turns the events of one decision into state, all or none. */
   #commit(c: Context): void {
     const s = this.state;
@@ -193,7 +245,7 @@ export class Engine implements Effects {
       for (const session of this.#forgotten) s.requests.forget(session);
       this.#forgotten = [];
     }
-    for (const work of this.#follow) s.work.push(work);
+    for (const work of this.#follow) this.#queueOf(work).push(work);
     this.#follow.length = 0;
   }
 

@@ -117,6 +117,7 @@ function hasLabels(agent: AgentRecord, wanted: { readonly [key: string]: string 
 export { backlog, type Backlog } from './assignment/backlog.ts';
 export { explain } from './assignment/explain.ts';
 export { inbox } from './agents/inbox.ts';
+export { childrenPage, treeNode } from './trees/nodes.ts';
 export { listStrategies } from './assignment/defaults.ts';
 
 export function getAgent(s: State, id: string): AgentView | undefined {

@@ -1,5 +1,6 @@
 /** The records that the state is made of. Immutable; absolute facts only (instants, chosen agents), never "in 5 s". */
 import type { Missed, Overlap, ScheduleRun, ScheduleStatus } from '../../protocol/wire/schedules.ts';
+import type { TaskTree } from './trees/tree-records.ts';
 import type { PlainStrategy, RuleOnError } from '../../protocol/wire/rules.ts';
 import type {
   AgentStatus,
@@ -81,6 +82,8 @@ export interface TaskRecord {
   readonly retryOf: string | undefined;
   /** The schedule that made it, and for which instant. */
   readonly schedule: { readonly id: string; readonly at: number } | undefined;
+  /** Undefined: it stands below no other task and waits for none. */
+  readonly tree: TaskTree | undefined;
   readonly createdBy: string;
   /** `task.<id>`. */
   readonly topic: string;
@@ -150,6 +153,7 @@ export function copyOfTask(task: TaskRecord): Draft<TaskRecord> {
     parentId: task.parentId,
     retryOf: task.retryOf,
     schedule: task.schedule,
+    tree: task.tree,
     createdBy: task.createdBy,
     topic: task.topic,
     to: task.to,
@@ -499,5 +503,9 @@ export type FollowUp =
   | { readonly kind: 'rejudge'; readonly version: number; readonly after: string }
   | { readonly kind: 'rematch'; readonly version: number; readonly after: string }
   | { readonly kind: 'match'; readonly agent: string }
+  /** Tasks below this one have ended. */
+  | { readonly kind: 'settle'; readonly task: string }
+  /** The task has ended, and what stands below it is to be cancelled; `after`: up to this one it is. */
+  | { readonly kind: 'prune'; readonly task: string; readonly after: string }
   | { readonly kind: 'lose'; readonly task: string; readonly token: number; readonly why: LossReason }
   | { readonly kind: 'end'; readonly session: string; readonly why: 'revoked' };

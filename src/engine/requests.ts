@@ -29,6 +29,8 @@ import { acknowledge } from './tasks/orders.ts';
 import { pauseTask, resumeTask } from './tasks/pause.ts';
 import { answerTask, askFromTask, steerTask } from './tasks/talk.ts';
 import { addRule, removeRule, reorderRules, updateRule } from './rules/rules.ts';
+import { delegateTask } from './trees/delegate.ts';
+import { distributeTask } from './trees/distribute.ts';
 import { createApiKey, revokeApiKey } from './tenants/tenants.ts';
 import { publish, subscribe, unsubscribe } from './topics/topics.ts';
 
@@ -74,6 +76,8 @@ const DECIDERS: Deciders = {
   'task.output': takeOutput,
   'task.ask': askFromTask,
   'task.answer': answerTask,
+  'task.delegate': delegateTask,
+  'task.distribute': distributeTask,
   'task.retry': retryTask,
   'schedule.create': createSchedule,
   'schedule.update': updateSchedule,

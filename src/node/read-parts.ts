@@ -57,7 +57,7 @@ export function listedView(found: { readonly view: Uint8Array }): TaskView {
 }
 
 /** As many as fit into an answer, at least one. */
-export function fitting(tasks: readonly TaskView[]): readonly TaskView[] {
+export function fitting<T extends object>(tasks: readonly T[]): readonly T[] {
   let bytes = 0;
   for (const [i, task] of tasks.entries()) {
     bytes += encodeValue(task).length;

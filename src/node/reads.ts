@@ -25,6 +25,7 @@ import { readBacklog, readInbox, readReport, readSearch, readStats } from './obs
 import { DAMAGED, fitting, listedView, now, viewOf, withCursor, type Answer, type ReadParts } from './read-parts.ts';
 import { readOutput } from './output.ts';
 import { readTimeline } from './timeline.ts';
+import { readTree } from './trees.ts';
 
 /** Agents of an explanation. */
 const EXPLAINED = 20;
@@ -102,6 +103,7 @@ const HANDLERS: Handlers = {
     const page = listLetterRuns(parts.tenant.engine.state, params);
     now(parts, withCursor({ runs: page.items }, page.next), done);
   },
+  'task.tree': readTree,
 };
 
 export function read(parts: ReadParts, asked: Read, done: Answer): void {

@@ -264,6 +264,7 @@ export class Serving {
           workspaceId: task.workspaceId,
           labels: task.labels,
           errorCode: task.error?.code,
+          parentId: task.parentId,
         });
       }
       store.putFinished(rows);

@@ -21,6 +21,7 @@ export interface FinishedTask {
   readonly status: string;
   readonly agentId?: string | undefined;
   readonly workspaceId?: string | undefined;
+  readonly parentId?: string | undefined;
   readonly dead: boolean;
   readonly finishedAt: number;
   readonly labels?: { readonly [key: string]: string } | undefined;
@@ -34,7 +35,10 @@ export interface TaskFilter {
   readonly type?: string;
   readonly agentId?: string;
   readonly workspaceId?: string;
+  readonly parentId?: string;
   readonly dead?: true;
+  /** Only ids above this one. */
+  readonly above?: string;
   /** Only ids below this one (lists run from the newest id down). */
   readonly below?: string;
   readonly limit: number;

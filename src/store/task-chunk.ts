@@ -2,7 +2,7 @@
  * Finished tasks, packed: how they travel to the store's thread and how they are stored.
  *
  * A chunk has two parts: `columns`, a MessagePack array with one row per task (id, rev, type, status, agent,
- * workspace, dead, finishedAt, length of the view, labels, error code), and `views`, their views one after the other. Lists read columns
+ * workspace, dead, finishedAt, length of the view, labels, error code, parent), and `views`, their views one after the other. Lists read columns
  * only, until they know which tasks they return.
  */
 import { decodeValue, encodeValue, isMap } from '../../protocol/wire/codec.ts';
@@ -57,6 +57,7 @@ export class TaskBuilder {
       task.view.length,
       task.labels ?? null,
       task.errorCode ?? null,
+      task.parentId ?? null,
     ]);
     const views = new Uint8Array(this.#bytes);
     let at = 0;
@@ -85,7 +86,7 @@ export function rowsOf(columns: Uint8Array): readonly TaskRow[] {
 function rowOf(value: Value, start: number): TaskRow {
   assert(Array.isArray(value), 'a row that was not written here');
   const row: readonly Value[] = value;
-  const [id, rev, type, status, agentId, workspaceId, dead, finishedAt, length, labels, errorCode] = row;
+  const [id, rev, type, status, agentId, workspaceId, dead, finishedAt, length, labels, errorCode, parentId] = row;
   assert(typeof id === 'string' && typeof type === 'string' && typeof status === 'string', 'a row has its texts');
   assert(
     typeof rev === 'number' && typeof finishedAt === 'number' && typeof length === 'number',
@@ -104,6 +105,7 @@ function rowOf(value: Value, start: number): TaskRow {
     ...(typeof workspaceId === 'string' ? { workspaceId } : undefined),
     ...(isTexts(labels) ? { labels } : undefined),
     ...(typeof errorCode === 'string' ? { errorCode } : undefined),
+    ...(typeof parentId === 'string' ? { parentId } : undefined),
   };
 }
 
@@ -137,10 +139,12 @@ export function taskOf(row: TaskRow, view: Uint8Array): FinishedTask {
 export function matches(filter: TaskFilter, task: Omit<FinishedTask, 'view'>): boolean {
   return (
     (filter.below === undefined || task.id < filter.below) &&
+    (filter.above === undefined || task.id > filter.above) &&
     (filter.status === undefined || task.status === filter.status) &&
     (filter.type === undefined || task.type === filter.type) &&
     (filter.agentId === undefined || task.agentId === filter.agentId) &&
     (filter.workspaceId === undefined || task.workspaceId === filter.workspaceId) &&
+    (filter.parentId === undefined || task.parentId === filter.parentId) &&
     (filter.dead === undefined || task.dead)
   );
 }
@@ -151,6 +155,7 @@ export interface Filtered {
   readonly type?: string | undefined;
   readonly agentId?: string | undefined;
   readonly workspaceId?: string | undefined;
+  readonly parentId?: string | undefined;
   readonly dead?: boolean | undefined;
   readonly labels?: { readonly [key: string]: string } | undefined;
   readonly errorCode?: string | undefined;
@@ -163,6 +168,7 @@ export function filterKeys(of: Filtered): string[] {
   if (of.type !== undefined) keys.push(`y:${of.type}`);
   if (of.agentId !== undefined) keys.push(`a:${of.agentId}`);
   if (of.workspaceId !== undefined) keys.push(`w:${of.workspaceId}`);
+  if (of.parentId !== undefined) keys.push(`p:${of.parentId}`);
   if (of.dead === true) keys.push('d');
   for (const [name, value] of Object.entries(of.labels ?? {})) keys.push(`l:${name}=${value}`);
   if (of.errorCode !== undefined) keys.push(`e:${of.errorCode}`);

@@ -17,6 +17,7 @@ import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import type { Reply } from '../../src/engine/port.ts';
 import { taskView } from '../../src/engine/tasks/view.ts';
 import { compileRule, type Sources } from '../../src/rules/index.ts';
+import { performTrees } from './golden-trees.ts';
 import { Rig, sha256 } from './rig.ts';
 
 interface Recording {
@@ -155,6 +156,7 @@ function performWork(rig: Rig): void {
   performAssignment(rig, admin);
   performSchedules(rig, admin);
   performControl(rig, admin);
+  performTrees(rig, admin);
   performLetters(rig, admin);
 }
 

@@ -186,7 +186,8 @@ export function expectSound(engine: Engine): void {
   for (const task of s.tasksById) {
     const held = s.assignments.get(task.id);
     const resting = task.status === 'paused' && task.agentId !== undefined;
-    const isHeld = resting || ['offered', 'assigned', 'accepted', 'in_progress'].includes(task.status);
+    const works = ['offered', 'assigned', 'accepted', 'in_progress'].includes(task.status);
+    const isHeld = task.tree?.waits === undefined && (resting || works);
     expect(held !== undefined, `${task.status} and an assignment`).toBe(isHeld);
     if (held !== undefined) expect(held.token).toBe(task.token);
     expect(task.finishedAt !== undefined).toBe(['completed', 'failed', 'cancelled', 'timed_out'].includes(task.status));

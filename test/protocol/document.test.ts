@@ -10,10 +10,11 @@ import { TRANSITIONS } from '../../src/engine/tasks/transitions.ts';
 import { SERVER_TOPICS } from '../../src/engine/topics/topics.ts';
 import { CLIENTS } from './vectors/clients.ts';
 import { SESSIONS } from './vectors/sessions.ts';
+import { TREES } from './vectors/trees.ts';
 import { WORK } from './vectors/work.ts';
 
 const PAPER = readFileSync(new URL('../../protocol/PROTOCOL.md', import.meta.url), 'utf8');
-const TRANSCRIPTS = [...SESSIONS, ...WORK, ...CLIENTS];
+const TRANSCRIPTS = [...SESSIONS, ...WORK, ...TREES, ...CLIENTS];
 
 /** From a heading to the next one of its level or above. */
 function section(heading: string): string {
@@ -58,6 +59,7 @@ const INTERNAL = new Set([
   'outboundBytes',
   'outboundFrames',
   'pendingCommandsMax',
+  'prunedMax',
   'ringBytes',
   'ringPushesMax',
   'socketBytes',
@@ -128,7 +130,17 @@ describe('PROTOCOL.md', () => {
       const params = text.slice(0, text.search(/result `|result /));
       const known = Object.keys((schema as unknown as z.ZodObject).shape);
       const named = [...params.matchAll(/`([a-zA-Z]+)\?`/g)].map((match) => match[1] ?? '');
-      const inner = ['maxAttempts', 'initialDelayMs', 'maxDelayMs', 'factor', 'ttlMs', 'policy'];
+      const inner = [
+        'maxAttempts',
+        'initialDelayMs',
+        'maxDelayMs',
+        'factor',
+        'ttlMs',
+        'policy',
+        'max',
+        'threshold',
+        'by',
+      ];
       expect(
         named.filter((name) => !known.includes(name) && !inner.includes(name)),
         method,

@@ -13,6 +13,7 @@ import { toJson } from './vectors/json-form.ts';
 import { PARAMS } from './vectors/params.ts';
 import { SESSIONS } from './vectors/sessions.ts';
 import { encodeAs, type Style } from './vectors/wide.ts';
+import { TREES } from './vectors/trees.ts';
 import { WORK } from './vectors/work.ts';
 
 const FOLDER = '../../protocol/vectors/';
@@ -60,7 +61,7 @@ describe('the files are made from the tables', () => {
   });
 
   it('sessions.json', async () => {
-    await expect(lines('sessions', [...SESSIONS, ...WORK])).toMatchFileSnapshot(`${FOLDER}sessions.json`);
+    await expect(lines('sessions', [...SESSIONS, ...WORK, ...TREES])).toMatchFileSnapshot(`${FOLDER}sessions.json`);
   });
 
   it('clients.json', async () => {

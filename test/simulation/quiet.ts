@@ -14,7 +14,8 @@ export function isQuiet(simulation: Simulation): boolean {
       if (task.status !== 'pending' || engine.groups.pick(task, () => 0) !== undefined) return false;
       if (engine.state.timers.get('deadline', task.id) !== undefined) return false;
     }
-    if (engine.state.work.size > 0) return false;
+    const { work, settles, prunes } = engine.state;
+    if (work.size + settles.size + prunes.size > 0) return false;
   }
   return stuckWaits(simulation).length === 0;
 }

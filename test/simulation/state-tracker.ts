@@ -140,6 +140,6 @@ function ordered(record: object): { readonly [key: string]: Value } {
 function withoutTables(state: State): State {
   const empty = { hold: () => [] };
   const tables = Object.fromEntries(TABLES.map((section) => [section, empty]));
-  const { counters, work, requests } = state;
-  return { ...tables, counters, work, requests } as unknown as State;
+  const { counters, work, settles, prunes, requests } = state;
+  return { ...tables, counters, work, settles, prunes, requests } as unknown as State;
 }

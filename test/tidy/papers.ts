@@ -7,7 +7,7 @@ import type { Problem } from './source.ts';
 export const ARCHITECTURE_LINES = 300;
 
 /** Codes of a failed task that the server itself sets: values of `task.error.code`, not answers to requests. */
-const TASK_ERRORS = ['TIMEOUT', 'PROGRESS_TIMEOUT', 'DEADLINE', 'AGENT_LOST', 'INFRASTRUCTURE_LOST'];
+const TASK_ERRORS = ['TIMEOUT', 'PROGRESS_TIMEOUT', 'DEADLINE', 'AGENT_LOST', 'INFRASTRUCTURE_LOST', 'NOT_REACHED'];
 
 /** Cells of the first table behind the heading, without its head; undefined if there is none. */
 function tableUnder(text: string, heading: RegExp): readonly (readonly string[])[] | undefined {

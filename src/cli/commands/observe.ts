@@ -127,6 +127,8 @@ const REASONS: { readonly [V in ExplainView['verdict']]: string } = {
   scheduled: 'its time has not come',
   paused: 'it is paused, and given to nobody until it is resumed',
   finished: 'it has ended',
+  waitsForChildren: 'its holder is done, and tasks below it have not ended',
+  waitsForParts: 'it is distributed, and its parts have not decided it',
   concurrency: 'its concurrency key is full',
   noAgents: 'there is no agent',
   noCapability: 'no agent has a capability that it requires',

@@ -6,7 +6,7 @@
  *    nearest ones, `limit` in all.
  */
 import type { AgentState, AgentVerdict, ExplainView, TaskVerdict } from '../../../protocol/wire/types.ts';
-import { parseSelector, selects } from '../../../protocol/wire/selectors.ts';
+import { parseSelector, selectsAgent } from '../../../protocol/wire/selectors.ts';
 import { isBarred, WHOLE } from '../agents/ratings.ts';
 import type { State } from '../kernel/state.ts';
 import type { AgentRecord, TaskRecord } from '../records.ts';
@@ -15,6 +15,7 @@ import { isHeld, isTerminal } from '../tasks/transitions.ts';
 import { isExcluded } from './group.ts';
 import { RuleFindings } from './explain-rules.ts';
 import type { Groups } from './groups.ts';
+import { countsOf } from '../trees/families.ts';
 
 interface Found {
   readonly agent: AgentRecord;
@@ -68,6 +69,17 @@ export function explain(
             held: s.heldByKey.count(task.concurrency.key),
           },
         }),
+    ...familyOf(s, task),
+  };
+}
+
+/** What it waits for in its tree. */
+function familyOf(s: State, task: TaskRecord): Pick<ExplainView, 'children' | 'distribution'> {
+  const family = s.families.get(task.id);
+  const distribution = task.tree?.distribution;
+  return {
+    ...(family === undefined ? undefined : { children: countsOf(family) }),
+    ...(distribution === undefined ? undefined : { distribution }),
   };
 }
 
@@ -80,7 +92,7 @@ interface Wants {
 function wants(task: TaskRecord, rules: RuleFindings): Wants {
   const selectors = (task.selectors ?? []).map((text) => {
     const selector = parseSelector(text);
-    return { text, holds: (agent: AgentRecord) => selector !== undefined && selects(selector, agent.labels ?? {}) };
+    return { text, holds: (agent: AgentRecord) => selector !== undefined && selectsAgent(selector, agent) };
   });
   return { requirements: task.requirements, selectors, rules };
 }
@@ -194,6 +206,7 @@ function verdictOf(
 ): TaskVerdict {
   if (isTerminal(task.status)) return 'finished';
   if (task.status === 'scheduled') return 'scheduled';
+  if (task.tree?.waits !== undefined) return task.tree.waits === 'parts' ? 'waitsForParts' : 'waitsForChildren';
   if (task.status === 'paused' && !isHeld(task)) return 'paused';
   if (isHeld(task)) return 'held';
   const { concurrency } = task;

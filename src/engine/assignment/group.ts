@@ -6,7 +6,7 @@ import { must } from '../../base/assert.ts';
 import { byCodeUnits } from '../../base/order.ts';
 import { SortedSet } from '../../base/sorted-set.ts';
 import type { Concurrency, Strategy } from '../../../protocol/wire/types.ts';
-import { parseSelector, selects, type Selector } from '../../../protocol/wire/selectors.ts';
+import { parseSelector, selectsAgent, type Selector } from '../../../protocol/wire/selectors.ts';
 import { isBarred } from '../agents/ratings.ts';
 import type { AgentRecord, TaskRecord, Urgent } from '../records.ts';
 import { isOf } from '../rules/book.ts';
@@ -72,7 +72,7 @@ export class Group {
   }
 
   fit(agent: AgentRecord): Fit | undefined {
-    for (const selector of this.selectors) if (!selects(selector, agent.labels ?? NO_LABELS)) return undefined;
+    for (const selector of this.selectors) if (!selectsAgent(selector, agent)) return undefined;
     let weight = 0;
     for (const name of this.requirements) {
       const held = agent.capabilities.find((capability) => capability.name === name);
@@ -202,8 +202,6 @@ export class Group {
     return this.waiting.size + this.picky.size + this.#inLanes;
   }
 }
-
-const NO_LABELS: { readonly [key: string]: string } = {};
 
 /** Pending tasks that can be given or not for the same reasons, exclusions apart. */
 export interface Lane {

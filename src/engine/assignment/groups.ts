@@ -19,6 +19,7 @@ import { SortedSet } from '../../base/sorted-set.ts';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { State } from '../kernel/state.ts';
 import type { AgentRecord, TaskRecord, Urgent } from '../records.ts';
+import { idOf } from '../../../protocol/wire/selectors.ts';
 import { isOf, RuleBook } from '../rules/book.ts';
 import { byScores, GroupRules } from './group-rules.ts';
 import {
@@ -355,6 +356,11 @@ export class Groups {
     return ranks;
   }
 
+  /** The agents that meet requirements and selectors, in the order of their ids. */
+  members(task: TaskRecord): readonly string[] {
+    return [...this.#group(task).members.keys()].toSorted(byCodeUnits);
+  }
+
   /** How many pending tasks the agent's capabilities fit. */
   queuedFor(agent: AgentRecord): number {
     let queued = 0;
@@ -405,7 +411,7 @@ export class Groups {
       );
       this.#groups.set(key, group);
       addTo(this.#groupsByFirst, requirements[0] ?? ANY, group);
-      for (const id of this.#candidates(requirements)) {
+      for (const id of this.#candidates(group)) {
         const agent = this.#agentOf(id);
         if (agent !== undefined) this.#join(group, agent);
       }
@@ -413,8 +419,12 @@ export class Groups {
     return group;
   }
 
-  /** The agents that have the rarest of the requirements; all agents if nothing is required. */
-  #candidates(requirements: readonly string[]): Iterable<string> {
+  /** The one agent that is named, or those that have the rarest of the requirements; all agents if nothing is required. */
+  #candidates({ requirements, selectors }: Group): Iterable<string> {
+    for (const selector of selectors) {
+      const id = idOf(selector);
+      if (id !== undefined) return [id];
+    }
     let rarest: ReadonlySet<string> | undefined;
     for (const name of requirements) {
       const having = this.#agentsByCapability.get(name) ?? NOBODY;

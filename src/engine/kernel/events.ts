@@ -28,6 +28,8 @@ import {
   type TaskRecord,
   type TenantRecord,
 } from '../records.ts';
+import type { FamilyRecord } from '../trees/tree-records.ts';
+import { archiveTask, changeFamily, changeTask } from '../trees/families.ts';
 import { REV_EPOCH, type State } from './state.ts';
 import type { TimerKind } from './timers.ts';
 
@@ -50,6 +52,9 @@ export type Event =
       /** Of a task that is given: its type, and how long it had been pending. */
       readonly given?: { readonly type: string; readonly ms: number };
     }
+  /** A task gets its first one below it; if another decision of the same command said so before, nothing happens. */
+  | { readonly kind: 'familyBegun'; readonly record: FamilyRecord }
+  | { readonly kind: 'familyChanged'; readonly record: FamilyRecord }
   | {
       readonly kind: 'slotFreed';
       readonly key: string;
@@ -107,14 +112,15 @@ export function evolve(s: State, event: Event, effects: Effects): void {
     case 'taskChanged':
       return changeTask(s, event.record, effects);
     case 'taskArchived':
-      return s.tasks.drop(event.id);
+      return archiveTask(s, event.id);
+    case 'familyBegun':
+    case 'familyChanged':
+      return changeFamily(s, event);
     case 'slotTaken':
       if (event.given !== undefined) effects.counted({ kind: 'given', agentId: event.record.agent, ...event.given });
       return takeSlot(s, event.record);
     case 'slotFreed':
-      s.assignments.drop(event.key);
-      countEnd(event, effects);
-      return recount(s, event.agent, event);
+      return freeSlot(s, event, effects);
     case 'stuck':
       return s.sticky.put(event.record);
     case 'unstuck':
@@ -179,9 +185,10 @@ function countEnd(event: Extract<Event, { readonly kind: 'slotFreed' }>, effects
   } else if (returned !== undefined) effects.counted({ kind: 'returned', type: returned, agentId, ms: 0 });
 }
 
-function changeTask(s: State, record: TaskRecord, effects: Effects): void {
-  s.tasks.put(record);
-  if (record.finishedAt !== undefined) effects.finished(record);
+function freeSlot(s: State, event: Extract<Event, { readonly kind: 'slotFreed' }>, effects: Effects): void {
+  s.assignments.drop(event.key);
+  countEnd(event, effects);
+  recount(s, event.agent, event);
 }
 
 function changeRules(s: State, { version, set, removed }: Extract<Event, { readonly kind: 'rulesChanged' }>): void {

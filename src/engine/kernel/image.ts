@@ -29,7 +29,14 @@ export const TABLES = [
   'schedules',
   'letters',
   'letterRuns',
+  'families',
   'timers',
+] as const;
+/** Queues of follow-ups: of each, which section its items are. */
+const QUEUES = [
+  ['work', 'work'],
+  ['settles', 'settle'],
+  ['prunes', 'prune'],
 ] as const;
 type TableName = (typeof TABLES)[number];
 
@@ -102,7 +109,7 @@ class Keys {
 export function holdImage(s: State): Image {
   const held = TABLES.map((name) => [name, tableOf(s, name).hold()] as const);
   const counters = { ...s.counters };
-  const work = s.work.hold();
+  const queues = QUEUES.map(([queue, section]) => [section, s[queue].hold()] as const);
   const windows = s.requests.holdWindows();
   const keys = s.requests.holdKeys();
   const { young, old } = s.requests.holdOwnKeys();
@@ -117,7 +124,9 @@ export function holdImage(s: State): Image {
   function* records(): IterableIterator<ImageRecord> {
     yield ['counters', ordered('counters', counters)];
     // With their places, so that two that are alike are two.
-    for (const [place, item] of work.entries()) yield ['work', [place, ordered('work', item)]];
+    for (const [section, items] of queues) {
+      for (const [place, item] of items.entries()) yield [section, [place, ordered('work', item)]];
+    }
     for (const [name, rows] of held) for (const row of rows) yield [name, ordered(name, row)];
     for (const window of windows) {
       // One record per outcome: a window as a whole can be large.
@@ -133,8 +142,9 @@ export function holdImage(s: State): Image {
 
 /** Puts one record of an image into an empty state. Keys must come in the order in which they were given. */
 export function loadRecord(s: State, [section, value]: LoadedRecord): void {
-  if (section === 'counters') Object.assign(s.counters, value as unknown as Counters);
-  else if (section === 'work') s.work.push((value as unknown as readonly [number, FollowUp])[1]);
+  const queue = QUEUES.find(([, one]) => one === section)?.[0];
+  if (queue !== undefined) s[queue].push((value as unknown as readonly [number, FollowUp])[1]);
+  else if (section === 'counters') Object.assign(s.counters, value as unknown as Counters);
   else if (section === 'window') s.requests.loadWindow(value as unknown as { session: string; high: number });
   else if (section === 'outcome') s.requests.loadOutcome(...(value as unknown as [string, number, Outcome]));
   else if (section === 'key') s.requests.loadKey(value as unknown as KeyOutcome);

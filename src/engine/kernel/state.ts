@@ -20,11 +20,12 @@ import type {
   TaskRecord,
   TenantRecord,
 } from '../records.ts';
+import type { FamilyRecord } from '../trees/tree-records.ts';
 import { isHeld } from '../tasks/transitions.ts';
 import { TaskViews } from '../tasks/written.ts';
 import { Journal } from './journal.ts';
 import { Requests } from './requests.ts';
-import { GroupIndex, IdIndex, OrderIndex, Table, UniqueIndex } from './table.ts';
+import { GroupIndex, IdGroupIndex, IdIndex, OrderIndex, Table, UniqueIndex } from './table.ts';
 import { Timers } from './timers.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -53,6 +54,8 @@ const FIRST_VERSION = 1;
 export const REV_EPOCH = 2 ** 40;
 
 const isFinished = (task: TaskRecord): boolean => task.finishedAt !== undefined;
+/** It has ended, and so has all below it. */
+const isOver = (task: TaskRecord): boolean => task.finishedAt !== undefined && task.tree?.left !== true;
 const byCreation = (a: TaskRecord, b: TaskRecord): number => a.createdAt - b.createdAt || byCodeUnits(a.id, b.id);
 const byId = (a: { readonly id: string }, b: { readonly id: string }): number => byCodeUnits(a.id, b.id);
 
@@ -76,11 +79,14 @@ export class State {
   readonly views = new TaskViews();
   /** Follow-ups that did not fit into the entry that caused them, oldest first. */
   readonly work = new WorkQueue();
+  /** Of these, those that wait for the end of the entry: tasks of which some below have ended, trees that are to end. */
+  readonly settles = new WorkQueue();
+  readonly prunes = new WorkQueue();
 
   readonly tasks = new Table<TaskRecord>('tasks', (r) => r.id, this.journal);
   readonly tasksById = this.tasks.index(new IdIndex<TaskRecord>(this.tasks));
-  /** Finished ones in the order in which they finished: they leave memory in this order. */
-  readonly finished = this.tasks.index(new OrderIndex<TaskRecord>((a, b) => a.rev - b.rev || byId(a, b), isFinished));
+  /** Finished ones in the order in which they finished, as far as nothing below them goes on: they leave memory in this order. */
+  readonly finished = this.tasks.index(new OrderIndex<TaskRecord>((a, b) => a.rev - b.rev || byId(a, b), isOver));
   readonly deadTasks = this.tasks.index(new IdIndex<TaskRecord>(this.tasks, (r) => r.dead));
   /** Of the parameters of all tasks in memory, roughly. */
   readonly taskBytes = { sum: 0 };
@@ -96,6 +102,11 @@ export class State {
   readonly pendingByStickyKey = this.tasks.index(
     new GroupIndex<TaskRecord>((r) => (r.status === 'pending' ? r.sticky?.key : undefined), byCreation),
   );
+
+  /** Tasks in memory by the one above them. */
+  readonly children = this.tasks.index(new IdGroupIndex<TaskRecord>(this.tasks, (r) => r.parentId));
+
+  readonly families = new Table<FamilyRecord>('families', (r) => r.id, this.journal);
 
   readonly sticky = new Table<StickyRecord>('sticky', (r) => r.key, this.journal);
   readonly stickyByAgent = this.sticky.index(
@@ -143,6 +154,7 @@ export class State {
   readonly agents = new Table<AgentRecord>('agents', (r) => r.id, this.journal);
   readonly agentsById = this.agents.index(new IdIndex<AgentRecord>(this.agents));
   readonly agentStatus = new StatusCounts(this.agents as unknown as Table<{ readonly status: string }>);
+  readonly agentsOfName = this.agents.index(new IdGroupIndex<AgentRecord>(this.agents, (r) => r.name));
   readonly agentsByName = this.agents.index(
     new UniqueIndex<AgentRecord>(
       this.agents,

@@ -64,6 +64,56 @@ export class GroupIndex<R> implements Index<R> {
   }
 }
 
+/** Ids of records by a derived key, in order. A record that only changes costs nothing. */
+export class IdGroupIndex<R> implements Index<R> {
+  readonly #table: Table<R>;
+  readonly #keyOf: (record: R) => string | undefined;
+  readonly #buckets = new Map<string, SortedSet<string>>();
+
+  constructor(table: Table<R>, keyOf: (record: R) => string | undefined) {
+    this.#table = table;
+    this.#keyOf = keyOf;
+  }
+
+  change(before: R | undefined, after: R | undefined): void {
+    const was = before === undefined ? undefined : this.#keyOf(before);
+    const is = after === undefined ? undefined : this.#keyOf(after);
+    if (was === is) return;
+    if (before !== undefined && was !== undefined) {
+      const bucket = this.#buckets.get(was);
+      bucket?.delete(this.#table.idOf(before));
+      if (bucket?.size === 0) this.#buckets.delete(was);
+    }
+    if (after === undefined || is === undefined) return;
+    let bucket = this.#buckets.get(is);
+    if (bucket === undefined) this.#buckets.set(is, (bucket = new SortedSet(byCodeUnits)));
+    bucket.add(this.#table.idOf(after));
+  }
+
+  count(key: string): number {
+    return this.#buckets.get(key)?.size ?? 0;
+  }
+
+  /** Ascending, ids after this one. */
+  *after(key: string, id: string): IterableIterator<R> {
+    // The smallest id above is this one with one more code unit.
+    for (const next of this.#buckets.get(key)?.from(`${id}\0`) ?? []) yield this.#record(next);
+  }
+
+  /** Descending, ids before this one; all without it. */
+  *descending(key: string, below?: string): IterableIterator<R> {
+    for (const id of this.#buckets.get(key)?.descending(below) ?? []) yield this.#record(id);
+  }
+
+  clear(): void {
+    this.#buckets.clear();
+  }
+
+  #record(id: string): R {
+    return must(this.#table.get(id), 'an indexed record is in its table');
+  }
+}
+
 /** All records that `includes` admits, in the order of a comparator. */
 export class OrderIndex<R> implements Index<R> {
   readonly #includes: (record: R) => boolean;

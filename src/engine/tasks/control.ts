@@ -27,6 +27,7 @@ export const cancelTask: Decide<Params['task.cancel']> = (s, c, { session, param
   const ended = finish(c, {
     task,
     change: { status: 'cancelled' },
+    ...(params.children === undefined ? undefined : { children: params.children }),
     ...(params.reason === undefined ? undefined : { reason: params.reason }),
   });
   return accepted({ task: s.views.result(ended) });

@@ -7,17 +7,21 @@ import type { State } from '../kernel/state.ts';
 import { weigh } from '../kernel/weigh.ts';
 import type { Refusal } from '../port.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
+import { treeWith, type TaskTree } from '../trees/tree-records.ts';
 import { Admission } from '../assignment/keys.ts';
 import { strategyFor } from '../assignment/defaults.ts';
+import { Adoption } from '../trees/subtasks.ts';
+import { WORK_VERSION } from '../port.ts';
 import { finish, letGo } from './moves.ts';
 import { isTerminal } from './transitions.ts';
 
 /** A task without its parameters. */
 const TASK_BYTES = 1_000;
 
-interface Origin {
+export interface Origin {
   readonly session: SessionRecord;
   readonly retryOf?: string;
+  readonly tree?: TaskTree | undefined;
 }
 
 /** Nobody's session: what the engine makes by itself, in somebody's name. */
@@ -26,6 +30,7 @@ interface OwnOrigin {
   readonly by: string;
   readonly retryOf?: string;
   readonly schedule?: { readonly id: string; readonly at: number };
+  readonly tree?: TaskTree | undefined;
 }
 
 /** Sorted and distinct, so that equal sets share a group. */
@@ -34,11 +39,17 @@ function normalised(type: string, requirements: readonly string[] | undefined): 
   return sortedSet(requirements);
 }
 
-function sortedSet(names: readonly string[]): readonly string[] {
+export function sortedSet(names: readonly string[]): readonly string[] {
   return [...new Set(names)].toSorted(byCodeUnits);
 }
 
-function newTask(
+/** Names the group of agents that can take a task. */
+export function groupOf(requirements: readonly string[], selectors: readonly string[] | undefined): string {
+  const required = requirements.join('\n');
+  return selectors === undefined ? required : `${required}\0${selectors.join('\n')}`;
+}
+
+export function newTask(
   s: State,
   c: Context,
   made: { readonly params: TaskCreate; readonly origin: Origin | OwnOrigin },
@@ -57,7 +68,7 @@ function newTask(
     parameters: params.parameters ?? null,
     bytes: TASK_BYTES + weigh(params.parameters ?? null),
     requirements,
-    group: selectors === undefined ? requirements.join('\n') : `${requirements.join('\n')}\0${selectors.join('\n')}`,
+    group: groupOf(requirements, selectors),
     labels: params.labels,
     strategy: params.strategy ?? strategyFor(s, params),
     ruling: undefined,
@@ -88,6 +99,7 @@ function newTask(
     parentId: params.parentId,
     retryOf: origin.retryOf,
     schedule: origin.session === undefined ? origin.schedule : undefined,
+    tree: origin.tree,
     createdBy: origin.session === undefined ? origin.by : origin.session.principal.id,
     topic,
     to:
@@ -100,24 +112,44 @@ function newTask(
   });
 }
 
-/** Takes up all of them or none, after those are gone that make room for them. */
-function beginAll(s: State, c: Context, tasks: readonly TaskRecord[]): Refusal | undefined {
+/** Why not all of them can be taken up, else those that are to go so that there is room for them. */
+export function admit(
+  s: State,
+  c: Context,
+  tasks: readonly TaskRecord[],
+): { readonly refused: Refusal } | { readonly refused?: undefined; readonly drops: readonly TaskRecord[] } {
   if (tasks.some((task) => !c.groups.admits(task))) {
-    return rejected('LIMIT_EXCEEDED', 'Tasks with a thousand different sets of selectors are waiting.');
+    return {
+      refused: rejected('LIMIT_EXCEEDED', 'Tasks with a thousand different sets of selectors are waiting.'),
+    };
   }
-  if (tasks.some((task) => task.concurrency !== undefined)) {
-    const admission = new Admission(s);
-    for (const task of tasks) {
-      const refused = admission.add(task);
-      if (refused !== undefined) return refused;
-    }
-    for (const old of admission.drops) dropOld(s, c, old);
+  if (tasks.every((task) => task.concurrency === undefined)) return { drops: [] };
+  const admission = new Admission(s);
+  for (const task of tasks) {
+    const refused = admission.add(task);
+    if (refused !== undefined) return { refused };
   }
-  for (const task of tasks) begin(c, task);
+  if (admission.drops.some((old) => tasks.some((task) => task.parentId === old.id))) {
+    return { refused: rejected('QUEUE_FULL', 'The task above it would have to be cancelled to make room.') };
+  }
+  return { drops: admission.drops };
+}
+
+/** Takes up all of them or none, after those are gone that make room for them. */
+function beginAll(
+  s: State,
+  c: Context,
+  begun: { tasks: readonly TaskRecord[]; adoption: Adoption },
+): Refusal | undefined {
+  const admitted = admit(s, c, begun.tasks);
+  if (admitted.refused !== undefined) return admitted.refused;
+  begun.adoption.begin(c);
+  for (const old of admitted.drops) dropOld(s, c, old);
+  for (const task of begun.tasks) begin(c, task);
   return undefined;
 }
 
-function begin(c: Context, task: TaskRecord): void {
+export function begin(c: Context, task: TaskRecord): void {
   c.events.push({ kind: 'taskChanged', record: task });
   if (task.deadlineAt !== undefined) {
     c.events.push({ kind: 'timerSet', timer: 'deadline', entity: task.id, due: task.deadlineAt });
@@ -126,13 +158,13 @@ function begin(c: Context, task: TaskRecord): void {
   else c.events.push({ kind: 'timerSet', timer: 'run', entity: task.id, due: task.runAt });
 }
 
-function dropOld(s: State, c: Context, task: TaskRecord): void {
+export function dropOld(s: State, c: Context, task: TaskRecord): void {
   const reason = 'A newer task with the same concurrency key took its place.';
   letGo(s, c, { task, slot: 'stop', stop: { control: 'cancel', reason } });
   finish(c, { task, change: { status: 'cancelled' }, reason });
 }
 
-function full(s: State, more: number): Refusal | undefined {
+export function full(s: State, more: number): Refusal | undefined {
   if (s.taskBytes.sum > LIMITS.tasksBytesMax) {
     return rejected(
       'LIMIT_EXCEEDED',
@@ -143,11 +175,18 @@ function full(s: State, more: number): Refusal | undefined {
   return rejected('LIMIT_EXCEEDED', `The tenant has ${s.tasks.size} tasks in memory; the limit is ${LIMITS.tasksMax}.`);
 }
 
+function treeBelow(adoption: Adoption, { parentId }: TaskCreate): TaskTree | undefined {
+  return parentId === undefined ? undefined : treeWith(undefined, { depth: adoption.depthBelow(parentId) });
+}
+
 export const createTask: Decide<Params['task.create']> = (s, c, { session, params }) => {
   const refused = full(s, 1);
   if (refused !== undefined) return refused;
-  const task = newTask(s, c, { params, origin: { session } });
-  const unwanted = beginAll(s, c, [task]);
+  const adoption = new Adoption(s, session);
+  const orphaned = adoption.refuse(params);
+  if (orphaned !== undefined) return orphaned;
+  const task = newTask(s, c, { params, origin: { session, tree: treeBelow(adoption, params) } });
+  const unwanted = beginAll(s, c, { tasks: [task], adoption });
   if (unwanted !== undefined) return unwanted;
   return accepted({ task: s.views.result(task) });
 };
@@ -165,15 +204,27 @@ export function createOwn(
 ): TaskRecord | Refusal {
   const refused = full(s, 1 + (made.ahead ?? 0));
   if (refused !== undefined) return refused;
-  const task = newTask(s, c, made);
-  return beginAll(s, c, [task]) ?? task;
+  const { parentToken: _, ...template } = made.params;
+  const params = withOpenParent(s, template);
+  const adoption = new Adoption(s, undefined);
+  const orphaned = adoption.refuse(params);
+  if (orphaned !== undefined) return orphaned;
+  const task = newTask(s, c, { params, origin: { ...made.origin, tree: treeBelow(adoption, params) } });
+  return beginAll(s, c, { tasks: [task], adoption }) ?? task;
 }
 
 export const createTasks: Decide<Params['task.createBatch']> = (s, c, { session, params }) => {
   const refused = full(s, params.tasks.length);
   if (refused !== undefined) return refused;
-  const tasks = params.tasks.map((one) => newTask(s, c, { params: one, origin: { session } }));
-  const unwanted = beginAll(s, c, tasks);
+  const adoption = new Adoption(s, session);
+  for (const one of params.tasks) {
+    const orphaned = adoption.refuse(one);
+    if (orphaned !== undefined) return orphaned;
+  }
+  const tasks = params.tasks.map((one) =>
+    newTask(s, c, { params: one, origin: { session, tree: treeBelow(adoption, one) } }),
+  );
+  const unwanted = beginAll(s, c, { tasks, adoption });
   if (unwanted !== undefined) return unwanted;
   return accepted({ tasks: tasks.map(({ id, status }) => ({ id, status })) });
 };
@@ -200,6 +251,14 @@ export function paramsOf(task: TaskView | TaskRecord): TaskCreate {
   };
 }
 
+/** Below the same task, if one can still be created there. */
+function withOpenParent(s: State, params: TaskCreate): TaskCreate {
+  const { parentId, ...rest } = params;
+  if (parentId === undefined || s.counters.engineVersion < WORK_VERSION) return params;
+  const parent = s.tasks.get(parentId);
+  return parent === undefined || isTerminal(parent.status) || parent.tree?.waits === 'parts' ? rest : params;
+}
+
 export interface RetryParams {
   readonly id: string;
   readonly parameters?: Value;
@@ -213,14 +272,22 @@ export const retryTask: Decide<RetryParams> = (s, c, { session, params }) => {
   if (!isTerminal(source.status)) {
     return rejected('INVALID_TRANSITION', 'Only a finished task can be tried again.', { status: source.status });
   }
+  if (source.tree?.distribution !== undefined) {
+    return rejected('INVALID_TRANSITION', 'A distributed task is distributed again, or its parts are tried again.', {
+      status: source.status,
+    });
+  }
   const refused = full(s, 1);
   if (refused !== undefined) return refused;
-  const again = paramsOf(source);
+  const again = withOpenParent(s, paramsOf(source));
+  const adoption = new Adoption(s, session);
+  const orphaned = adoption.refuse(again);
+  if (orphaned !== undefined) return orphaned;
   const task = newTask(s, c, {
     params: params.parameters === undefined ? again : { ...again, parameters: params.parameters },
-    origin: { session, retryOf: source.id },
+    origin: { session, retryOf: source.id, tree: treeBelow(adoption, again) },
   });
-  const unwanted = beginAll(s, c, [task]);
+  const unwanted = beginAll(s, c, { tasks: [task], adoption });
   if (unwanted !== undefined) return unwanted;
   return accepted({ task: s.views.result(task) });
 };

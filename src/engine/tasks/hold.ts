@@ -9,7 +9,8 @@ import type { State } from '../kernel/state.ts';
 import type { Reply } from '../port.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
 import { controlled, statusBelow } from './control-record.ts';
-import { changed, failAttempt, finish, letGo, postpone, requeue, touch, type Change } from './moves.ts';
+import { awaitBelow, changed, failAttempt, finish, letGo, postpone, requeue, touch, type Change } from './moves.ts';
+import { speaksFor } from './speaks.ts';
 import { isTerminal } from './transitions.ts';
 import { tell } from './view.ts';
 
@@ -36,15 +37,6 @@ export function guard(s: State, call: Call, from: readonly TaskStatus[]): Guarde
     };
   }
   return { ok: true, task };
-}
-
-/** The holder's own session, another session of the same agent's credential, or an administrator. */
-function speaksFor(s: State, session: SessionRecord, agentId: string | undefined): boolean {
-  if (session.principal.role === 'admin') return true;
-  if (agentId === undefined) return false;
-  if (session.agentId === agentId) return true;
-  const agent = s.agents.get(agentId);
-  return agent !== undefined && session.principal.agent === agent.name;
 }
 
 /** Statuses in which the holder works. */
@@ -106,9 +98,16 @@ export const completeTask: Decide<Params['task.complete']> = (s, c, call) => {
   if (!held.ok) return held.reply;
   letGo(s, c, { task: held.task, slot: 'free', ok: true });
   const result = call.params.output ?? null;
+  const startedAt = held.task.startedAt ?? c.now;
+  const change = { result, percent: 100, error: undefined, startedAt };
+  const { children } = call.params;
+  if (children === 'wait' && (s.families.get(held.task.id)?.open ?? 0) > 0) {
+    return answer(s, awaitBelow(c, held.task, change));
+  }
   const task = finish(c, {
     task: held.task,
-    change: { status: 'completed', result, percent: 100, error: undefined, startedAt: held.task.startedAt ?? c.now },
+    change: { status: 'completed', ...change },
+    ...(children === 'cancel' ? { children } : undefined),
   });
   return answer(s, task);
 };

@@ -23,6 +23,8 @@ import {
   type ProbeEnd,
   type TaskRecord,
 } from '../records.ts';
+import { treeWith } from '../trees/tree-records.ts';
+import { endTree } from '../trees/ending.ts';
 import { afterEnd, afterHolder, isUnconfirmed } from './control-record.ts';
 import { allows, isHeld, isTerminal } from './transitions.ts';
 import { order, tell, type TaskHappening } from './view.ts';
@@ -182,24 +184,47 @@ function clearAttempt(c: Context, task: TaskRecord): void {
 /** Brings a task to a terminal status. */
 export function finish(
   c: Context,
-  end: { readonly task: TaskRecord; readonly change: Change; readonly reason?: string },
+  end: {
+    readonly task: TaskRecord;
+    readonly change: Change;
+    readonly reason?: string;
+    /** What becomes of the tasks below it; by default those of one that completed go on. */
+    readonly children?: 'cancel' | 'leave';
+  },
 ): TaskRecord {
   const task = Object.assign(draft(c, end.task, end.change.status ?? end.task.status), end.change);
   task.finishedAt = c.now;
   task.runAt = undefined;
-  if (task.control !== undefined) {
-    for (const { askId, expiresAt } of task.control.asks ?? []) {
-      if (expiresAt !== undefined) c.events.push({ kind: 'timerCleared', timer: 'ask', entity: `${task.id}#${askId}` });
-    }
-    Object.assign(task, afterEnd(end.task, task.status === 'completed'));
-  }
+  if (task.control !== undefined) Object.assign(task, endControl(c, end.task, task.status === 'completed'));
   assert(isTerminal(task.status), 'finishing needs a terminal status');
+  endTree(c, task, end.children);
   c.events.push({ kind: 'taskChanged', record: task });
   if (task.deadlineAt !== undefined) c.events.push({ kind: 'timerCleared', timer: 'deadline', entity: task.id });
   if (end.task.runAt !== undefined) c.events.push({ kind: 'timerCleared', timer: 'run', entity: task.id });
   if (c.state.bufferedByTask.count(task.id) > 0) unbuffering(c, task);
   tell(c, task, { what: task.status as TaskHappening, reason: end.reason });
   return task;
+}
+
+/** What is left of the control of a task of which the work is over. */
+function endControl(c: Context, task: TaskRecord, completed: boolean): Change | undefined {
+  for (const { askId, expiresAt } of task.control?.asks ?? []) {
+    if (expiresAt !== undefined) c.events.push({ kind: 'timerCleared', timer: 'ask', entity: `${task.id}#${askId}` });
+  }
+  return afterEnd(task, completed);
+}
+
+/** The holder is done; the task is, when those below it are. */
+export function awaitBelow(c: Context, task: TaskRecord, change: Change): TaskRecord {
+  const waiting = changed(c, task, {
+    ...change,
+    ...endControl(c, task, true),
+    status: 'in_progress',
+    tree: treeWith(task.tree, { waits: 'children' }),
+  });
+  c.events.push({ kind: 'taskChanged', record: waiting });
+  tell(c, waiting, 'waiting');
+  return waiting;
 }
 
 function unbuffering(c: Context, task: TaskRecord): void {

@@ -32,6 +32,12 @@ export function openTask(
   return isTerminal(task.status) ? { ok: false, reply: ended(task) } : { ok: true, task };
 }
 
+/** Nobody works on it, and nobody will: it ends by those below it. */
+export function refuseWaiting({ status, tree }: TaskRecord): Reply | undefined {
+  if (tree?.waits === undefined) return undefined;
+  return rejected('INVALID_TRANSITION', 'Nobody holds the task: it waits for those below it.', { status });
+}
+
 export function ended(task: TaskRecord): Reply {
   return rejected('INVALID_TRANSITION', `The task is ${task.status}.`, { status: task.status });
 }

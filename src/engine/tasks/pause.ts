@@ -15,7 +15,7 @@ import type { State } from '../kernel/state.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
 import { afterHolder, controlled, type Pause } from './control-record.ts';
 import { changed, letGo, touch } from './moves.ts';
-import { giveOrder, openTask } from './orders.ts';
+import { giveOrder, openTask, refuseWaiting } from './orders.ts';
 import { isHeld } from './transitions.ts';
 import { tell } from './view.ts';
 
@@ -24,6 +24,8 @@ type Asked = { readonly session: SessionRecord; readonly params: Params['task.pa
 export const pauseTask: Decide<Params['task.pause']> = (s, c, call) => {
   const found = openTask(s, call);
   if (!found.ok) return found.reply;
+  const waits = refuseWaiting(found.task);
+  if (waits !== undefined) return waits;
   if (found.task.status === 'paused') return accepted({ task: s.views.result(found.task) });
   const task = isHeld(found.task) ? pauseHeld(s, c, { task: found.task, call }) : pauseWaiting(c, found.task, call);
   tell(c, task, { what: 'paused', reason: call.params.reason });

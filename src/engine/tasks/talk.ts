@@ -17,7 +17,7 @@ import type { TaskRecord } from '../records.ts';
 import { controlled, type Ask, type Order } from './control-record.ts';
 import { guard, WORKING } from './hold.ts';
 import { changed, touch } from './moves.ts';
-import { ended, giveOrder, openTask } from './orders.ts';
+import { ended, giveOrder, openTask, refuseWaiting } from './orders.ts';
 import { isTerminal } from './transitions.ts';
 import { tell } from './view.ts';
 import { atWork } from './handout.ts';
@@ -48,6 +48,8 @@ function withRoom(task: TaskRecord, message: Value): readonly Order[] | undefine
 export const steerTask: Decide<Params['task.steer']> = (s, c, call) => {
   const found = openTask(s, call);
   if (!found.ok) return found.reply;
+  const waits = refuseWaiting(found.task);
+  if (waits !== undefined) return waits;
   const { message, acknowledgeMs } = call.params;
   const orders = withRoom(found.task, message);
   if (orders === undefined) {

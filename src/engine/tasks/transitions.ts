@@ -36,14 +36,20 @@ export function isTerminal(status: TaskStatus): boolean {
   return TRANSITIONS[status].length === 0;
 }
 
-/** An agent holds the task. One that is paused is held if an agent had it then, and has it still. */
+/**
+ * An agent holds the task. One that is paused is held if an agent had it then, and has it still; one that waits for those
+ * below it is in progress, and nobody's.
+ */
 export function isHeld({
   status,
   agentId,
+  tree,
 }: {
   readonly status: TaskStatus;
   readonly agentId?: string | undefined;
+  readonly tree?: { readonly waits?: unknown } | undefined;
 }): boolean {
+  if (tree?.waits !== undefined) return false;
   switch (status) {
     case 'offered':
     case 'assigned':

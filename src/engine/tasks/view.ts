@@ -1,12 +1,15 @@
 /** The public shapes of tasks: views for replies, events for watchers, orders for holders. */
 import { Composed, Key, type Encoder } from '../../../protocol/wire/codec.ts';
 import type { OrderControl } from '../../../protocol/wire/control.ts';
+import type { ChildEndedData } from '../../../protocol/wire/trees.ts';
 import { PRIORITIES, type TaskError, type TaskStatus, type TaskView } from '../../../protocol/wire/types.ts';
 import { must } from '../../base/assert.ts';
 import type { Context } from '../kernel/context.ts';
 import type { TaskRecord } from '../records.ts';
+import type { FamilyRecord } from '../trees/tree-records.ts';
+import { countsOf } from '../trees/families.ts';
 import { controlView } from './control-view.ts';
-import { progressOf, type Progress } from './written.ts';
+import { progressOf, treeView, type Progress } from './written.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -48,6 +51,7 @@ export function taskView(task: TaskRecord, whole = false): TaskView {
   if (task.parentId !== undefined) view.parentId = task.parentId;
   if (task.retryOf !== undefined) view.retryOf = task.retryOf;
   if (task.schedule !== undefined) view.schedule = task.schedule;
+  if (task.tree !== undefined) view.tree = treeView(task.tree);
   if (task.startedAt !== undefined) view.startedAt = task.startedAt;
   if (task.finishedAt !== undefined) view.finishedAt = task.finishedAt;
   return view;
@@ -64,6 +68,7 @@ export type TaskHappening =
   | 'failed'
   | 'cancelled'
   | 'timed_out'
+  | 'waiting'
   | 'requeued'
   | 'retrying'
   | 'paused'
@@ -157,6 +162,7 @@ const EVENTS: { readonly [H in TaskHappening]: string } = {
   failed: 'task.failed',
   cancelled: 'task.cancelled',
   timed_out: 'task.timed_out',
+  waiting: 'task.waiting',
   requeued: 'task.requeued',
   retrying: 'task.retrying',
   paused: 'task.paused',
@@ -189,6 +195,21 @@ export function tell(c: Context, task: TaskRecord, happened: TaskHappening | Tol
   } else {
     c.events.push({ kind: 'pushed', event, to, topic, data: new TaskEvent(task, reason, about && { about }) });
   }
+}
+
+/** Tells whoever follows a task that tasks below it have ended. */
+export function tellChildren(c: Context, task: TaskRecord, family: FamilyRecord): void {
+  const { id, status, attempt, topic, to } = task;
+  const { untold = [], untoldMore } = family;
+  const data: ChildEndedData = {
+    id,
+    status,
+    attempt,
+    children: countsOf(family),
+    ended: untold,
+    ...(untoldMore === undefined ? undefined : { more: untoldMore }),
+  };
+  c.events.push({ kind: 'pushed', event: 'task.childEnded', to, topic, data });
 }
 
 /** Gives the holder its task: a reference, rendered with the task of that moment when it is sent. */

@@ -2,9 +2,11 @@
  * Tasks as they go into answers, orders and the store: `taskView`, written without making it.
  */
 import { Composed, encodeValue, Key, type Encoder } from '../../../protocol/wire/codec.ts';
+import type { TaskTreeView } from '../../../protocol/wire/trees.ts';
 import { PRIORITIES } from '../../../protocol/wire/types.ts';
 import { must } from '../../base/assert.ts';
 import type { TaskRecord } from '../records.ts';
+import type { TaskTree } from '../trees/tree-records.ts';
 import { controlView } from './control-view.ts';
 
 export interface Progress {
@@ -15,6 +17,12 @@ export interface Progress {
 export function progressOf(task: TaskRecord): Progress {
   const percentComplete = task.percent ?? 0;
   return task.progressText === undefined ? { percentComplete } : { percentComplete, status: task.progressText };
+}
+
+/** That a task stays in memory is nobody's business. */
+export function treeView(tree: TaskTree): TaskTreeView {
+  const { left: _, ...view } = tree;
+  return view;
 }
 
 const KEYS = {
@@ -39,6 +47,7 @@ const KEYS = {
   parentId: new Key('parentId'),
   retryOf: new Key('retryOf'),
   schedule: new Key('schedule'),
+  tree: new Key('tree'),
   status: new Key('status'),
   attempt: new Key('attempt'),
   losses: new Key('losses'),
@@ -90,7 +99,8 @@ export class TaskViews {
     to.keyed(KEYS.id, task.id);
     to.keyed(KEYS.type, task.type);
     to.keyed(KEYS.priority, must(PRIORITIES[task.priority], 'a task has a priority'));
-    const once = task.finishedAt !== undefined;
+    // What it requires changes when it is handed on.
+    const once = task.finishedAt !== undefined || task.tree?.delegatedBy !== undefined;
     const fixed = once ? undefined : this.#fixed.get(task.id);
     if (once) writeFixed(to, task);
     else if (fixed === undefined) {
@@ -144,6 +154,7 @@ function writeChanging(to: Encoder, task: TaskRecord): void {
   if (task.parentId !== undefined) to.keyed(KEYS.parentId, task.parentId);
   if (task.retryOf !== undefined) to.keyed(KEYS.retryOf, task.retryOf);
   if (task.schedule !== undefined) to.keyed(KEYS.schedule, task.schedule);
+  if (task.tree !== undefined) to.keyed(KEYS.tree, treeView(task.tree));
   to.keyed(KEYS.status, task.status);
   to.keyed(KEYS.attempt, task.attempt);
   to.keyed(KEYS.losses, task.losses);
@@ -183,6 +194,7 @@ function membersOf(task: TaskRecord): number {
   if (task.parentId !== undefined) count += 1;
   if (task.retryOf !== undefined) count += 1;
   if (task.schedule !== undefined) count += 1;
+  if (task.tree !== undefined) count += 1;
   if (task.startedAt !== undefined) count += 1;
   if (task.finishedAt !== undefined) count += 1;
   return count;

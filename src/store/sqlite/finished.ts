@@ -153,6 +153,7 @@ export class Finished {
       const from = [last.highest, last.lowest, last.no];
       const candidates = this.#walk.all(tenant.no, filter.below ?? top, ...from, sliceChunks);
       for (const candidate of candidates) {
+        if (filter.above !== undefined && candidate.highest <= filter.above) return this.#tasks(found);
         const lowestFound = found.at(-1)?.row.id;
         if (found.length >= filter.limit && (lowestFound ?? '') > candidate.highest) return this.#tasks(found); // F2
         if (!this.#mayMatch(candidate.no, hashes)) continue;

@@ -1,0 +1,74 @@
+/** The records of trees. */
+import type { ChildCounts, Distribution } from '../../../protocol/wire/trees.ts';
+import type { TaskStatus, Value } from '../../../protocol/wire/types.ts';
+
+/** What a task is in a tree. Made by `treeWith` alone, so that equal ones have equal bytes. */
+export interface TaskTree {
+  readonly depth: number;
+  readonly waits?: 'children' | 'parts';
+  /** It has ended, and tasks below it have not: it stays in memory. */
+  readonly left?: true;
+  readonly part?: number;
+  readonly distribution?: Distribution;
+  readonly delegatedBy?: readonly string[];
+  /** As of its end. */
+  readonly children?: ChildCounts;
+}
+
+type Changes<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
+/** The members in one order, none undefined; undefined if nothing is left to say. */
+export function treeWith(tree: TaskTree | undefined, change: Changes<TaskTree>): TaskTree | undefined {
+  const all: Changes<TaskTree> = { ...tree, ...change };
+  const { depth = 0, waits, left, part, distribution, delegatedBy, children } = all;
+  const known = waits ?? left ?? part ?? distribution ?? delegatedBy ?? children;
+  if (depth === 0 && known === undefined) return undefined;
+  return {
+    depth,
+    ...(waits === undefined ? undefined : { waits }),
+    ...(left === undefined ? undefined : { left }),
+    ...(part === undefined ? undefined : { part }),
+    ...(distribution === undefined ? undefined : { distribution }),
+    ...(delegatedBy === undefined ? undefined : { delegatedBy }),
+    ...(children === undefined ? undefined : { children }),
+  };
+}
+
+/** How one part of a distributed task ended. */
+export interface PartOutcome {
+  readonly part: number;
+  readonly id: string;
+  readonly status: TaskStatus;
+  /** Its output, or what is compared of it; absent if there is none or it was too large to be kept. */
+  readonly value?: Value;
+}
+
+/** What is known of the tasks directly below one, without looking at them: most have left memory. */
+export interface FamilyRecord {
+  /** The task above. */
+  readonly id: string;
+  readonly root: string;
+  readonly depth: number;
+  readonly total: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly cancelled: number;
+  readonly timedOut: number;
+  /** Have not ended, or something below them has not. */
+  readonly open: number;
+  /** Of a root: how many tasks its tree ever had, without it. */
+  readonly size: number | undefined;
+  /** A `settle` waits in the queue. */
+  readonly queued: true | undefined;
+  /** Ended, and not told yet. */
+  readonly untold: readonly { readonly id: string; readonly status: TaskStatus }[] | undefined;
+  readonly untoldMore: number | undefined;
+  /** Of a distributed task, in the order in which they ended. */
+  readonly outcomes: readonly PartOutcome[] | undefined;
+  /** What is chosen so far, by the aggregations that keep one output. */
+  readonly chosen: PartOutcome | undefined;
+  /** Of the outputs that are kept. */
+  readonly bytes: number | undefined;
+  readonly items: number | undefined;
+  readonly omitted: number | undefined;
+}
