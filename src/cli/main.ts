@@ -10,6 +10,7 @@ import { addDeadLetter } from './commands/dead-letter.ts';
 import { addKey, addTenant } from './commands/key.ts';
 import { addSchedule } from './commands/schedule.ts';
 import { addObserve } from './commands/observe.ts';
+import { addRule } from './commands/rule.ts';
 import { addServe } from './commands/serve.ts';
 import { addTask } from './commands/task.ts';
 import { Context, type GlobalOptions } from './context.ts';
@@ -30,6 +31,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addSchedule(program, context);
   addObserve(program, context);
   addDeadLetter(program, context);
+  addRule(program, context);
   addKey(program, context);
   addTenant(program, context);
   const json = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json');

@@ -179,3 +179,104 @@ describe('the interpreter', () => {
     expect(compared).toBeGreaterThan(2_000);
   });
 });
+
+/** Cases of the conformance suite of the specification (`tests/simple`), as far as rules have what they use. */
+describe('the conformance suite', () => {
+  const parsed = (source: string) => environment().parse(source).ast;
+
+  it.each<[string, unknown]>([
+    // basic, integer_math, fp_math
+    ['43 + 1', 44n],
+    ['40 / 3', 13n],
+    ['-5 / 2', -2n],
+    ['47 % 5', 2n],
+    ['-47 % 5', -2n],
+    ['9223372036854775807 + 1', FAILED],
+    ['-9223372036854775808 - 1', FAILED],
+    ['-(-9223372036854775808)', FAILED],
+    ['5000000000 * 5000000000', FAILED],
+    ['1 / 0', FAILED],
+    ['5 % 0', FAILED],
+    ['(-9223372036854775808) / (-1)', FAILED],
+    ['2.3e+1 * 3.4e+1', 782],
+    ['1.0 / 0.0', Infinity],
+    ['-0.0', -0],
+    // comparisons
+    ['dyn(1) == 1.0', true],
+    ['dyn(1.0) == 1', true],
+    ['dyn("1") == 1', false],
+    ['dyn(null) == false', false],
+    ['dyn(1.1) > 1', true],
+    ['dyn(9007199254740993) == 9007199254740992.0', false],
+    ['[1, 2] == dyn([1.0, 2.0])', true],
+    ['{"a": 1} == dyn({"a": 1.0})', true],
+    ['{"a": 1} == {"a": 1, "b": 2}', false],
+    ['[] == dyn([null])', false],
+    ['dyn("a") < 1', FAILED],
+    ['false < true', true],
+    ['"a" < "aa"', true],
+    ['1 in [1.0, 2.0]', true],
+    ['"x" in {"x": false}', true],
+    ['dyn([]) in {"x": 1}', false],
+    // logic
+    ['true || 1 / 0 > 1', true],
+    ['1 / 0 > 1 || true', true],
+    ['1 / 0 > 1 || false', FAILED],
+    ['false && dyn(32)', false],
+    ['dyn("horses") && false', false],
+    ['dyn("horses") && true', FAILED],
+    ['dyn(0) || dyn("") ', FAILED],
+    ['!dyn(0)', FAILED],
+    ['true ? 1 : 1 / 0', 1n],
+    ['dyn("a") ? 1 : 2', FAILED],
+    // lists, fields, macros
+    ['[7, 8, 9][0]', 7n],
+    ['[7, 8, 9][dyn(0.0)]', 7n],
+    ['[7, 8, 9][dyn(0.1)]', FAILED],
+    ['[7, 8, 9][3]', FAILED],
+    ['[7, 8, 9][-1]', FAILED],
+    ['{"k": 1}["k"]', 1n],
+    ['{true: 5}[true]', 5n],
+    ['{0: 1}[0]', 1n],
+    ['{"k": 1, "k": 2}["k"]', FAILED],
+    ['{"k": 1}.k', 1n],
+    ['{"k": 1}.z', FAILED],
+    ['has({"a": 1, "b": 2}.a)', true],
+    ['has({"a": 1}.z)', false],
+    ['[1, 2, 3].exists(e, e > 2)', true],
+    ['[1, 2, 3].exists(e, e / 0 > 1 || e == 3)', true],
+    ['[1, 2, 3].all(e, 6 / (2 - e) == 6)', false],
+    ['[1, 2, 3].all(e, e / 0 == 1)', FAILED],
+    ['[].all(e, e > 0)', true],
+    ['[7, 8].exists_one(a, a == 8)', true],
+    ['[8, 8].exists_one(a, a == 8)', false],
+    ['[3, 2, 1].exists_one(n, 3 / n == 1 / 0)', FAILED],
+    ['[1, 2, 3].map(n, n * n)', [1n, 4n, 9n]],
+    ['[1, 2, 3].map(n, n > 1, n * 2)', [4n, 6n]],
+    ['[1, 2, 3].filter(x, x % 2 == 1)', [1n, 3n]],
+    ['[[1, 2], [3]].map(x, x.map(y, y + 1))', [[2n, 3n], [4n]]],
+    ['{"a": 1, "b": 2}.filter(k, k == "a")', ['a']],
+    // string, conversions
+    ['size("ÿé😀")', 3n],
+    ['"".contains("")', true],
+    ['"resume" == "résumé"', false],
+    ['"abc".startsWith("ab") && "abc".endsWith("")', true],
+    ['"TaCoCÆt".lowerAscii()', 'tacocÆt'],
+    ['"tacocÆt".upperAscii()', 'TACOCÆT'],
+    ['int("987")', 987n],
+    ['int("")', FAILED],
+    ['int("1.5")', FAILED],
+    ['int(2.9) - int(-2.9)', 4n],
+    ['int(1e20)', FAILED],
+    ['double("123.456")', 123.456],
+    ['double("")', FAILED],
+    ['string(-67.5)', '-67.5'],
+    ['string(true) + string(1)', 'true1'],
+    ['bool("t") && !bool("FALSE")', true],
+    ['bool("yes")', FAILED],
+  ])('%s', (source, expected) => {
+    // `dyn()` only leaves the type open.
+    const value = compile(lower(parsed(source.replaceAll('dyn(', '(')))).evaluate(CONTEXT);
+    expect(value instanceof Mishap ? FAILED : normal(value)).toEqual(expected);
+  });
+});

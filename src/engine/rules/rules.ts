@@ -182,7 +182,9 @@ export function match(s: State, c: Context, id: string): void {
   const task = c.groups.pickTask(agent, tries);
   if (task !== undefined) {
     const best = c.groups.pick(task, (below) => c.random.below(below), new Tries()) ?? agent;
-    give(s, c, { task, agent: best });
+    // For that one another task may be more urgent.
+    const first = best === agent ? task : (c.groups.pickTask(best, new Tries()) ?? task);
+    give(s, c, { task: first, agent: best });
     c.events.push({ kind: 'followed', work: { kind: 'match', agent: id } });
   } else if (tries.after !== undefined) {
     c.events.push({ kind: 'followed', work: seeking(agent, tries.after) });
