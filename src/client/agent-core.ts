@@ -75,6 +75,8 @@ const UNHANDLED_MS = 1_000;
 /** While draining, what arrives is given back for so long, that another agent finds time to take it. */
 const DRAIN_DELAY_MS = 1_000;
 const LOST_CODES: ReadonlySet<string> = new Set(['STALE_TOKEN', 'TASK_NOT_FOUND', 'NOT_FOUND']);
+/** Nobody can be handed the task as it was asked for: it fails. */
+const UNDELEGATED_CODES: ReadonlySet<string> = new Set(['DELEGATION_CYCLE', 'AGENT_NOT_FOUND', 'LIMIT_EXCEEDED']);
 /** A result refused for one of these is wrong itself; the task fails with the reason instead. */
 const FAULTY_CODES: ReadonlySet<string> = new Set(['INVALID_PARAMS', 'TOO_LARGE', 'VALUE_UNSUPPORTED']);
 
@@ -392,15 +394,22 @@ export class AgentCore {
     holding.job = undefined;
     if (outcome.kind === 'failed')
       this.#sendResult(holding, 'task.fail', { id, token, error: fitted(outcome.error), retryable: outcome.retryable });
-    else
-      this.#sendResult(
-        holding,
-        'task.complete',
-        outcome.output === undefined ? { id, token } : { id, token, output: outcome.output },
-      );
+    else if (outcome.kind === 'delegated') {
+      const { to, reason } = outcome;
+      this.#sendResult(holding, 'task.delegate', {
+        id,
+        token,
+        to: { ...to },
+        ...(reason === undefined ? {} : { reason }),
+      });
+    } else {
+      const { output, children } = outcome;
+      const result = output === undefined ? { id, token } : { id, token, output };
+      this.#sendResult(holding, 'task.complete', children === undefined ? result : { ...result, children });
+    }
   }
 
-  #sendResult(holding: Holding, method: 'task.complete' | 'task.fail', params: Value): void {
+  #sendResult(holding: Holding, method: 'task.complete' | 'task.fail' | 'task.delegate', params: Value): void {
     const refused = this.#options.outbox.send({
       method,
       params,
@@ -414,7 +423,7 @@ export class AgentCore {
     if (holding.phase.kind !== 'finished') return;
     if (!reply.ok) {
       this.#options.note({ kind: 'refused', task: holding.id, method, error: reply.error });
-      if (!holding.refused && FAULTY_CODES.has(reply.error.code)) {
+      if (!holding.refused && (FAULTY_CODES.has(reply.error.code) || UNDELEGATED_CODES.has(reply.error.code))) {
         holding.refused = true;
         const error = fitted({ code: 'RESULT_REFUSED', message: `The result was refused: ${reply.error.message}` });
         this.#sendResult(holding, 'task.fail', { id: holding.id, token: holding.token, error, retryable: false });

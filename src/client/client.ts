@@ -15,7 +15,7 @@ import type {
   ValueMap,
   WelcomeBody,
 } from '../../protocol/wire/types.ts';
-import type { AgentNote } from './agent-core.ts';
+import type { AgentNote, Job } from './agent-core.ts';
 import type { Call, ConnectionState, Outage, Reply } from './core.ts';
 import type { OutputPiece } from '../../protocol/wire/control.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -30,6 +30,7 @@ import type { Journal } from './outbox.ts';
 import { watchOutput, type OutputSource, type WatchOptions } from './output-watch.ts';
 import type { Dial, TokenSource } from './ports.ts';
 import { Sdk } from './sdk.ts';
+import type { Subtask } from './subtasks.ts';
 import { VERSION } from './version.ts';
 
 export interface ClientOptions {
@@ -136,7 +137,10 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
     this.url = normaliseUrl(options.url);
     this.#platform = platform;
     for (const [type, handler] of Object.entries(options.handlers ?? {}))
-      this.#handlers.set(type, startHandler(handler));
+      this.#handlers.set(
+        type,
+        startHandler(handler, (job, params) => this.#spawn(job, params)),
+      );
     if (this.#handlers.size > 0 && options.agent === undefined)
       throw clientError('INVALID_OPTIONS', 'handlers need an agent: connect({ agent: { name, capabilities } }).');
     if (options.onState !== undefined) this.on('state', options.onState);
@@ -357,10 +361,19 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
     else if (method === 'agent.register') this.#sdk.registered(params as Params['agent.register']);
   }
 
+  async #spawn(job: Job, params: TaskCreate): Promise<Subtask> {
+    const { task } = await this.task.create({ ...params, parentId: job.task.id, parentToken: job.token });
+    const ended = (): Promise<TaskView> => this.#wait(task);
+    return { id: task.id, task, ended, result: async () => outputOf(await ended()) };
+  }
+
   #handle(type: string, handler: TaskHandler): void {
     if (this.#sdk.agent === undefined)
       throw clientError('INVALID_OPTIONS', 'This client is no agent: connect({ agent: { name, capabilities } }).');
-    this.#handlers.set(type, startHandler(handler));
+    this.#handlers.set(
+      type,
+      startHandler(handler, (job, params) => this.#spawn(job, params)),
+    );
     this.#sdk.agent.handlersChanged();
   }
 
@@ -470,6 +483,11 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
 }
 
 const ENDS: { readonly [status: string]: ClientCode } = { cancelled: 'TASK_CANCELLED', timed_out: 'TASK_TIMED_OUT' };
+
+function outputOf(task: TaskView): Value {
+  if (task.status === 'completed') return task.result ?? null;
+  throw unfinished(task);
+}
 
 function unfinished(task: TaskView): MusterError {
   const why = task.error === undefined ? '' : `: ${task.error.code}: ${task.error.message}`;

@@ -3,6 +3,8 @@ import type { TaskView, Value } from '../../protocol/wire/types.ts';
 import type { Job, JobHandle, Outcome, StartJob, StopReason } from './agent-core.ts';
 import { Conversation, type AskOptions, type ExtendOptions, type Message } from './conversation.ts';
 import { clientError, TaskFailure, type MusterError } from './errors.ts';
+import type { ChildPolicy, DelegateTo } from '../../protocol/wire/trees.ts';
+import { Ending, type Spawn } from './subtasks.ts';
 
 export interface TaskContext {
   /** Aborted when the task is cancelled, its lease is lost or the client closes; the reason is a MusterError. */
@@ -30,10 +32,19 @@ export interface TaskContext {
   readonly ask: (question: string, options?: AskOptions) => Promise<Value>;
   /** More time for this task. */
   readonly extend: (limits: ExtendOptions) => Promise<void>;
+  /** Creates a task below this one, as long as this agent holds it. */
+  readonly spawn: Spawn;
+  /** To be returned: hands the task to another agent, which gets it as it is. If that is refused the task fails. */
+  readonly delegate: (to: DelegateTo, reason?: string) => Ending;
+  /** To be returned in place of an output, where tasks below have not ended: `wait` for them, `cancel` them, or `leave` them. */
+  readonly done: (output: Value | undefined, children: ChildPolicy) => Ending;
 }
 
 /** What it returns becomes the result; what it throws the failure. */
 export type TaskHandler = (task: TaskView, context: TaskContext) => unknown;
+
+/** Creates a task below that of a job. */
+export type Spawner = (job: Job, params: Parameters<Spawn>[0]) => ReturnType<Spawn>;
 
 /**
  * Makes its AbortController, and the function for progress that callers take apart, only when asked: most handlers of
@@ -44,12 +55,14 @@ class Context implements TaskContext {
   readonly token: string;
   readonly #handle: JobHandle;
   readonly #job: Job;
+  readonly #spawn: Spawner;
   #conversation: Conversation | undefined;
   #controller: AbortController | undefined;
   #stopped: MusterError | undefined;
 
-  constructor(handle: JobHandle, job: Job) {
+  constructor(handle: JobHandle, job: Job, spawn: Spawner) {
     this.#handle = handle;
+    this.#spawn = spawn;
     this.#job = job;
     this.attempt = job.attempt;
     this.token = job.token;
@@ -100,6 +113,18 @@ class Context implements TaskContext {
     return (limits) => this.#talk().extend(limits);
   }
 
+  get spawn(): TaskContext['spawn'] {
+    return (params) => this.#spawn(this.#job, params);
+  }
+
+  get delegate(): TaskContext['delegate'] {
+    return (to, reason) => new Ending({ kind: 'delegated', to, reason });
+  }
+
+  get done(): TaskContext['done'] {
+    return (output, children) => new Ending({ kind: 'done', output, children });
+  }
+
   /** What was written and has not arrived: the task ends after it. */
   flushed(): Promise<void> | undefined {
     return this.#conversation?.flushed();
@@ -130,9 +155,9 @@ const MESSAGES: { readonly [R in StopReason]: string } = {
   closing: 'The client is being closed.',
 };
 
-export function startHandler(handler: TaskHandler): StartJob {
+export function startHandler(handler: TaskHandler, spawn: Spawner): StartJob {
   return (job, handle) => {
-    const context = new Context(handle, job);
+    const context = new Context(handle, job, spawn);
     try {
       const output = handler(job.task, context);
       if (isThenable(output)) {
@@ -161,6 +186,15 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 /** What cannot be sent is refused when it is encoded, and fails the task. */
 function completed(output: unknown): Outcome {
+  if (output instanceof Ending) {
+    const { how } = output;
+    if (how.kind === 'delegated') return how;
+    return {
+      kind: 'completed',
+      ...(how.output === undefined ? undefined : { output: how.output }),
+      ...(how.children === undefined ? undefined : { children: how.children }),
+    };
+  }
   return output === undefined ? { kind: 'completed' } : { kind: 'completed', output: output as Value };
 }
 

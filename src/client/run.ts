@@ -1,4 +1,5 @@
 /** One run of a handler: what the handler holds, and what is done with it. */
+import type { ChildPolicy, DelegateTo } from '../../protocol/wire/trees.ts';
 import type { OrderControl } from '../../protocol/wire/control.ts';
 import type { TaskError, Value, ValueMap } from '../../protocol/wire/types.ts';
 import type { Reply } from './core.ts';
@@ -6,7 +7,9 @@ import type { Holding, Job, StopReason } from './holdings.ts';
 import type { OrderListener } from './orders.ts';
 
 export type Outcome =
-  | { readonly kind: 'completed'; readonly output?: Value }
+  | { readonly kind: 'completed'; readonly output?: Value; readonly children?: ChildPolicy }
+  /** Handed to another agent. */
+  | { readonly kind: 'delegated'; readonly to: DelegateTo; readonly reason: string | undefined }
   | { readonly kind: 'failed'; readonly error: TaskError; readonly retryable: boolean }
   /** Given back: somebody else, or the same agent later, does it. */
   | { readonly kind: 'released'; readonly delayMs?: number };

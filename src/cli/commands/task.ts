@@ -8,6 +8,7 @@ import { columns, pretty, toJson, when } from '../output.ts';
 import { addTaskControl } from './task-control.ts';
 import { addTaskReads } from './observe.ts';
 import { addReport } from './report.ts';
+import { addTree } from './tree.ts';
 import { durationMs, jsonValue, oneOf, pairs, several, wholeNumber } from '../values.ts';
 
 interface WaitFlags {
@@ -46,6 +47,7 @@ interface ListFlags {
 export function addTask(program: Command, context: Context): void {
   const task = program.command('task').description('create and follow tasks');
   addCreate(task, context);
+  addTree(task, context);
   addTaskControl(task, context);
   addTaskReads(task, context);
   addReport(task, context);
