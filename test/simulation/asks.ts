@@ -5,6 +5,8 @@ import type { Recorder } from './recorder.ts';
 import { repeat } from './repeater.ts';
 import type { Book } from './server-view.ts';
 
+const RETRIED_MS = 20_000;
+
 export interface Asked {
   readonly client: SimClient;
   readonly around: Surroundings;
@@ -25,7 +27,7 @@ export function carryOut(ask: Ask, asked: Asked): void {
     case 'create':
       return create(ask, asked);
     case 'batch':
-      return client.ask('task.createBatch', { tasks: ask.tasks.map(paramsOf) });
+      return client.ask('task.createBatch', { tasks: ask.tasks.map(paramsOf) }, within(ask.deadlineMs));
     case 'list':
       return client.ask('task.list', { limit: ask.limit, ...(ask.status === undefined ? {} : { status: ask.status }) });
     case 'dead':
@@ -84,8 +86,12 @@ function create(ask: Extract<Ask, { readonly do: 'create' }>, { client }: Asked)
   if (ask.durably === true && ask.key === undefined) return client.askDurably('task.create', params);
   client.ask('task.create', params, {
     ...(ask.key === undefined ? {} : { key: ask.key }),
-    ...(ask.deadlineMs === undefined ? {} : { deadlineMs: ask.deadlineMs }),
+    ...within(ask.deadlineMs),
   });
+}
+
+function within(deadlineMs: number | undefined): { readonly deadlineMs?: number } {
+  return deadlineMs === undefined ? {} : { deadlineMs };
 }
 
 /** A request about a task that exists. */
@@ -119,7 +125,8 @@ function about(
         },
       );
     case 'retry':
-      return client.ask('task.retry', { id });
+      // As long as its key has no room it is refused, and asked again.
+      return client.ask('task.retry', { id }, { deadlineMs: RETRIED_MS });
     case 'explain':
       return client.ask('task.explain', { id });
     case 'wait':

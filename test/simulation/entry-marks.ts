@@ -3,7 +3,7 @@ import type { HelloCommand, EntryOutput } from '../../src/engine/port.ts';
 import { decodeEntry } from '../../src/engine/entry.ts';
 import type { State } from '../../src/engine/kernel/state.ts';
 import type { LogEntry } from '../../src/log/port.ts';
-import type { Mark, Marks } from './marks.ts';
+import { isMark, type Mark, type Marks } from './marks.ts';
 import type { Changes } from './state-tracker.ts';
 
 const LEASE_LOST: { readonly [reason: string]: Mark } = {
@@ -24,8 +24,18 @@ export interface MadeEntry {
   readonly state: State;
 }
 
+const AGENTS: { readonly [event: string]: Mark } = {
+  'agent.quarantined': 'agent quarantined',
+  'agent.recovered': 'agent recovered',
+  'agent.drained': 'agent drained',
+  'agent.updated': 'agent updated',
+  'agent.status': 'agent status declared',
+};
+
 export class EntryMarks {
   readonly #marks: Marks;
+  /** Whom each sticky key was given to last. */
+  readonly #bonds = new Map<string, string>();
 
   constructor(marks: Marks) {
     this.#marks = marks;
@@ -42,6 +52,7 @@ export class EntryMarks {
       if (command.kind === 'request') this.#request(command.method, ok);
     }
     for (const { event, data } of output.pushes) this.#push(event, data as { readonly reason?: string });
+    for (const move of changes.moves) this.#move(move, made.state);
     this.#sessions(made);
     const acknowledged = decoded.commands.some((one) => one.kind === 'request' && one.method === 'task.acknowledge');
     if (!acknowledged) {
@@ -58,6 +69,31 @@ export class EntryMarks {
       if (task.error?.code === 'DEADLINE') this.#marks.count('deadline passed');
       if (task.error?.code === 'AGENT_LOST') this.#marks.count('failed with a lost agent');
     }
+  }
+
+  #move({ from, to }: Changes['moves'][number], state: State): void {
+    const edge = `task ${from?.status ?? 'new'} → ${to.status}`;
+    if (isMark(edge)) this.#marks.count(edge);
+    if (to.status === 'cancelled' && to.concurrency?.policy === 'cancelOld')
+      this.#marks.count('cancelled to make room');
+    const { concurrency } = to;
+    if (
+      to.status === 'pending' &&
+      concurrency !== undefined &&
+      state.heldByKey.count(concurrency.key) >= concurrency.max
+    )
+      this.#marks.count('waited for a concurrency key');
+    if (to.status !== 'assigned' && to.status !== 'offered') return;
+    this.#marks.count(`given by ${to.strategy}`);
+    if (to.failedOn?.includes(to.agentId ?? '') === true)
+      this.#marks.count('given again to an agent on which it failed');
+    const { sticky } = to;
+    if (sticky === undefined || to.agentId === undefined) return;
+    const bond = `${to.group} ${sticky.key}`;
+    const known = this.#bonds.get(bond);
+    this.#bonds.set(bond, to.agentId);
+    if (known === undefined) return;
+    this.#marks.count(known === to.agentId ? 'given by a sticky key' : 'sticky key moved');
   }
 
   #sessions({ changes, state, entry }: MadeEntry): void {
@@ -87,11 +123,14 @@ export class EntryMarks {
     if (method === 'task.reject') this.#marks.count('rejected');
     if (method === 'task.release') this.#marks.count('released');
     if (method === 'task.retry') this.#marks.count('retried dead letter');
+    if (method === 'strategy.set') this.#marks.count('strategy set');
     if (method === 'agent.deregister') this.#marks.count('agent deregistered');
   }
 
   #push(event: string, data: { readonly reason?: string }): void {
     const { reason } = data;
+    const ofAgent = AGENTS[event];
+    if (ofAgent !== undefined) this.#marks.count(ofAgent);
     const mark = event === 'task.leaseLost' && reason !== undefined ? LEASE_LOST[reason] : undefined;
     if (mark !== undefined) this.#marks.count(mark);
     if (event === 'task.requeued' && reason === 'lost') this.#marks.count('lease ran out');

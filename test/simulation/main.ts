@@ -11,9 +11,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { workerUrl } from '../../src/base/worker-url.ts';
-import { MARKS } from './marks.ts';
-import type { Plan } from './plan.ts';
+import { MARKS, tooSeldom } from './marks.ts';
 import { reportPlanted } from './planted/report.ts';
+import { linesOf, readScript, scriptOf } from './script.ts';
 import { shrink } from './shrink.ts';
 import { simulate } from './simulation.ts';
 import { drawPlan } from './swarm.ts';
@@ -76,7 +76,7 @@ function newSum(): Sum {
     seeds: 0,
     steps: 0,
     faults: new Map(),
-    marks: new Map(MARKS.map((mark) => [mark, 0])),
+    marks: new Map(Object.keys(MARKS).map((mark) => [mark, 0])),
     failed: [],
     restless: 0,
   };
@@ -120,14 +120,13 @@ function keep(seed: number, invariant: string, limitMs: number): string {
   mkdirSync(FOLDER, { recursive: true });
   const plan = drawPlan(seed);
   const file = join(FOLDER, `seed-${seed}.json`);
-  writeFileSync(file, `${JSON.stringify(plan, undefined, 1)}\n`);
+  writeFileSync(file, scriptOf(plan));
   if (limitMs <= 0) return file;
-  const small = shrink(plan, { invariant, limitMs, clock: () => performance.now() });
+  const until = performance.now() + limitMs;
+  const small = shrink(plan, { invariants: [invariant], runsMax: 5_000, over: () => performance.now() > until });
   const smallFile = join(FOLDER, `seed-${seed}-small.json`);
-  writeFileSync(smallFile, `${JSON.stringify(small, undefined, 1)}\n`);
-  say(
-    `seed ${seed}: ${plan.actions.length} actions and ${plan.clients.length} clients made ${small.actions.length} and ${small.clients.length}`,
-  );
+  writeFileSync(smallFile, scriptOf(small));
+  say(`seed ${seed}: a script of ${linesOf(plan)} lines made one of ${linesOf(small)}`);
   return smallFile;
 }
 
@@ -138,10 +137,13 @@ function report(sum: Sum, options: Options): void {
     const script = keep(verdict.seed, first, i < SHRUNK_MAX ? options.shrinkMs : 0);
     return verdict.violations.map(({ invariant, message }) => ({ seed: verdict.seed, invariant, script, message }));
   });
+  const seldom = tooSeldom(sum.marks, sum.seeds);
   const faults = Object.fromEntries([...sum.faults].toSorted(([a], [b]) => (a < b ? -1 : 1)));
   const marks = Object.fromEntries(sum.marks);
   if (options.json) {
-    process.stdout.write(`${JSON.stringify({ seeds: sum.seeds, steps: sum.steps, faults, marks, violations })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ seeds: sum.seeds, steps: sum.steps, faults, marks, seldom, violations })}\n`,
+    );
   } else {
     const lines = (title: string, counts: { readonly [name: string]: number }): string => {
       return [title, ...Object.entries(counts).map(([name, count]) => `  ${String(count).padStart(8)}  ${name}`)].join(
@@ -153,15 +155,17 @@ function report(sum: Sum, options: Options): void {
         `  seed ${seed}: ${invariant}: ${message}\n    npm run sim -- --replay ${script}`,
     );
     const head = `${sum.seeds} seeds, ${sum.steps} steps, ${sum.restless} not at rest in time`;
-    process.stdout.write(
-      `${[head, lines('faults', faults), lines('rare events', marks), `violations: ${violations.length}`, ...found].join('\n')}\n`,
+    const missed = seldom.map(
+      ({ mark, count, least }) => `  too seldom: ${mark}: ${count}, at least ${least} expected`,
     );
+    const tables = [lines('faults', faults), lines('events and transitions', marks), ...missed];
+    process.stdout.write(`${[head, ...tables, `violations: ${violations.length}`, ...found].join('\n')}\n`);
   }
-  if (violations.length > 0) process.exitCode = 1;
+  if (violations.length > 0 || seldom.length > 0) process.exitCode = 1;
 }
 
 function replay(file: string, json: boolean): void {
-  const plan = JSON.parse(readFileSync(file, 'utf8')) as Plan;
+  const plan = readScript(readFileSync(file, 'utf8'));
   const { violations, events, steps } = simulate(plan);
   const { seed } = plan;
   const twice = runPlan(plan, true).violations.filter(({ invariant }) => invariant === 'determinism');

@@ -23,6 +23,7 @@ const CODES: { readonly [code: string]: Mark } = {
   OUTCOME_UNKNOWN: 'outcome unknown',
   STALE_TOKEN: 'stale token',
   IDEMPOTENCY_MISMATCH: 'same id or key, another body',
+  QUEUE_FULL: 'no room under a concurrency key',
 };
 
 export interface ObserverOptions {

@@ -69,7 +69,7 @@ export type Ask =
       readonly deadlineMs?: number;
       readonly durably?: true;
     }
-  | { readonly do: 'batch'; readonly tasks: readonly TaskPlan[] }
+  | { readonly do: 'batch'; readonly tasks: readonly TaskPlan[]; readonly deadlineMs?: number }
   | { readonly do: 'cancel' | 'get' | 'retry' | 'wait'; readonly mark: string }
   | { readonly do: 'list'; readonly status?: string; readonly limit: number }
   | { readonly do: 'dead' | 'agents' | 'snapshot' }

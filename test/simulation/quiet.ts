@@ -3,21 +3,28 @@ import { isTerminal } from '../../src/engine/tasks/transitions.ts';
 import type { Simulation } from './simulation.ts';
 
 export function isQuiet(simulation: Simulation): boolean {
-  if (!simulation.server.up || simulation.time.now < simulation.recorder.restlessUntil) return false;
-  for (const client of simulation.clients.values()) if (!client.quiet) return false;
+  return unrest(simulation) === undefined;
+}
+
+/** What has not ended; undefined: nothing. */
+export function unrest(simulation: Simulation): string | undefined {
+  if (!simulation.server.up) return 'the server is not up';
+  if (simulation.time.now < simulation.recorder.restlessUntil) return 'faults may still show';
+  for (const client of simulation.clients.values()) if (!client.quiet) return `${client.name} has not ended its work`;
   for (const book of simulation.view.books.values()) {
     const engine = book.tracker?.engine;
-    if (engine === undefined) continue;
+    if (engine === undefined) return `${book.tenant} is not served`;
     for (const task of engine.state.tasks.hold()) {
       if (isTerminal(task.status)) continue;
       // Nobody can take it, and that is how it may stay.
-      if (task.status !== 'pending' || engine.groups.pick(task, () => 0) !== undefined) return false;
-      if (engine.state.timers.get('deadline', task.id) !== undefined) return false;
+      if (task.status !== 'pending') return `${task.id} is ${task.status}`;
+      if (engine.groups.pick(task, () => 0) !== undefined) return `${task.id} is pending, and somebody can take it`;
+      if (engine.state.timers.get('deadline', task.id) !== undefined) return `${task.id} has a deadline`;
     }
     const { work, settles, prunes } = engine.state;
-    if (work.size + settles.size + prunes.size > 0) return false;
+    if (work.size + settles.size + prunes.size > 0) return `${book.tenant} has work left over`;
   }
-  return stuckWaits(simulation).length === 0;
+  return stuckWaits(simulation)[0];
 }
 
 /** Waits that go on although their task has ended. */

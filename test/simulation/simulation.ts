@@ -20,7 +20,7 @@ import { Network } from './network.ts';
 import { Observer } from './observer.ts';
 import { Oracle } from './oracle.ts';
 import type { Action, Plan } from './plan.ts';
-import { isQuiet, stuckWaits } from './quiet.ts';
+import { isQuiet, stuckWaits, unrest } from './quiet.ts';
 import { Random } from './random.ts';
 import { Recorder } from './recorder.ts';
 import { Lane, VirtualTime } from './scheduler.ts';
@@ -153,7 +153,7 @@ export class Simulation {
       while (time.step(plan.healAt));
       this.#heal();
       quiet = this.#settle();
-      this.#end();
+      this.#end(quiet);
     } catch (error) {
       this.recorder.trouble('exception', error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
@@ -220,10 +220,12 @@ export class Simulation {
     return false;
   }
 
-  #end(): void {
+  #end(quiet: boolean): void {
     this.server.look();
     this.#oracle.replay();
     for (const message of stuckWaits(this)) this.recorder.trouble('waits', message);
+    // 47 and 75, as the run itself sees them: after the faults, everything ends within a bounded time.
+    if (!quiet) this.recorder.trouble('rest', unrest(this) ?? 'it came to rest only at the very end');
     this.recorder.add({ kind: 'end', settled: true, wall: this.server.wallNow });
   }
 

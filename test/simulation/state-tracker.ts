@@ -22,6 +22,8 @@ export interface Changes {
   readonly sessions: Map<string, SessionChange>;
   /** Slots of holders that had been told to stop. */
   readonly freed: AssignmentRecord[];
+  /** From which status to which tasks went, in order. */
+  readonly moves: { readonly from: TaskRecord | undefined; readonly to: TaskRecord }[];
 }
 
 export interface SessionChange {
@@ -32,7 +34,7 @@ export interface SessionChange {
 }
 
 export function noChanges(): Changes {
-  return { tasks: [], agents: new Map(), reshaped: [], sessions: new Map(), freed: [] };
+  return { tasks: [], agents: new Map(), reshaped: [], sessions: new Map(), freed: [], moves: [] };
 }
 
 type Digest = Uint8Array;
@@ -67,8 +69,10 @@ export class StateTracker {
         if (after !== undefined) note(dirty, after, 1);
       });
     }
-    state.tasks.watch((_, after) => {
-      if (after !== undefined) this.#changes.tasks.push(after);
+    state.tasks.watch((before, after) => {
+      if (after === undefined) return;
+      this.#changes.tasks.push(after);
+      if (before?.status !== after.status) this.#changes.moves.push({ from: before, to: after });
     });
     state.agents.watch((before, after) => {
       const id = (after ?? before)?.id;

@@ -31,8 +31,9 @@ export function placed(random: Random, plan: Plan): Plan {
   };
   const clients = plan.clients.map((client) => withTraits(random, mix, client));
   const actions = plan.actions.map((action) => {
-    if (action.do === 'create') return { ...action, task: wanting(random, mix, action.task) };
-    if (action.do === 'batch') return { ...action, tasks: action.tasks.map((task) => wanting(random, mix, task)) };
+    if (action.do === 'create') return patient(random, { ...action, task: wanting(random, mix, action.task) });
+    if (action.do === 'batch')
+      return patient(random, { ...action, tasks: action.tasks.map((task) => wanting(random, mix, task)) });
     return action;
   });
   const more = drawMore(random, mix, plan);
@@ -86,6 +87,17 @@ function wanting(random: Random, { traits, share, keys }: Mix, task: TaskPlan): 
       : {}),
     ...(has('strategies') ? { strategy: random.pick(STRATEGY_NAMES) } : {}),
   };
+}
+
+type Creation = Extract<Action, { readonly do: 'create' | 'batch' }>;
+
+/** A client asks again as long as a key has no room, which may be for ever: not longer than this. */
+function patient(random: Random, action: Creation): Creation {
+  const tasks = action.do === 'create' ? [action.task] : action.tasks;
+  const refusable = tasks.some(({ concurrency }) => concurrency !== undefined && concurrency.policy !== 'queue');
+  if (!refusable) return action;
+  const { durably: _, ...plain } = { durably: undefined, ...action };
+  return { ...plain, deadlineMs: action.deadlineMs ?? random.spread(200, 10_000) };
 }
 
 /** A request that is asked again under its key asks the same as the first time. */

@@ -8,7 +8,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { INVARIANTS } from '../checker/invariants.ts';
+import type { Plan } from '../plan.ts';
 import type { Verdict } from '../verdict.ts';
+import type { ShrinkTask } from '../worker.ts';
 import type { PlantedBug } from './bug.ts';
 import { rootFolder, Workshop } from './workshop.ts';
 
@@ -22,6 +24,8 @@ export interface Hunted {
   readonly bug: PlantedBug;
   /** Of the seed that caught it; absent: not caught. */
   readonly verdict?: Verdict;
+  /** Its plan, made small, if that was asked for. */
+  readonly plan?: Plan;
   /** How many seeds were run. */
   readonly seeds: number;
   readonly ms: number;
@@ -33,6 +37,8 @@ export interface HuntOptions {
   readonly workers: number;
   /** Seeds that are to be tried first, by the names of the bugs. */
   readonly known: ReadonlyMap<string, number>;
+  /** The plan that catches a bug is made small by so many runs; default: it is not. */
+  readonly shrinkRuns?: number;
   /** Called for each bug as soon as its hunt is over. */
   readonly hunted?: (hunted: Hunted) => void;
 }
@@ -58,7 +64,10 @@ export async function huntAll(bugs: readonly PlantedBug[], options: HuntOptions)
     for (let i = next++; i < bugs.length; i = next++) {
       const bug = bugs[i];
       if (bug === undefined) return;
-      const result = await hunt(bug, workshop.build(bug, copy), options.known.get(bug.name));
+      const result = await hunt(
+        { bug, program: workshop.build(bug, copy), known: options.known.get(bug.name) },
+        options,
+      );
       results[i] = result;
       options.hunted?.(result);
     }
@@ -71,11 +80,18 @@ export async function huntAll(bugs: readonly PlantedBug[], options: HuntOptions)
   return results;
 }
 
-function hunt(bug: PlantedBug, program: URL, known: number | undefined): Promise<Hunted> {
+interface Hunt {
+  readonly bug: PlantedBug;
+  readonly program: URL;
+  readonly known: number | undefined;
+}
+
+function hunt({ bug, program, known }: Hunt, { shrinkRuns = 0 }: HuntOptions): Promise<Hunted> {
   const began = performance.now();
   const order = seedsOf(known);
   let seeds = 0;
   let found: Verdict | undefined;
+  let plan: Plan | undefined;
   let failure: string | undefined;
   let stuck: NodeJS.Timeout | undefined;
   return new Promise((done) => {
@@ -92,17 +108,21 @@ function hunt(bug: PlantedBug, program: URL, known: number | undefined): Promise
       seeds += 1;
       worker.postMessage(seed, []);
     };
-    worker.on('message', (verdict: Verdict) => {
-      if (!catches(bug, verdict)) return give();
-      found = verdict;
-      void worker.terminate();
+    worker.on('message', (answer: Verdict | Plan) => {
+      if ('actions' in answer) plan = answer;
+      else if (catches(bug, answer)) found = answer;
+      else return give();
+      if (found === undefined || plan !== undefined || shrinkRuns === 0) return void worker.terminate();
+      clearTimeout(stuck);
+      const task: ShrinkTask = { seed: found.seed, invariants: bug.invariants, runsMax: shrinkRuns };
+      worker.postMessage(task, []);
     });
     worker.on('error', (error) => end(`the program died: ${String(error)}`));
     worker.on('exit', () => {
       clearTimeout(stuck);
       const ms = performance.now() - began;
       const outcome = found === undefined ? { failure: failure ?? 'the program ended' } : { verdict: found };
-      done({ bug, seeds, ms, ...outcome });
+      done({ bug, seeds, ms, ...outcome, ...(plan === undefined ? {} : { plan }) });
     });
     give();
   });
