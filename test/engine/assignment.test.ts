@@ -395,6 +395,24 @@ describe('sticky keys among others', () => {
   });
 });
 
+describe('hard keys that move', () => {
+  it('to an agent that does not fit a task that waits: it goes to any other', () => {
+    const rig = newest();
+    const boss = rig.session();
+    const first = rig.agent('first', { capabilities: ['work', 'extra'] });
+    rig.create(boss, { sticky: { key: 'k' } });
+    const third = rig.agent('third', { capabilities: ['extra'] });
+    const hard = rig.create(boss, { type: 'extra', sticky: { key: 'k', mode: 'hard' } });
+    expect(rig.task(hard.id).status).toBe('pending');
+    const second = rig.agent('second');
+    const soft = rig.create(boss, { sticky: { key: 'k' } });
+    expect(rig.task(soft.id).agentId).toBe(second.id);
+    expect(rig.task(hard.id).agentId).toBe(third.id);
+    expect(first.id).not.toBe(third.id);
+    expectSound(rig.engine);
+  });
+});
+
 describe('concurrency keys', () => {
   it('queue: at most so many are held at a time, the others follow in their order', () => {
     const rig = newest();

@@ -10,6 +10,7 @@ import { loadRecord, type LoadedRecord } from '../../src/engine/kernel/image.ts'
 import { EnvelopeKind, unseal } from '../../src/log/envelope.ts';
 import type { DiskSnapshot } from '../../src/log/memory-disk.ts';
 import type { Recorder } from './recorder.ts';
+import { Reference } from './reference/reference.ts';
 import { hashAt, HASH_EVERY, type Book, type ServerView } from './server-view.ts';
 import { StateTracker } from './state-tracker.ts';
 
@@ -26,12 +27,20 @@ export class Oracle {
   readonly #recorder: Recorder;
   readonly #view: ServerView;
   readonly #engine: EngineOptions;
+  readonly #judged: boolean;
   readonly #snapshots = new Map<string, Stored[]>();
 
-  constructor(recorder: Recorder, view: ServerView, engine: EngineOptions) {
-    this.#recorder = recorder;
-    this.#view = view;
-    this.#engine = engine;
+  /** `judged`: the replay from nothing is also followed by the reference. */
+  constructor(parts: {
+    readonly recorder: Recorder;
+    readonly view: ServerView;
+    readonly engine: EngineOptions;
+    readonly judged: boolean;
+  }) {
+    this.#recorder = parts.recorder;
+    this.#view = parts.view;
+    this.#engine = parts.engine;
+    this.#judged = parts.judged;
   }
 
   /** A snapshot was stored: it must be what it says it is. */
@@ -57,8 +66,11 @@ export class Oracle {
 
   #fromZero(book: Book): void {
     const tracker = new StateTracker(new Engine(this.#engine));
+    const reference = this.#judged
+      ? new Reference((message) => this.#recorder.trouble('reference', `${book.tenant}: ${message}`))
+      : undefined;
     const snapshots = new Map((this.#snapshots.get(book.tenant) ?? []).map(({ seq, stateHash }) => [seq, stateHash]));
-    this.#run(book, { tracker, from: 0, until: book.applied }, (seq) => {
+    this.#run(book, { tracker, from: 0, until: book.applied, ...(reference && { reference }) }, (seq) => {
       const wanted = snapshots.get(seq);
       if (wanted !== undefined && tracker.wholeHash() !== wanted) {
         this.#recorder.trouble('9', `the replay of ${book.tenant} from zero differs from the snapshot at ${seq}`);
@@ -78,10 +90,15 @@ export class Oracle {
 
   #run(
     book: Book,
-    what: { readonly tracker: StateTracker; readonly from: number; readonly until: number },
+    what: {
+      readonly tracker: StateTracker;
+      readonly from: number;
+      readonly until: number;
+      readonly reference?: Reference;
+    },
     at: (seq: number) => void,
   ): void {
-    const { tracker, from, until } = what;
+    const { tracker, from, until, reference } = what;
     const { engine } = tracker;
     for (let seq = from + 1; seq <= until; seq += 1) {
       const kept = book.entries[seq - 1];
@@ -90,7 +107,9 @@ export class Oracle {
         return;
       }
       try {
-        engine.apply(decodeEntry(kept.payload, kept));
+        const entry = decodeEntry(kept.payload, kept);
+        const output = engine.apply(entry);
+        reference?.step(entry, output, engine.state);
       } catch (error) {
         this.#recorder.trouble('9', `the replay of ${book.tenant} from ${from} stops at ${seq}: ${String(error)}`);
         return;

@@ -49,6 +49,8 @@ export interface Outcome {
 
 /** The calendar at the beginning of every run. */
 const START = 1_700_000_000_000;
+/** The reference is slow: it follows so large a share of the runs. */
+const REFERENCE_SHARE = 0.4;
 /** How often it is looked whether everything has ended. */
 const LOOK_MS = 500;
 /** How long nothing happens before the end. */
@@ -100,7 +102,12 @@ export class Simulation {
     this.view = new ServerView(this.recorder);
     const engine = { followUpsMax: tuning.followUps };
     const ring = { pushesMax: tuning.ringPushes, bytesMax: 64 * 1024 * 1024 };
-    this.#oracle = new Oracle(this.recorder, this.view, { followUpsMax: tuning.followUps });
+    this.#oracle = new Oracle({
+      recorder: this.recorder,
+      view: this.view,
+      engine: { followUpsMax: tuning.followUps },
+      judged: new Random(`reference ${plan.seed}`).chance(REFERENCE_SHARE),
+    });
     this.network = new Network({
       time: this.time,
       random: this.#random.fork('network'),

@@ -13,6 +13,11 @@ export function stick(s: State, c: Context, given: { readonly task: TaskRecord; 
   // What waits for the former agent may go to this one now, in its turn among what else the agent can take.
   if (known !== undefined && known.agent !== given.agent.id) {
     c.events.push({ kind: 'followed', work: { kind: 'fill', agent: given.agent.id } });
+    // Whom this one does not fit is bound to nobody any more.
+    for (const task of s.pendingByStickyKey.of(sticky.key) ?? []) {
+      if (c.groups.fits(task, given.agent.id)) continue;
+      c.events.push({ kind: 'followed', work: { kind: 'place', task: task.id } });
+    }
   }
   const until = c.now + sticky.ttlMs;
   c.events.push(

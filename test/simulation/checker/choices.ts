@@ -37,6 +37,8 @@ export class Choices implements Family {
   #urgency({ tenant, changes, mark }: AppliedStep, { started, next }: Change): void {
     const agent = tenant.agents.get(started?.agentId ?? '');
     if (started === undefined || agent === undefined || sameEntry(agent, mark)) return;
+    // When its key comes to an agent, or back with it, what waited for that is placed at once.
+    if (next.task.sticky !== undefined) return;
     const touched = new Set(changes.map(({ task }) => task));
     for (const tasks of tenant.pending.values()) {
       const [first] = tasks;

@@ -8,5 +8,13 @@ import { DISK_BUGS } from './disk-bugs.ts';
 import { ENGINE_BUGS } from './engine-bugs.ts';
 import { LOG_BUGS } from './log-bugs.ts';
 import { PLACING_BUGS } from './placing-bugs.ts';
+import { REFERENCE_BUGS } from './reference-bugs.ts';
 
-export const BUGS: readonly PlantedBug[] = [...LOG_BUGS, ...ENGINE_BUGS, ...CLIENT_BUGS, ...PLACING_BUGS, ...DISK_BUGS];
+export const BUGS: readonly PlantedBug[] = [
+  ...LOG_BUGS,
+  ...ENGINE_BUGS,
+  ...CLIENT_BUGS,
+  ...PLACING_BUGS,
+  ...DISK_BUGS,
+  ...REFERENCE_BUGS,
+];

@@ -1,0 +1,108 @@
+/** What the reference knows: plain objects, searched from end to end. */
+import type { Concurrency, RetryPolicy, Sticky, Strategy, TaskStatus } from '../../../protocol/wire/types.ts';
+
+export interface RefTask {
+  readonly id: string;
+  readonly type: string;
+  readonly priority: number;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly requirements: readonly string[];
+  readonly selectors: readonly string[];
+  readonly strategy: Strategy;
+  readonly sticky: Sticky | undefined;
+  readonly concurrency: Concurrency | undefined;
+  readonly retry: RetryPolicy;
+  readonly mode: 'assign' | 'offer';
+  readonly timeoutMs: number | undefined;
+  readonly progressTimeoutMs: number | undefined;
+  status: TaskStatus;
+  agentId: string | undefined;
+  token: number;
+  attempt: number;
+  failures: number;
+  losses: number;
+  /** Agents, or `<agent>@<since when it is attached>`. */
+  excluded: readonly string[];
+  failedOn: readonly string[];
+  /** Instants on one of the two clocks, while they run. */
+  readonly due: Map<'accept' | 'timeout' | 'progress' | 'deadline' | 'run', number>;
+}
+
+/** A slot whose holder was told to stop. */
+export interface RefStop {
+  readonly task: string;
+  readonly agentId: string;
+  readonly token: number;
+  readonly control: string;
+  due: number | undefined;
+}
+
+/** Given from outside, but for its load and its turn. */
+export interface RefAgent {
+  readonly id: string;
+  readonly name: string;
+  readonly attached: boolean;
+  readonly attachedRev: number;
+  readonly hasSession: boolean;
+  readonly status: string;
+  readonly capabilities: readonly { readonly name: string; readonly weight: number }[];
+  readonly capacity: number;
+  readonly cost: number | undefined;
+  readonly labels: { readonly [key: string]: string };
+  readonly acceptMs: number;
+  readonly barred: boolean;
+  readonly ratings: readonly {
+    readonly type: string;
+    readonly count: number;
+    readonly ok: number;
+    readonly ms?: number;
+  }[];
+  lastToken: number;
+}
+
+export interface RefSession {
+  readonly principal: string;
+  readonly role: string;
+  readonly agentName: string | undefined;
+  readonly agentId: string | undefined;
+}
+
+export class RefState {
+  tasks = new Map<string, RefTask>();
+  agents = new Map<string, RefAgent>();
+  stops: RefStop[] = [];
+  sessions = new Map<string, RefSession>();
+  /** The agent of each sticky key. */
+  bonds = new Map<string, string>();
+  bondsUntil = new Map<string, number>();
+  /** Strategies of tasks that name none, by `tenant`, `type <name>`, `workspace <id>`. */
+  strategies = new Map<string, Strategy>();
+  lastToken = 0;
+  /** The position before the entry. */
+  rev = 0;
+  /** Names of requests so far: `<session>#<id>` and keys. */
+  asked = new Set<string>();
+  /** Ids of all tasks that ever were. */
+  born = new Set<string>();
+  now = 0;
+  live = 0;
+}
+
+const HELD: readonly TaskStatus[] = ['offered', 'assigned', 'accepted', 'in_progress'];
+const ENDED: readonly TaskStatus[] = ['completed', 'failed', 'cancelled', 'timed_out'];
+
+export function isHeld({ status }: RefTask): boolean {
+  return HELD.includes(status);
+}
+
+export function isEnded({ status }: RefTask): boolean {
+  return ENDED.includes(status);
+}
+
+/** A3: held tasks, and those that it was told to stop. */
+export function activeOf(s: RefState, agent: string): number {
+  let active = s.stops.filter(({ agentId }) => agentId === agent).length;
+  for (const task of s.tasks.values()) if (task.agentId === agent && isHeld(task)) active += 1;
+  return active;
+}
