@@ -120,6 +120,7 @@ export const MARKS = {
   'given by random': 290,
   'given by cost_optimised': 230,
   'given by performance': 280,
+  'given by rule_based': 0,
   'given by a sticky key': 320,
   'sticky key moved': 320,
   'waited for a concurrency key': 340,

@@ -54,6 +54,7 @@ function agentOf(agent: AgentFacts): RefAgent {
     ...{ id, name, attached, attachedRev, status, capabilities, capacity, cost, labels, acceptMs, lastToken },
     hasSession: agent.session !== undefined,
     barred: health?.until !== undefined && !health.probing,
+    probe: health?.probe,
     ratings: ratings.map(({ type, count, ok, ms }) => ({
       type,
       count,

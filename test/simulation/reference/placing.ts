@@ -2,7 +2,7 @@
  * Who may be given what, and who is first (PROTOCOL.md J8, J20 to J25), by looking at everybody.
  *
  * Decided exactly: least_loaded, capability_match, round_robin, cost_optimised, with soft and hard keys, concurrency keys and
- * earlier failures; only among agents that were never given anything anyone may be first. Decided lawfully: random (anyone who can),
+ * earlier failures; only among agents that were never given anything anyone may be first. Decided lawfully: rule_based and random (anyone who can),
  * performance (whoever is tried less than three times before all others, then the smallest expected time; any of equals).
  */
 import { holds } from '../checker/placing.ts';
@@ -109,6 +109,7 @@ function termsOf(s: RefState, task: RefTask): readonly Term[] {
     case 'performance':
       return [(agent) => expectedMs(agent, task)];
     case 'random':
+    case 'rule_based':
       return [];
   }
 }

@@ -52,6 +52,8 @@ export interface RefAgent {
   readonly labels: { readonly [key: string]: string };
   readonly acceptMs: number;
   readonly barred: boolean;
+  /** Of the one task that it was given in quarantine. */
+  readonly probe: number | undefined;
   readonly ratings: readonly {
     readonly type: string;
     readonly count: number;

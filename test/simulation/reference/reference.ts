@@ -40,6 +40,8 @@ const TAKEN_OVER: ReadonlySet<string> = new Set([
     'task.retry',
   ],
 ]);
+/** Strategies of which only is found that the chosen agent was possible. */
+const LAWFUL: ReadonlySet<string> = new Set(['random', 'rule_based', 'performance']);
 /** Refusals that have nothing to do with the task. */
 const BESIDE: ReadonlySet<string> = new Set([
   ...[
@@ -265,7 +267,7 @@ export class Reference {
     else if (exact && !this.#isRight(unit, task, agent))
       fault(`${task.id} (${task.strategy}) was given to ${agent.id}, which is not the first`);
     if (given.token <= s.lastToken) fault(`token ${given.token} after ${s.lastToken}`);
-    if (exact && task.strategy !== 'random' && task.strategy !== 'performance') this.judged.exact += 1;
+    if (exact && !LAWFUL.has(task.strategy)) this.judged.exact += 1;
     else this.judged.lawful += 1;
     this.#hand(unit, { task, agent, token: given.token });
   }
