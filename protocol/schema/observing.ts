@@ -51,5 +51,7 @@ export const OBSERVING_SCHEMAS: { readonly [M in keyof ObservingParams]: z.ZodTy
       error: 'does not go with type',
       path: ['agentId'],
     }),
+  'tenant.check': z.object({ limit: limit.exactOptional() }),
+  'tenant.mend': z.object({}),
   'task.backlog': z.object({ type: typeName.exactOptional(), limit: limit.exactOptional() }),
 };

@@ -57,6 +57,8 @@ export const LIMITS = {
   pageMax: 200,
   batchMax: 1_000,
 
+  /** Faults that one `tenant.mend` takes care of; said again it goes on. */
+  mendMax: 1_000,
   /** Rows in a page of a report; the rest by the cursor. */
   reportRowsMax: 1_000,
   /** Chunks and tasks of the archive that one page of a search looks at; then it ends, with a cursor. */

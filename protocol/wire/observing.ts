@@ -3,6 +3,7 @@
  *
  * Owns: params and results of those methods. types.ts joins them to the others.
  */
+import type { Control } from './control.ts';
 import type { Priority, TaskError, TaskStatus, TaskView } from './types.ts';
 
 export const REPORT_FORMATS = ['json', 'csv'] as const;
@@ -11,9 +12,12 @@ export type ReportFormat = (typeof REPORT_FORMATS)[number];
 export const STATS_BY = ['type', 'agent'] as const;
 export type StatsBy = (typeof STATS_BY)[number];
 
-/** What an agent has before it: a task that it holds or was offered, or a control that it has not acknowledged. */
+/**
+ * What an agent has before it: a task that it holds or was offered, a control that it has not acknowledged, a question of
+ * its own that is not answered.
+ */
 export interface InboxItem {
-  readonly kind: 'task' | 'control';
+  readonly kind: 'task' | 'control' | 'question';
   readonly id: string;
   readonly type: string;
   readonly attempt: number;
@@ -27,7 +31,12 @@ export interface InboxItem {
   readonly progress?: { readonly percentComplete: number; readonly status?: string };
   readonly deadlineAt?: number;
   /** What the holder was told and has not acknowledged. */
-  readonly control?: 'cancel' | 'leaseLost';
+  readonly control?: Control;
+  /** Of a control to a task that it goes on with: by which it is acknowledged. */
+  readonly seq?: number;
+  /** Of a question. */
+  readonly askId?: string;
+  readonly expiresAt?: number;
 }
 
 /** One thing that happened to a task: what its watchers were told, and when. */
@@ -145,6 +154,35 @@ export interface BacklogView {
   readonly missing: readonly { readonly capability: string; readonly type: string; readonly waiting: number }[];
 }
 
+/** What an inspection of a tenant's state can find. */
+export const FINDING_CODES = [
+  'ASSIGNMENT_ORPHAN',
+  'ASSIGNMENT_WITHOUT_AGENT',
+  'HELD_WITHOUT_ASSIGNMENT',
+  'LOAD',
+  'AGENT_SESSION',
+  'TIMER_ORPHAN',
+  'TIMER_MISSING',
+  'SUBSCRIPTION_ORPHAN',
+  'STALLED',
+  'END',
+  'TOKEN',
+] as const;
+export type FindingCode = (typeof FINDING_CODES)[number];
+
+export interface FindingView {
+  readonly code: FindingCode;
+  /** error: work is wrong or does not go on. warning: it is in nobody's way. */
+  readonly severity: 'error' | 'warning';
+  /** Id of the task, agent, session or assignment, or kind and id of a timer. */
+  readonly entity: string;
+  readonly message: string;
+  /** What to do. */
+  readonly cure: string;
+  /** `tenant.mend` mends it. */
+  readonly mendable: boolean;
+}
+
 type Page = { readonly limit?: number; readonly cursor?: string };
 
 export interface ObservingParams {
@@ -159,6 +197,8 @@ export interface ObservingParams {
     readonly windowMs?: number;
   };
   'task.backlog': { readonly type?: string; readonly limit?: number };
+  'tenant.check': { readonly limit?: number };
+  'tenant.mend': Record<string, never>;
 }
 
 export interface ObservingResults {
@@ -191,4 +231,15 @@ export interface ObservingResults {
     readonly cursor?: string;
   };
   'task.backlog': { readonly backlog: BacklogView };
+  'tenant.check': {
+    readonly findings: readonly FindingView[];
+    /** How many there are in all. */
+    readonly count: number;
+    /** What was looked at. */
+    readonly tasks: number;
+    readonly agents: number;
+    readonly sessions: number;
+  };
+  /** Faults that it takes care of, and those that are left. */
+  'tenant.mend': { readonly mended: number; readonly left: number };
 }

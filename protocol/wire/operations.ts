@@ -101,6 +101,8 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'apiKey.create': { roles: ['admin'], class: 'admin', access: 'write' },
   'apiKey.list': { roles: ['admin'], class: 'admin', access: 'read' },
   'apiKey.revoke': { roles: ['admin'], class: 'admin', access: 'write', ends: true },
+  'tenant.check': { roles: ['admin'], class: 'admin', access: 'read' },
+  'tenant.mend': { roles: ['admin'], class: 'admin', access: 'write', ends: true },
   'tenant.create': { roles: ['operator'], class: 'admin', access: 'write' },
   'tenant.list': { roles: ['operator'], class: 'admin', access: 'read' },
 };
@@ -128,6 +130,7 @@ export type ReadMethod =
   | 'task.backlog'
   | 'task.readOutput'
   | 'task.tree'
+  | 'tenant.check'
   | 'deadLetter.list'
   | 'deadLetter.get'
   | 'deadLetter.runs'

@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander';
 import { VERSION } from '../client/version.ts';
 import { addAgent } from './commands/agent.ts';
 import { addDeadLetter } from './commands/dead-letter.ts';
+import { addDoctor } from './commands/doctor.ts';
 import { addKey, addTenant } from './commands/key.ts';
 import { addSchedule } from './commands/schedule.ts';
 import { addObserve } from './commands/observe.ts';
@@ -32,6 +33,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addObserve(program, context);
   addDeadLetter(program, context);
   addRule(program, context);
+  addDoctor(program, context);
   addKey(program, context);
   addTenant(program, context);
   const json = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json');

@@ -7,6 +7,7 @@ import { ENGINE_VERSION, type Reply, type SystemCommand } from './port.ts';
 import type { FollowUp } from './records.ts';
 import { drainOver } from './agents/lifecycle.ts';
 import { probe } from './agents/quarantine.ts';
+import { mend, mendOne } from './doctor/inspect.ts';
 import { unblock } from './assignment/keys.ts';
 import { unstick } from './assignment/sticky.ts';
 import { match, rejudge, rematch, seek } from './rules/rules.ts';
@@ -56,6 +57,8 @@ export function runSystem(s: State, c: Context, command: SystemCommand): HelloDe
       }
       c.events.push({ kind: 'upgraded', version: command.version });
       return DONE;
+    case 'mend':
+      return { reply: mend(s, c) };
     case 'session.lost':
       sessionLost(s, c, command);
       return DONE;
@@ -133,6 +136,8 @@ export function runFollowUp(s: State, c: Context, work: FollowUp): void {
       return settle(s, c, work.task);
     case 'prune':
       return prune(s, c, work);
+    case 'mend':
+      return mendOne(s, c, work);
     case 'end':
       return sessionEnded(s, c, work.session);
   }

@@ -230,6 +230,7 @@ export class Engine implements Effects {
       case 'rematch':
       case 'match':
       case 'lose':
+      case 'mend':
       case 'end':
         return this.state.work;
     }

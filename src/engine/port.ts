@@ -100,6 +100,8 @@ export type SystemCommand =
   | { readonly kind: 'tick' }
   | { readonly kind: 'continue' }
   | { readonly kind: 'upgrade'; readonly version: number }
+  /** Of whoever checks a data directory while no server runs. */
+  | { readonly kind: 'mend' }
   | { readonly kind: 'session.lost'; readonly session: string; readonly attach: number }
   | { readonly kind: 'session.bye'; readonly session: string; readonly attach: number; readonly requeue: boolean }
   | {

@@ -116,6 +116,7 @@ function hasLabels(agent: AgentRecord, wanted: { readonly [key: string]: string 
 
 export { backlog, type Backlog } from './assignment/backlog.ts';
 export { explain } from './assignment/explain.ts';
+export { inspect } from './doctor/inspect.ts';
 export { inbox } from './agents/inbox.ts';
 export { childrenPage, treeNode } from './trees/nodes.ts';
 export { listStrategies } from './assignment/defaults.ts';

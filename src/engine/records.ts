@@ -24,6 +24,7 @@ import type {
   LetterRunView,
   LetterState,
 } from '../../protocol/wire/letters.ts';
+import type { FindingCode } from '../../protocol/wire/observing.ts';
 import type { SessionPrincipal } from './port.ts';
 import type { TaskControl } from './tasks/control-record.ts';
 import type { RuleTree } from './rules/tree.ts';
@@ -508,4 +509,5 @@ export type FollowUp =
   /** The task has ended, and what stands below it is to be cancelled; `after`: up to this one it is. */
   | { readonly kind: 'prune'; readonly task: string; readonly after: string }
   | { readonly kind: 'lose'; readonly task: string; readonly token: number; readonly why: LossReason }
+  | { readonly kind: 'mend'; readonly code: FindingCode; readonly entity: string }
   | { readonly kind: 'end'; readonly session: string; readonly why: 'revoked' };

@@ -7,6 +7,7 @@ import { discardLetter, editLetter, replayLetter } from './letters/letters.ts';
 import { discardMany, replayMany, stopRun } from './letters/runs.ts';
 import { deregisterAgent, registerAgent } from './agents/agents.ts';
 import { drainAgent, setAgentStatus, updateAgent } from './agents/lifecycle.ts';
+import { mend } from './doctor/inspect.ts';
 import { rejected, type Context } from './kernel/context.ts';
 import { isKeyed, isOwnKey, type Outcome, type Requests, type Window } from './kernel/requests.ts';
 import type { State } from './kernel/state.ts';
@@ -56,6 +57,7 @@ const DECIDERS: Deciders = {
   'rule.update': updateRule,
   'rule.reorder': reorderRules,
   'rule.remove': removeRule,
+  'tenant.mend': (s, c) => mend(s, c),
   'task.create': createTask,
   'task.createBatch': createTasks,
   'task.accept': acceptTask,

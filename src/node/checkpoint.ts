@@ -181,7 +181,7 @@ export function loadNewest(parts: LoadParts, done: (loaded: Loaded) => void): vo
     const attempt = (i: number): void => {
       const meta = metas[i];
       if (meta === undefined) return done({ engine: parts.fresh(), seq: 0 });
-      load(parts, meta, (engine) => {
+      loadSnapshot(parts, meta, (engine) => {
         if (engine === undefined) attempt(i + 1);
         else done({ engine, seq: meta.seq, chain: meta.chain });
       });
@@ -190,7 +190,8 @@ export function loadNewest(parts: LoadParts, done: (loaded: Loaded) => void): vo
   });
 }
 
-function load(parts: LoadParts, meta: SnapshotMeta, done: (engine: Engine | undefined) => void): void {
+/** Undefined: it cannot be used, which `damaged` was told. */
+export function loadSnapshot(parts: LoadParts, meta: SnapshotMeta, done: (engine: Engine | undefined) => void): void {
   const engine = parts.fresh();
   const hasher = new StateHasher(parts.sha256);
   let problem: string | undefined;

@@ -9,10 +9,10 @@
  */
 import { encodeValue } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
-import type { BacklogView, StatsView, TaskQuery } from '../../protocol/wire/observing.ts';
+import type { BacklogView, FindingView, StatsView, TaskQuery } from '../../protocol/wire/observing.ts';
 import { asksForEnded } from '../../protocol/wire/task-query.ts';
 import type { Data, Params, TaskView } from '../../protocol/wire/types.ts';
-import { inbox, searchTasks } from '../engine/queries.ts';
+import { inbox, inspect, searchTasks } from '../engine/queries.ts';
 import { isTerminal } from '../engine/tasks/transitions.ts';
 import type { SearchPlace, StatsQuery, StatsRow } from '../store/port.ts';
 import { listedView, now, refuse, withCursor, type Answer, type ReadParts } from './read-parts.ts';
@@ -213,4 +213,40 @@ export function readBacklog(parts: ReadParts, { type, limit }: Params['task.back
         }),
   };
   now(parts, { backlog }, done);
+}
+
+/** How long an inspection works before others have their turn. */
+const SLICE_MS = 2;
+
+/** The state is inspected in slices while serving goes on. */
+export function readCheck(
+  parts: ReadParts,
+  { limit = LIMITS.pageDefault }: Params['tenant.check'],
+  done: Answer,
+): void {
+  const { engine } = parts.tenant;
+  const { tasks, agents, sessions } = engine.state;
+  const sizes = { tasks: tasks.size, agents: agents.size, sessions: sessions.size };
+  const findings: FindingView[] = [];
+  let count = 0;
+  const looks = inspect(engine);
+  const slice = (): void => {
+    if (!parts.tenant.serving) return done(unserved());
+    const until = parts.scheduler.mono() + SLICE_MS;
+    for (;;) {
+      const next = looks.next();
+      if (next.done === true) return done(told(parts, { findings, count, ...sizes }));
+      if (next.value !== undefined) {
+        count += 1;
+        if (findings.length < limit) findings.push(next.value);
+      } else if (parts.scheduler.mono() >= until) break;
+    }
+    parts.scheduler.after(1, slice);
+  };
+  parts.scheduler.defer(slice);
+}
+
+function unserved(): Parameters<Answer>[0] {
+  const message = 'The tenant is not served any more.';
+  return { ok: false, rejection: { code: 'UNAVAILABLE', message, retryAfterMs: 1_000 } };
 }

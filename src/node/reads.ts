@@ -21,7 +21,7 @@ import {
 import { sessionSnapshot } from '../engine/sessions/snapshot.ts';
 import { readLetter, readLetters } from './letters.ts';
 import { upcoming } from './schedules.ts';
-import { readBacklog, readInbox, readReport, readSearch, readStats } from './observing.ts';
+import { readBacklog, readCheck, readInbox, readReport, readSearch, readStats } from './observing.ts';
 import { DAMAGED, fitting, listedView, now, viewOf, withCursor, type Answer, type ReadParts } from './read-parts.ts';
 import { readOutput } from './output.ts';
 import { readTimeline } from './timeline.ts';
@@ -96,6 +96,7 @@ const HANDLERS: Handlers = {
   'task.report': readReport,
   'task.stats': readStats,
   'task.backlog': readBacklog,
+  'tenant.check': readCheck,
   'task.readOutput': readOutput,
   'deadLetter.list': readLetters,
   'deadLetter.get': readLetter,

@@ -2,23 +2,22 @@
  * A tenant that is served here: its log, engine, connections, requests, store and checkpoints together.
  */
 import type { CloseName, ErrorCode } from '../../protocol/wire/codes.ts';
-import type { HelloBody, TaskStatus } from '../../protocol/wire/types.ts';
+import type { HelloBody } from '../../protocol/wire/types.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
-import { must } from '../base/assert.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
 import { REV_EPOCH } from '../engine/kernel/state.ts';
-import { isTerminal } from '../engine/tasks/transitions.ts';
 import type { EntryOutput, HelloCommand, SessionPrincipal } from '../engine/port.ts';
 import { backlog, type Backlog } from '../engine/queries.ts';
 import type { LogDriver, LogEntry, TenantLog } from '../log/port.ts';
-import type { FinishedTask, PackedPush, TenantStore, WorkFact } from '../store/port.ts';
+import type { PackedPush, TenantStore } from '../store/port.ts';
 import { packPush } from '../store/push-record.ts';
 import type { Calendar } from '../calendar/index.ts';
 import { AttachedSession } from './attached.ts';
 import { checkpoint, type CheckpointDone } from './checkpoint.ts';
 import { Hub } from './hub.ts';
+import { factsOf, finishedRow } from './kept.ts';
 import type { Delivery, HelloOutcome, Principal } from './port.ts';
 import { LetterRuns } from './letter-runs.ts';
 import { Requests, type Access, type SystemPort } from './requests.ts';
@@ -250,24 +249,7 @@ export class Serving {
       return this.hub.skip(output.rev);
     }
     if (!stored && output.finished.length > 0) {
-      const rows: FinishedTask[] = [];
-      for (const task of output.finished) {
-        rows.push({
-          id: task.id,
-          rev: task.rev,
-          type: task.type,
-          status: task.status,
-          dead: task.dead,
-          finishedAt: must(task.finishedAt, 'a finished task says when'),
-          view: state.views.whole(task),
-          agentId: task.agentId,
-          workspaceId: task.workspaceId,
-          labels: task.labels,
-          errorCode: task.error?.code,
-          parentId: task.parentId,
-        });
-      }
-      store.putFinished(rows);
+      store.putFinished(output.finished.map((task) => finishedRow(task, state.views)));
     }
     if (!stored && output.pieces !== undefined) store.putOutput(output.pieces);
     const packed: PackedPush[] = [];
@@ -281,23 +263,6 @@ export class Serving {
     this.hub.closeAll('UNAVAILABLE', 'The tenant is halted.');
     this.#parts.halted(this.id, error);
   }
-}
-
-/** What an entry means for the counts: what the engine says, and the tasks that ended. */
-function factsOf({ facts, finished }: EntryOutput): readonly WorkFact[] {
-  if (finished.length === 0) return facts;
-  const all: WorkFact[] = [...facts];
-  for (const { type, agentId, status, dead } of finished) {
-    if (isEnd(status)) all.push({ kind: status, type, agentId, ms: 0 });
-    if (dead) all.push({ kind: 'dead', type, agentId, ms: 0 });
-  }
-  return all;
-}
-
-type End = Extract<TaskStatus, WorkFact['kind']>;
-
-function isEnd(status: TaskStatus): status is End {
-  return isTerminal(status);
 }
 
 function recorded(principal: Principal): SessionPrincipal {

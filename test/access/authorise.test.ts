@@ -87,6 +87,8 @@ const EXPECTED: { readonly [M in Method]: string } = {
   'apiKey.create': '.a...',
   'apiKey.list': '.a...',
   'apiKey.revoke': '.a...',
+  'tenant.check': '.a...',
+  'tenant.mend': '.a...',
   'tenant.create': 'o....',
   'tenant.list': 'o....',
 };

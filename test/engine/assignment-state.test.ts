@@ -9,6 +9,7 @@ import { ENGINE_VERSION } from '../../src/engine/port.ts';
 import { stateHash } from '../../src/engine/kernel/image.ts';
 import type { TaskRecord } from '../../src/engine/records.ts';
 import { compileRule } from '../../src/rules/index.ts';
+import { inspect } from '../../src/engine/queries.ts';
 import { codeOf, Rig, sha256 } from './rig.ts';
 
 interface Agent {
@@ -496,6 +497,7 @@ describe('whatever happens', () => {
               }
               for (const { entity } of state.timers.pending('unstick')) expect(state.sticky.get(entity)).toBeDefined();
               for (const task of state.tasksById) expectControlled(rig, task);
+              expect([...inspect(rig.engine)].filter((found) => found !== undefined)).toEqual([]);
               const waiting = groups.waiting().reduce((sum, { tasks }) => sum + tasks, 0);
               expect(waiting).toBe(state.taskStatus.of('pending'));
             }

@@ -288,6 +288,8 @@ function performAssignment(rig: Rig, admin: string): void {
     end(id, 'task.complete');
   }
   rig.ask(admin, 'strategy.set', { scope: 'type', name: 'job', strategy: null });
+  rig.ask(admin, 'tenant.mend', {});
+  rig.one({ kind: 'mend' });
   const keyed = { type: 'job', sticky: { key: 's', mode: 'hard', ttlMs: 2_000 }, concurrency: { key: 'c', max: 2 } };
   const ids = Array.from({ length: 4 }, () => rig.create(admin, keyed).id);
   ids.push(rig.create(admin, { type: 'job', selectors: ['zone=us', 'mem>=32'] }).id);
@@ -406,6 +408,7 @@ describe('the golden logs', () => {
       'tenant.create',
       'schedule.plan',
       'letters.feed',
+      'mend',
     ];
     for (const name of [...writes, ...system]) expect(seen.has(name), `${name} is in a recording`).toBe(true);
   });

@@ -78,6 +78,34 @@ describe('an inbox', () => {
   });
 });
 
+describe('an inbox of controlled tasks', () => {
+  it('has orders that are not acknowledged and questions that are not answered', () => {
+    const rig = new Rig();
+    rig.one({ kind: 'upgrade', version: 2 });
+    const boss = rig.session();
+    const worker = rig.agent('worker');
+    const { id } = rig.create(boss);
+    const { token } = rig.task(id);
+    rig.ask(worker.session, 'task.start', { id, token });
+    rig.ask(boss, 'task.steer', { id, message: 'left' });
+    rig.ask(worker.session, 'task.ask', { id, token, question: 'How far?', askId: 'q1' });
+    const items = () => inbox(rig.engine.state, { agent: worker.id, after: 0, limit: 1, tokens: true })?.items;
+    expect(items()).toMatchObject([
+      { kind: 'task', id, status: 'in_progress' },
+      { kind: 'control', id, control: 'steer', token },
+      { kind: 'question', id },
+    ]);
+    const seq = items()?.[1]?.seq;
+    rig.ask(worker.session, 'task.acknowledge', { id, token, control: 'steer', seq });
+    rig.ask(boss, 'task.pause', { id });
+    expect(items()?.map(({ kind, control, status }) => [kind, control ?? status])).toEqual([
+      ['task', 'paused'],
+      ['control', 'pause'],
+      ['question', undefined],
+    ]);
+  });
+});
+
 describe('a search of what has not ended', () => {
   it('finds by status, label and text, newest first', () => {
     const rig = new Rig();

@@ -1,14 +1,15 @@
 /**
  * What an agent has before it: the tasks that it was offered or holds, and what it was told and has not acknowledged.
  *
- * Both are assignments, in the order in which they were given. Whatever else is put before an agent one day is a source of
- * its own beside `itemOf`, with its own kind.
+ * All of it hangs on assignments, and stands in the order in which these were given: a task, then its orders and questions.
+ * A page ends behind all that is of one assignment. Whatever else is put before an agent one day gets a kind of its own.
  */
 import type { InboxItem } from '../../../protocol/wire/observing.ts';
 import { PRIORITIES } from '../../../protocol/wire/types.ts';
 import { must } from '../../base/assert.ts';
 import type { State } from '../kernel/state.ts';
 import type { AssignmentRecord, TaskRecord } from '../records.ts';
+import { openOrders } from '../tasks/control-record.ts';
 import { progressOf } from '../tasks/written.ts';
 
 export interface Inbox {
@@ -27,14 +28,14 @@ export function inbox(
   let last = 0;
   for (const slot of s.assignmentsByAgent.of(asked.agent) ?? []) {
     if (slot.token <= asked.after) continue;
-    if (items.length === asked.limit) return { items, next: last };
-    items.push(itemOf(s, slot, asked.tokens));
+    if (items.length >= asked.limit) return { items, next: last };
+    items.push(...itemsOf(s, slot, asked.tokens));
     last = slot.token;
   }
   return { items, next: undefined };
 }
 
-function itemOf(s: State, slot: AssignmentRecord, tokens: boolean): InboxItem {
+function itemsOf(s: State, slot: AssignmentRecord, tokens: boolean): readonly InboxItem[] {
   const task = s.tasks.get(slot.task);
   const common = {
     id: slot.task,
@@ -45,9 +46,26 @@ function itemOf(s: State, slot: AssignmentRecord, tokens: boolean): InboxItem {
     ...(slot.at === undefined ? undefined : { at: slot.at }),
   };
   if (slot.state === 'stopping') {
-    return { kind: 'control', ...common, ...(slot.control === undefined ? undefined : { control: slot.control }) };
+    return [{ kind: 'control', ...common, ...(slot.control === undefined ? undefined : { control: slot.control }) }];
   }
-  return { kind: 'task', ...common, ...taskParts(must(task, 'a held task is in memory')) };
+  const held = must(task, 'a held task is in memory');
+  return [
+    { kind: 'task', ...common, ...taskParts(held) },
+    ...openOrders(held).map(({ control, data, at }) => ({
+      kind: 'control' as const,
+      ...common,
+      at,
+      control,
+      seq: data.seq,
+    })),
+    ...(held.control?.asks ?? []).map(({ askId, at, expiresAt }) => ({
+      kind: 'question' as const,
+      ...common,
+      at,
+      askId,
+      ...(expiresAt === undefined ? undefined : { expiresAt }),
+    })),
+  ];
 }
 
 function taskParts(task: TaskRecord): Pick<InboxItem, 'status' | 'priority' | 'progress' | 'deadlineAt'> {

@@ -117,8 +117,7 @@ export function evolve(s: State, event: Event, effects: Effects): void {
     case 'familyChanged':
       return changeFamily(s, event);
     case 'slotTaken':
-      if (event.given !== undefined) effects.counted({ kind: 'given', agentId: event.record.agent, ...event.given });
-      return takeSlot(s, event.record);
+      return takeSlot(s, event, effects);
     case 'slotFreed':
       return freeSlot(s, event, effects);
     case 'stuck':
@@ -198,7 +197,8 @@ function changeRules(s: State, { version, set, removed }: Extract<Event, { reado
   if (removed !== undefined) s.rules.drop(removed);
 }
 
-function takeSlot(s: State, record: AssignmentRecord): void {
+function takeSlot(s: State, { record, given }: Extract<Event, { readonly kind: 'slotTaken' }>, effects: Effects): void {
+  if (given !== undefined) effects.counted({ kind: 'given', agentId: record.agent, ...given });
   s.assignments.put(record);
   const agent = must(s.agents.get(record.agent), 'a slot is taken on a known agent');
   const lastToken = record.state === 'current' ? record.token : agent.lastToken;

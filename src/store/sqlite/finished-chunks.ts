@@ -6,7 +6,7 @@
  * FC1 A row is added and removed in the transaction that adds or removes its chunk; the sums follow it.
  */
 import type Database from 'better-sqlite3';
-import type { TaskChunk, TaskRow } from '../task-chunk.ts';
+import type { TaskRow } from '../task-chunk.ts';
 import type { StoreDatabase } from './database.ts';
 
 /** A row, as it is kept. */
@@ -30,12 +30,11 @@ export interface DueChunk {
   readonly bytes: number;
 }
 
-export function chunkFacts(rows: readonly TaskRow[], chunk: TaskChunk): ChunkFacts {
+export function chunkFacts(rows: readonly TaskRow[]): Omit<ChunkFacts, 'bytes'> {
   return {
     dead: rows.some((row) => row.dead),
     newest: rows.reduce((newest, row) => Math.max(newest, row.finishedAt), 0),
     oldest: rows.reduce((oldest, row) => Math.min(oldest, row.finishedAt), Infinity),
-    bytes: chunk.columns.length + chunk.views.length,
   };
 }
 

@@ -108,7 +108,8 @@ export class Finished {
     const keys = Uint32Array.from([...keysOf(rows)].map(hashOf));
     const blobs = [new Uint8Array(keys.buffer), chunk.columns, chunk.views].map(withCheck);
     this.#insert.run(no, tenant.no, lowest(rows), highest(rows), ...blobs);
-    this.#chunks.add(no, tenant.no, chunkFacts(rows, chunk));
+    const bytes = chunk.columns.length + chunk.views.length;
+    this.#chunks.add(no, tenant.no, { ...chunkFacts(rows), bytes });
   }
 
   /** F3 */

@@ -149,6 +149,18 @@ export class History {
     }
   }
 
+  /** Reads every chunk and says which are damaged; `drop`: as readers do when they meet one. */
+  verify(drop: boolean): void {
+    for (const line of this.#lines.values()) {
+      for (const chunk of [...line.chunks]) {
+        if (this.#stored(chunk) !== undefined) continue;
+        if (drop) this.#readerOf(line, chunk);
+        else this.#damaged(whatOf(line, chunk));
+      }
+      for (const no of drop ? line.leftovers.splice(0) : []) this.#delete.run(no);
+    }
+  }
+
   #drop(line: Line, gone: ReadonlySet<Chunk>, dropped: number): void {
     line.chunks = line.chunks.filter((chunk) => !gone.has(chunk));
     line.dropped = Math.max(line.dropped, dropped);
@@ -213,14 +225,20 @@ export class History {
   }
 
   #readerOf(line: Line, chunk: Chunk): HistoryReader | undefined {
-    const payload = checked(this.#payload.get(chunk.no));
-    const reader = payload === undefined ? undefined : new HistoryReader(payload, chunk.count);
-    if (reader !== undefined && reader.rev(0) === chunk.first && reader.rev(chunk.count - 1) === chunk.last)
-      return reader;
-    this.#damaged(`history of tenant ${line.tenant.id}, revs ${chunk.first} to ${chunk.last}`);
+    const reader = this.#stored(chunk);
+    if (reader !== undefined) return reader;
+    this.#damaged(whatOf(line, chunk));
     line.floors.raiseAll(chunk.last); // H4
     this.#drop(line, new Set([chunk]), line.dropped);
     return undefined;
+  }
+
+  /** Undefined: it is not what was stored. */
+  #stored(chunk: Chunk): HistoryReader | undefined {
+    const payload = checked(this.#payload.get(chunk.no));
+    const reader = payload === undefined ? undefined : new HistoryReader(payload, chunk.count);
+    const whole = reader?.rev(0) === chunk.first && reader.rev(chunk.count - 1) === chunk.last;
+    return whole ? reader : undefined;
   }
 
   #remember(chunk: Chunk, postings: Postings): void {
@@ -278,6 +296,10 @@ export class History {
       line.bytes += chunk.bytes;
     }
   }
+}
+
+function whatOf(line: Line, chunk: Chunk): string {
+  return `history of tenant ${line.tenant.id}, revs ${chunk.first} to ${chunk.last}`;
 }
 
 /** The pushes of a chunk after a rev. */

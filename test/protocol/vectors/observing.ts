@@ -72,6 +72,8 @@ export const OBSERVING: { readonly [M in keyof ObservingParams]: readonly Params
     bad('a window too long', { windowMs: 2_678_400_001 }, 'windowMs'),
     bad('a type and an agent', { type: 'resize', agentId: 'agt_01' }, 'agentId'),
   ],
+  'tenant.check': [good('nothing', {}), good('more', { limit: 200 }), bad('limit 0', { limit: 0 }, 'limit')],
+  'tenant.mend': [good('nothing', {}), bad('no map', 1, '')],
   'task.backlog': [
     good('all', {}),
     good('one type', { type: 'resize' }),

@@ -1,0 +1,249 @@
+/** Every kind of damage is found in a real data directory, and mended where that is promised. */
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync, cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { must } from '../../src/base/assert.ts';
+import { examine } from '../../src/doctor/index.ts';
+import type { State } from '../../src/engine/kernel/state.ts';
+import { checkpointed, copyOf, edit, fill, remove, served, temporary, twisted } from './directory.ts';
+
+/** Stopped right behind a snapshot, and the same with more behind it. */
+let early: string;
+let late: string;
+
+beforeAll(async () => {
+  early = temporary();
+  await served(early, (client) => fill(client, 40));
+  await checkpointed(early);
+  late = copyOf(early);
+  await served(late, (client) => fill(client, 20));
+}, 120_000);
+
+afterAll(() => {
+  remove(early);
+  remove(late);
+});
+
+function flip(path: string, at: (length: number) => number): void {
+  const bytes = readFileSync(path);
+  const index = at(bytes.length);
+  bytes[index] = (bytes[index] ?? 0) ^ 0x10;
+  writeFileSync(path, bytes);
+}
+
+/** Of tenant `default`, newest first. */
+function snapshots(dir: string): string[] {
+  const all = readdirSync(join(dir, 'snapshots'))
+    .map((name) => ({ name, seq: Number(/-(\d+)\./.exec(name)?.[1]) }))
+    .toSorted((a, b) => b.seq - a.seq);
+  return all.map(({ name }) => join(dir, 'snapshots', name));
+}
+
+function held(s: State) {
+  return must(
+    [...s.tasksById].find(({ status }) => status === 'pending'),
+    'a pending task',
+  );
+}
+
+interface Damage {
+  readonly what: string;
+  readonly codes: readonly string[];
+  /** False: it is said to be there still. */
+  readonly mended: boolean;
+  readonly of?: 'early';
+  /** A server is started on it afterwards. */
+  readonly serves?: true;
+  readonly plant: (dir: string) => void | Promise<void>;
+}
+
+const store = (dir: string): string => join(dir, 'store.db');
+
+const DAMAGES: readonly Damage[] = [
+  {
+    what: 'an entry of the log that was changed',
+    codes: ['LOG_CORRUPT'],
+    mended: false,
+    plant: (dir) =>
+      edit(
+        join(dir, 'muster.db'),
+        `UPDATE entry SET link = zeroblob(length(link)) WHERE pos = (SELECT max(pos) FROM entry) - 5`,
+      ),
+  },
+  {
+    what: 'an entry that was taken out',
+    codes: ['LOG_GAP'],
+    mended: false,
+    plant: (dir) => edit(join(dir, 'muster.db'), 'DELETE FROM entry WHERE pos = (SELECT max(pos) FROM entry) - 5'),
+  },
+  {
+    what: 'a head record that is not there',
+    codes: ['HEAD_MISSING'],
+    mended: true,
+    serves: true,
+    plant: (dir) => rmSync(join(dir, 'head')),
+  },
+  {
+    what: 'a head record that was overwritten',
+    codes: ['LOG_CORRUPT'],
+    mended: false,
+    plant: (dir) => flip(join(dir, 'head'), () => 3),
+  },
+  {
+    what: 'a damaged snapshot',
+    codes: ['SNAPSHOT'],
+    mended: true,
+    plant: (dir) => flip(must(snapshots(dir)[0], 'a snapshot'), (length) => length - 40),
+  },
+  {
+    what: 'a file among the snapshots that is none',
+    codes: ['SNAPSHOT'],
+    mended: true,
+    plant: (dir) => writeFileSync(join(dir, 'snapshots', 'notes.txt'), 'x'),
+  },
+  {
+    what: 'a store that is no database',
+    codes: ['STORE_UNREADABLE'],
+    mended: true,
+    serves: true,
+    plant: (dir) => writeFileSync(store(dir), 'x'.repeat(10_000)),
+  },
+  {
+    what: 'a store that is not there',
+    codes: ['STORE_LACKS'],
+    mended: true,
+    plant: (dir) => rmSync(store(dir)),
+  },
+  {
+    what: 'a chunk of finished tasks that cannot be read',
+    codes: ['STORE_CHUNK'],
+    mended: true,
+    plant: (dir) => edit(store(dir), 'UPDATE finished SET columns = zeroblob(length(columns)) WHERE no = 1'),
+  },
+  {
+    what: 'finished tasks that are not found by their ids',
+    codes: ['STORE_INDEX', 'STORE_LACKS'],
+    mended: true,
+    plant: (dir) => edit(store(dir), 'DELETE FROM task WHERE chunk = 1'),
+  },
+  {
+    what: 'finished tasks that lists pass over',
+    codes: ['STORE_INDEX'],
+    mended: true,
+    plant: (dir) =>
+      edit(store(dir), "DELETE FROM finished_chunk WHERE no = 1; UPDATE finished SET keys = x'00' WHERE no = 1"),
+  },
+  {
+    what: 'rows of finished tasks without their chunk',
+    codes: ['STORE_INDEX'],
+    mended: true,
+    plant: (dir) => edit(store(dir), "INSERT INTO task (tenant, id, chunk) VALUES (1, 'tsk_none', 999999)"),
+  },
+  {
+    what: 'history that cannot be read',
+    codes: ['STORE_HISTORY'],
+    mended: true,
+    plant: (dir) => edit(store(dir), 'UPDATE history SET payload = zeroblob(length(payload)) WHERE no = 1'),
+  },
+  {
+    what: 'counts of work that cannot be read',
+    codes: ['STORE_COUNTS'],
+    mended: true,
+    plant: (dir) => edit(store(dir), 'UPDATE stat SET data = zeroblob(length(data))'),
+  },
+  {
+    what: 'a store of a longer log',
+    codes: ['STORE_AHEAD'],
+    mended: true,
+    serves: true,
+    of: 'early',
+    plant: (dir) => cpSync(store(late), store(dir)),
+  },
+  {
+    what: 'a task that is held by nobody, and a timer that is lost',
+    codes: ['HELD_WITHOUT_ASSIGNMENT', 'TIMER_MISSING'],
+    mended: true,
+    serves: true,
+    of: 'early',
+    plant: (dir) =>
+      twisted(dir, (s) => {
+        s.tasks.put({ ...held(s), status: 'in_progress', agentId: 'agt_none', token: 7, attempt: 1 });
+        const scheduled = must(
+          [...s.tasksById].find(({ status }) => status === 'scheduled'),
+          'a scheduled task',
+        );
+        s.timers.clear('run', scheduled.id);
+      }),
+  },
+  {
+    what: 'timers and subscriptions of what is not there',
+    codes: ['SUBSCRIPTION_ORPHAN', 'TIMER_ORPHAN'],
+    mended: true,
+    of: 'early',
+    plant: (dir) =>
+      twisted(dir, (s) => {
+        s.timers.set('timeout', 'tsk_none', s.counters.live + 1_000_000);
+        s.subs.put({ key: 'ses_none x', session: 'ses_none', topic: 'x', rev: 1 });
+      }),
+  },
+  {
+    what: 'a task that has an end and goes on',
+    codes: ['END'],
+    mended: false,
+    of: 'early',
+    plant: (dir) => twisted(dir, (s) => s.tasks.put({ ...held(s), finishedAt: 1 })),
+  },
+];
+
+describe('the doctor', { timeout: 120_000 }, () => {
+  it('has no finding in a healthy directory, changes nothing in it, and repairs nothing', async () => {
+    for (const of of [early, late]) {
+      const dir = copyOf(of);
+      const before = readFileSync(join(dir, 'head'));
+      expect(await examine({ data: dir, repair: false })).toMatchObject({ findings: [], tenants: 2 });
+      expect(await examine({ data: dir, repair: true })).toMatchObject({ findings: [], repaired: [] });
+      expect(readFileSync(join(dir, 'head'))).toEqual(before);
+      remove(dir);
+    }
+  });
+
+  it.each(DAMAGES)('finds $what', async ({ codes, mended, of, serves, plant }) => {
+    const dir = copyOf(of === 'early' ? early : late);
+    await plant(dir);
+    const first = await examine({ data: dir, repair: false });
+    expect([...new Set(first.findings.map(({ code }) => code))].toSorted()).toEqual(codes.toSorted());
+    for (const { cure, message } of first.findings) expect([cure, message]).not.toContain('');
+    const again = await examine({ data: dir, repair: true });
+    if (mended) {
+      expect(again.findings).toEqual([]);
+      expect(await examine({ data: dir, repair: false })).toMatchObject({ findings: [] });
+      if (serves !== true) return remove(dir);
+      // A server starts on it and has what the log has.
+      await served(dir, async (client) => {
+        const { tasks } = await client.task.search({ status: 'cancelled', limit: 200 });
+        expect(tasks.length).toBe(of === 'early' ? 40 : 60);
+        const { task } = await client.task.create({ type: 'after' });
+        expect((await client.task.cancel({ id: task.id })).task.status).toBe('cancelled');
+      });
+    } else expect(again.findings.map(({ code }) => code)).toEqual(first.findings.map(({ code }) => code));
+    remove(dir);
+  });
+
+  it('puts aside what is of no use, and removes nothing', async () => {
+    const dir = copyOf(late);
+    writeFileSync(store(dir), 'x'.repeat(10_000));
+    await examine({ data: dir, repair: true });
+    expect(readFileSync(join(dir, 'damaged', 'store.db'), 'utf8')).toBe('x'.repeat(10_000));
+    remove(dir);
+  });
+
+  it('looks at no directory that a server has, and at none that is no data directory', async () => {
+    const dir = copyOf(early);
+    await served(dir, async () => {
+      await expect(examine({ data: dir, repair: true })).rejects.toMatchObject({ fault: 'LOCKED' });
+    });
+    await expect(examine({ data: join(dir, 'none'), repair: false })).rejects.toThrow('no muster.db');
+    expect(existsSync(join(dir, 'none'))).toBe(false);
+    remove(dir);
+  });
+});

@@ -1,0 +1,186 @@
+import { describe, expect, it } from 'vitest';
+import { FINDING_CODES, type FindingCode } from '../../protocol/wire/observing.ts';
+import { must } from '../../src/base/assert.ts';
+import type { State } from '../../src/engine/kernel/state.ts';
+import { inspect } from '../../src/engine/queries.ts';
+import { expectSound, Rig } from './rig.ts';
+
+function found(rig: Rig): { readonly code: string; readonly entity: string; readonly mendable: boolean }[] {
+  return [...inspect(rig.engine)].flatMap((one) => (one === undefined ? [] : [one]));
+}
+
+/** Work in every status, with every timer that a task, a session or a slot can have. */
+function busy(): Rig {
+  const rig = new Rig();
+  rig.one({ kind: 'upgrade', version: 2 });
+  const boss = rig.session();
+  const worker = rig.agent('worker', { capacity: 4 });
+  rig.create(boss, { timeoutMs: 60_000, progressTimeoutMs: 60_000, deadlineMs: 600_000 });
+  const started = rig.create(boss, { timeoutMs: 60_000 });
+  rig.ask(worker.session, 'task.start', { id: started.id, token: rig.task(started.id).token });
+  const cancelled = rig.create(boss);
+  rig.ask(boss, 'task.cancel', { id: cancelled.id });
+  rig.create(boss, { delayMs: 60_000, deadlineMs: 600_000 });
+  rig.create(boss, { requirements: ['gpu'] });
+  const away = rig.agent('away', { capabilities: ['paint'] });
+  rig.create(boss, { type: 'paint' });
+  rig.one({ kind: 'session.lost', session: away.session, attach: 1 });
+  const done = rig.create(boss);
+  rig.ask(worker.session, 'task.complete', { id: done.id, token: rig.task(done.id).token });
+  return rig;
+}
+
+const first = (s: State, status: string) =>
+  must(
+    [...s.tasksById].find((task) => task.status === status),
+    `a task that is ${status}`,
+  );
+const worker = (s: State) =>
+  must(
+    [...s.agentsById].find(({ name }) => name === 'worker'),
+    'an agent',
+  );
+
+/** What a bug may leave behind: how it is planted, and what it is called then. */
+const FAULTS: readonly {
+  readonly what: string;
+  readonly codes: readonly FindingCode[];
+  readonly plant: (s: State) => void;
+}[] = [
+  {
+    what: 'a load that is not the count of the assignments',
+    codes: ['LOAD'],
+    plant: (s) => s.agents.put({ ...worker(s), active: 2 }),
+  },
+  {
+    what: 'an assignment of a task that has ended',
+    codes: ['ASSIGNMENT_ORPHAN'],
+    plant: (s) => {
+      const { id } = first(s, 'completed');
+      const slot = must(s.assignmentsByAgent.of(worker(s).id)?.first(), 'an assignment');
+      s.assignments.put({ ...slot, key: id, task: id });
+      s.agents.put({ ...worker(s), active: s.assignmentsByAgent.count(worker(s).id) });
+    },
+  },
+  {
+    what: 'an assignment of a task that is not there',
+    codes: ['ASSIGNMENT_ORPHAN', 'LOAD'],
+    plant: (s) => {
+      const slot = must(s.assignmentsByAgent.of(worker(s).id)?.first(), 'an assignment');
+      s.assignments.put({ ...slot, key: 'tsk_none', task: 'tsk_none', token: slot.token - 1_000 });
+    },
+  },
+  {
+    what: 'a task that nobody holds',
+    codes: ['HELD_WITHOUT_ASSIGNMENT', 'LOAD'],
+    plant: (s) => s.assignments.drop(first(s, 'in_progress').id),
+  },
+  {
+    what: 'an agent that is not there',
+    codes: ['ASSIGNMENT_WITHOUT_AGENT', 'TIMER_MISSING'],
+    plant: (s) => {
+      s.agents.drop(worker(s).id);
+      s.timers.clear('timeout', first(s, 'in_progress').id);
+    },
+  },
+  {
+    what: 'timers of what is not there',
+    codes: ['TIMER_ORPHAN'],
+    plant: (s) => {
+      for (const kind of ['accept', 'timeout', 'progress', 'deadline', 'run', 'stop', 'grace', 'expire'] as const)
+        s.timers.set(kind, 'none', s.counters.live + 1_000_000);
+      s.timers.set('run', first(s, 'completed').id, s.counters.now + 1_000_000);
+    },
+  },
+  {
+    what: 'a scheduled task without its timer',
+    codes: ['TIMER_MISSING'],
+    plant: (s) => s.timers.clear('run', first(s, 'scheduled').id),
+  },
+  {
+    what: 'an order that nobody confirms, without its timer',
+    codes: ['TIMER_MISSING'],
+    plant: (s) => s.timers.clear('accept', first(s, 'assigned').id),
+  },
+  {
+    what: 'a deadline without its timer',
+    codes: ['TIMER_MISSING'],
+    plant: (s) => s.timers.clear('deadline', first(s, 'scheduled').id),
+  },
+  {
+    what: 'a holder that was told to stop, without its timer',
+    codes: ['TIMER_MISSING'],
+    plant: (s) => {
+      const [timer] = [...s.timers.pending('stop')];
+      s.timers.clear('stop', must(timer, 'a stop').entity);
+    },
+  },
+  {
+    what: 'a lost session that never ends',
+    codes: ['TIMER_MISSING'],
+    plant: (s) => {
+      const [timer] = [...s.timers.pending('expire')];
+      s.timers.clear('expire', must(timer, 'an expiry').entity);
+    },
+  },
+  {
+    what: 'an agent whose session is not there',
+    codes: ['AGENT_SESSION'],
+    plant: (s) => s.agents.put({ ...worker(s), session: 'ses_none' }),
+  },
+  {
+    what: 'a subscription of a session that is not there',
+    codes: ['SUBSCRIPTION_ORPHAN'],
+    plant: (s) => s.subs.put({ key: 'ses_none x', session: 'ses_none', topic: 'x', rev: 1 }),
+  },
+  {
+    what: 'a task that waits while somebody is free',
+    codes: ['STALLED'],
+    plant: (s) => {
+      const task = first(s, 'pending');
+      s.tasks.put({ ...task, requirements: ['work'], group: first(s, 'completed').group });
+    },
+  },
+];
+
+describe('a state', () => {
+  it('without faults has no finding', () => {
+    const rig = busy();
+    expect(found(rig)).toEqual([]);
+    expect(rig.one({ kind: 'mend' }).reply).toMatchObject({ ok: true, result: { mended: 0, left: 0 } });
+  });
+
+  it.each(FAULTS)('with $what is mended by a logged command', ({ codes, plant }) => {
+    const rig = busy();
+    plant(rig.engine.state);
+    rig.engine.state.journal.commit();
+    expect([...new Set(found(rig).map(({ code }) => code))].toSorted()).toEqual(codes.toSorted());
+    const before = found(rig).length;
+    // What mending one fault brings to light is mended by the next command.
+    for (let round = 0; round < 3 && found(rig).length > 0; round += 1) rig.one({ kind: 'mend' });
+    expect(before).toBeGreaterThan(0);
+    expect(found(rig)).toEqual([]);
+    expectSound(rig.engine);
+    rig.wait(120_000);
+    expectSound(rig.engine);
+    expect(found(rig)).toEqual([]);
+  });
+
+  it('that cannot be mended is said to be so and left as it is', () => {
+    const rig = busy();
+    const s = rig.engine.state;
+    s.tasks.put({ ...first(s, 'scheduled'), finishedAt: s.counters.now });
+    const slot = must(s.assignmentsByAgent.of(worker(s).id)?.first(), 'an assignment');
+    s.assignments.put({ ...slot, key: `${slot.task}#x`, state: 'stopping', token: slot.token + 1_000 });
+    s.agents.put({ ...worker(s), active: s.assignmentsByAgent.count(worker(s).id) });
+    s.journal.commit();
+    const codes = found(rig).filter(({ mendable }) => !mendable);
+    expect(codes.map(({ code }) => code).toSorted()).toEqual(['END', 'TOKEN']);
+    expect(rig.one({ kind: 'mend' }).reply).toMatchObject({ ok: true, result: { left: 2 } });
+  });
+
+  it('has a fault planted for each code', () => {
+    const planted = new Set([...FAULTS.flatMap(({ codes }) => codes), 'END', 'TOKEN']);
+    expect([...planted].toSorted()).toEqual([...FINDING_CODES].toSorted());
+  });
+});
