@@ -95,7 +95,7 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'status-not-looked-at',
-    file: 'src/engine/assignment/groups.ts',
+    file: 'src/engine/assignment/group.ts',
     find: `return agent.attached && agent.status === 'active' && agent.active < agent.capacity`,
     replace: `return agent.attached && agent.active < agent.capacity`,
     breaks: 'Agents that drain or are under maintenance are given work.',
@@ -103,7 +103,7 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'waiting-counts-for-nothing',
-    file: 'src/engine/assignment/groups.ts',
+    file: 'src/engine/assignment/group.ts',
     find: `export const AGING_MS = 60_000;`,
     replace: `export const AGING_MS = 600_000;`,
     breaks: 'The lowest priority waits ten times as long.',
@@ -111,7 +111,7 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'capacity-off-by-one',
-    file: 'src/engine/assignment/groups.ts',
+    file: 'src/engine/assignment/group.ts',
     find: `return agent.attached && agent.status === 'active' && agent.active < agent.capacity && !isBarred(agent);`,
     replace: `return agent.attached && agent.status === 'active' && agent.active <= agent.capacity && !isBarred(agent);`,
     breaks: 'An agent with as many tasks as its capacity counts as free.',

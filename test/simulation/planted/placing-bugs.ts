@@ -4,8 +4,8 @@ import type { PlantedBug } from './bug.ts';
 export const PLACING_BUGS: readonly PlantedBug[] = [
   {
     name: 'selectors-not-looked-at',
-    file: 'src/engine/assignment/groups.ts',
-    find: `    for (const selector of this.selectors) if (!selects(selector, agent.labels ?? NO_LABELS)) return undefined;
+    file: 'src/engine/assignment/group.ts',
+    find: `    for (const selector of this.selectors) if (!selectsAgent(selector, agent)) return undefined;
 `,
     replace: '',
     breaks: 'Tasks go to agents without the labels that they select.',
@@ -47,7 +47,7 @@ export const PLACING_BUGS: readonly PlantedBug[] = [
   {
     name: 'sticky-not-looked-at',
     file: 'src/engine/assignment/groups.ts',
-    find: `      if (!failed && hasFreeSlot(stuck) && !isExcluded(task, stuck)) return stuck;
+    find: `      if (!failed && hasFreeSlot(stuck) && !isExcluded(task, stuck) && letsNow(group, task, stuck)) return stuck;
 `,
     replace: '',
     breaks: 'Tasks of a soft key go to whom the strategy prefers.',
