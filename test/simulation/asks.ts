@@ -1,9 +1,11 @@
 /** Carries out what a plan lets clients ask. */
 import type { SimClient, Surroundings } from './client.ts';
-import type { Action, Ask, TaskPlan } from './plan.ts';
+import type { Action, Ask } from './plan.ts';
 import type { Recorder } from './recorder.ts';
 import { repeat } from './repeater.ts';
+import { askSched } from './sched-asks.ts';
 import type { Book } from './server-view.ts';
+import { paramsOf } from './task-params.ts';
 
 const RETRIED_MS = 20_000;
 
@@ -15,11 +17,6 @@ export interface Asked {
 }
 
 export type AskAction = Extract<Action, Ask>;
-
-function paramsOf(task: TaskPlan): object {
-  const { mark, work, ...params } = task;
-  return { ...params, parameters: { mark, work } };
-}
 
 export function carryOut(ask: Ask, asked: Asked): void {
   const { client, book } = asked;
@@ -66,6 +63,11 @@ export function carryOut(ask: Ask, asked: Asked): void {
       return client.ask('agent.workload', {});
     case 'repeat':
       return repeat(asked.around, client, ask.requests);
+    case 'schedule':
+    case 'tendSchedule':
+    case 'letter':
+    case 'letters':
+      return askSched(ask, asked);
     case 'deregister':
       return client.ask('agent.deregister', {});
     case 'cancel':

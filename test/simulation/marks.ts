@@ -45,6 +45,7 @@ export const MARKS = {
   retry: 3_100,
   'dead letter': 1_600,
   'retried dead letter': 28,
+  'dead letter replayed': 0,
   rejected: 340,
   released: 170,
   'offer accepted': 2_400,

@@ -3,6 +3,7 @@
  * that is worth leaving out of a failing run stands here; the rest (interleaving, delays, secrets) is drawn from
  * `seed` while the plan is carried out. A plan survives JSON: as a file it is the script of a run.
  */
+import type { SchedAsk } from './swarm-sched.ts';
 import type { LIMITS } from '../../protocol/wire/limits.ts';
 import type { AgentShape, DeclaredStatus, Role, Strategy, TaskCreate } from '../../protocol/wire/types.ts';
 
@@ -101,6 +102,7 @@ export type Ask =
   | { readonly do: 'explain'; readonly mark: string }
   /** A client without the SDK, of the same principal, that sends everything again. */
   | { readonly do: 'repeat'; readonly requests: number }
+  | SchedAsk
   | { readonly do: 'deregister' };
 
 export type Fault =

@@ -23,6 +23,9 @@ export function unrest(simulation: Simulation): string | undefined {
     }
     const { work, settles, prunes } = engine.state;
     if (work.size + settles.size + prunes.size > 0) return `${book.tenant} has work left over`;
+    for (const schedule of engine.state.schedules.hold())
+      if (schedule.status === 'active') return `${book.tenant} has a schedule with occurrences to come`;
+    if (engine.state.runningLetterRuns.size > 0) return `${book.tenant} replays dead letters`;
   }
   return stuckWaits(simulation)[0];
 }

@@ -6,6 +6,7 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Action, ClientPlan, Plan, TaskPlan, Tuning } from './plan.ts';
 import { drawFaults } from './swarm-faults.ts';
 import { placed } from './swarm-placing.ts';
+import { scheduled } from './swarm-sched.ts';
 import { Random } from './random.ts';
 
 export const TYPES = ['alpha', 'beta', 'gamma'] as const;
@@ -51,7 +52,7 @@ function drawWhole(seed: number): Plan {
   const back = actions.reduce((sum, action) => (action.do === 'jump' && action.ms < 0 ? sum - action.ms : sum), 0);
   const plan: Plan = { format: 1, seed, tuning, tenants, clients, actions, healAt, settleMs: 900_000 + back };
   // From a stream of its own, as whatever is added: what seeds meant before changes as little as can be.
-  return placed(random.fork('placing'), plan);
+  return scheduled(random.fork('schedules'), placed(random.fork('placing'), plan));
 }
 
 function drawTuning(random: Random): Tuning {
@@ -72,6 +73,7 @@ function drawTuning(random: Random): Tuning {
       socketBytes: small(0.5, 16 * 1024, LIMITS.socketBytes),
       // From a stream of its own, so that seeds go on to mean what they meant.
       finishedKept: random.fork('finished').pick([0, 2, 16, LIMITS.finishedKept]),
+      scheduleLateMs: random.fork('late').pick([500, 3_000, LIMITS.scheduleLateMs]),
       snapshotItems: small(0.5, 1, LIMITS.snapshotItems),
       pageDefault: small(0.3, 2, LIMITS.pageDefault),
       lossesMax: small(0.2, 2, LIMITS.lossesMax),

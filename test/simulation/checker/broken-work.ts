@@ -460,6 +460,13 @@ export const BROKEN_WORK: readonly Row[] = [
       ),
     ),
   }),
+  row('S', 'a schedule that nobody asked for makes a task', {
+    legal: told((made) => void create(made)),
+    broken: view(
+      ({ task }) => task.id === 'task-a-1',
+      () => ({ schedule: { id: 'sch_x', at: 1 } }),
+    ),
+  }),
   row('R', 'a task of a sticky key goes to another agent', {
     legal: told((made) => {
       const task = create(made, { sticky: { key: 'k' } });

@@ -16,6 +16,7 @@ import { Liveness } from './liveness.ts';
 import { DEFAULT_OPTIONS } from './options.ts';
 import { Placing } from './placing.ts';
 import { Pushes } from './pushes.ts';
+import { Schedules } from './schedules.ts';
 import { Requests } from './requests.ts';
 import { Sessions } from './sessions.ts';
 import { Tasks } from './tasks.ts';
@@ -45,6 +46,7 @@ export class Checker {
       new Tenants(world),
       new Timers(world),
       new Liveness(world),
+      new Schedules(world),
     ];
   }
 

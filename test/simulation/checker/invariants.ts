@@ -52,6 +52,7 @@ export const INVARIANTS = {
   O: 'a terminal task is never revived; its retry is a new task that names it',
   P: 'a client that was told not to come back does not',
   Q: 'of the tasks with a concurrency key no more are held, or with dropNew open, than the newest of them allows',
+  S: 'an occurrence of a schedule makes one task at most, at its time and by its policies; none that is due is forgotten',
   R: 'tasks with a sticky key go to the agent that the key is with, as long as that fits and, if it is soft, is free',
 } as const;
 

@@ -184,7 +184,10 @@ export function roomMakers(task: TaskRec, view: TaskView): readonly Op[] {
   };
   return task.tenant.makers.filter((op) => {
     if (!mayHaveRun(op)) return false;
-    if (op.method !== 'task.retry') return asks(op.params) || items(op.params, 'tasks').some(asks);
+    // Of whatever letters there were.
+    if (op.method === 'deadLetter.replayMany') return true;
+    if (op.method !== 'task.retry' && op.method !== 'deadLetter.replay')
+      return asks(op.params) || items(op.params, 'tasks').some(asks);
     const source = task.tenant.tasks.get(text(op.params, 'id') ?? '');
     return source !== undefined && asks(latest(source).task);
   });

@@ -226,6 +226,10 @@ function watchers({ task, next }: Change): void {
     // Whether the retry of a task is watched by who asked for it is not laid down: it may be.
     if (op.method === 'task.retry') for (const { group } of op.sends) group.session.watches.set(task.id, false);
   }
+  for (const op of source === undefined ? [] : task.tenant.makers) {
+    if (op.method !== 'deadLetter.replay' || text(op.params, 'id') !== source?.id) continue;
+    for (const { group } of op.sends) group.session.watches.set(task.id, false);
+  }
   const mark = text(next.task.parameters, 'mark');
   if (task.origin === undefined || mark === undefined) return;
   if (field(itemOf(task.origin, mark), 'watch') === false) return;

@@ -25,7 +25,13 @@ const NOW_ONLY: ReadonlySet<string> = new Set([
   'INTERNAL',
 ]);
 
-const MAKERS: ReadonlySet<string> = new Set(['task.create', 'task.createBatch', 'task.retry']);
+const MAKERS: ReadonlySet<string> = new Set([
+  'task.create',
+  'task.createBatch',
+  'task.retry',
+  'deadLetter.replay',
+  'deadLetter.replayMany',
+]);
 
 /** What concerns the calling session alone: a key has no effect on it. */
 const OF_SESSION: ReadonlySet<string> = new Set(['agent.register', 'topic.subscribe', 'topic.unsubscribe']);

@@ -66,7 +66,8 @@ export class Requests implements Family {
 
   #applied({ tenant, event, changes, mark }: AppliedStep): void {
     for (const { task, prev, next } of changes) {
-      if (prev !== undefined || next.task.retryOf !== undefined) continue;
+      const { retryOf, schedule } = next.task;
+      if (prev !== undefined || retryOf !== undefined || schedule !== undefined) continue;
       this.#born(tenant, task, text(next.task.parameters, 'mark'));
     }
     for (const { session, reqId, method, outcome } of event.commands ?? []) {

@@ -7,6 +7,7 @@ import { judgeEnding } from './endings.ts';
 import type { Assignment, Change, Op, TaskRec, Version } from './records.ts';
 import { roomMakers } from './placing.ts';
 import { latest } from './records.ts';
+import { replaysOf } from './schedules.ts';
 import { marksOf, mayHaveRun } from './request-book.ts';
 import { maySee } from './transitions.ts';
 import { epochOf, field, items, num, same, text, tokenValue } from './values.ts';
@@ -184,7 +185,7 @@ export class Tasks implements Family {
     const retries = (this.#retries.get(source) ?? 0) + 1;
     this.#retries.set(source, retries);
     const asked = source.ops.filter((op) => op.method === 'task.retry' && op.index < index && mayHaveRun(op));
-    if (retries > asked.length) {
+    if (retries > asked.length + replaysOf(source, index)) {
       this.#world.report('O', `${of} has ${retries} retries for ${asked.length} requests`, [index]);
     }
   }

@@ -9,6 +9,7 @@ import { ENGINE_BUGS } from './engine-bugs.ts';
 import { LOG_BUGS } from './log-bugs.ts';
 import { PLACING_BUGS } from './placing-bugs.ts';
 import { REFERENCE_BUGS } from './reference-bugs.ts';
+import { SCHED_BUGS } from './sched-bugs.ts';
 
 export const BUGS: readonly PlantedBug[] = [
   ...LOG_BUGS,
@@ -17,4 +18,5 @@ export const BUGS: readonly PlantedBug[] = [
   ...PLACING_BUGS,
   ...DISK_BUGS,
   ...REFERENCE_BUGS,
+  ...SCHED_BUGS,
 ];
