@@ -564,9 +564,11 @@ function nothing(): void {
   /* The answer changes nothing. */
 }
 
+/** What ends a holding, and may have been stored. */
+const ENDS: ReadonlySet<string> = new Set(['task.complete', 'task.fail', 'task.delegate']);
+
 function heldBy(request: StoredRequest): { readonly id: string; readonly token: string } | undefined {
-  if ((request.method !== 'task.complete' && request.method !== 'task.fail') || !isMap(request.params))
-    return undefined;
+  if (!ENDS.has(request.method) || !isMap(request.params)) return undefined;
   const { id, token } = request.params;
   return typeof id === 'string' && typeof token === 'string' ? { id, token } : undefined;
 }
