@@ -7,16 +7,16 @@ import { Place } from './processes.ts';
 
 let place: Place;
 
-beforeEach(async () => {
-  place = new Place();
-  await place.serve();
-});
-
-afterEach(async () => {
-  await place.close();
-});
-
 describe('seeing how work goes', { timeout: 90_000 }, () => {
+  beforeEach(async () => {
+    place = new Place();
+    await place.serve();
+  });
+
+  afterEach(async () => {
+    await place.close();
+  });
+
   it('from a task that nobody can take to its report', async () => {
     const client = await place.client();
     const { task } = await client.task.create({ type: '=cmd', requirements: ['gpu'], labels: { customer: 'acme' } });
