@@ -1,8 +1,10 @@
 /** Every scenario that `npm run bench` knows. */
+import { assignment } from '../assignment/scenario.ts';
+import { control } from '../control/scenario.ts';
 import { dispatch } from '../dispatch/scenario.ts';
 import { recovery } from '../recovery/scenario.ts';
 import type { Scenario } from './scenario.ts';
 
 export function scenarios(): readonly Scenario[] {
-  return [dispatch, recovery];
+  return [assignment, control, dispatch, recovery];
 }

@@ -142,6 +142,8 @@ export class SortedSet<T> {
     const chunks = this.#chunks;
     let low = 0;
     let high = chunks.length - 1;
+    // Most comes and goes near the head, whose elements the processor has at hand.
+    if (high > 1 && this.#compare((chunks[1] as T[])[0] as T, value) > 0) return 0;
     while (low < high) {
       const mid = (low + high + 1) >>> 1;
       if (this.#compare((chunks[mid] as T[])[0] as T, value) <= 0) low = mid;

@@ -172,6 +172,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
     at: ['bench/'],
     modules: [
       ...WIRE,
+      'src/rules/',
       'protocol/schema/',
       'src/base/',
       'src/client/',

@@ -17,12 +17,19 @@ import { RuleFindings } from './explain-rules.ts';
 import type { Groups } from './groups.ts';
 import { countsOf } from '../trees/families.ts';
 
-interface Found {
+interface Near {
   readonly agent: AgentRecord;
-  readonly verdict: AgentVerdict;
+  readonly finding: Finding;
+  readonly rank: number;
+}
+
+/** What keeps an agent from the task, in short: of thousands of agents a few are told at length. */
+interface Finding {
+  readonly verdict: AgentVerdict['verdict'];
   /** How many things would have to be different. */
   readonly misses: number;
-  readonly rank: number;
+  readonly state: AgentState | undefined;
+  readonly rule: string | undefined;
 }
 
 export function explain(
@@ -34,21 +41,20 @@ export function explain(
   if (task === undefined) return undefined;
   const rules = new RuleFindings(groups.book, task);
   const wanted = wants(task, rules);
-  const counts = new Map<string, number>();
-  const had = new Set<string>();
-  const nearest: Found[] = [];
+  const counts = new Map<AgentVerdict['verdict'], number>();
+  const nearest: Near[] = [];
   const order = groups.rank(task);
   for (const agent of s.agentsById) {
-    for (const { name } of agent.capabilities) had.add(name);
-    const found = judge(parts, task, { agent, wanted, rank: order.get(agent.id) ?? Infinity });
-    counts.set(found.verdict.verdict, (counts.get(found.verdict.verdict) ?? 0) + 1);
-    insert(nearest, found, asked.limit);
+    const finding = judge(parts, task, { agent, wanted });
+    counts.set(finding.verdict, (counts.get(finding.verdict) ?? 0) + 1);
+    const rank = finding.misses > 0 ? Infinity : (order.get(agent.id) ?? Infinity);
+    insert(nearest, { agent, finding, rank }, asked.limit);
   }
-  const told = nearest.map(({ agent, verdict }) =>
-    withScore(verdict, { task, agent, rules, rank: order.get(agent.id) }),
+  const told = nearest.map(({ agent, finding }) =>
+    withScore(tell(agent, finding, wanted), { task, agent, rules, rank: order.get(agent.id) }),
   );
   const ruled = rules.view();
-  const missing = task.requirements.filter((name) => !had.has(name));
+  const missing = task.requirements.filter((name) => !groups.has(name));
   const { paused, controls } = controlView(task, false);
   return {
     task: { id: task.id, type: task.type, status: task.status, strategy: task.strategy },
@@ -97,39 +103,47 @@ function wants(task: TaskRecord, rules: RuleFindings): Wants {
   return { requirements: task.requirements, selectors, rules };
 }
 
+function lacks(agent: AgentRecord, name: string): boolean {
+  for (const one of agent.capabilities) if (one.name === name) return false;
+  return true;
+}
+
 function judge(
   parts: { readonly state: State; readonly groups: Groups },
   task: TaskRecord,
-  of: { readonly agent: AgentRecord; readonly wanted: Wants; readonly rank: number },
-): Found {
-  const { agent, wanted, rank } = of;
-  const found = (verdict: Omit<AgentVerdict, 'agentId' | 'name'>, misses: number): Found => ({
-    agent,
-    verdict: { agentId: agent.id, name: agent.name, ...verdict },
-    misses,
-    rank,
-  });
-  if (isHeld(task) && task.agentId === agent.id) return found({ verdict: 'holds' }, -1);
-  const missing = wanted.requirements.filter((name) => !agent.capabilities.some((one) => one.name === name));
-  const refused = wanted.selectors.filter(({ holds }) => !holds(agent)).map(({ text }) => text);
+  of: { readonly agent: AgentRecord; readonly wanted: Wants },
+): Finding {
+  const { agent, wanted } = of;
+  if (isHeld(task) && task.agentId === agent.id) {
+    return { verdict: 'holds', misses: -1, state: undefined, rule: undefined };
+  }
+  let missing = 0;
+  for (const name of wanted.requirements) if (lacks(agent, name)) missing += 1;
+  let refused = 0;
+  for (const { holds } of wanted.selectors) if (!holds(agent)) refused += 1;
   const state = stateOf(task, agent) ?? stuckElsewhere(parts, task, agent);
-  const misses = missing.length + refused.length + (state === undefined ? 0 : 1);
-  if (missing.length > 0 || refused.length > 0) {
-    return found(
-      {
-        verdict: missing.length > 0 ? 'capability' : 'selector',
-        ...(missing.length === 0 ? undefined : { missing }),
-        ...(refused.length === 0 ? undefined : { refused }),
-        ...(state === undefined ? undefined : { also: state }),
-      },
-      misses + 1,
-    );
+  const misses = missing + refused + (state === undefined ? 0 : 1);
+  if (missing + refused > 0) {
+    return { verdict: missing > 0 ? 'capability' : 'selector', misses: misses + 1, state, rule: undefined };
   }
   const rule = wanted.rules.excluding(agent);
-  if (rule !== undefined) {
-    return found({ verdict: 'rule', rule, ...(state === undefined ? undefined : { also: state }) }, misses + 1);
-  }
-  return state === undefined ? found({ verdict: 'ready' }, 0) : found({ verdict: state }, misses);
+  if (rule !== undefined) return { verdict: 'rule', misses: misses + 1, state, rule };
+  return { verdict: state ?? 'ready', misses, state, rule: undefined };
+}
+
+function tell(agent: AgentRecord, finding: Finding, wanted: Wants): AgentVerdict {
+  const { verdict, state, rule } = finding;
+  const of = { agentId: agent.id, name: agent.name, verdict };
+  if (verdict === state || verdict === 'holds' || verdict === 'ready') return of;
+  const missing = wanted.requirements.filter((name) => lacks(agent, name));
+  const refused = wanted.selectors.filter(({ holds }) => !holds(agent)).map(({ text }) => text);
+  return {
+    ...of,
+    ...(missing.length === 0 ? undefined : { missing }),
+    ...(refused.length === 0 ? undefined : { refused }),
+    ...(rule === undefined ? undefined : { rule }),
+    ...(state === undefined ? undefined : { also: state }),
+  };
 }
 
 /** What keeps an agent that fits from it now. */
@@ -154,12 +168,12 @@ function stuckElsewhere(
   return groups.fits(task, record.agent) ? 'sticky' : undefined;
 }
 
-function isFarther(a: Found, b: Found): boolean {
-  return a.misses === b.misses ? a.rank > b.rank : a.misses > b.misses;
+function isFarther(a: Near, b: Near): boolean {
+  return a.finding.misses === b.finding.misses ? a.rank > b.rank : a.finding.misses > b.finding.misses;
 }
 
 /** Keeps the `limit` nearest, in order. */
-function insert(nearest: Found[], found: Found, limit: number): void {
+function insert(nearest: Near[], found: Near, limit: number): void {
   let at = nearest.length;
   for (let before = nearest[at - 1]; before !== undefined && isFarther(before, found); before = nearest[at - 1])
     at -= 1;

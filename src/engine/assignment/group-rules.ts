@@ -6,8 +6,10 @@
  * H3 One that reads the task is asked for each pair, of a bounded number of them at a time.
  */
 import type { PlainStrategy } from '../../../protocol/wire/rules.ts';
+import { SortedSet } from '../../base/sorted-set.ts';
 import type { AgentRecord, TaskRecord } from '../records.ts';
 import { orderingOf, type Rule } from '../rules/book.ts';
+import { RuledOrder, type AgentOrder } from './ruled-order.ts';
 
 export class GroupRules {
   readonly base: PlainStrategy;
@@ -17,8 +19,6 @@ export class GroupRules {
   readonly #prefers: readonly Rule[];
   /** Those in front of the first that reads the task. */
   readonly #indexed: readonly Rule[];
-  /** By agent, as it entered. */
-  readonly #scores = new Map<string, readonly number[]>();
 
   constructor(rules: readonly Rule[]) {
     const filters = rules.filter(({ filter }) => filter !== undefined);
@@ -49,7 +49,7 @@ export class GroupRules {
 
   /** H2 */
   letsNow(agent: AgentRecord): boolean {
-    return this.#moving.every((rule) => rule.lets({ agent }));
+    return this.#moving.every((rule) => rule.letsAgent(agent));
   }
 
   /** H3 */
@@ -57,49 +57,14 @@ export class GroupRules {
     return this.#tested.every((rule) => rule.lets({ task, agent }));
   }
 
-  enter(agent: AgentRecord): void {
-    if (this.#indexed.length === 0) return;
-    this.#scores.set(
-      agent.id,
-      this.#indexed.map((rule) => rule.score({ agent })),
-    );
-  }
-
-  leave(agent: AgentRecord): void {
-    this.#scores.delete(agent.id);
-  }
-
-  /** Negative if `a` is wanted more, as they entered. */
-  compare(a: AgentRecord, b: AgentRecord): number {
-    if (this.#indexed.length === 0) return 0;
-    return byScores(this.#scores.get(a.id) ?? NO_SCORES, this.#scores.get(b.id) ?? NO_SCORES);
+  /** Those in front of the first preference that reads the task; there is nothing to compare without any. */
+  order(compare: (a: AgentRecord, b: AgentRecord) => number): AgentOrder {
+    if (this.#indexed.length === 0) return new SortedSet<AgentRecord>(compare);
+    return new RuledOrder((agent) => this.#indexed.map((rule) => rule.scoreOf(agent)), compare);
   }
 
   /** All that the rules prefer, for one task. */
   scores(task: TaskRecord, agent: AgentRecord): readonly number[] {
     return this.#prefers.map((rule) => rule.score({ task, agent }));
   }
-
-  /** How many of those at the head of the order are wanted alike, at most `max`. */
-  alike(order: Iterable<AgentRecord>, max: number): number {
-    let first: AgentRecord | undefined;
-    let count = 0;
-    for (const agent of order) {
-      first ??= agent;
-      if (count === max || this.compare(first, agent) !== 0) break;
-      count += 1;
-    }
-    return count;
-  }
-}
-
-const NO_SCORES: readonly number[] = [];
-
-/** Negative if the first scores higher, the first difference deciding. */
-export function byScores(a: readonly number[], b: readonly number[]): number {
-  for (let i = 0; i < a.length; i += 1) {
-    const [of, other] = [a[i] ?? 0, b[i] ?? 0];
-    if (of !== other) return of > other ? -1 : 1;
-  }
-  return 0;
 }

@@ -11,6 +11,7 @@ import { isBarred } from '../agents/ratings.ts';
 import type { AgentRecord, TaskRecord, Urgent } from '../records.ts';
 import { isOf } from '../rules/book.ts';
 import type { GroupRules } from './group-rules.ts';
+import type { AgentOrder } from './ruled-order.ts';
 import { STRATEGIES, type Fit } from './strategies.ts';
 
 /** Higher priority first, then the older task. */
@@ -48,7 +49,7 @@ export class Group {
   #inLanes = 0;
   /** How many of the picky ones have each mark. */
   readonly #marks = new Map<string, number>();
-  readonly #orders = new Map<string, SortedSet<AgentRecord>>();
+  readonly #orders = new Map<string, AgentOrder>();
 
   /** The free members by id, once that was asked for. */
   #ids: SortedSet<string> | undefined;
@@ -86,7 +87,7 @@ export class Group {
   available(
     wanted: { readonly strategy: Strategy; readonly type: string },
     agentOf: (id: string) => AgentRecord | undefined,
-  ): SortedSet<AgentRecord> {
+  ): AgentOrder {
     const { strategy, type } = wanted;
     const { rules } = this;
     const row = STRATEGIES[strategy === 'rule_based' ? (rules?.base ?? strategy) : strategy];
@@ -96,13 +97,10 @@ export class Group {
       const fitOf = (agent: AgentRecord): Fit => must(this.members.get(agent.id), 'an ordered agent is a member');
       const compare = (a: AgentRecord, b: AgentRecord): number => row.compare(a, b, { fitOf, type });
       const ruled = strategy === 'rule_based' && rules !== undefined;
-      order = new SortedSet<AgentRecord>(ruled ? (a, b) => rules.compare(a, b) || compare(a, b) : compare);
+      order = ruled ? rules.order(compare) : new SortedSet<AgentRecord>(compare);
       if (row.byType === true && this.#orders.size >= TYPED_ORDERS) this.#dropTyped();
       this.#orders.set(key, order);
-      for (const agent of this.#free(agentOf)) {
-        rules?.enter(agent);
-        order.add(agent);
-      }
+      for (const agent of this.#free(agentOf)) order.add(agent);
     }
     return order;
   }
@@ -177,7 +175,6 @@ export class Group {
   leave(agent: AgentRecord): void {
     for (const order of this.#orders.values()) order.delete(agent);
     this.#ids?.delete(agent.id);
-    this.rules?.leave(agent);
   }
 
   enter(agent: AgentRecord): void {
@@ -185,7 +182,6 @@ export class Group {
     if (rules !== undefined) {
       if (this.#orders.size === 0 && this.#ids === undefined) return;
       if (!rules.letsNow(agent)) return;
-      rules.enter(agent);
     }
     for (const order of this.#orders.values()) order.add(agent);
     this.#ids?.add(agent.id);

@@ -21,7 +21,8 @@ import type { State } from '../kernel/state.ts';
 import type { AgentRecord, TaskRecord, Urgent } from '../records.ts';
 import { idOf } from '../../../protocol/wire/selectors.ts';
 import { isOf, RuleBook } from '../rules/book.ts';
-import { byScores, GroupRules } from './group-rules.ts';
+import { GroupRules } from './group-rules.ts';
+import { byScores, RuledOrder, type AgentOrder } from './ruled-order.ts';
 import {
   byAge,
   byPriority,
@@ -47,8 +48,13 @@ function* behind(set: SortedSet<Urgent>, last: Urgent): IterableIterator<Urgent>
   for (const one of set.from(last)) if (one.id !== last.id) yield one;
 }
 
+/** How many at the head of an order are wanted alike by rules, at most `max`. */
+function alikeOf(order: AgentOrder, max: number): number {
+  return order instanceof RuledOrder ? order.alike(max) : Math.min(order.size, max);
+}
+
 /** The first `size` from the place on, round their end to the one before it; then the others. */
-function* around(order: SortedSet<AgentRecord>, place: number, size: number): IterableIterator<AgentRecord> {
+function* around(order: AgentOrder, place: number, size: number): IterableIterator<AgentRecord> {
   if (size === order.size) return yield* order.around(place);
   const first: AgentRecord[] = [];
   for (const agent of order) {
@@ -167,12 +173,12 @@ export class Groups {
   #pickByRules(
     rules: GroupRules,
     task: TaskRecord,
-    among: { readonly order: SortedSet<AgentRecord>; readonly draw: Draw; readonly tries: Tries },
+    among: { readonly order: AgentOrder; readonly draw: Draw; readonly tries: Tries },
   ): AgentRecord | undefined {
     const { order, draw, tries } = among;
     const ruled = task.strategy === 'rule_based';
     const drawn = STRATEGIES[ruled ? rules.base : task.strategy].drawn === true && order.size > 1;
-    const alike = drawn && ruled ? rules.alike(order, LIMITS.ruleTriesMax) : order.size;
+    const alike = drawn && ruled ? alikeOf(order, LIMITS.ruleTriesMax) : order.size;
     const best = new Best(task, ruled && rules.weighs ? rules : undefined);
     for (const agent of drawn ? around(order, draw(alike), alike) : order) {
       if (rules.tests || best.weighs) {
@@ -359,6 +365,11 @@ export class Groups {
   /** The agents that meet requirements and selectors, in the order of their ids. */
   members(task: TaskRecord): readonly string[] {
     return [...this.#group(task).members.keys()].toSorted(byCodeUnits);
+  }
+
+  /** Whether some agent has the capability. */
+  has(capability: string): boolean {
+    return (this.#agentsByCapability.get(capability)?.size ?? 0) > 0;
   }
 
   /** How many pending tasks the agent's capabilities fit. */

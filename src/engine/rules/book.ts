@@ -23,6 +23,9 @@ export class Rule {
   readonly condition: Expression | undefined;
   readonly filter: Expression | undefined;
   readonly prefer: Expression | undefined;
+  /** What was said of the agent that changed last: each of its groups asks. */
+  #let: { readonly agent: AgentRecord; readonly lets: boolean } | undefined;
+  #scored: { readonly agent: AgentRecord; readonly score: number } | undefined;
   #failed = 0;
   #last = '';
 
@@ -58,6 +61,12 @@ export class Rule {
     return value instanceof Mishap ? this.note(value) && this.record.onError === 'ignore' : value;
   }
 
+  /** The same, of a filter that does not read the task. */
+  letsAgent(agent: AgentRecord): boolean {
+    if (this.#let?.agent !== agent) this.#let = { agent, lets: this.lets({ agent }) };
+    return this.#let.lets;
+  }
+
   judges(about: About): boolean | Mishap {
     return this.filter === undefined ? true : truth('filter', this.filter.evaluate(about));
   }
@@ -68,6 +77,12 @@ export class Rule {
     if (!(value instanceof Mishap)) return value;
     this.note(value);
     return -Infinity;
+  }
+
+  /** The same, of a prefer that does not read the task. */
+  scoreOf(agent: AgentRecord): number {
+    if (this.#scored?.agent !== agent) this.#scored = { agent, score: this.score({ agent }) };
+    return this.#scored.score;
   }
 
   weighs(about: About): number | Mishap {
