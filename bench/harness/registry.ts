@@ -3,6 +3,7 @@ import { assignment } from '../assignment/scenario.ts';
 import { control } from '../control/scenario.ts';
 import { dispatch } from '../dispatch/scenario.ts';
 import { recovery } from '../recovery/scenario.ts';
+import { tree } from '../tree/scenario.ts';
 import type { Scenario } from './scenario.ts';
 
 export function scenarios(): readonly Scenario[] {
