@@ -7,5 +7,5 @@ import { tree } from '../tree/scenario.ts';
 import type { Scenario } from './scenario.ts';
 
 export function scenarios(): readonly Scenario[] {
-  return [assignment, control, dispatch, recovery];
+  return [assignment, control, dispatch, recovery, tree];
 }
