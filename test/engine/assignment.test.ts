@@ -265,6 +265,21 @@ describe('quarantine', () => {
     expectSound(rig.engine);
   });
 
+  it('goes on with another probe at once when one showed nothing', () => {
+    const rig = newest();
+    const boss = rig.session();
+    const agent = rig.agent('w', { capacity: 3 });
+    for (let i = 0; i < 20; i += 1) fail(rig, boss, agent);
+    const [first, second] = [rig.create(boss), rig.create(boss)];
+    rig.wait(60_500);
+    expect(rig.task(first.id).agentId).toBe(agent.id);
+    expect(rig.task(second.id).status).toBe('pending');
+    // Its slot stays taken until it has stopped, and two others are free.
+    rig.ask(boss, 'task.cancel', { id: first.id });
+    expect(rig.task(second.id).agentId).toBe(agent.id);
+    expectSound(rig.engine);
+  });
+
   it('lasts twice as long after a probe that failed, and ends when an operator says so', () => {
     const rig = newest();
     const boss = rig.session();

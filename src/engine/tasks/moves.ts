@@ -120,13 +120,14 @@ export function letGo(s: State, c: Context, what: LetGo): void {
   const held = s.assignments.get(task.id);
   if (held === undefined) return;
   clearAttempt(c, task);
+  const probe = probeEnd(s, held, what.ok);
   c.events.push({
     kind: 'slotFreed',
     key: held.key,
     agent: held.agent,
     outcome: outcomeOf(c, held, what),
     returned: what.ok === undefined ? task.type : undefined,
-    probe: probeEnd(s, held, what.ok),
+    probe,
   });
   // An agent that was removed has no slot that could stay taken.
   if (what.slot === 'stop' && what.stop !== undefined && s.agents.get(held.agent) !== undefined) {
@@ -146,8 +147,8 @@ export function letGo(s: State, c: Context, what: LetGo): void {
   } else {
     c.events.push({ kind: 'followed', work: { kind: 'fill', agent: held.agent } });
   }
-  // Its outcome counts at once, also while the holder has not said that it stopped.
-  if (what.slot === 'stop' && what.ok !== undefined) {
+  // Its outcome counts at once, also while the holder has not said that it stopped; so does a probe that showed nothing.
+  if (what.slot === 'stop' && (what.ok !== undefined || probe !== undefined)) {
     c.events.push({ kind: 'followed', work: { kind: 'fill', agent: held.agent } });
   }
   // After the agent took what is most urgent for it.

@@ -7,8 +7,9 @@
  *    within their bound.
  * F3 In which order tasks were given is read off the tokens. Each must have been possible; where an entry leaves no doubt
  *    about what was to choose from (one unit of work, nothing else that changed about agents), it must have been right.
- * F4 An entry that has to do with sessions or agents is not decided but taken over (`adopt`), and so is one whose work is not done.
- *    A method that it does not know ends its judgement of that log.
+ * F4 An entry that has to do with sessions or agents is not decided but taken over (`adopt`), and so is one whose work is not done,
+ *    or in which timers depend on each other's order.
+ *    A method or a wish of a task that it does not know ends its judgement of that log.
  */
 import { decodeValue, encodeValue } from '../../../protocol/wire/codec.ts';
 import type { Command, Entry, EntryOutput, RequestCommand } from '../../../src/engine/port.ts';
@@ -54,6 +55,18 @@ const BESIDE: ReadonlySet<string> = new Set([
   ],
 ]);
 
+/** What a new task may ask for. */
+const WANTED: ReadonlySet<string> = new Set([
+  ...['type', 'priority', 'parameters', 'requirements', 'labels', 'strategy', 'selectors', 'sticky', 'concurrency'],
+  ...['workspaceId', 'timeoutMs', 'progressTimeoutMs', 'deadlineMs', 'delayMs', 'retry', 'mode', 'watch'],
+]);
+
+function isKnown({ method, params }: RequestCommand): boolean {
+  const wanted = method === 'task.create' ? [params] : method === 'task.createBatch' ? items(params, 'tasks') : [];
+  if (wanted.some((one) => Object.keys(one ?? {}).some((name) => !WANTED.has(name)))) return false;
+  return TASKS.has(method) || OTHERS.has(method) || TAKEN_OVER.has(method);
+}
+
 /** An order that an entry made. */
 interface Given {
   readonly task: string;
@@ -84,15 +97,15 @@ export class Reference {
   step(entry: Entry, output: EntryOutput, state: State): void {
     if (this.#over) return;
     const requests = entry.commands.flatMap((one) => (one.kind === 'request' ? [one] : []));
-    const unknown = requests.find(({ method }) => !TASKS.has(method) && !OTHERS.has(method) && !TAKEN_OVER.has(method));
-    if (unknown !== undefined) {
+    if (requests.some((request) => !isKnown(request))) {
       this.#over = true; // F4
       return;
     }
     const plain = entry.commands.every((one) => {
       return one.kind === 'request' ? !TAKEN_OVER.has(one.method) : one.kind === 'tick' || one.kind === 'continue';
     });
-    if (this.#known && plain && !output.more && !this.#othersDue(output, state)) this.#decide({ entry, output, state });
+    const clear = plain && !output.more && !this.#othersDue(output, state) && !this.#isTangled(output);
+    if (this.#known && clear) this.#decide({ entry, output, state });
     for (const command of requests) this.#note(command);
     this.#s = adopt(this.#s, state);
     this.#known = !output.more;
@@ -107,6 +120,21 @@ export class Reference {
   /** Timers of sessions, agents and keys. */
   #othersDue(output: EntryOutput, state: State): boolean {
     return factsOf(this.#s.agents) !== factsOf(agentsOf(state)) || this.#keysDue(output);
+  }
+
+  /** Several timers of one task, or a deadline and another timer: which of the two clocks goes first is not said. */
+  #isTangled({ now, live }: EntryOutput): boolean {
+    let all = 0;
+    let deadlines = 0;
+    let several = false;
+    for (const { due } of this.#s.tasks.values()) {
+      const over = [...due].filter(([name, at]) => at <= (name === 'deadline' || name === 'run' ? now : live));
+      all += over.length;
+      deadlines += over.filter(([name]) => name === 'deadline').length;
+      several ||= over.length > 1;
+    }
+    all += this.#s.stops.filter(({ due = Infinity }) => due <= live).length;
+    return several || (deadlines > 0 && all > 1);
   }
 
   #keysDue({ now }: EntryOutput): boolean {
