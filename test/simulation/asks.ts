@@ -1,4 +1,5 @@
 /** Carries out what a plan lets clients ask. */
+import { PRIORITIES } from '../../protocol/wire/types.ts';
 import type { SimClient, Surroundings } from './client.ts';
 import type { Action, Ask } from './plan.ts';
 import type { Recorder } from './recorder.ts';
@@ -70,6 +71,11 @@ export function carryOut(ask: Ask, asked: Asked): void {
       return askSched(ask, asked);
     case 'deregister':
       return client.ask('agent.deregister', {});
+    case 'control': {
+      const id = book.byMark.get(ask.mark);
+      if (id !== undefined) control(ask, id, asked);
+      return undefined;
+    }
     case 'cancel':
     case 'get':
     case 'retry':
@@ -94,6 +100,28 @@ function create(ask: Extract<Ask, { readonly do: 'create' }>, { client }: Asked)
 
 function within(deadlineMs: number | undefined): { readonly deadlineMs?: number } {
   return deadlineMs === undefined ? {} : { deadlineMs };
+}
+
+function control(ask: Extract<Ask, { readonly do: 'control' }>, id: string, { client, book }: Asked): void {
+  const { how, n = 0, acknowledgeMs } = ask;
+  const within = acknowledgeMs === undefined ? {} : { acknowledgeMs };
+  switch (how) {
+    case 'pause':
+    case 'resume':
+      return client.ask(`task.${how}`, { id, ...within });
+    case 'steer':
+      return client.ask('task.steer', { id, message: { n }, ...within });
+    case 'reprioritise':
+      return client.ask('task.reprioritise', { id, priority: PRIORITIES[n % PRIORITIES.length] });
+    case 'extend':
+      return client.ask('task.extend', { id, timeoutMs: n, deadlineMs: null });
+    case 'read':
+      return client.ask('task.readOutput', { id, offset: n });
+    case 'answer': {
+      const askId = book.tracker?.engine.state.tasks.get(id)?.control?.asks?.[0]?.askId;
+      if (askId !== undefined) client.ask('task.answer', { id, askId, answer: n });
+    }
+  }
 }
 
 /** A request about a task that exists. */

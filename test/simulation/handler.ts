@@ -4,6 +4,7 @@ import type { Job, JobHandle, Outcome, StartJob } from '../../src/client/agent-c
 import type { Work } from './plan.ts';
 import type { Recorder } from './recorder.ts';
 import type { Lane } from './scheduler.ts';
+import { talk } from './talk.ts';
 
 export interface Worker {
   readonly recorder: Recorder;
@@ -60,6 +61,8 @@ export function simHandler(worker: Worker): StartJob {
       return () => undefined;
     }
     report(lane, handle, work);
+    if (work.talk !== undefined)
+      talk({ job, handle, work: { ...work, talk: work.talk }, lane, recorder, about, over: () => over });
     lane.after(work.ms, () => end(outcomeOf(work, job, clumsy)));
     return () => {
       if (!over)

@@ -54,6 +54,13 @@ export interface Work {
   readonly failures: number;
   /** How long it goes on after it was asked to stop. */
   readonly stopMs: number;
+  /** It heeds orders after so long (0: never), asks, stores checkpoints and writes output. */
+  readonly talk?: {
+    readonly heedMs: number;
+    readonly asks: number;
+    readonly pieces: number;
+    readonly checkpoints: number;
+  };
 }
 
 export type TaskPlan = Omit<TaskCreate, 'parameters'> & { readonly mark: string; readonly work: Work };
@@ -100,6 +107,14 @@ export type Ask =
   /** The strategy of tasks that name none: of one type, or of the tenant; null: none. */
   | { readonly do: 'prefer'; readonly strategy: Strategy | null; readonly type?: string }
   | { readonly do: 'explain'; readonly mark: string }
+  /** Of a task that may run; `n`: which message, priority, limit, offset. */
+  | {
+      readonly do: 'control';
+      readonly mark: string;
+      readonly how: 'pause' | 'resume' | 'steer' | 'reprioritise' | 'extend' | 'answer' | 'read';
+      readonly n?: number;
+      readonly acknowledgeMs?: number;
+    }
   /** A client without the SDK, of the same principal, that sends everything again. */
   | { readonly do: 'repeat'; readonly requests: number }
   | SchedAsk

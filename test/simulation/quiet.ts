@@ -17,8 +17,10 @@ export function unrest(simulation: Simulation): string | undefined {
     for (const task of engine.state.tasks.hold()) {
       if (isTerminal(task.status)) continue;
       // Nobody can take it, and that is how it may stay.
-      if (task.status !== 'pending') return `${task.id} is ${task.status}`;
-      if (engine.groups.pick(task, () => 0) !== undefined) return `${task.id} is pending, and somebody can take it`;
+      const rests = task.status === 'paused' && task.agentId === undefined;
+      if (task.status !== 'pending' && !rests) return `${task.id} is ${task.status}`;
+      if (!rests && engine.groups.pick(task, () => 0) !== undefined)
+        return `${task.id} is pending, and somebody can take it`;
       if (engine.state.timers.get('deadline', task.id) !== undefined) return `${task.id} has a deadline`;
     }
     const { work, settles, prunes } = engine.state;

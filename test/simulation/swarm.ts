@@ -4,6 +4,7 @@
  */
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Action, ClientPlan, Plan, TaskPlan, Tuning } from './plan.ts';
+import { controlled } from './swarm-control.ts';
 import { drawFaults } from './swarm-faults.ts';
 import { placed } from './swarm-placing.ts';
 import { scheduled } from './swarm-sched.ts';
@@ -52,7 +53,8 @@ function drawWhole(seed: number): Plan {
   const back = actions.reduce((sum, action) => (action.do === 'jump' && action.ms < 0 ? sum - action.ms : sum), 0);
   const plan: Plan = { format: 1, seed, tuning, tenants, clients, actions, healAt, settleMs: 900_000 + back };
   // From a stream of its own, as whatever is added: what seeds meant before changes as little as can be.
-  return scheduled(random.fork('schedules'), placed(random.fork('placing'), plan));
+  const drawn = scheduled(random.fork('schedules'), placed(random.fork('placing'), plan));
+  return controlled(random.fork('control'), drawn);
 }
 
 function drawTuning(random: Random): Tuning {

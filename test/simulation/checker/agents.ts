@@ -6,7 +6,7 @@ import type { AgentRec, Assignment, CauseKind, Change, Mark, Stop, TaskRec, Tena
 import { isFit, isFree, isKept } from './placing.ts';
 import { attachmentsAround, latest } from './records.ts';
 import { mayHaveRun, wasOk } from './request-book.ts';
-import { text } from './values.ts';
+import { num, text } from './values.ts';
 import type { AppliedStep, Family, Step, World } from './world.ts';
 
 /** Ends of which the holder is told, and which leave its slot taken until it has stopped. */
@@ -181,7 +181,10 @@ export function isExcluded(task: TaskRec, agentId: string): boolean {
 
 function acksOf(assignment: Assignment): TaskRec['ops'] {
   return assignment.task.ops.filter(
-    (op) => op.method === 'task.acknowledge' && text(op.params, 'token') === assignment.token,
+    (op) =>
+      op.method === 'task.acknowledge' &&
+      num(op.params, 'seq') === undefined &&
+      text(op.params, 'token') === assignment.token,
   );
 }
 

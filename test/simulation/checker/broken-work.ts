@@ -228,9 +228,12 @@ export const BROKEN_WORK: readonly Row[] = [
     legal: whole,
     broken: entry((events) => ({ tasks: [lastView(events, (status) => status === 'in_progress')] })),
   }),
-  row('42', 'paused, which nobody can ask for', {
+  row('42', 'paused after its end', {
     legal: whole,
-    broken: view(inStatus('in_progress'), () => ({ status: 'paused' })),
+    broken: all(
+      view(inStatus('in_progress'), () => ({ status: 'completed', result: null })),
+      view(inStatus('completed'), () => ({ status: 'paused' }), -1),
+    ),
   }),
   row('42', 'born in the middle', {
     legal: whole,
@@ -440,6 +443,40 @@ export const BROKEN_WORK: readonly Row[] = [
       ...e,
       agents: (e.agents ?? []).map((agent) => ({ ...agent, capabilities: [{ name: 'x', weight: 7 }] })),
     })),
+  }),
+  row('V', 'a run hears an order twice', {
+    legal: told((made) => {
+      take(made, create(made));
+    }),
+    broken: change({ kind: 'handler.start' }, (event) => {
+      const { attempt: _, ...about } = event;
+      const order = { ...about, kind: 'handler.order' as const, control: 'steer', seq: 1 };
+      return [event, order, order];
+    }),
+  }),
+  row('T', 'a paused task is given to an agent', {
+    legal: told((made) => {
+      take(made, create(made));
+    }),
+    broken: view(inStatus('in_progress'), () => ({ status: 'paused', paused: { at: 1, by: 'nobody' } })),
+  }),
+  row('U', 'a question is answered twice', {
+    legal: told((made) => {
+      const task = create(made);
+      take(made, task);
+      complete(made, task);
+    }),
+    broken: (events) => {
+      const at = events.findLast((event) => event.kind === 'answer' && event.ok);
+      const sent = events.findLast((event) => event.kind === 'invoke');
+      if (at?.kind !== 'answer' || sent?.kind !== 'invoke' || !at.ok) throw new Error('no request to repeat');
+      const params = { id: 'task-a-1', askId: 'ask1', answer: 1 };
+      const ask = (n: number): readonly HistoryEvent[] => [
+        { ...sent, at: at.at, opId: `answer ${n}`, reqId: 900 + n, method: 'task.answer', params },
+        { ...at, conn: sent.conn, session: sent.session, reqId: 900 + n },
+      ];
+      return [...events, ...ask(1), ...ask(2)];
+    },
   }),
   row('Q', 'more are held than their key allows', {
     legal: told(

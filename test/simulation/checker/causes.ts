@@ -37,7 +37,7 @@ function fitting(ending: Ending, agent: AgentRec | undefined): readonly CauseKin
   if (status === 'cancelled') return ['cancel'];
   if (status === 'timed_out') return ['timeout', 'deadline', 'progressTimeout'];
   if (status === 'failed') return ['fail', ...failsWhenLost];
-  return [...BY_FAILURE, 'reject', 'release', 'bye', 'revoked', 'drained'];
+  return [...BY_FAILURE, 'reject', 'release', 'bye', 'revoked', 'drained', 'pause'];
 }
 
 export function causesOf(world: World, ending: Ending): Cause[] {
@@ -55,6 +55,7 @@ function requested(ending: Ending): Cause[] {
     if (op.index > next.mark.index || !mayHaveRun(op)) continue;
     const kind = BY_HOLDER[op.method];
     if (op.method === 'task.cancel') causes.push({ kind: 'cancel', op });
+    else if (op.method === 'task.pause' && ended.status === 'offered') causes.push({ kind: 'pause', op });
     else if (kind !== undefined && text(op.params, 'token') === ended.token) causes.push({ kind, op });
   }
   for (const op of roomMakers(task, ending.prev.task)) {

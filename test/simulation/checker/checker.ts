@@ -8,6 +8,7 @@
  */
 import { Agents } from './agents.ts';
 import { Choices } from './choices.ts';
+import { Control } from './control.ts';
 import { Deliveries } from './deliveries.ts';
 import { Executions } from './executions.ts';
 import type { CheckOptions, History, HistoryEvent } from './history.ts';
@@ -39,6 +40,7 @@ export class Checker {
       new Agents(world),
       new Choices(world),
       new Placing(world),
+      new Control(world),
       new Requests(world),
       new Pushes(world),
       new Deliveries(world),

@@ -3,6 +3,7 @@
  * pushes that the entries made (66). Looked at once, at the end, when all answers to subscriptions are known.
  */
 import type { TaskStatus } from '../../../protocol/wire/types.ts';
+import { isControlOrder } from './control.ts';
 import { isOrder } from './pushes.ts';
 import { firstIndex, lastMark, marksAround, type Assignment, type CauseKind } from './records.ts';
 import type { Conn, Mark, Op, SessionRec, Tenant } from './records.ts';
@@ -93,7 +94,7 @@ export class Deliveries implements Family {
         what: `${push.event} at ${push.rev}`,
         ...(push.topic === undefined ? { session: carrier } : { topic: push.topic }),
         ...(push.token !== undefined &&
-          isOrder(push) && {
+          (isOrder(push) || isControlOrder(push)) && {
             order: { event: push.event, token: push.token, away: carrier?.server?.attached !== true },
           }),
       });
@@ -156,6 +157,7 @@ export class Deliveries implements Family {
     const assignment = conn.tenant.tokens.get(due.order?.token ?? '');
     if (assignment === undefined) return false;
     const { end, confirmed, task, token } = assignment;
+    if (isControlOrder(due.order ?? { event: '' })) return mayGoUntold(conn, due, assignment);
     const live = (conn.welcome?.index ?? Infinity) < due.mark.index && !conn.severed;
     if (due.order?.event === 'task.assigned' || due.order?.event === 'task.offered') {
       if (end === undefined || end.mark.index > passed) return false;
@@ -199,12 +201,20 @@ export class Deliveries implements Family {
   }
 }
 
+/** Who was told on a good connection has it; else it may have been acknowledged since, or a newer one taken its place. */
+function mayGoUntold(conn: Conn, due: Due, { end, task, token }: Assignment): boolean {
+  const live = (conn.welcome?.index ?? Infinity) < due.mark.index && !conn.severed;
+  if (!live || (end !== undefined && end.mark.live - due.mark.live < UNDER_WAY_MS)) return true;
+  if (due.order?.event !== 'task.steered' && due.order?.event !== 'task.answered') return true;
+  return task.ops.some((op) => op.method === 'task.acknowledge' && text(op.params, 'token') === token);
+}
+
 function push(item: unknown): { readonly rev: number; readonly event: string; readonly data: unknown } {
   return { rev: num(item, 'rev') ?? 0, event: text(item, 'e') ?? '', data: field(item, 'd') };
 }
 
 function isAck(op: Op, token: string): boolean {
-  return op.method === 'task.acknowledge' && text(op.params, 'token') === token;
+  return op.method === 'task.acknowledge' && text(op.params, 'token') === token && num(op.params, 'seq') === undefined;
 }
 
 function range(mark: Mark): { readonly lo: number; readonly hi: number } {

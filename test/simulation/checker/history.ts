@@ -214,6 +214,17 @@ export interface HandlerEnd extends At {
   readonly token: string;
 }
 
+/** The agent's program hears an order about a task that it works on. */
+export interface HandlerOrder extends At {
+  readonly kind: 'handler.order';
+  readonly client: string;
+  readonly incarnation: number;
+  readonly taskId: string;
+  readonly token: string;
+  readonly control: string;
+  readonly seq: number;
+}
+
 export interface ServerStart extends At {
   readonly kind: 'server.start';
 }
@@ -406,6 +417,7 @@ export type HistoryEvent =
   | Disconnect
   | HandlerStart
   | HandlerEnd
+  | HandlerOrder
   | ServerStart
   | ServerStop
   | ServerCrash

@@ -54,6 +54,9 @@ export const INVARIANTS = {
   Q: 'of the tasks with a concurrency key no more are held, or with dropNew open, than the newest of them allows',
   S: 'an occurrence of a schedule makes one task at most, at its time and by its policies; none that is due is forgotten',
   R: 'tasks with a sticky key go to the agent that the key is with, as long as that fits and, if it is soft, is free',
+  V: 'an order reaches each run once and in order, and is not told again after it was acknowledged',
+  T: 'a task is paused and goes on only when asked to be, and is given to nobody while it is paused',
+  U: 'the output that is read is the output that was taken; a question is answered once',
 } as const;
 
 export type InvariantId = keyof typeof INVARIANTS;

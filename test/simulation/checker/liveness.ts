@@ -42,6 +42,7 @@ export class Liveness implements Family {
       if (able !== undefined && !isKept(task)) stuck(`pending at the end, and ${able.id} has a free slot`);
       return;
     }
+    // Paused: it waits for somebody to resume it.
     if (isHeld(view.status)) this.#held(task, stuck);
   }
 

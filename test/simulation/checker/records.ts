@@ -52,7 +52,9 @@ export type CauseKind =
   | 'bye'
   | 'deregistered'
   | 'revoked'
-  | 'drained';
+  | 'drained'
+  /** An offer was withdrawn. */
+  | 'pause';
 
 /** Why an assignment or a status may have ended; `op` for those that somebody asked for. */
 export interface Cause {

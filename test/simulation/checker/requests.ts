@@ -256,10 +256,10 @@ export class Requests implements Family {
     }
     const missing = (what: string): void =>
       this.#world.report('4', `${op.method}: ${assignment.task.id} ${what}`, events);
-    if (op.method === 'task.accept' && assignment.confirmed === undefined && end === Infinity)
-      missing('is not accepted');
-    if (op.method === 'task.start' && assignment.running === undefined && end === Infinity)
-      missing('is not in progress');
+    // Of a paused task it is seen when it is resumed.
+    const open = end === Infinity && !assignment.task.ops.some(({ method }) => method === 'task.pause');
+    if (op.method === 'task.accept' && assignment.confirmed === undefined && open) missing('is not accepted');
+    if (op.method === 'task.start' && assignment.running === undefined && open) missing('is not in progress');
     const did = assignment.end?.causes.some((cause) => cause.op === op) === true;
     if (ENDING_CALLS.has(op.method) && !did) missing('did not end by it');
   }

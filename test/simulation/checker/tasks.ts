@@ -11,8 +11,11 @@ import { replaysOf } from './schedules.ts';
 import { marksOf, mayHaveRun } from './request-book.ts';
 import { maySee } from './transitions.ts';
 import { epochOf, field, items, num, same, text, tokenValue } from './values.ts';
-import { isHeld, isTerminal } from './views.ts';
+import { isHeldView, isTerminal } from './views.ts';
 import type { AppliedStep, Family, Step, World } from './world.ts';
+
+/** Calls by which a holder shows that it works. */
+const AT_WORK = ['task.checkpoint', 'task.output', 'task.ask'];
 
 /** A change that somebody must have asked for. */
 interface Asked {
@@ -47,7 +50,7 @@ export class Tasks implements Family {
   #change(change: Change): void {
     const { task, prev, next } = change;
     const from = prev?.task.status;
-    if (!maySee(from, next.task.status, change.started !== undefined)) {
+    if (!maySee(prev && seen(prev.task), seen(next.task), change.started !== undefined)) {
       const message = `${task.id}: ${from ?? 'nothing'} → ${next.task.status}`;
       this.#world.report('42', message, [prev?.mark.index, next.mark.index]);
     }
@@ -78,15 +81,22 @@ export class Tasks implements Family {
     const { task, next } = change;
     const { mark } = next;
     const to = next.task.status;
-    if (prev.status === 'scheduled' && to !== 'scheduled' && !isTerminal(to) && mark.ts < (prev.runAt ?? Infinity)) {
+    if (
+      prev.status === 'scheduled' &&
+      to !== 'scheduled' &&
+      to !== 'paused' &&
+      !isTerminal(to) &&
+      mark.ts < (prev.runAt ?? Infinity)
+    ) {
       this.#world.report('46', `${task.id}: starts ${(prev.runAt ?? 0) - mark.ts} ms before runAt`, [mark.index]);
     }
     if (to === prev.status) return;
     if (to === 'cancelled') this.#mustBeAsked(change, ['task.cancel']);
     if (to === 'timed_out') this.#checkTimeout(change, prev);
-    if (change.started === undefined && to === 'accepted') this.#mustBeAsked(change, ['task.accept']);
+    if (change.started === undefined && to === 'accepted')
+      this.#mustBeAsked(change, ['task.accept', 'task.resume', 'task.acknowledge']);
     if (change.started === undefined && to === 'in_progress')
-      this.#mustBeAsked(change, ['task.start', 'task.progress']);
+      this.#mustBeAsked(change, ['task.start', 'task.progress', 'task.resume', ...AT_WORK]);
   }
 
   #checkTimeout({ task, next }: Change, prev: TaskView): void {
@@ -99,7 +109,8 @@ export class Tasks implements Family {
     const { index } = next.mark;
     const makers = methods.includes('task.cancel') ? roomMakers(task, next.task) : [];
     const named = task.ops.filter((op) => {
-      const ours = next.token === undefined || text(op.params, 'token') === next.token;
+      const holders = op.method !== 'task.resume';
+      const ours = !holders || next.token === undefined || text(op.params, 'token') === next.token;
       return methods.includes(op.method) && ours && op.index < index && mayHaveRun(op);
     });
     const ops = [...named, ...makers.filter((op) => op.index < index)];
@@ -126,11 +137,11 @@ export class Tasks implements Family {
     const view = next.task;
     const { index } = next.mark;
     const [min, max] = task.failures;
-    const waiting = !isHeld(view.status) && !isTerminal(view.status);
+    const waiting = !isHeldView(view) && !isTerminal(view.status);
     if (waiting && (view.attempt < min || view.attempt > max + 1)) {
       this.#world.report('46', `${task.id}: attempt ${view.attempt} while waiting after ${min} failures`, [index]);
     }
-    if (isHeld(view.status) && started === undefined && prev?.task.attempt !== view.attempt) {
+    if (isHeldView(view) && started === undefined && prev?.task.attempt !== view.attempt) {
       this.#world.report('46', `${task.id}: the attempt changed within an assignment`, [prev?.mark.index, index]);
     }
     if (prev !== undefined && view.losses < prev.task.losses) {
@@ -210,6 +221,10 @@ export class Tasks implements Family {
     }
     if (top !== undefined) this.#lastToken.set(tenant.id, top);
   }
+}
+
+function seen(view: TaskView): { readonly status: TaskView['status']; readonly held: boolean } {
+  return { status: view.status, held: isHeldView(view) };
 }
 
 /** The params of the one task that carries this mark. */

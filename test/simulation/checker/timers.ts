@@ -87,11 +87,14 @@ export function overdueTimer(world: World, task: TaskRec, now: Clocks): string |
   const server = agent?.session?.server;
   if (current === undefined || agent === undefined || server === undefined) return undefined;
   const ran = now.live - current.start.live;
-  if (view.timeoutMs !== undefined && ran > view.timeoutMs + timerSlackMs) return 'runs longer than its timeout';
+  // While it was paused its clocks stood still, and limits may have been set anew.
+  const moved = task.ops.some(({ method }) => method === 'task.pause' || method === 'task.extend');
+  if (!moved && view.timeoutMs !== undefined && ran > view.timeoutMs + timerSlackMs)
+    return 'runs longer than its timeout';
   if (!server.attached) return overdueLease(world, agent, now);
   const since = Math.max(current.start.live, server.since.live);
   const waited = now.live - since;
-  if (current.confirmed === undefined && waited > agent.view.acceptMs + timerSlackMs)
+  if (!moved && current.confirmed === undefined && waited > agent.view.acceptMs + timerSlackMs)
     return 'neither accepted nor passed on';
   return undefined;
 }

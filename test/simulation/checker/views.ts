@@ -9,11 +9,16 @@ import { effectOf, opsOn } from './request-book.ts';
 import { text } from './values.ts';
 import type { World } from './world.ts';
 
-const HELD: ReadonlySet<TaskStatus> = new Set(['offered', 'assigned', 'accepted', 'in_progress', 'paused']);
+const HELD: ReadonlySet<TaskStatus> = new Set(['offered', 'assigned', 'accepted', 'in_progress']);
 const TERMINAL: ReadonlySet<TaskStatus> = new Set(['completed', 'failed', 'cancelled', 'timed_out']);
 
 export function isHeld(status: TaskStatus): boolean {
   return HELD.has(status);
+}
+
+/** A paused task is held if it has an agent. */
+export function isHeldView(view: Pick<TaskView, 'status' | 'agentId'>): boolean {
+  return isHeld(view.status) || (view.status === 'paused' && view.agentId !== undefined);
 }
 
 export function isTerminal(status: TaskStatus): boolean {
@@ -146,7 +151,7 @@ function applyTask(world: World, observed: TaskObservation, mark: Mark): Change 
   const tenant = world.tenant(mark.tenant);
   const view = observed.task;
   const task = tenant.tasks.get(view.id) ?? newTask(tenant, view);
-  const held = isHeld(view.status);
+  const held = isHeldView(view);
   if (held ? observed.token === undefined || view.agentId === undefined : observed.token !== undefined) {
     const what = held ? 'without token or agent' : 'with a token';
     world.report('H', `task ${view.id} is ${view.status} ${what}`, [mark.index]);
@@ -222,6 +227,7 @@ function progressOf(task: TaskRec, view: TaskView, mark: Mark): void {
   current.status = view.status;
   if (view.status === 'accepted' || view.status === 'in_progress') current.confirmed ??= mark;
   if (view.status === 'in_progress') current.running ??= mark;
+  if (view.paused?.confirmed === true) current.confirmed ??= mark;
 }
 
 /** Keeps the tenant's sets by status. */
@@ -230,7 +236,7 @@ function place(task: TaskRec, prev: TaskView | undefined, next: TaskView): void 
   if (prev !== undefined) pending.get(wantsOf(task, prev))?.delete(task);
   held.delete(task);
   scheduled.delete(task);
-  if (isHeld(next.status)) held.add(task);
+  if (isHeldView(next)) held.add(task);
   if (next.status === 'scheduled') scheduled.add(task);
   if (next.status !== 'pending') return;
   const key = wantsOf(task, next);

@@ -100,6 +100,7 @@ export class World {
       case 'client.kill':
       case 'handler.start':
       case 'handler.end':
+      case 'handler.order':
         return this.#clientEvent(event, index);
       case 'connect':
       case 'hello':
@@ -148,7 +149,10 @@ export class World {
     return { tenant, mark, event, ...applyViews(this, event, mark) };
   }
 
-  #clientEvent(event: EventOf<'client.start' | 'client.kill' | 'handler.start' | 'handler.end'>, index: number): Step {
+  #clientEvent(
+    event: EventOf<'client.start' | 'client.kill' | 'handler.start' | 'handler.end' | 'handler.order'>,
+    index: number,
+  ): Step {
     if (event.kind === 'client.start') {
       this.clients.set(event.client, {
         client: event.client,
