@@ -60,6 +60,12 @@ export function carryOut(ask: Ask, asked: Asked): void {
       const scope = ask.type === undefined ? { scope: 'tenant' } : { scope: 'type', name: ask.type };
       return client.ask('strategy.set', { ...scope, strategy: ask.strategy });
     }
+    case 'rule': {
+      const { do: _, at: __, client: ___, change, ...rule } = { at: 0, client: '', ...ask };
+      return client.ask(change ? 'rule.update' : 'rule.add', rule);
+    }
+    case 'unrule':
+      return client.ask('rule.remove', { name: ask.name });
     case 'workload':
       return client.ask('agent.workload', {});
     case 'repeat':

@@ -4,6 +4,7 @@
  * `seed` while the plan is carried out. A plan survives JSON: as a file it is the script of a run.
  */
 import type { SchedAsk } from './swarm-sched.ts';
+import type { PlainStrategy, RuleOnError } from '../../protocol/wire/rules.ts';
 import type { LIMITS } from '../../protocol/wire/limits.ts';
 import type { AgentShape, DeclaredStatus, Role, Strategy, TaskCreate } from '../../protocol/wire/types.ts';
 
@@ -106,6 +107,19 @@ export type Ask =
   | { readonly do: 'relabel'; readonly labels?: { readonly [key: string]: string }; readonly cost?: number }
   /** The strategy of tasks that name none: of one type, or of the tenant; null: none. */
   | { readonly do: 'prefer'; readonly strategy: Strategy | null; readonly type?: string }
+  /** Added, or with `change` changed. */
+  | {
+      readonly do: 'rule';
+      readonly name: string;
+      readonly change: boolean;
+      readonly onError: RuleOnError;
+      readonly type?: string;
+      readonly condition?: string;
+      readonly filter?: string;
+      readonly prefer?: string;
+      readonly strategy?: PlainStrategy;
+    }
+  | { readonly do: 'unrule'; readonly name: string }
   | { readonly do: 'explain'; readonly mark: string }
   /** Of a task that may run; `n`: which message, priority, limit, offset. */
   | {

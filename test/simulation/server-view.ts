@@ -9,6 +9,7 @@ import type { Engine } from '../../src/engine/engine.ts';
 import type { EntryOutput, Push } from '../../src/engine/port.ts';
 import type { AgentRecord, SessionRecord, TaskRecord } from '../../src/engine/records.ts';
 import { isHeld } from '../../src/engine/tasks/transitions.ts';
+import { ruleView } from '../../src/engine/rules/rules.ts';
 import { taskView } from '../../src/engine/tasks/view.ts';
 import type { LogEntry } from '../../src/log/port.ts';
 import type { EventOf, PushObservation, SessionObservation, TaskObservation } from './checker/history.ts';
@@ -35,6 +36,8 @@ export interface Book {
   readonly hashes: Map<number, string>;
   applied: number;
   rev: number;
+  /** The version of the rules that was told. */
+  rules: number | undefined;
   tracker: StateTracker | undefined;
   readonly tasks: Map<string, TaskRecord>;
   readonly agents: Map<string, AgentRecord>;
@@ -67,6 +70,7 @@ export class ServerView {
         hashes: new Map(),
         applied: 0,
         rev: 0,
+        rules: undefined,
         tracker: undefined,
         tasks: new Map(),
         agents: new Map(),
@@ -106,6 +110,7 @@ export class ServerView {
       live: output.live,
       drained: !output.more,
       ...this.#views(book, changed),
+      ...rulesOf(book, engine),
       pushes: pushesOf(output),
     });
   }
@@ -140,6 +145,13 @@ export class ServerView {
       ...(sessions.length === 0 ? {} : { sessions }),
     };
   }
+}
+
+/** Those that are in force, if they have changed. */
+function rulesOf(book: Book, { state, groups }: Engine): Partial<EventOf<'applied'>> {
+  if (state.counters.rules === book.rules) return {};
+  book.rules = state.counters.rules;
+  return { rules: groups.book.active.map(({ record }) => ruleView(record)) };
 }
 
 export function hashAt(tracker: StateTracker, seq: number): string {

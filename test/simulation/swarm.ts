@@ -6,6 +6,7 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Action, ClientPlan, Plan, TaskPlan, Tuning } from './plan.ts';
 import { controlled } from './swarm-control.ts';
 import { drawFaults } from './swarm-faults.ts';
+import { withRules } from './swarm-rules.ts';
 import { placed } from './swarm-placing.ts';
 import { scheduled } from './swarm-sched.ts';
 import { Random } from './random.ts';
@@ -54,7 +55,7 @@ function drawWhole(seed: number): Plan {
   const plan: Plan = { format: 1, seed, tuning, tenants, clients, actions, healAt, settleMs: 900_000 + back };
   // From a stream of its own, as whatever is added: what seeds meant before changes as little as can be.
   const drawn = scheduled(random.fork('schedules'), placed(random.fork('placing'), plan));
-  return controlled(random.fork('control'), drawn);
+  return withRules(random.fork('rules'), controlled(random.fork('control'), drawn));
 }
 
 function drawTuning(random: Random): Tuning {

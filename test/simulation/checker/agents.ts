@@ -4,6 +4,7 @@
 import { leaseIsOver } from './causes.ts';
 import type { AgentRec, Assignment, CauseKind, Change, Mark, Stop, TaskRec, Tenant } from './records.ts';
 import { isFit, isFree, isKept } from './placing.ts';
+import { isLet, rulesMoved } from './rules.ts';
 import { attachmentsAround, latest } from './records.ts';
 import { mayHaveRun, wasOk } from './request-book.ts';
 import { num, text } from './values.ts';
@@ -50,6 +51,8 @@ export class Agents implements Family {
     const active = states.some((view) => view?.status === 'active');
     if (!active) wrong(`assigned to ${agentId}, which is ${agent.view.status}`);
     const missing = states.every((view) => view !== undefined && !isFit(view, task));
+    const barred = states.every((view) => view !== undefined && !isLet(view, task)) && !rulesMoved(task, start);
+    if (barred) wrong(`assigned to ${agentId}, which a rule keeps from it`);
     if (missing) wrong(`assigned to ${agentId}, which lacks a capability or a label`);
     const present = agent.session !== undefined && !leaseIsOver(this.#world, agent, start);
     const here = agent.session !== undefined && attachmentsAround(agent.session, start).some((state) => state.attached);
@@ -164,7 +167,7 @@ export class Agents implements Family {
       if (first === undefined) continue;
       const able = free.filter((agent) => isFit(agent.view, first));
       for (const task of able.length === 0 ? [] : tasks) {
-        const agent = able.find((one) => !isExcluded(task, one.id));
+        const agent = able.find((one) => !isExcluded(task, one.id) && isLet(one.view, task));
         if (agent === undefined || isKept(task)) continue;
         const events = [latest(task).mark.index, agent.changed.index, mark.index];
         this.#world.report('23', `${task.id} is pending while ${agent.id} has a free slot`, events);

@@ -5,6 +5,7 @@
 import { PRIORITIES, type AgentView } from '../../../protocol/wire/types.ts';
 import { isExcluded } from './agents.ts';
 import { isFit, isKept } from './placing.ts';
+import { isLet, rulesMoved } from './rules.ts';
 import {
   attachmentsAround,
   latest,
@@ -44,6 +45,7 @@ export class Choices implements Family {
       const [first] = tasks;
       if (first === undefined || !isFit(agent.view, first)) continue;
       for (const waiting of tasks) {
+        if (!isLet(agent.view, waiting) || rulesMoved(waiting, mark)) continue;
         if (touched.has(waiting) || isExcluded(waiting, agent.id) || !isBefore(waiting, started.task)) continue;
         // Within the entry its key may have been full.
         if (isKept(waiting) || latest(waiting).task.concurrency !== undefined) continue;
@@ -63,7 +65,7 @@ export class Choices implements Family {
     const chosen = tenant.agents.get(started.agentId);
     const before = chosen === undefined ? undefined : viewBefore(chosen, mark);
     if (chosen === undefined || before === undefined || !sameButActive(before, chosen.view)) return;
-    if (chosen.view.active !== before.active + 1) return;
+    if (chosen.view.active !== before.active + 1 || rulesMoved(task, mark)) return;
     // One that has failed is not given to just the best (J24).
     if ((next.task.attempt ?? 1) > 1 || next.task.sticky !== undefined) return;
     const score = scoring(task, next.task.strategy ?? 'least_loaded');
@@ -88,7 +90,7 @@ function couldTake(agent: AgentRec, at: { view: AgentView; started: Assignment; 
     view.active < view.capacity &&
     agent.gone === undefined &&
     view.quarantine === undefined;
-  return here && free && isFit(view, started.task) && !isExcluded(started.task, agent.id);
+  return here && free && isFit(view, started.task) && isLet(view, started.task) && !isExcluded(started.task, agent.id);
 }
 
 /** More is better. Shares of slots are compared as whole basis points: finer differences are not judged. */

@@ -18,6 +18,7 @@
  * H5 A `fault` after which frames may get lost or stand still has `severs: true` and names its connection or client;
  *    without a name it excuses everybody.
  */
+import type { RuleView } from '../../../protocol/wire/rules.ts';
 import type { AgentView, Role, SessionSnapshot, TaskView } from '../../../protocol/wire/types.ts';
 
 export interface History {
@@ -343,6 +344,8 @@ export interface Applied extends At {
   readonly agents?: readonly AgentView[];
   readonly agentsGone?: readonly string[];
   readonly sessions?: readonly SessionObservation[];
+  /** All that are in force, when that changed. */
+  readonly rules?: readonly RuleView[];
   /** All reliable pushes of the entry, rising by rev. If given once for a tenant, it is given for every entry. */
   readonly pushes?: readonly PushObservation[];
   readonly commands?: readonly CommandObservation[];

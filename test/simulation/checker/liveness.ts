@@ -5,6 +5,7 @@
  */
 import { isExcluded } from './agents.ts';
 import { isFit, isFree, isKept } from './placing.ts';
+import { isLet } from './rules.ts';
 import { latest, type ClientRec, type Op, type SessionRec, type TaskRec } from './records.ts';
 import { isHeld, isTerminal } from './views.ts';
 import type { Family, World } from './world.ts';
@@ -37,7 +38,7 @@ export class Liveness implements Family {
     const stuck = (message: string): void => this.#world.report('47', `${task.id}: ${message}`, [mark.index, end]);
     if (view.status === 'pending') {
       const able = [...task.tenant.agents.values()].find((agent) => {
-        return isFree(agent) && isFit(agent.view, task) && !isExcluded(task, agent.id);
+        return isFree(agent) && isFit(agent.view, task) && isLet(agent.view, task) && !isExcluded(task, agent.id);
       });
       if (able !== undefined && !isKept(task)) stuck(`pending at the end, and ${able.id} has a free slot`);
       return;

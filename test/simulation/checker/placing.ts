@@ -7,6 +7,7 @@
 import type { AgentView, TaskView } from '../../../protocol/wire/types.ts';
 import { latest, type AgentRec, type Assignment, type Mark, type Op, type TaskRec, type Tenant } from './records.ts';
 import { mayHaveRun } from './request-book.ts';
+import { isLet, rulesMoved } from './rules.ts';
 import { field, items, num, text } from './values.ts';
 import { isTerminal, requirementsOf } from './views.ts';
 import type { AppliedStep, Family, Step, World } from './world.ts';
@@ -128,7 +129,8 @@ export class Placing implements Family {
     // What changed about the agent in the same entry may have let the task go elsewhere.
     const touched = (event.agents ?? []).some((one) => one.id === id) || (event.agentsGone ?? []).includes(id);
     if (agent === undefined || touched || agent.gone !== undefined || mark.ts >= bond.until) return;
-    if (!isFit(agent.view, task) || agent.bound?.seq === mark.seq) return;
+    if (!isFit(agent.view, task) || !isLet(agent.view, task) || rulesMoved(task, mark) || agent.bound?.seq === mark.seq)
+      return;
     const { failures, assignments } = task;
     const failedThere = failures[1] > 0 && assignments.some((one) => one !== started && one.agentId === id);
     const excluded = task.excluded?.includes(id) === true;

@@ -1,6 +1,7 @@
 /**
  * What the checker keeps about the things that a history tells of. Records are filled by world.ts, judged elsewhere.
  */
+import type { RuleView } from '../../../protocol/wire/rules.ts';
 import type { AgentView, Role, TaskStatus, TaskView } from '../../../protocol/wire/types.ts';
 import type { AnswerSeen, EventOf, PushSeen, TaskObservation } from './history.ts';
 
@@ -293,7 +294,12 @@ export interface Tenant {
   readonly scheduled: Set<TaskRec>;
   /** Pending tasks by what they require and select. */
   readonly pending: Map<string, Set<TaskRec>>;
+  /** Those in force, and the entry of their last change. */
+  rules: readonly RuleRec[];
+  ruled: Mark | undefined;
 }
+
+export type RuleRec = Pick<RuleView, 'name' | 'type' | 'condition' | 'filter' | 'onError'>;
 
 export function lastMark(tenant: Tenant): Mark | undefined {
   return tenant.marks.at(-1);

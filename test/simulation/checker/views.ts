@@ -44,6 +44,10 @@ interface Changes {
 
 export function applyViews(world: World, event: EventOf<'applied'>, mark: Mark): Changes {
   const tenant = world.tenant(event.tenant);
+  if (event.rules !== undefined) {
+    tenant.rules = event.rules;
+    tenant.ruled = mark;
+  }
   for (const observed of event.sessions ?? []) applySession(world, observed, mark);
   for (const view of event.agents ?? []) applyAgent(tenant, view, mark);
   for (const id of event.agentsGone ?? []) {

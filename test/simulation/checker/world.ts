@@ -325,6 +325,8 @@ function newTenant(id: string): Tenant {
     held: new Set(),
     scheduled: new Set(),
     pending: new Map(),
+    rules: [],
+    ruled: undefined,
   };
 }
 

@@ -9,6 +9,7 @@ import { ENGINE_BUGS } from './engine-bugs.ts';
 import { LOG_BUGS } from './log-bugs.ts';
 import { PLACING_BUGS } from './placing-bugs.ts';
 import { REFERENCE_BUGS } from './reference-bugs.ts';
+import { RULE_BUGS } from './rule-bugs.ts';
 import { SCHED_BUGS } from './sched-bugs.ts';
 
 export const BUGS: readonly PlantedBug[] = [
@@ -16,6 +17,7 @@ export const BUGS: readonly PlantedBug[] = [
   ...ENGINE_BUGS,
   ...CLIENT_BUGS,
   ...PLACING_BUGS,
+  ...RULE_BUGS,
   ...DISK_BUGS,
   ...REFERENCE_BUGS,
   ...SCHED_BUGS,

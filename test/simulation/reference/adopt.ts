@@ -1,4 +1,5 @@
 /** The reference's state as the engine's is: what it starts from, and what it takes over after an entry that it does not decide. */
+import { ruleView } from '../../../src/engine/rules/rules.ts';
 import type { State } from '../../../src/engine/kernel/state.ts';
 import { RefState, type RefAgent, type RefTask } from './records.ts';
 
@@ -38,6 +39,7 @@ export function adopt(before: RefState, state: State): RefState {
     s.bondsUntil.set(key, until);
   }
   for (const { key, strategy } of state.strategies.hold()) s.strategies.set(key, strategy);
+  s.rules = state.rules.hold().flatMap((rule) => (rule.enabled ? [ruleView(rule)] : []));
   return s;
 }
 

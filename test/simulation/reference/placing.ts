@@ -5,13 +5,21 @@
  * earlier failures; only among agents that were never given anything anyone may be first. Decided lawfully: rule_based and random (anyone who can),
  * performance (whoever is tried less than three times before all others, then the smallest expected time; any of equals).
  */
+import { PRIORITIES } from '../../../protocol/wire/types.ts';
 import { holds } from '../checker/placing.ts';
+import { isStanding, lets } from '../checker/rules.ts';
 import { activeOf, isHeld, type RefAgent, type RefState, type RefTask } from './records.ts';
 
 /** A4, J21 */
 export function isFit(agent: RefAgent, task: RefTask): boolean {
   const has = (need: string): boolean => agent.capabilities.some(({ name }) => name === need);
   return task.requirements.every(has) && task.selectors.every((one) => holds(one, agent.labels));
+}
+
+/** R1; `rules` of all that are in force. */
+function isLet(rules: RefState['rules'], agent: RefAgent, task: RefTask): boolean {
+  const facts = { ...task, priority: PRIORITIES[task.priority] ?? 'normal' };
+  return rules.every((rule) => lets(rule, agent, facts));
 }
 
 export function isFree(s: RefState, agent: RefAgent): boolean {
@@ -32,14 +40,15 @@ function hasRoom(s: RefState, task: RefTask): boolean {
 
 function bondOf(s: RefState, task: RefTask): RefAgent | undefined {
   const bond = task.sticky === undefined ? undefined : s.agents.get(s.bonds.get(task.sticky.key) ?? '');
-  return bond !== undefined && isFit(bond, task) ? bond : undefined;
+  if (bond === undefined || !isFit(bond, task)) return undefined;
+  return isLet(s.rules.filter(isStanding), bond, task) ? bond : undefined;
 }
 
 /** The agents that the task could be given to now. */
 export function candidates(s: RefState, task: RefTask): RefAgent[] {
   if (task.status !== 'pending' || !hasRoom(s, task)) return [];
   const able = [...s.agents.values()].filter((agent) => {
-    return isFree(s, agent) && isFit(agent, task) && !isExcluded(agent, task);
+    return isFree(s, agent) && isFit(agent, task) && !isExcluded(agent, task) && isLet(s.rules, agent, task);
   });
   const bond = bondOf(s, task);
   if (bond === undefined) return able;

@@ -1,4 +1,5 @@
 /** What the reference knows: plain objects, searched from end to end. */
+import type { RuleRec } from '../checker/records.ts';
 import type { Concurrency, RetryPolicy, Sticky, Strategy, TaskStatus } from '../../../protocol/wire/types.ts';
 
 export interface RefTask {
@@ -80,6 +81,8 @@ export class RefState {
   bondsUntil = new Map<string, number>();
   /** Strategies of tasks that name none, by `tenant`, `type <name>`, `workspace <id>`. */
   strategies = new Map<string, Strategy>();
+  /** Those in force. */
+  rules: readonly RuleRec[] = [];
   lastToken = 0;
   /** The position before the entry. */
   rev = 0;

@@ -39,6 +39,9 @@ const TAKEN_OVER: ReadonlySet<string> = new Set([
     'agent.deregister',
     'apiKey.revoke',
     'task.retry',
+    'rule.add',
+    'rule.update',
+    'rule.remove',
   ],
 ]);
 /** Strategies of which only is found that the chosen agent was possible. */
