@@ -44,12 +44,12 @@ export function adopt(before: RefState, state: State): RefState {
 }
 
 export function agentsOf(state: State): Map<string, RefAgent> {
-  return new Map(state.agents.hold().map((agent) => [agent.id, agentOf(agent)]));
+  return new Map(state.agents.hold().map((agent) => [agent.id, agentOf(agent, state)]));
 }
 
 type AgentFacts = ReturnType<State['agents']['hold']>[number];
 
-function agentOf(agent: AgentFacts): RefAgent {
+function agentOf(agent: AgentFacts, state: State): RefAgent {
   const { health, ratings = [], labels = {} } = agent;
   const { id, name, attached, attachedRev, status, capabilities, capacity, cost, acceptMs, lastToken } = agent;
   return {
@@ -57,6 +57,7 @@ function agentOf(agent: AgentFacts): RefAgent {
     hasSession: agent.session !== undefined,
     barred: health?.until !== undefined && !health.probing,
     probe: health?.probe,
+    drainedAt: state.timers.get('drain', id)?.due,
     ratings: ratings.map(({ type, count, ok, ms }) => ({
       type,
       count,

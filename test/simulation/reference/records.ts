@@ -55,6 +55,8 @@ export interface RefAgent {
   readonly barred: boolean;
   /** Of the one task that it was given in quarantine. */
   readonly probe: number | undefined;
+  /** When what it holds is taken away, because it drains. */
+  readonly drainedAt: number | undefined;
   readonly ratings: readonly {
     readonly type: string;
     readonly count: number;
