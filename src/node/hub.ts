@@ -264,8 +264,10 @@ export class Hub {
   /** Topics count from the subscription on. */
   #heldAt(session: string, push: Push): boolean {
     const { state } = this.#engine;
+    const agentId = state.sessions.get(session)?.agentId;
     return push.to.some((audience) => {
-      if (!audience.startsWith('t:')) return audience !== `s:${session}` ? audience.startsWith('a:') : true;
+      if (audience.startsWith('a:')) return agentId !== undefined && audience === `a:${agentId}`;
+      if (!audience.startsWith('t:')) return audience === `s:${session}`;
       const sub = state.subs.get(`${session} ${audience.slice(2)}`);
       return sub !== undefined && sub.rev < push.rev;
     });

@@ -5,6 +5,7 @@
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Params } from '../../protocol/wire/types.ts';
 import type { Scheduler } from '../base/scheduler.ts';
+import { isHeld } from '../engine/tasks/transitions.ts';
 import { taskView } from '../engine/tasks/view.ts';
 import type { Reply, RequestIn } from './port.ts';
 import type { Tenant } from './tenant.ts';
@@ -33,6 +34,7 @@ export class Progress {
     // Whatever is not plainly the current holder's is for the log to judge.
     if (
       task === undefined ||
+      !isHeld(task) ||
       String(task.token) !== params.token ||
       state.sessions.get(session)?.agentId !== task.agentId
     ) {

@@ -11,11 +11,12 @@
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { LetterFilter, LetterRunView } from '../../../protocol/wire/letters.ts';
 import type { Params } from '../../../protocol/wire/types.ts';
+import { must } from '../../base/assert.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { FedLetter, Reply, SystemCommand } from '../port.ts';
 import type { LetterRunRecord, SessionRecord } from '../records.ts';
-import { createOwn, paramsOf } from '../tasks/create.ts';
+import { createOwn, full, paramsOf } from '../tasks/create.ts';
 import { edited, isKept, mark, tooMany } from './letters.ts';
 
 type Feed = Extract<SystemCommand, { readonly kind: 'letters.feed' }>;
@@ -165,6 +166,8 @@ export function feedRun(s: State, c: Context, feed: Feed): Reply {
     if (isUsedUp(run)) break;
     waitMs = pause(c, run);
     if (waitMs !== undefined) break;
+    // What it asks for depends on what this command has made.
+    if (marks > 0 && run.kind !== 'discard' && isAlone(paramsFor(s, run, letter))) break;
     const { done, wait, alone } = handle(s, c, { run, letter, marks });
     run = done;
     marks += 1;
@@ -193,6 +196,13 @@ function pause(c: Context, { dueUs }: LetterRunRecord): number | undefined {
   return early < TOGETHER_US ? undefined : Math.ceil(early / 1_000);
 }
 
+/** Of the task that a replay makes. */
+function paramsFor(s: State, run: LetterRunRecord, letter: FedLetter): Params['task.create'] | undefined {
+  return letter.task === undefined
+    ? undefined
+    : edited(paramsOf(letter.task), s.letters.get(letter.id)?.edit, run.edit);
+}
+
 interface Handled {
   readonly done: LetterRunRecord;
   /** It stays with this letter until there is room. */
@@ -211,24 +221,29 @@ function handle(
   const closed = known !== undefined && known.state !== 'open';
   const gone = closed || letter.finishedAt > run.createdAt || !isKept(c, letter.finishedAt);
   if (gone) return { done: run, wait: false, alone: false }; // F2
-  const full = tooMany(s, marks + 1);
-  if (full !== undefined) return { done: { ...run, code: full.rejection.code }, wait: true, alone: false };
+  const crowded = tooMany(s, marks + 1);
+  if (crowded !== undefined) return { done: { ...run, code: crowded.rejection.code }, wait: true, alone: false };
   if (run.kind === 'discard' || letter.task === undefined) {
     mark(c, letter, { state: 'discarded', by: run.createdBy });
     return { done: { ...run, handled: run.handled + 1 }, wait: false, alone: false };
   }
-  const params = edited(paramsOf(letter.task), known?.edit, run.edit);
-  const alone = params.concurrency !== undefined && params.concurrency.policy !== 'queue';
+  const params = must(paramsFor(s, run, letter), 'a letter that is replayed has its task');
+  const alone = isAlone(params);
   const task = createOwn(s, c, { params, origin: { by: run.createdBy, retryOf: letter.id }, ahead: marks });
   const spent = { ...run, dueUs: spend(c, run) };
   if ('ok' in task) {
     const { code } = task.rejection;
-    // Room comes back; a key that is full is this letter's own affair.
-    if (code === 'LIMIT_EXCEEDED') return { done: { ...run, code }, wait: true, alone };
+    // Room in the tenant comes back; a key or a parent that is full is this letter's own affair.
+    if (full(s, marks + 1) !== undefined) return { done: { ...run, code }, wait: true, alone };
     return { done: { ...spent, refused: run.refused + 1, code }, wait: false, alone };
   }
   mark(c, letter, { state: 'replayed', replayedAs: task.id, by: run.createdBy });
   return { done: { ...spent, handled: run.handled + 1 }, wait: false, alone };
+}
+
+/** Whether it may be made depends on the tasks that have its key. */
+function isAlone(params: Params['task.create'] | undefined): boolean {
+  return params?.concurrency !== undefined && params.concurrency.policy !== 'queue';
 }
 
 function spend(c: Context, { dueUs, perSecond }: LetterRunRecord): number {

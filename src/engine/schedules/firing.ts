@@ -95,10 +95,18 @@ export function planSchedule(s: State, c: Context, plan: Plan): Reply {
       count: missed,
     });
   }
-  for (const at of runs) after = run(s, c, { schedule: after, at });
-  after = finished(c, { ...after, cursor: newest });
-  put(c, after.status === 'active' ? arm(c, after, plan.next) : after);
+  const now = isAlone(schedule) ? runs.slice(0, 1) : runs;
+  for (const at of now) after = run(s, c, { schedule: after, at });
+  const isAll = now.length === runs.length;
+  after = finished(c, { ...after, cursor: isAll ? newest : (now.at(-1) ?? cursor) });
+  // Those that are left are proposed again (S3).
+  put(c, after.status === 'active' && isAll ? arm(c, after, plan.next) : after);
   return accepted({ status: after.status });
+}
+
+/** Whether a task of it may be made depends on those before it, so each command makes one. */
+function isAlone({ task: { concurrency } }: ScheduleRecord): boolean {
+  return concurrency !== undefined && concurrency.policy !== undefined && concurrency.policy !== 'queue';
 }
 
 /** Which of the due occurrences are run: those on time, and of the late ones what `missed` says. */

@@ -156,7 +156,8 @@ export function archive(s: State, c: Context, bounds: { readonly kept: number; r
   let left = Math.min(s.finished.set.size - bounds.kept, bounds.max);
   if (left <= 0) return;
   for (const task of s.finished.set) {
-    c.events.push({ kind: 'taskArchived', id: task.id });
+    // What is to be told of its children has its turn before.
+    if (s.families.get(task.id)?.queued !== true) c.events.push({ kind: 'taskArchived', id: task.id });
     left -= 1;
     if (left === 0) return;
   }

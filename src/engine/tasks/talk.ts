@@ -18,7 +18,7 @@ import { controlled, type Ask, type Order } from './control-record.ts';
 import { guard, WORKING } from './hold.ts';
 import { changed, touch } from './moves.ts';
 import { ended, giveOrder, openTask, refuseWaiting } from './orders.ts';
-import { isTerminal } from './transitions.ts';
+import { isHeld, isTerminal } from './transitions.ts';
 import { tell } from './view.ts';
 import { atWork } from './handout.ts';
 
@@ -73,6 +73,11 @@ function sameChoices(a: readonly string[] | undefined, b: readonly string[] | un
   return JSON.stringify(a ?? []) === JSON.stringify(b ?? []);
 }
 
+/** An answer that is none of the choices was given to another question of the same words. */
+function isAmong(choices: readonly string[] | undefined, answer: Value | undefined): boolean {
+  return choices === undefined || answer === undefined || choices.some((one) => one === answer);
+}
+
 export const askFromTask: Decide<Params['task.ask']> = (s, c, call) => {
   const held = guard(s, call, WORKING);
   if (!held.ok) return held.reply;
@@ -81,7 +86,7 @@ export const askFromTask: Decide<Params['task.ask']> = (s, c, call) => {
   const open = control?.asks?.find((one) => one.question === question && sameChoices(one.choices, choices));
   if (open !== undefined) return askedAgain(c, held.task, open);
   const answers = control?.orders?.filter((one) => one.control === 'answer') ?? [];
-  const known = answers.find((one) => one.data.question === question);
+  const known = answers.find((one) => one.data.question === question && isAmong(choices, one.data.answer));
   if (known !== undefined) {
     const { askId = '', answer, expired } = known.data;
     return accepted({ askId, ...(expired === undefined ? { answer: answer ?? null } : { expired }) });
@@ -179,6 +184,6 @@ function settle(
   if (ask.expiresAt !== undefined) {
     c.events.push({ kind: 'timerCleared', timer: 'ask', entity: `${task.id}#${ask.askId}` });
   }
-  if (ask.token === task.token) touch(c, task);
+  if (ask.token === task.token && isHeld(task)) touch(c, task);
   return task;
 }

@@ -9,7 +9,6 @@ import { LIMITS } from '../../../protocol/wire/limits.ts';
 import { bySelf } from '../../../protocol/wire/selectors.ts';
 import type { DelegateTo } from '../../../protocol/wire/trees.ts';
 import type { Params } from '../../../protocol/wire/types.ts';
-import { must } from '../../base/assert.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import { WORK_VERSION, type Reply } from '../port.ts';
@@ -27,7 +26,9 @@ export const delegateTask: Decide<Params['task.delegate']> = (s, c, call) => {
   const held = guard(s, call, ['assigned', 'accepted', 'in_progress']);
   if (!held.ok) return held.reply;
   const { task } = held;
-  const holder = must(s.agents.get(task.agentId ?? ''), 'a held task has a holder');
+  // Between the removal of an agent and the loss of its last task.
+  const holder = s.agents.get(task.agentId ?? '');
+  if (holder === undefined) return rejected('STALE_TOKEN');
   const chain = chainOf(s, task);
   const refused = refuse(s, call.params.to, chain);
   if (refused !== undefined) return refused;
@@ -157,7 +158,8 @@ function handChild(s: State, c: Context, of: Handing): Reply {
       tree: treeWith(undefined, { depth: adoption.depthBelow(task.id), delegatedBy: [holder.name] }),
     },
   });
-  const child: TaskRecord = { ...made, ...aim };
+  // Judged anew: by what it requires itself.
+  const child: TaskRecord = { ...made, ...aim, ruling: undefined };
   if (!c.groups.admits(child)) return tooManyGroups();
   adoption.begin(c);
   begin(c, child);

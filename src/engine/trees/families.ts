@@ -99,7 +99,7 @@ function count(
   const { before, after } = change;
   const family = after.parentId === undefined ? undefined : s.families.get(after.parentId);
   // Of the first version of the engine, in which a parent is a name and nothing else.
-  if (family === undefined) return;
+  if (family === undefined || after.tree === undefined) return;
   if (before === undefined) return join(s, family);
   const ended = before.finishedAt === undefined && after.finishedAt !== undefined;
   const isOverNow = !isOver(before) && isOver(after);

@@ -95,7 +95,10 @@ export class SqliteTenantStore implements TenantStore {
   }
 
   putFacts(rev: number, at: number, facts: readonly WorkFact[]): void {
-    for (const fact of facts) this.#host.waiting(this.#facts.add(rev, at, fact));
+    let bytes = 0;
+    for (const fact of facts) bytes += this.#facts.add(rev, at, fact);
+    // All of an entry go together: what comes later under the same rev is passed over.
+    this.#host.waiting(bytes);
   }
 
   readStats(query: StatsQuery, done: (rows: readonly StatsRow[], more: boolean) => void): void {
