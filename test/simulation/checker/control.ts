@@ -37,6 +37,7 @@ export class Control implements Family {
 
   on({ event, index, conn, answer, applied }: Step): void {
     if (event.kind === 'handler.order') this.#order(event, index);
+    if (event.kind === 'welcome' && conn !== undefined) this.#snapshot(conn, event, index);
     if (event.kind === 'push' && conn !== undefined && isControlOrder(event)) this.#told(conn, event, index);
     for (const change of applied?.changes ?? []) this.#change(change);
     if (answer?.event.ok !== true) return;
@@ -70,10 +71,20 @@ export class Control implements Family {
       ]);
     }
     this.#pushed.set(key, { seq, index });
-    const begun = conn.hello?.index ?? Infinity;
-    const ack = conn.tenant.tasks
-      .get(id)
-      ?.ops.find((op) => acknowledges(op, { event: event.event, token, seq, begun }));
+    this.#notAgain(conn, { id, token, control: ORDERS[event.event], seq, index });
+  }
+
+  #snapshot(conn: Conn, { snapshot }: EventOf<'welcome'>, index: number): void {
+    for (const { task, token, controls = [] } of snapshot?.tasks ?? []) {
+      for (const { control, seq } of controls) this.#notAgain(conn, { id: task.id, token, control, seq, index });
+    }
+  }
+
+  /** V: acknowledged before the connection was opened, so that whoever came back on it need not be told. */
+  #notAgain(conn: Conn, told: Told & { readonly id: string; readonly index: number }): void {
+    const { id, seq, index } = told;
+    const begun = conn.hello?.index ?? -1;
+    const ack = conn.tenant.tasks.get(id)?.ops.find((op) => acknowledges(op, told, begun));
     if (ack === undefined) return;
     this.#world.report('V', `${id}: order ${seq} was told again after it was acknowledged`, [ack.index, index]);
   }
@@ -113,6 +124,8 @@ export class Control implements Family {
       end = offset + pieceBytes(data);
     }
     const bytes = num(event.result, 'bytes') ?? 0;
+    // A run is shorter than output is kept.
+    if (field(event.result, 'gap') === true) wrong('some of the output is gone');
     for (const one of task.ops) {
       if (one.method !== 'task.output' || !wasOk(one)) continue;
       const answered = one.answers.find((answer) => answer.event.ok)?.index ?? Infinity;
@@ -137,17 +150,19 @@ function writes(op: Op, offset: number, data: string): boolean {
   return num(op.params, 'offset') === offset && text(op.params, 'data') === data;
 }
 
-/** Answered before the connection was opened, so that whoever resumed on it need not be told. */
-function acknowledges(
-  op: Op,
-  told: { readonly event: string; readonly token: string; readonly seq: number; readonly begun: number },
-): boolean {
+interface Told {
+  readonly token: string;
+  readonly control: string | undefined;
+  readonly seq: number;
+}
+
+function acknowledges(op: Op, { token, control, seq }: Told, begun: number): boolean {
   return (
     op.method === 'task.acknowledge' &&
-    text(op.params, 'token') === told.token &&
-    text(op.params, 'control') === ORDERS[told.event] &&
-    (num(op.params, 'seq') ?? 0) >= told.seq &&
-    op.answers.some(({ event, index }) => event.ok && index < told.begun)
+    text(op.params, 'token') === token &&
+    text(op.params, 'control') === control &&
+    (num(op.params, 'seq') ?? 0) >= seq &&
+    op.answers.some(({ event, index }) => event.ok && index < begun)
   );
 }
 

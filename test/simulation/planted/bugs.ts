@@ -4,6 +4,7 @@
  */
 import type { PlantedBug } from './bug.ts';
 import { CLIENT_BUGS } from './client-bugs.ts';
+import { CONTROL_BUGS } from './control-bugs.ts';
 import { DISK_BUGS } from './disk-bugs.ts';
 import { ENGINE_BUGS } from './engine-bugs.ts';
 import { LOG_BUGS } from './log-bugs.ts';
@@ -21,4 +22,5 @@ export const BUGS: readonly PlantedBug[] = [
   ...DISK_BUGS,
   ...REFERENCE_BUGS,
   ...SCHED_BUGS,
+  ...CONTROL_BUGS,
 ];
