@@ -26,7 +26,7 @@ describe('a disk that fails', () => {
   test.each([
     { calls: 'fsync,fdatasync', error: 'EIO', when: 25 },
     { calls: 'pwrite64', error: 'ENOSPC', when: 40 },
-  ] as const)('$error in $calls ends the server, and loses nothing', { timeout: 60_000 }, async (fault) => {
+  ] as const)('$error in $calls ends the server, and loses nothing', { timeout: 180_000 }, async (fault) => {
     await place.serve(); // what is made at a first start is there
     await place.server.stop('SIGKILL');
 

@@ -92,7 +92,7 @@ const acksIn = (call: Call): string[] =>
   call.kind === 'said' ? call.text.split('\n').filter((line) => / \d+\.\d+\.\d+$/.test(line)) : [];
 
 describe('the SQLite log after a loss of power', () => {
-  test('has everything that was acknowledged, or is refused by name', { timeout: 60_000 }, async () => {
+  test('has everything that was acknowledged, or is refused by name', { timeout: 180_000 }, async () => {
     const data = join(dir, 'data');
     await write(data, 20);
     expect(recover(data)).not.toBeInstanceOf(LogFault);

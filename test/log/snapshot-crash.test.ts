@@ -21,7 +21,7 @@ afterEach(() => remove(dir));
 const leftovers = (): string[] => readdirSync(join(dir, 'snapshots')).filter((name) => name.endsWith('.tmp'));
 
 describe('snapshots of processes', () => {
-  test('that are killed are whole or not there, and those that were taken stay', { timeout: 60_000 }, async () => {
+  test('that are killed are whole or not there, and those that were taken stay', { timeout: 180_000 }, async () => {
     const random = new Random('kill');
     const beta: string[] = [];
     let [newest, interrupted] = [0, 0];

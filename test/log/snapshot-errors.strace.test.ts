@@ -42,7 +42,7 @@ describe('an error of the disk in a snapshot', () => {
     ['fsync', 'EIO', TEMPORARY],
     ['/^rename', 'EIO', TEMPORARY],
     ['fsync', 'EIO:when=4', ''],
-  ])('%s %s fails it alone, and the log goes on', { timeout: 30_000 }, async (calls, error, name) => {
+  ])('%s %s fails it alone, and the log goes on', { timeout: 120_000 }, async (calls, error, name) => {
     await takeSnapshots(dir, { count: 25 });
     const under = failing(join(dir, 'snapshots', name), calls, error);
     const { lines, code } = await takeSnapshots(dir, { count: 5, under });

@@ -177,7 +177,7 @@ describe('damage', () => {
     return 'not listed';
   };
 
-  test('of any byte keeps the snapshot from being used, never another one', { timeout: 60_000 }, async () => {
+  test('of any byte keeps the snapshot from being used, never another one', { timeout: 180_000 }, async () => {
     let [unlisted, refused] = [0, 0];
     for (let place = 0; place < original.length; place += 1) {
       const bytes = Buffer.from(original);
@@ -193,7 +193,7 @@ describe('damage', () => {
     expect(unlisted).toBe(original.length - refused);
   });
 
-  test('by cutting it anywhere, or by adding to it', { timeout: 60_000 }, async () => {
+  test('by cutting it anywhere, or by adding to it', { timeout: 180_000 }, async () => {
     for (let length = 0; length < original.length; length += 1) {
       writeFileSync(pathOf('1-2.snapshot'), original);
       truncateSync(pathOf('1-2.snapshot'), length);

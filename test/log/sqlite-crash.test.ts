@@ -77,7 +77,7 @@ describe('the SQLite log in processes', () => {
     return others;
   };
 
-  test('kill -9 in the midst of commits loses nothing that was acknowledged', { timeout: 60_000 }, async () => {
+  test('kill -9 in the midst of commits loses nothing that was acknowledged', { timeout: 180_000 }, async () => {
     for (const acks of [1, 7, 40, 180, 333, 700, 90, 12]) {
       await life(startWriter(dir), (count) => count >= acks);
       expectRecovered(dir, acked);
@@ -87,7 +87,7 @@ describe('the SQLite log in processes', () => {
 
   test(
     'a disk that cannot take more ends the process, and keeps what was acknowledged',
-    { timeout: 30_000 },
+    { timeout: 120_000 },
     async () => {
       const writer = startWriter(dir, 1_500);
       const others = await life(writer, () => false);
@@ -101,7 +101,7 @@ describe('the SQLite log in processes', () => {
     },
   );
 
-  test('a second process is told who is in the way', { timeout: 30_000 }, async () => {
+  test('a second process is told who is in the way', { timeout: 120_000 }, async () => {
     const first = startWriter(dir);
     let others: string[] = [];
     for await (const line of first.lines) {

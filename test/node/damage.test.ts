@@ -72,7 +72,7 @@ async function settled(rig: NodeRig, condition: () => boolean, what: string): Pr
 
 test(
   'a client that would have read a damaged part of the history is told of the gap',
-  { timeout: 30_000 },
+  { timeout: 120_000 },
   async () => {
     const rig = new NodeRig({
       ring: { pushesMax: 2, bytesMax: 1_000_000 },
@@ -124,7 +124,7 @@ test(
   },
 );
 
-test('a finished task that cannot be read is not said to be unknown', { timeout: 30_000 }, async () => {
+test('a finished task that cannot be read is not said to be unknown', { timeout: 120_000 }, async () => {
   onTestFinished(keepNoFinished());
   const rig = new NodeRig({ store: () => must(store, 'an open store') });
   await open();
