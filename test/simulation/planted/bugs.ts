@@ -19,6 +19,7 @@ export const BUGS: readonly PlantedBug[] = [
   ...CLIENT_BUGS,
   ...PLACING_BUGS,
   ...RULE_BUGS,
+  ...CONTROL_BUGS,
   ...DISK_BUGS,
   ...REFERENCE_BUGS,
   ...SCHED_BUGS,
