@@ -10,6 +10,8 @@
  *    write keeps its idempotency key, so that a first execution that we did not hear of stays the only one.
  * Q4 `done` is called exactly once per accepted call.
  * Q5 What waits is bounded in number and bytes; urgent calls (results of tasks, bounded by the capacity) are not refused.
+ * Q6 What was sent again and then put off by the server, which did not look whether it has it, is not acknowledged before it is
+ *    answered: that would release its key, and an execution that we did not hear of would not stay the only one.
  */
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { isRead } from '../../protocol/wire/operations.ts';
@@ -58,6 +60,10 @@ export class Pending {
   refusals = 0;
   /** Sessions in which it was sent. */
   sessions = 0;
+  /** It was sent again on this session. */
+  again = false;
+  /** The id under which it was put off, though it may have been executed (Q6). */
+  doubted = 0;
   /** Monotonic; while delayed. */
   dueAt = 0;
 
@@ -89,6 +95,9 @@ export interface RequestTableOptions {
   idle(): void;
 }
 
+/** Said before anybody looks whether an earlier sending was executed. */
+const UNLOOKED: ReadonlySet<string> = new Set(['UNAVAILABLE', 'RATE_LIMIT_EXCEEDED']);
+
 /** Ids are uint32. */
 export const IDS_MAX = 0xffff_ffff;
 
@@ -106,6 +115,8 @@ export class RequestTable {
   /** Of these, still to be sent on this connection. */
   #again: Pending[] = [];
   #delayed: Pending[] = [];
+  /** Ids of this session that are not acknowledged yet (Q6). */
+  readonly #doubted = new Map<number, Pending>();
   readonly #timed = new Set<Pending>();
   #window: number = LIMITS.inFlight;
   #lastId = 0;
@@ -193,7 +204,9 @@ export class RequestTable {
     for (const pending of unanswered) {
       pending.id = 0;
       pending.where = 'queued';
+      pending.again = false;
     }
+    this.#doubted.clear();
     this.#queue = [...unanswered, ...this.#queue.slice(this.#head)]; // Q3
     this.#head = 0;
     this.#sent.clear();
@@ -211,7 +224,10 @@ export class RequestTable {
   /** The next request to write, or undefined when there is none or the window is full. */
   take(): Pending | undefined {
     for (let again = this.#again.shift(); again !== undefined; again = this.#again.shift()) {
-      if (again.where !== 'over') return again;
+      if (again.where !== 'over') {
+        again.again = true;
+        return again;
+      }
       this.#sent.delete(again.id);
     }
     if (this.#sent.size >= this.#window || this.#lastId >= this.#options.idsMax) return undefined;
@@ -235,7 +251,8 @@ export class RequestTable {
 
   /** Answers up to here have arrived; 0 when the server knows already. */
   ack(): number {
-    while (this.#lowest <= this.#lastId && !this.#sent.has(this.#lowest)) this.#lowest += 1;
+    for (; this.#lowest <= this.#lastId; this.#lowest += 1)
+      if (this.#sent.has(this.#lowest) || this.#doubted.has(this.#lowest)) break; // Q6
     if (this.#lowest - 1 <= this.#ackSent) return 0;
     this.#ackSent = this.#lowest - 1;
     return this.#ackSent;
@@ -305,6 +322,10 @@ export class RequestTable {
   #delay(pending: Pending, error: MusterError): void {
     const wait = Math.max(error.retryAfterMs ?? 0, backoffMs(this.#options.entropy, pending.refusals));
     pending.refusals += 1;
+    if (pending.again && UNLOOKED.has(error.code) && this.#doubted.get(pending.doubted) !== pending) {
+      pending.doubted = pending.id;
+      this.#doubted.set(pending.id, pending); // Q6
+    }
     pending.id = 0;
     pending.where = 'delayed';
     pending.dueAt = this.#options.scheduler.mono() + wait;
@@ -380,6 +401,7 @@ export class RequestTable {
   #end(pending: Pending, reply: Reply): void {
     assert(pending.where !== 'over', 'a request is answered once'); // Q4
     pending.where = 'over';
+    if (this.#doubted.get(pending.doubted) === pending) this.#doubted.delete(pending.doubted);
     this.#calls -= 1;
     this.#bytes -= pending.body.length;
     if (pending.deadline > 0) this.#timed.delete(pending);

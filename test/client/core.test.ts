@@ -328,6 +328,49 @@ describe('requests over connections', () => {
     ]);
   });
 
+  it('acknowledges what was sent again and put off only when it is answered: its key must hold until then', () => {
+    const world = new World();
+    world.online();
+    const first = ask(world, 1);
+    world.settle();
+    const link = world.reconnect();
+    const [sentAgain] = link.requests();
+    expect(sentAgain?.id).toBe(1);
+    // Whether the first sending was executed is not looked at when there is no room.
+    link.error(1, 'UNAVAILABLE', { retryable: true });
+    ask(world, 2);
+    world.settle();
+    link.result(2);
+    ask(world, 3);
+    world.settle();
+    expect(link.requests().map((one) => [one.id, one.meta?.['ack']])).toEqual([
+      [2, undefined],
+      [3, undefined],
+    ]);
+    link.result(3);
+    world.scheduler.advance(5_000);
+    const [asked] = link.requests();
+    expect([asked?.id, asked?.meta?.['k']]).toEqual([4, sentAgain?.meta?.['k']]);
+    expect(asked?.meta?.['ack']).toBeUndefined();
+    link.result(4);
+    expect(first.replies).toHaveLength(1);
+    ask(world, 5);
+    world.settle();
+    expect(link.requests()[0]?.meta?.['ack']).toBe(4);
+  });
+
+  it('acknowledges at once what was put off when it was sent for the first time', () => {
+    const world = new World();
+    const link = world.online();
+    ask(world, 1);
+    world.settle();
+    link.requests();
+    link.error(1, 'UNAVAILABLE', { retryable: true });
+    ask(world, 2);
+    world.settle();
+    expect(link.requests()[0]?.meta?.['ack']).toBe(1);
+  });
+
   it('writes all frames of a turn in one message, and at most 64 in each', () => {
     const world = new World();
     const link = world.online();

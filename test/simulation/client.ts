@@ -168,7 +168,9 @@ export class SimClient {
     });
   }
 
+  /** As the library does: what is to survive the program needs a journal. */
   askDurably(method: 'task.create', params: object): void {
+    if (this.plan.journal !== true) return this.ask(method, params);
     this.#program?.sdk.requestDurably({ method, params: params as Value, done: () => undefined });
   }
 

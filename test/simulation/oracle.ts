@@ -67,7 +67,9 @@ export class Oracle {
   #fromZero(book: Book): void {
     const tracker = new StateTracker(new Engine(this.#engine));
     const reference = this.#judged
-      ? new Reference((message) => this.#recorder.trouble('reference', `${book.tenant}: ${message}`))
+      ? new Reference(this.#engine.followUpsMax ?? 0, (message) =>
+          this.#recorder.trouble('reference', `${book.tenant}: ${message}`),
+        )
       : undefined;
     const snapshots = new Map((this.#snapshots.get(book.tenant) ?? []).map(({ seq, stateHash }) => [seq, stateHash]));
     this.#run(book, { tracker, from: 0, until: book.applied, ...(reference && { reference }) }, (seq) => {

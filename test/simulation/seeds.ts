@@ -26,5 +26,10 @@ export const KEPT: readonly KeptRun[] = [
   { script: 'seed-876-gap-after-restart', found: 'the same, made small' },
   { script: 'seed-2040', found: 'a session of a machine that was lost so late that nobody could have noticed' },
   { script: 'seed-2116', found: 'a task in a snapshot, given and cancelled within the entry of the WELCOME' },
+  {
+    script: 'seed-5240',
+    found:
+      'a task created twice: sent again and put off by a server without room, its key was released by an acknowledgement',
+  },
   { script: 'seed-5383', found: 'a body that was answered under an id whose first body the edge had refused' },
 ];

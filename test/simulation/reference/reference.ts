@@ -58,6 +58,9 @@ const BESIDE: ReadonlySet<string> = new Set([
   ],
 ]);
 
+/** An entry of a run does not use up so many. */
+const FOLLOW_UPS_ENOUGH = 200;
+
 /** What a new task may ask for. */
 const WANTED: ReadonlySet<string> = new Set([
   ...['type', 'priority', 'parameters', 'requirements', 'labels', 'strategy', 'selectors', 'sticky', 'concurrency'],
@@ -88,11 +91,14 @@ export interface Judged {
 export class Reference {
   readonly judged: Judged = { entries: 0, exact: 0, lawful: 0 };
   readonly #report: (message: string) => void;
+  readonly #patient: boolean;
   #s = new RefState();
   #known = false;
   #over = false;
 
-  constructor(report: (message: string) => void) {
+  /** `followUpsMax`: of the engine; with few of them timers that are due may have to wait behind the commands. */
+  constructor(followUpsMax: number, report: (message: string) => void) {
+    this.#patient = followUpsMax < FOLLOW_UPS_ENOUGH;
     this.#report = report;
   }
 
@@ -137,7 +143,7 @@ export class Reference {
       several ||= over.length > 1;
     }
     all += this.#s.stops.filter(({ due = Infinity }) => due <= live).length;
-    return several || (deadlines > 0 && all > 1);
+    return several || (deadlines > 0 && all > 1) || (this.#patient && all > 0);
   }
 
   #keysDue({ now }: EntryOutput): boolean {
