@@ -23,5 +23,4 @@ export const BUGS: readonly PlantedBug[] = [
   ...DISK_BUGS,
   ...REFERENCE_BUGS,
   ...SCHED_BUGS,
-  ...CONTROL_BUGS,
 ];
