@@ -20,6 +20,7 @@ const BASE = [
   'src/base/scheduler.ts',
   'src/base/order.ts',
   'src/base/sorted-set.ts',
+  'src/base/keyed-set.ts',
 ];
 const WIRE = ['protocol/wire/'];
 const NODE_PORT = ['src/node/port.ts'];

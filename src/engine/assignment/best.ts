@@ -1,7 +1,7 @@
 /** The best of some agents for a task under rules, the earlier one of two alike; those on which it failed come last. */
 import type { AgentRecord, TaskRecord } from '../records.ts';
 import type { GroupRules } from './group-rules.ts';
-import { byScores } from './ruled-order.ts';
+import { byScores } from './agent-order.ts';
 
 export class Best {
   agent: AgentRecord | undefined;

@@ -6,10 +6,8 @@
  * H3 One that reads the task is asked for each pair, of a bounded number of them at a time.
  */
 import type { PlainStrategy } from '../../../protocol/wire/rules.ts';
-import { SortedSet } from '../../base/sorted-set.ts';
 import type { AgentRecord, TaskRecord } from '../records.ts';
 import { orderingOf, type Rule } from '../rules/book.ts';
-import { RuledOrder, type AgentOrder } from './ruled-order.ts';
 
 export class GroupRules {
   readonly base: PlainStrategy;
@@ -57,10 +55,13 @@ export class GroupRules {
     return this.#tested.every((rule) => rule.lets({ task, agent }));
   }
 
-  /** Those in front of the first preference that reads the task; there is nothing to compare without any. */
-  order(compare: (a: AgentRecord, b: AgentRecord) => number): AgentOrder {
-    if (this.#indexed.length === 0) return new SortedSet<AgentRecord>(compare);
-    return new RuledOrder((agent) => this.#indexed.map((rule) => rule.scoreOf(agent)), compare);
+  /** How many preferences an order of agents can be kept by: those in front of the first that reads the task. */
+  get indexed(): number {
+    return this.#indexed.length;
+  }
+
+  indexedScores(agent: AgentRecord): readonly number[] {
+    return this.#indexed.map((rule) => rule.scoreOf(agent));
   }
 
   /** All that the rules prefer, for one task. */

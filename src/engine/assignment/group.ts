@@ -11,7 +11,8 @@ import { isBarred } from '../agents/ratings.ts';
 import type { AgentRecord, TaskRecord, Urgent } from '../records.ts';
 import { isOf } from '../rules/book.ts';
 import type { GroupRules } from './group-rules.ts';
-import type { AgentOrder } from './ruled-order.ts';
+import { AgentOrder } from './agent-order.ts';
+import type { Seat } from './seats.ts';
 import { STRATEGIES, type Fit } from './strategies.ts';
 
 /** Higher priority first, then the older task. */
@@ -37,7 +38,7 @@ const TYPED_ORDERS = 32;
 export class Group {
   readonly requirements: readonly string[];
   readonly selectors: readonly Selector[];
-  readonly members = new Map<string, Fit>();
+  readonly members = new Map<string, Seat>();
   readonly waiting: SortedSet<TaskRecord>;
   readonly picky: SortedSet<TaskRecord>;
   readonly lanes = new Map<string, Lane>();
@@ -50,7 +51,12 @@ export class Group {
   /** How many of the picky ones have each mark. */
   readonly #marks = new Map<string, number>();
   readonly #orders = new Map<string, AgentOrder>();
-
+  /** The same, for walking. */
+  #kept: AgentOrder[] = [];
+  /** Some order is asked of its agents: then seats know whether they are placed. */
+  #asked = false;
+  /** Some of its orders go by scores. */
+  #scored = false;
   /** The free members by id, once that was asked for. */
   #ids: SortedSet<string> | undefined;
 
@@ -84,41 +90,50 @@ export class Group {
     return { weight, capabilities: agent.capabilities.length };
   }
 
-  available(
-    wanted: { readonly strategy: Strategy; readonly type: string },
-    agentOf: (id: string) => AgentRecord | undefined,
-  ): AgentOrder {
+  available(wanted: { readonly strategy: Strategy; readonly type: string }): AgentOrder {
     const { strategy, type } = wanted;
-    const { rules } = this;
-    const row = STRATEGIES[strategy === 'rule_based' ? (rules?.base ?? strategy) : strategy];
+    const ruled = strategy === 'rule_based' ? this.rules : undefined;
+    const row = STRATEGIES[ruled?.base ?? strategy];
     const key = row.byType === true ? `${strategy} ${type}` : strategy;
-    let order = this.#orders.get(key);
-    if (order === undefined) {
-      const fitOf = (agent: AgentRecord): Fit => must(this.members.get(agent.id), 'an ordered agent is a member');
-      const compare = (a: AgentRecord, b: AgentRecord): number => row.compare(a, b, { fitOf, type });
-      const ruled = strategy === 'rule_based' && rules !== undefined;
-      order = ruled ? rules.order(compare) : new SortedSet<AgentRecord>(compare);
-      if (row.byType === true && this.#orders.size >= TYPED_ORDERS) this.#dropTyped();
-      this.#orders.set(key, order);
-      for (const agent of this.#free(agentOf)) order.add(agent);
+    return this.#orders.get(key) ?? this.#keep(key, new AgentOrder({ row, type, scores: ruled?.indexed ?? 0 }));
+  }
+
+  #keep(key: string, order: AgentOrder): AgentOrder {
+    if (key.includes(' ') && this.#orders.size >= TYPED_ORDERS) this.#dropTyped();
+    this.#ask();
+    if (order.scored && !this.#scored) {
+      this.#scored = true;
+      for (const seat of this.members.values()) if (seat.placed) seat.scores = this.#scoresOf(seat);
     }
+    this.#orders.set(key, order);
+    this.#kept = [...this.#orders.values()];
+    for (const seat of this.members.values()) if (seat.placed) order.add(seat);
     return order;
   }
 
   /** Who is available, by id. */
-  ids(agentOf: (id: string) => AgentRecord | undefined): SortedSet<string> {
+  ids(): SortedSet<string> {
     if (this.#ids === undefined) {
+      this.#ask();
       this.#ids = new SortedSet<string>(byCodeUnits);
-      for (const agent of this.#free(agentOf)) this.#ids.add(agent.id);
+      for (const seat of this.members.values()) if (seat.placed) this.#ids.add(seat.id);
     }
     return this.#ids;
   }
 
-  *#free(agentOf: (id: string) => AgentRecord | undefined): IterableIterator<AgentRecord> {
-    for (const id of this.members.keys()) {
-      const agent = agentOf(id);
-      if (agent !== undefined && hasFreeSlot(agent) && this.rules?.letsNow(agent) !== false) yield agent;
-    }
+  #ask(): void {
+    if (this.#asked) return;
+    this.#asked = true;
+    for (const seat of this.members.values()) seat.placed = this.#letsPlace(seat, hasFreeSlot(seat.member.agent));
+  }
+
+  /** H2 of group-rules.ts. */
+  #letsPlace({ member }: Seat, isFree: boolean): boolean {
+    return isFree && this.rules?.letsNow(member.agent) !== false;
+  }
+
+  #scoresOf({ member }: Seat): readonly number[] {
+    return this.rules?.indexedScores(member.agent) ?? [];
   }
 
   /** The oldest of the orders that are made again when they are asked for. */
@@ -172,19 +187,39 @@ export class Group {
     else this.#marks.set(mark, count);
   }
 
-  leave(agent: AgentRecord): void {
-    for (const order of this.#orders.values()) order.delete(agent);
-    this.#ids?.delete(agent.id);
+  /** Its agent leaves the group; `agent`: the record by which it stands in the orders. */
+  leave(seat: Seat, agent: AgentRecord): void {
+    this.members.delete(seat.id);
+    if (seat.placed) this.#unplace(seat, agent);
   }
 
-  enter(agent: AgentRecord): void {
-    const { rules } = this;
-    if (rules !== undefined) {
-      if (this.#orders.size === 0 && this.#ids === undefined) return;
-      if (!rules.letsNow(agent)) return;
-    }
-    for (const order of this.#orders.values()) order.add(agent);
-    this.#ids?.add(agent.id);
+  enter(seat: Seat, isFree: boolean): void {
+    this.members.set(seat.id, seat);
+    if (this.#asked && this.#letsPlace(seat, isFree)) this.#place(seat);
+  }
+
+  /** Its agent was `before`, and fits the group as well as it did. */
+  moved(seat: Seat, before: AgentRecord, isFree: boolean): void {
+    if (!this.#asked) return;
+    const lets = this.#letsPlace(seat, isFree);
+    if (!seat.placed) return lets ? this.#place(seat) : undefined;
+    if (!lets) return this.#unplace(seat, before);
+    const { scores } = seat;
+    if (this.#scored) seat.scores = this.#scoresOf(seat);
+    for (const order of this.#kept) order.move(seat, before, scores);
+  }
+
+  #place(seat: Seat): void {
+    seat.placed = true;
+    if (this.#scored) seat.scores = this.#scoresOf(seat);
+    for (const order of this.#kept) order.add(seat);
+    this.#ids?.add(seat.id);
+  }
+
+  #unplace(seat: Seat, agent: AgentRecord): void {
+    seat.placed = false;
+    for (const order of this.#kept) order.delete(seat, agent);
+    this.#ids?.delete(seat.id);
   }
 
   /** All that wait, in no order between the sets. */

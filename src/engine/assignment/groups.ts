@@ -22,7 +22,8 @@ import type { AgentRecord, TaskRecord, Urgent } from '../records.ts';
 import { idOf } from '../../../protocol/wire/selectors.ts';
 import { isOf, RuleBook } from '../rules/book.ts';
 import { GroupRules } from './group-rules.ts';
-import { byScores, RuledOrder, type AgentOrder } from './ruled-order.ts';
+import { byScores, type AgentOrder } from './agent-order.ts';
+import { Member, Seat } from './seats.ts';
 import {
   byAge,
   byPriority,
@@ -48,11 +49,6 @@ function* behind(set: SortedSet<Urgent>, last: Urgent): IterableIterator<Urgent>
   for (const one of set.from(last)) if (one.id !== last.id) yield one;
 }
 
-/** How many at the head of an order are wanted alike by rules, at most `max`. */
-function alikeOf(order: AgentOrder, max: number): number {
-  return order instanceof RuledOrder ? order.alike(max) : Math.min(order.size, max);
-}
-
 /** The first `size` from the place on, round their end to the one before it; then the others. */
 function* around(order: AgentOrder, place: number, size: number): IterableIterator<AgentRecord> {
   if (size === order.size) return yield* order.around(place);
@@ -74,7 +70,7 @@ function sameFit(before: AgentRecord, after: AgentRecord): boolean {
 
 /** No capability has this name: stands for "nothing is required". */
 const ANY = '';
-const NOBODY: ReadonlySet<string> = new Set();
+const NOBODY: ReadonlySet<Member> = new Set();
 
 function addTo<T>(sets: Map<string, Set<T>>, key: string, value: T): void {
   const set = sets.get(key);
@@ -112,11 +108,10 @@ export class Groups {
   readonly #selective = new Set<string>();
   #order: Urgency;
   readonly #groups = new Map<string, Group>();
-  readonly #groupsOf = new Map<string, Set<Group>>();
+  readonly #members = new Map<string, Member>();
   /** A group is found by the first of its requirements, and its agents by the rarest of them. */
   readonly #groupsByFirst = new Map<string, Set<Group>>();
-  readonly #agentsByCapability = new Map<string, Set<string>>();
-  readonly #agentOf = (id: string): AgentRecord | undefined => this.#state.agents.get(id);
+  readonly #membersByCapability = new Map<string, Set<Member>>();
 
   constructor(state: State) {
     this.#state = state;
@@ -134,7 +129,7 @@ export class Groups {
     if (order === this.#order) return;
     this.#order = order;
     this.#groups.clear();
-    this.#groupsOf.clear();
+    for (const { seats } of this.#members.values()) seats.length = 0;
     this.#groupsByFirst.clear();
     this.#pendingByKey.clear();
     this.#selective.clear();
@@ -153,7 +148,7 @@ export class Groups {
       if (!failed && hasFreeSlot(stuck) && !isExcluded(task, stuck) && letsNow(group, task, stuck)) return stuck;
       if (hard) return undefined;
     }
-    const order = group.available(task, this.#agentOf);
+    const order = group.available(task);
     if (group.rules !== undefined && (task.strategy === 'rule_based' || group.rules.tests)) {
       return this.#pickByRules(group.rules, task, { order, draw, tries });
     }
@@ -178,7 +173,7 @@ export class Groups {
     const { order, draw, tries } = among;
     const ruled = task.strategy === 'rule_based';
     const drawn = STRATEGIES[ruled ? rules.base : task.strategy].drawn === true && order.size > 1;
-    const alike = drawn && ruled ? alikeOf(order, LIMITS.ruleTriesMax) : order.size;
+    const alike = drawn && ruled ? order.alike(LIMITS.ruleTriesMax) : order.size;
     const best = new Best(task, ruled && rules.weighs ? rules : undefined);
     for (const agent of drawn ? around(order, draw(alike), alike) : order) {
       if (rules.tests || best.weighs) {
@@ -207,11 +202,11 @@ export class Groups {
     const sticky = hardKeyOf(task);
     let last = after;
     // The smallest id above is this one with one more code unit.
-    for (const id of group.ids(this.#agentOf).from(`${after}\0`)) {
+    for (const id of group.ids().from(`${after}\0`)) {
       if (!tries.take()) return { agent: best.agent, next: last };
       last = id;
-      const agent = this.#agentOf(id);
-      if (agent === undefined || isExcluded(task, agent) || !letsNow(group, task, agent)) continue;
+      const agent = must(group.members.get(id), 'who is available is a member').member.agent;
+      if (isExcluded(task, agent) || !letsNow(group, task, agent)) continue;
       if (!this.#isOpen(group, { concurrency: task.concurrency, sticky }, agent)) continue;
       best.offer(agent);
       if (best.settled) break;
@@ -262,7 +257,7 @@ export class Groups {
         tries.after = task;
         return undefined;
       }
-      if (this.#group(task).available(task, this.#agentOf).size === 0) busy.add(group);
+      if (this.#group(task).available(task).size === 0) busy.add(group);
     }
     tries.after = undefined;
     return undefined;
@@ -285,7 +280,7 @@ export class Groups {
     let best: TaskRecord | undefined;
     const order = this.#order;
     const { version } = this.book;
-    for (const group of this.#groupsOf.get(agent.id) ?? []) {
+    for (const { group } of this.#members.get(agent.id)?.seats ?? []) {
       if (group.tasks === 0 || group.version !== version) continue;
       if (group.rules !== undefined && (group.rules.tests || !group.rules.letsNow(agent))) continue;
       const plain = group.waiting.first();
@@ -352,7 +347,7 @@ export class Groups {
     if (group === undefined || !this.book.isJudged(task)) return ranks;
     const { rules } = group;
     const ranked: { readonly id: string; readonly scores: readonly number[] }[] = [];
-    for (const agent of group.available(task, this.#agentOf)) {
+    for (const agent of group.available(task)) {
       if (rules !== undefined && !rules.letsFor(task, agent)) continue;
       const scores = rules !== undefined && task.strategy === 'rule_based' ? rules.scores(task, agent) : [];
       ranked.push({ id: agent.id, scores });
@@ -369,13 +364,13 @@ export class Groups {
 
   /** Whether some agent has the capability. */
   has(capability: string): boolean {
-    return (this.#agentsByCapability.get(capability)?.size ?? 0) > 0;
+    return (this.#membersByCapability.get(capability)?.size ?? 0) > 0;
   }
 
   /** How many pending tasks the agent's capabilities fit. */
   queuedFor(agent: AgentRecord): number {
     let queued = 0;
-    for (const group of this.#groupsOf.get(agent.id) ?? []) queued += group.tasks;
+    for (const { group } of this.#members.get(agent.id)?.seats ?? []) queued += group.tasks;
     return queued;
   }
 
@@ -386,10 +381,7 @@ export class Groups {
 
   /** The agents that have a capability. */
   *having(capability: string): IterableIterator<AgentRecord> {
-    for (const id of this.#agentsByCapability.get(capability) ?? NOBODY) {
-      const agent = this.#agentOf(id);
-      if (agent !== undefined) yield agent;
-    }
+    for (const { agent } of this.#membersByCapability.get(capability) ?? NOBODY) yield agent;
   }
 
   /** For inspection: groups with waiting tasks, in key order. */
@@ -422,26 +414,25 @@ export class Groups {
       );
       this.#groups.set(key, group);
       addTo(this.#groupsByFirst, requirements[0] ?? ANY, group);
-      for (const id of this.#candidates(group)) {
-        const agent = this.#agentOf(id);
-        if (agent !== undefined) this.#join(group, agent);
-      }
+      for (const member of this.#candidates(group)) this.#join(group, member);
     }
     return group;
   }
 
   /** The one agent that is named, or those that have the rarest of the requirements; all agents if nothing is required. */
-  #candidates({ requirements, selectors }: Group): Iterable<string> {
+  #candidates({ requirements, selectors }: Group): Iterable<Member> {
     for (const selector of selectors) {
       const id = idOf(selector);
-      if (id !== undefined) return [id];
+      if (id === undefined) continue;
+      const member = this.#members.get(id);
+      return member === undefined ? NOBODY : [member];
     }
-    let rarest: ReadonlySet<string> | undefined;
+    let rarest: ReadonlySet<Member> | undefined;
     for (const name of requirements) {
-      const having = this.#agentsByCapability.get(name) ?? NOBODY;
+      const having = this.#membersByCapability.get(name) ?? NOBODY;
       if (rarest === undefined || having.size < rarest.size) rarest = having;
     }
-    return rarest ?? Array.from(this.#state.agentsById, (agent) => agent.id);
+    return rarest ?? this.#members.values();
   }
 
   /** The groups that an agent with these capabilities may be in. */
@@ -450,38 +441,32 @@ export class Groups {
     for (const { name } of agent.capabilities) yield* this.#groupsByFirst.get(name) ?? [];
   }
 
-  #join(group: Group, agent: AgentRecord): boolean {
-    const fit = group.fit(agent);
-    if (fit === undefined) return false;
-    group.members.set(agent.id, fit);
-    const groups = this.#groupsOf.get(agent.id);
-    if (groups === undefined) this.#groupsOf.set(agent.id, new Set([group]));
-    else groups.add(group);
-    return true;
+  #join(group: Group, member: Member): void {
+    const fit = group.fit(member.agent);
+    if (fit === undefined) return;
+    const seat = new Seat({ member, group, fit });
+    member.seats.push(seat);
+    group.enter(seat, hasFreeSlot(member.agent));
   }
 
   #agentChanged(before: AgentRecord | undefined, after: AgentRecord | undefined): void {
-    const id = (before ?? after)?.id ?? '';
-    const wasFree = before !== undefined && hasFreeSlot(before);
-    const isFree = after !== undefined && hasFreeSlot(after);
-    const groups = this.#groupsOf.get(id);
-    if (before !== undefined && after !== undefined && sameFit(before, after)) {
-      if (groups === undefined) return;
-      for (const group of groups) {
-        if (wasFree) group.leave(before);
-        if (isFree) group.enter(after);
+    const member = before === undefined ? undefined : this.#members.get(before.id);
+    if (before !== undefined && member !== undefined) {
+      if (after !== undefined && sameFit(before, after)) {
+        member.agent = after;
+        const isFree = hasFreeSlot(after);
+        for (const seat of member.seats) seat.group.moved(seat, before, isFree);
+        return;
       }
-      return;
+      for (const seat of member.seats) seat.group.leave(seat, before);
+      this.#members.delete(before.id);
+      for (const { name } of before.capabilities) removeFrom(this.#membersByCapability, name, member);
     }
-    for (const group of groups ?? []) {
-      if (wasFree) group.leave(before);
-      group.members.delete(id);
-    }
-    this.#groupsOf.delete(id);
-    for (const { name } of before?.capabilities ?? []) removeFrom(this.#agentsByCapability, name, id);
     if (after === undefined) return;
-    for (const { name } of after.capabilities) addTo(this.#agentsByCapability, name, id);
-    for (const group of this.#groupsFor(after)) if (this.#join(group, after) && isFree) group.enter(after);
+    const next = new Member(after);
+    this.#members.set(after.id, next);
+    for (const { name } of after.capabilities) addTo(this.#membersByCapability, name, next);
+    for (const group of this.#groupsFor(after)) this.#join(group, next);
   }
 
   #taskChanged(before: TaskRecord | undefined, after: TaskRecord | undefined): void {
@@ -538,6 +523,6 @@ export class Groups {
     this.#groups.delete(key);
     this.#selective.delete(key);
     removeFrom(this.#groupsByFirst, group.requirements[0] ?? ANY, group);
-    for (const id of group.members.keys()) this.#groupsOf.get(id)?.delete(group);
+    for (const { member } of group.members.values()) member.leave(group);
   }
 }
