@@ -27,6 +27,22 @@ export const KEPT: readonly KeptRun[] = [
   { script: 'seed-2040', found: 'a session of a machine that was lost so late that nobody could have noticed' },
   { script: 'seed-2116', found: 'a task in a snapshot, given and cancelled within the entry of the WELCOME' },
   {
+    script: 'seed-1307',
+    found: 'what the deadline of a drain takes back, in the entry after the one in which its agent is active again',
+  },
+  {
+    script: 'seed-1839',
+    found: 'an order that was not confirmed in time, in the entry in which its agent was cut off',
+  },
+  { script: 'seed-2531', found: 'a task given between two changes of labels in one entry, which a rule looks at' },
+  {
+    script: 'seed-2834',
+    found: 'a task that nobody waits for any more, because its sticky key went to an agent that it does not fit',
+  },
+  { script: 'seed-3022', found: 'a task that became less urgent in the entry in which it was given' },
+  { script: 'seed-3150', found: 'a task given between two changes of labels in one entry, which it selects by' },
+  { script: 'seed-3596', found: 'an order to an agent that deregistered in the entry in which it was given' },
+  {
     script: 'seed-5240',
     found:
       'a task created twice: sent again and put off by a server without room, its key was released by an acknowledgement',

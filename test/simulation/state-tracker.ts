@@ -17,7 +17,7 @@ export interface Changes {
   /** Every version, in order. */
   readonly tasks: TaskRecord[];
   readonly agents: Map<string, AgentRecord | undefined>;
-  /** What agents were within the entry, before their capacity changed again. */
+  /** What agents were within the entry, before what decides about their work changed again. */
   readonly reshaped: AgentRecord[];
   readonly sessions: Map<string, SessionChange>;
   /** Slots of holders that had been told to stop. */
@@ -78,7 +78,7 @@ export class StateTracker {
       const id = (after ?? before)?.id;
       if (id === undefined) return;
       const { agents, reshaped } = this.#changes;
-      if (before !== undefined && before.capacity !== after?.capacity && agents.has(id)) reshaped.push(before);
+      if (before !== undefined && agents.has(id) && isReshaped(before, after)) reshaped.push(before);
       agents.set(id, after);
     });
     state.assignments.watch((before, after) => {
@@ -121,6 +121,16 @@ export class StateTracker {
     if (digest === undefined) this.#digests.set(record, (digest = sha256(encodeValue([section, ordered(record)]))));
     return digest;
   }
+}
+
+/** What decides whether it may have a task is not what it was. */
+function isReshaped(before: AgentRecord, after: AgentRecord | undefined): boolean {
+  return (
+    before.capacity !== after?.capacity ||
+    before.status !== after.status ||
+    before.labels !== after.labels ||
+    before.capabilities !== after.capabilities
+  );
 }
 
 /** What came and went between two hashes is in neither. */

@@ -5,7 +5,7 @@ import { leaseIsOver } from './causes.ts';
 import type { AgentRec, Assignment, CauseKind, Change, Mark, Stop, TaskRec, Tenant } from './records.ts';
 import { isFit, isFree, isKept } from './placing.ts';
 import { isLet, rulesMoved } from './rules.ts';
-import { attachmentsAround, latest } from './records.ts';
+import { attachmentsAround, latest, viewsIn } from './records.ts';
 import { mayHaveRun, wasOk } from './request-book.ts';
 import { num, text } from './values.ts';
 import type { AppliedStep, Family, Step, World } from './world.ts';
@@ -47,11 +47,11 @@ export class Agents implements Family {
       this.#world.report('44', `${task.id}: ${message}`, [agent?.changed.index, start.index]);
     if (agent === undefined || (agent.gone !== undefined && agent.gone.seq !== start.seq))
       return wrong(`assigned to the unknown agent ${agentId}`);
-    const states = agent.changed.seq === start.seq ? [agent.before, agent.view] : [agent.view];
-    const active = states.some((view) => view?.status === 'active');
+    const states = viewsIn(agent, start);
+    const active = states.some((view) => view.status === 'active');
     if (!active) wrong(`assigned to ${agentId}, which is ${agent.view.status}`);
-    const missing = states.every((view) => view !== undefined && !isFit(view, task));
-    const barred = states.every((view) => view !== undefined && !isLet(view, task)) && !rulesMoved(task, start);
+    const missing = states.every((view) => !isFit(view, task));
+    const barred = states.every((view) => !isLet(view, task)) && !rulesMoved(task, start);
     if (barred) wrong(`assigned to ${agentId}, which a rule keeps from it`);
     if (missing) wrong(`assigned to ${agentId}, which lacks a capability or a label`);
     const present = agent.session !== undefined && !leaseIsOver(this.#world, agent, start);
@@ -102,12 +102,11 @@ export class Agents implements Family {
       const message = `${agent.id}: active ${active} with ${held.length} assignments and ${mustStop} to ${agent.stops.length} stopping`;
       this.#world.report('45', message, events);
     }
-    const { before } = agent;
-    const was = before?.capacity ?? capacity;
-    // It was filled, and shrank, within one entry; or it was over its capacity before.
-    const shrunk =
-      (capacity < was && active <= was) || (before !== undefined && active <= before.active && before.active > was);
     const justSeen = agent.changed.seq === mark.seq;
+    // It was filled, and shrank, within one entry; or it was over its capacity before.
+    const shrunk = viewsIn(agent, mark).some((was) => {
+      return (capacity < was.capacity && active <= was.capacity) || (active <= was.active && was.active > was.capacity);
+    });
     if (active < 0 || (active > capacity && justSeen && !shrunk)) {
       this.#world.report('45', `${agent.id}: active ${active} of capacity ${capacity}`, events);
     }

@@ -289,7 +289,7 @@ export const BROKEN_EDGE: readonly Row[] = [
       made.run.pass(11_000);
       made.run.handlerStart(other, task.view.id);
     }),
-    broken: change({ kind: 'applied', where: (e) => e.tenant === 'a' && shows('assigned')(e), nth: -1 }, (e) => ({
+    broken: change({ kind: 'applied', where: (e) => e.tenant === 'a' && !shows('assigned')(e), nth: -2 }, (e) => ({
       ...e,
       sessions: [{ id: 'session-a-2', principal: 'agent:ag', agentId: 'agent-a-ag', attached: false }],
     })),

@@ -3,9 +3,10 @@
  */
 import type { Assignment, AgentRec, Cause, CauseKind, Change, Conn, Mark, Op, Version } from './records.ts';
 import { roomMakers } from './placing.ts';
-import { attachmentsAround } from './records.ts';
+import { attachmentsAround, withCausesOf } from './records.ts';
 import { mayHaveRun } from './request-book.ts';
 import { items, num, same, text } from './values.ts';
+import { isDraining } from './views.ts';
 import type { World } from './world.ts';
 
 const BY_LOSS: readonly CauseKind[] = ['lost', 'replaced', 'bye', 'deregistered', 'revoked'];
@@ -127,15 +128,7 @@ function losses(world: World, ending: Ending, agent: AgentRec | undefined): Caus
 
 /** The session has been away for the whole grace, in live time. */
 export function leaseIsOver(world: World, agent: AgentRec, mark: Mark): boolean {
-  return withCausesOf(world, mark).some((cause) => leaseWasOver(world, agent, cause));
-}
-
-/** The entry, and those before it whose work it may have gone on with. */
-function withCausesOf(world: World, mark: Mark): readonly Mark[] {
-  const marks = world.tenants.get(mark.tenant)?.marks ?? [];
-  const found = [mark];
-  for (let i = marks.lastIndexOf(mark) - 1; i >= 0 && marks[i]?.drained === false; i -= 1) found.push(marks[i] ?? mark);
-  return found;
+  return withCausesOf(agent.tenant, mark).some((cause) => leaseWasOver(world, agent, cause));
 }
 
 function leaseWasOver(world: World, agent: AgentRec, mark: Mark): boolean {
@@ -187,11 +180,10 @@ function isOver(ending: Ending, agent: AgentRec, op: Op): boolean {
   const deadlineMs = num(op.params, 'deadlineMs');
   if (deadlineMs === undefined || op.index > mark.index || !mayHaveRun(op) || !deregisters(op, agent)) return false;
   const asked = ending.task.tenant.marks.findLast((one) => one.index <= op.index);
-  return mark.live - (asked?.live ?? 0) >= deadlineMs && isDraining(agent);
-}
-
-function isDraining({ view, before }: AgentRec): boolean {
-  return [view, before].some((one) => one?.status === 'draining' || one?.declared === 'draining');
+  if (mark.live - (asked?.live ?? 0) < deadlineMs) return false;
+  // What it holds may still be on its way to others when it is active again.
+  const { undrained } = agent;
+  return isDraining(agent.view) || (undrained !== undefined && withCausesOf(agent.tenant, mark).includes(undrained));
 }
 
 function deregisters(op: Op, agent: AgentRec): boolean {

@@ -14,6 +14,7 @@ import {
   type Change,
   type Mark,
   type TaskRec,
+  type Version,
 } from './records.ts';
 import { requirementsOf } from './views.ts';
 import type { AppliedStep, Family, Step, World } from './world.ts';
@@ -46,7 +47,8 @@ export class Choices implements Family {
       if (first === undefined || !isFit(agent.view, first)) continue;
       for (const waiting of tasks) {
         if (!isLet(agent.view, waiting) || rulesMoved(waiting, mark)) continue;
-        if (touched.has(waiting) || isExcluded(waiting, agent.id) || !isBefore(waiting, started.task)) continue;
+        // Its own priority may have changed again in the entry.
+        if (touched.has(waiting) || isExcluded(waiting, agent.id) || !isBefore(latest(waiting), next)) continue;
         // Within the entry its key may have been full.
         if (isKept(waiting) || latest(waiting).task.concurrency !== undefined) continue;
         const view = waiting.versions.at(-1);
@@ -106,9 +108,7 @@ function scoring(task: TaskRec, strategy: string): ((view: AgentView) => number)
   };
 }
 
-function isBefore(one: TaskRec, other: TaskRec): boolean {
-  const [a, b] = [one.versions.at(-1)?.task, other.versions.at(-1)?.task];
-  if (a === undefined || b === undefined) return false;
+function isBefore({ task: a }: Version, { task: b }: Version): boolean {
   const [rankA, rankB] = [PRIORITIES.indexOf(a.priority), PRIORITIES.indexOf(b.priority)];
   // A level counts as a minute of waiting (J8).
   const [ageA, ageB] = [a.createdAt - 60_000 * rankA, b.createdAt - 60_000 * rankB];

@@ -84,6 +84,8 @@ export class Deliveries implements Family {
       this.#add(tenant, { ...range(mark), mark, topic, key: `${topic} ${status}`, what: `${task.id} is ${status}` });
     }
     for (const push of event.pushes ?? []) {
+      // Who deregisters in the entry in which it is told something is nobody's agent any more when that is on its way.
+      if (tenant.agents.get(push.agentId ?? '')?.gone?.seq === mark.seq) continue;
       const carrier =
         push.session === undefined ? tenant.agents.get(push.agentId ?? '')?.session : tenant.sessions.get(push.session);
       this.#add(tenant, {
@@ -113,7 +115,9 @@ export class Deliveries implements Family {
 
   #order(tenant: Tenant, from: { mark: Mark; agentId: string; event: string; token: string }): void {
     const { mark, agentId, event, token } = from;
-    const session = tenant.agents.get(agentId)?.session;
+    const agent = tenant.agents.get(agentId);
+    if (agent?.gone?.seq === mark.seq) return;
+    const session = agent?.session;
     const key = `${event} ${token}`;
     const away = session?.server?.attached !== true;
     this.#add(tenant, { ...range(mark), mark, session, key, order: { event, token, away }, what: `the order ${key}` });

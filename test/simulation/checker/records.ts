@@ -76,7 +76,7 @@ export interface Assignment {
   status: TaskStatus;
   confirmed: Mark | undefined;
   running: Mark | undefined;
-  /** `away`: its agent's session was not attached when it ended. */
+  /** `away`: its agent's session was not attached when what ended it happened. */
   end: { readonly mark: Mark; readonly to: TaskView; causes: readonly Cause[]; away: boolean } | undefined;
 }
 
@@ -119,10 +119,13 @@ export interface AgentRec {
   readonly id: string;
   readonly tenant: Tenant;
   view: AgentView;
-  /** Before the latest entry that changed it. */
+  /** Before the latest entry that changed it, and what it passed through in that. */
   before: AgentView | undefined;
+  passed: readonly AgentView[];
   changed: Mark;
   gone: Mark | undefined;
+  /** The entry in which it was last seen to stop draining. */
+  undrained: Mark | undefined;
   /** How its capacity changed. */
   readonly capacities: { readonly index: number; readonly capacity: number }[];
   readonly held: Map<string, Assignment>;
@@ -329,6 +332,19 @@ export function latest(task: TaskRec): Version {
   const version = task.versions.at(-1);
   if (version === undefined) throw new Error(`task ${task.id} has no version`);
   return version;
+}
+
+/** The entry, and those before it whose work it may have gone on with. */
+export function withCausesOf({ marks }: Tenant, mark: Mark): readonly Mark[] {
+  const found = [mark];
+  for (let i = marks.lastIndexOf(mark) - 1; i >= 0 && marks[i]?.drained === false; i -= 1) found.push(marks[i] ?? mark);
+  return found;
+}
+
+/** What the agent was just before `mark`, while that was applied, and at its end, as far as it is known. */
+export function viewsIn(agent: AgentRec, mark: Mark): readonly AgentView[] {
+  if (agent.changed.seq !== mark.seq) return [agent.view];
+  return [...(agent.before === undefined ? [] : [agent.before]), ...agent.passed, agent.view];
 }
 
 /** The state of a session just before `mark`, and at its end. */

@@ -3,8 +3,8 @@
  */
 import type { AgentView, TaskStatus, TaskView } from '../../../protocol/wire/types.ts';
 import type { EventOf, SessionObservation, TaskObservation } from './history.ts';
-import { attachmentsAround, latest, type AgentRec, type Assignment, type Change } from './records.ts';
-import type { Mark, TaskRec, Tenant, Version } from './records.ts';
+import { latest, withCausesOf, type AgentRec, type Assignment, type Change } from './records.ts';
+import type { Mark, SessionRec, TaskRec, Tenant, Version } from './records.ts';
 import { effectOf, opsOn } from './request-book.ts';
 import { text } from './values.ts';
 import type { World } from './world.ts';
@@ -121,11 +121,15 @@ function bindAgent(tenant: Tenant, observed: SessionObservation, mark: Mark): vo
 function applyAgent(tenant: Tenant, view: AgentView, mark: Mark): void {
   const known = tenant.agents.get(view.id);
   if (known !== undefined) {
-    known.before = known.view;
+    const again = known.changed.seq === mark.seq;
+    if (!again) known.before = known.view;
+    known.passed = again ? [...known.passed, known.view] : [];
+    if (isDraining(known.view) && !isDraining(view)) known.undrained = mark;
     known.view = view;
     known.changed = mark;
     known.gone = undefined;
-    if (known.before.capacity !== view.capacity) known.capacities.push({ index: mark.index, capacity: view.capacity });
+    if (known.capacities.at(-1)?.capacity !== view.capacity)
+      known.capacities.push({ index: mark.index, capacity: view.capacity });
     return;
   }
   const agent: AgentRec = {
@@ -133,8 +137,10 @@ function applyAgent(tenant: Tenant, view: AgentView, mark: Mark): void {
     tenant,
     view,
     before: undefined,
+    passed: [],
     changed: mark,
     gone: undefined,
+    undrained: undefined,
     capacities: [{ index: mark.index, capacity: view.capacity }],
     held: new Map(),
     assignments: [],
@@ -149,6 +155,16 @@ function applyAgent(tenant: Tenant, view: AgentView, mark: Mark): void {
     agent.session = session;
     agent.bound = mark;
   }
+}
+
+/** Who was cut off in the entry itself, or in one whose work it goes on with, may have been there when a timer fired. */
+function wasAway(session: SessionRec | undefined, causes: readonly Mark[]): boolean {
+  const { server } = session ?? {};
+  return server === undefined || (!server.attached && !causes.includes(server.since));
+}
+
+export function isDraining({ status, declared }: AgentView): boolean {
+  return status === 'draining' || declared === 'draining';
 }
 
 function applyTask(world: World, observed: TaskObservation, mark: Mark): Change | undefined {
@@ -167,8 +183,7 @@ function applyTask(world: World, observed: TaskObservation, mark: Mark): Change 
   const keeps = held && current !== undefined && current.token === next.token && current.agentId === view.agentId;
   const ended = keeps ? undefined : current;
   if (ended !== undefined) {
-    const session = tenant.agents.get(ended.agentId)?.session;
-    const away = session === undefined || attachmentsAround(session, mark).some((state) => !state.attached);
+    const away = wasAway(tenant.agents.get(ended.agentId)?.session, withCausesOf(tenant, mark));
     ended.end = { mark, to: view, causes: [], away };
     tenant.agents.get(ended.agentId)?.held.delete(task.id);
     task.current = undefined;

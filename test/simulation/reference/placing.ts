@@ -38,7 +38,7 @@ function hasRoom(s: RefState, task: RefTask): boolean {
   return held.length < concurrency.max;
 }
 
-function bondOf(s: RefState, task: RefTask): RefAgent | undefined {
+export function bondOf(s: RefState, task: RefTask): RefAgent | undefined {
   const bond = task.sticky === undefined ? undefined : s.agents.get(s.bonds.get(task.sticky.key) ?? '');
   if (bond === undefined || !isFit(bond, task)) return undefined;
   return isLet(s.rules.filter(isStanding), bond, task) ? bond : undefined;

@@ -18,7 +18,7 @@ import { field, items, text } from '../checker/values.ts';
 import { adopt, agentsOf, factsOf } from './adopt.ts';
 import { compare } from './compare.ts';
 import { decide, failed, finish, letGo, newUnit, requeue, type Unit } from './decide.ts';
-import { candidates, isFirstAgent, isFirstTask } from './placing.ts';
+import { bondOf, candidates, isFirstAgent, isFirstTask } from './placing.ts';
 import { isEnded, isHeld, RefState, type RefAgent, type RefTask } from './records.ts';
 
 const TASKS: ReadonlySet<string> = new Set([
@@ -330,8 +330,16 @@ export class Reference {
     agent.lastToken = token;
     s.lastToken = token;
     if (task.sticky === undefined) return;
-    if (s.bonds.get(task.sticky.key) !== agent.id) unit.freed.add(agent.id);
-    s.bonds.set(task.sticky.key, agent.id);
+    const { key } = task.sticky;
+    const before = s.bonds.get(key);
+    s.bonds.set(key, agent.id);
+    if (before === agent.id) return;
+    unit.freed.add(agent.id);
+    // Whom the agent does not fit is bound to nobody any more.
+    if (before === undefined) return;
+    for (const other of s.tasks.values())
+      if (other.status === 'pending' && other.sticky?.key === key && bondOf(s, other) === undefined)
+        unit.arrived.add(other);
   }
 }
 
