@@ -183,6 +183,8 @@ export const LIMITS = {
   childrenTold: 64,
   /** Tasks of trees that end with an entry because of what stood above them; the others with the next. */
   prunedMax: 64,
+  /** The same with an entry that has requests: those are answered when all of it is done. */
+  prunedBesideMax: 16,
 
   /** Failures that a task tells; the oldest are forgotten. Of a message so much. */
   errorsKept: 16,

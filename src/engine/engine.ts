@@ -121,7 +121,8 @@ export class Engine implements Effects {
     for (const command of entry.commands) commands.push(this.#command(command, c));
     this.#work(c);
     this.#settle(c);
-    this.#prune(c);
+    const beside = entry.commands.some(({ kind }) => kind === 'request');
+    this.#prune(c, beside ? LIMITS.prunedBesideMax : LIMITS.prunedMax);
     this.#settle(c);
     archive(s, c, {
       kept: LIMITS.finishedKept,
@@ -130,6 +131,7 @@ export class Engine implements Effects {
     this.#commit(c);
     this.#expireKeys();
     const due = s.timers.due(s.counters.now, s.counters.live) !== undefined;
+    const waits = s.work.size + s.settles.size > 0 || due;
     return {
       seq: entry.seq,
       rev: s.rev,
@@ -141,7 +143,8 @@ export class Engine implements Effects {
       facts: this.#output.facts,
       pieces: this.#output.pieces,
       ended: this.#output.ended,
-      more: s.work.size + s.settles.size + s.prunes.size > 0 || due,
+      more: waits || s.prunes.size > 0,
+      onlyTrees: !waits && s.prunes.size > 0,
     };
   }
 
@@ -200,8 +203,8 @@ export class Engine implements Effects {
   }
 
   /** K6 */
-  #prune(c: Context): void {
-    for (let left = LIMITS.prunedMax; left > 0 && this.#budget > 0; left -= PRUNED_AT_ONCE) {
+  #prune(c: Context, max: number): void {
+    for (let left: number = max; left > 0 && this.#budget > 0; left -= PRUNED_AT_ONCE) {
       const work = this.state.prunes.shift();
       if (work === undefined) return;
       this.#unit(c, work);

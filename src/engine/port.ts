@@ -223,4 +223,6 @@ export interface EntryOutput {
   readonly ended: readonly { readonly session: string; readonly attach: number; readonly why: SessionEnd }[];
   /** Follow-up work waits in the state: a `continue` is due. */
   readonly more: boolean;
+  /** All of it is tasks of trees that are to end: nobody waits for it. */
+  readonly onlyTrees: boolean;
 }

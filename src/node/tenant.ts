@@ -12,6 +12,8 @@
  * R6 What nobody would ask again (lost sessions, ticks, an opening) is not dropped because the log was full for a while.
  * R7 While it serves, one entry is applied in a turn of the event loop: its answers and pushes leave, and clients
  *    work on them, while the next one is applied. (A commit of many entries applied at once made everybody take turns.)
+ * R8 Trees end beside requests in half of the time: after a portion they rest as long as it took. So what others ask meets
+ *    a portion half as often, and the end of a tree takes twice as long while others work.
  */
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { assert } from '../base/assert.ts';
@@ -81,6 +83,9 @@ const APPEND_ENTRIES = 32;
 const REST_MS = 50;
 /** The clock looks again at least so often, so that a jump of the wall clock is met. */
 const CLOCK_MS = 1_000;
+/** R8. Others work if the last request is no longer ago than this. */
+const OTHERS_MS = 50;
+const TREES_REST_MS_MAX = 20;
 
 export class Tenant implements TailSink {
   readonly id: string;
@@ -101,6 +106,9 @@ export class Tenant implements TailSink {
   #appliedAt = 0;
   #clock: { readonly at: number; readonly cancel: () => void } | undefined;
   #continuing = false;
+  /** R8 */
+  #treesRest: (() => void) | undefined;
+  #requestAt = -Infinity;
   /** The log could not take the last append: the next one waits. */
   #resting: (() => void) | undefined;
   #up: Command = { kind: 'tick' };
@@ -151,6 +159,7 @@ export class Tenant implements TailSink {
   /** Takes no more commands; `done` when those taken are durable and applied. */
   stop(done: () => void): void {
     this.#stopped = 'stopping';
+    this.#endTreesRest();
     this.#clock?.cancel();
     this.#clock = undefined;
     this.#idle = done;
@@ -313,7 +322,9 @@ export class Tenant implements TailSink {
       appendMs: sentAt === undefined ? undefined : at - sentAt,
       applyMs,
     });
-    this.#continue(output);
+    const now = scheduler.mono();
+    if (this.#live && decoded.commands.some(({ kind }) => kind === 'request')) this.#requestAt = now;
+    this.#continue(output, now - began);
   }
 
   /** Tells the outcomes of an entry of this node; the instant at which it was handed to the log. */
@@ -334,18 +345,32 @@ export class Tenant implements TailSink {
     return mine.at;
   }
 
-  /** Work that did not fit into the entry goes on in the next one. */
-  #continue(output: EntryOutput): void {
-    if (!output.more || this.#continuing || !this.#live) return;
+  /** Work that did not fit into the entry, which took so long, goes on in the next one. */
+  #continue({ more, onlyTrees }: EntryOutput, tookMs: number): void {
+    if (!more || this.#continuing || !this.#live) return;
+    if (onlyTrees && this.#appliedAt - this.#requestAt < OTHERS_MS) {
+      const restMs = Math.min(Math.max(1, tookMs), TREES_REST_MS_MAX);
+      this.#treesRest ??= this.#options.scheduler.after(restMs, () => this.#goOn());
+    } else this.#goOn();
+  }
+
+  #goOn(): void {
+    this.#endTreesRest();
     this.#continuing = true;
     this.submit({ kind: 'continue' }, () => {
       this.#continuing = false;
     });
   }
 
+  #endTreesRest(): void {
+    this.#treesRest?.();
+    this.#treesRest = undefined;
+  }
+
   #halt(error: Error): void {
     if (this.#halted !== undefined) return;
     this.#halted = error;
+    this.#endTreesRest();
     this.#clock?.cancel();
     this.#clock = undefined;
     this.#resting?.();

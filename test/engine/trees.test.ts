@@ -306,9 +306,9 @@ describe('the end of a tree', () => {
     const { id: other } = rig.create(boss, { type: 'nobody' });
     rig.ask(boss, 'task.cancel', { id: root });
     const gone = () => node(rig, root).children?.cancelled ?? 0;
-    expect(gone()).toBe(LIMITS.prunedMax);
+    expect(gone()).toBe(LIMITS.prunedBesideMax);
     rig.one({ kind: 'continue' });
-    expect(gone()).toBe(2 * LIMITS.prunedMax);
+    expect(gone()).toBe(LIMITS.prunedBesideMax + LIMITS.prunedMax);
     const loaded = rig.restored();
     rig.engine = loaded;
     // Whoever asks meanwhile is served at once.

@@ -60,6 +60,7 @@ const INTERNAL = new Set([
   'outboundFrames',
   'pendingCommandsMax',
   'prunedMax',
+  'prunedBesideMax',
   'ringBytes',
   'ringPushesMax',
   'socketBytes',

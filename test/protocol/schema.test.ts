@@ -92,6 +92,10 @@ const agentShape = partial(
 
 const PARAMS: { readonly [method: string]: fc.Arbitrary<ValueMap> } = {
   'task.create': taskCreate,
+  'task.createBatch': partial(
+    { tasks: fc.array(fc.oneof(taskCreate, fc.constant({ type: 'build', watch: false })), { maxLength: 3 }) },
+    ['tasks'],
+  ),
   'task.accept': partial(held, ['id', 'token']),
   'task.start': partial(held, ['id', 'token']),
   'task.progress': partial(

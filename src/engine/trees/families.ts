@@ -122,7 +122,9 @@ function letGoOf(s: State, effects: Effects, family: FamilyRecord): void {
 }
 
 function join(s: State, family: FamilyRecord): void {
-  s.families.put({ ...family, total: family.total + 1, open: family.open + 1 });
+  const grown = { ...family, total: family.total + 1, open: family.open + 1 };
+  if (family.root === family.id) return s.families.put({ ...grown, size: (family.size ?? 0) + 1 });
+  s.families.put(grown);
   const root = s.families.get(family.root);
   if (root !== undefined) s.families.put({ ...root, size: (root.size ?? 0) + 1 });
 }
