@@ -1,8 +1,6 @@
 /** Counts the rare events that stand in the log and in what the engine made of it. */
-import type { HelloCommand, EntryOutput } from '../../src/engine/port.ts';
-import { decodeEntry } from '../../src/engine/entry.ts';
+import type { Entry, HelloCommand, EntryOutput } from '../../src/engine/port.ts';
 import type { State } from '../../src/engine/kernel/state.ts';
-import type { LogEntry } from '../../src/log/port.ts';
 import { isMark, type Mark, type Marks } from './marks.ts';
 import type { Changes } from './state-tracker.ts';
 
@@ -18,7 +16,7 @@ const ENDS: { readonly [why: string]: Mark } = {
 };
 
 export interface MadeEntry {
-  readonly entry: LogEntry;
+  readonly decoded: Entry;
   readonly output: EntryOutput;
   readonly changes: Changes;
   readonly state: State;
@@ -42,8 +40,7 @@ export class EntryMarks {
   }
 
   entry(made: MadeEntry): void {
-    const { entry, output, changes } = made;
-    const decoded = decodeEntry(entry.payload, entry);
+    const { decoded, output, changes } = made;
     if (decoded.commands.length > 1) this.#marks.count('entry with several commands');
     for (const [i, command] of decoded.commands.entries()) {
       const ok = output.commands[i]?.reply.ok === true;
@@ -96,8 +93,8 @@ export class EntryMarks {
     this.#marks.count(known === to.agentId ? 'given by a sticky key' : 'sticky key moved');
   }
 
-  #sessions({ changes, state, entry }: MadeEntry): void {
-    const hello = decodeEntry(entry.payload, entry).commands.some(({ kind }) => kind === 'session.hello');
+  #sessions({ changes, state, decoded }: MadeEntry): void {
+    const hello = decoded.commands.some(({ kind }) => kind === 'session.hello');
     for (const { before, after } of changes.sessions.values()) {
       if (before !== undefined && after === undefined && !before.attached && !hello)
         this.#marks.count('session expired');

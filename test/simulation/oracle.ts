@@ -1,7 +1,9 @@
 /**
- * The replay oracle: the same entries give the same states, from nothing and from every snapshot that was ever stored.
+ * The oracles beside the checker: the reference, which decides each entry for itself as the server applies it, and the
+ * replays: the same entries give the same states, from nothing and from every snapshot that was ever stored.
  *
- * It keeps what the simulated disks later forget, and compares at the points where the serving engine was hashed.
+ * The replays keep what the simulated disks later forget, and compare at the points where the serving engine was hashed.
+ * Both are shares of the runs (simulation.ts), since each costs about as much as everything that the checker does.
  */
 import { decodeValue } from '../../protocol/wire/codec.ts';
 import { decodeEntry } from '../../src/engine/entry.ts';
@@ -9,6 +11,7 @@ import { Engine, type EngineOptions } from '../../src/engine/engine.ts';
 import { loadRecord, type LoadedRecord } from '../../src/engine/kernel/image.ts';
 import { EnvelopeKind, unseal } from '../../src/log/envelope.ts';
 import type { DiskSnapshot } from '../../src/log/memory-disk.ts';
+import type { MadeEntry } from './entry-marks.ts';
 import type { Recorder } from './recorder.ts';
 import { Reference } from './reference/reference.ts';
 import { hashAt, HASH_EVERY, type Book, type ServerView } from './server-view.ts';
@@ -28,27 +31,51 @@ export class Oracle {
   readonly #view: ServerView;
   readonly #engine: EngineOptions;
   readonly #judged: boolean;
+  readonly #replayed: boolean;
+  readonly #references = new Map<string, Reference>();
   readonly #snapshots = new Map<string, Stored[]>();
 
-  /** `judged`: the replay from nothing is also followed by the reference. */
+  /** `judged`: the reference follows the server. `replayed`: what was logged and stored is replayed at the end. */
   constructor(parts: {
     readonly recorder: Recorder;
     readonly view: ServerView;
     readonly engine: EngineOptions;
     readonly judged: boolean;
+    readonly replayed: boolean;
   }) {
     this.#recorder = parts.recorder;
     this.#view = parts.view;
     this.#engine = parts.engine;
     this.#judged = parts.judged;
+    this.#replayed = parts.replayed;
+  }
+
+  /** The server applied an entry for the first time. */
+  applied(tenant: string, { decoded, output, state }: MadeEntry): void {
+    if (!this.#judged) return;
+    let reference = this.#references.get(tenant);
+    if (reference === undefined) {
+      const report = (message: string): void => this.#recorder.trouble('reference', `${tenant}: ${message}`);
+      this.#references.set(tenant, (reference = new Reference(this.#engine.followUpsMax ?? 0, report)));
+    }
+    try {
+      reference.step(decoded, output, state);
+    } catch (error) {
+      this.#recorder.trouble('reference', `${tenant}: it fails at entry ${output.seq}: ${String(error)}`);
+    }
   }
 
   /** A snapshot was stored: it must be what it says it is. */
   snapshot(tenant: string, snapshot: DiskSnapshot): void {
     const { seq, stateHash } = snapshot.meta;
+    if (!this.#replayed) {
+      const served = this.#view.book(tenant).hashes.get(seq) ?? '';
+      this.#recorder.add({ kind: 'snapshot', tenant, seq, stateHash: served });
+      return;
+    }
     const engine = new Engine(this.#engine);
     load(engine, snapshot);
-    const tracker = new StateTracker(engine);
+    const tracker = new StateTracker(engine, { hashed: true });
     if (tracker.wholeHash() !== stateHash)
       this.#recorder.trouble('9', `the snapshot of ${tenant} at ${seq} is not the state that it names`);
     this.#recorder.add({ kind: 'snapshot', tenant, seq, stateHash: hashAt(tracker, seq) });
@@ -58,6 +85,7 @@ export class Oracle {
 
   /** Replays everything and writes what it came to into the history. */
   replay(): void {
+    if (!this.#replayed) return;
     for (const book of this.#view.books.values()) {
       this.#fromZero(book);
       for (const stored of this.#snapshots.get(book.tenant) ?? []) this.#follow(book, stored.tracker, stored.seq);
@@ -65,14 +93,9 @@ export class Oracle {
   }
 
   #fromZero(book: Book): void {
-    const tracker = new StateTracker(new Engine(this.#engine));
-    const reference = this.#judged
-      ? new Reference(this.#engine.followUpsMax ?? 0, (message) =>
-          this.#recorder.trouble('reference', `${book.tenant}: ${message}`),
-        )
-      : undefined;
+    const tracker = new StateTracker(new Engine(this.#engine), { hashed: true });
     const snapshots = new Map((this.#snapshots.get(book.tenant) ?? []).map(({ seq, stateHash }) => [seq, stateHash]));
-    this.#run(book, { tracker, from: 0, until: book.applied, ...(reference && { reference }) }, (seq) => {
+    this.#run(book, { tracker, from: 0, until: book.applied }, (seq) => {
       const wanted = snapshots.get(seq);
       if (wanted !== undefined && tracker.wholeHash() !== wanted) {
         this.#recorder.trouble('9', `the replay of ${book.tenant} from zero differs from the snapshot at ${seq}`);
@@ -96,11 +119,10 @@ export class Oracle {
       readonly tracker: StateTracker;
       readonly from: number;
       readonly until: number;
-      readonly reference?: Reference;
     },
     at: (seq: number) => void,
   ): void {
-    const { tracker, from, until, reference } = what;
+    const { tracker, from, until } = what;
     const { engine } = tracker;
     for (let seq = from + 1; seq <= until; seq += 1) {
       const kept = book.entries[seq - 1];
@@ -109,9 +131,7 @@ export class Oracle {
         return;
       }
       try {
-        const entry = decodeEntry(kept.payload, kept);
-        const output = engine.apply(entry);
-        reference?.step(entry, output, engine.state);
+        engine.apply(decodeEntry(kept.payload, kept));
       } catch (error) {
         this.#recorder.trouble('9', `the replay of ${book.tenant} from ${from} stops at ${seq}: ${String(error)}`);
         return;

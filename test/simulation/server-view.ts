@@ -6,6 +6,7 @@
 import { encodeValue, isMap } from '../../protocol/wire/codec.ts';
 import { agentView } from '../../src/engine/agents/agents.ts';
 import type { Engine } from '../../src/engine/engine.ts';
+import { decodeEntry } from '../../src/engine/entry.ts';
 import type { EntryOutput, Push } from '../../src/engine/port.ts';
 import type { AgentRecord, SessionRecord, TaskRecord } from '../../src/engine/records.ts';
 import { isHeld } from '../../src/engine/tasks/transitions.ts';
@@ -13,11 +14,11 @@ import { ruleView } from '../../src/engine/rules/rules.ts';
 import { taskView } from '../../src/engine/tasks/view.ts';
 import type { LogEntry } from '../../src/log/port.ts';
 import type { EventOf, PushObservation, SessionObservation, TaskObservation } from './checker/history.ts';
-import { EntryMarks } from './entry-marks.ts';
+import { EntryMarks, type MadeEntry } from './entry-marks.ts';
 import type { Recorder } from './recorder.ts';
 import { noChanges, StateTracker, type Changes } from './state-tracker.ts';
 
-/** The state is hashed at every entry whose seq is a multiple of this; in between the position stands for it. */
+/** If it is hashed at all, the state is at every entry whose seq is a multiple of this; in between the position stands for it. */
 export const HASH_EVERY = 64;
 
 /** An entry as it stood in the log. */
@@ -49,16 +50,22 @@ export interface Book {
 
 export interface ViewOptions {
   readonly recorder: Recorder;
+  /** Whole states are hashed, for replays to compare with. */
+  readonly hashed: boolean;
+  /** Called for each entry that is applied for the first time. */
+  readonly made: (tenant: string, made: MadeEntry) => void;
 }
 
 export class ServerView {
   readonly #recorder: Recorder;
+  readonly #options: ViewOptions;
   readonly #marks: EntryMarks;
   readonly books = new Map<string, Book>();
 
-  constructor(recorder: Recorder) {
-    this.#recorder = recorder;
-    this.#marks = new EntryMarks(recorder.marks);
+  constructor(options: ViewOptions) {
+    this.#options = options;
+    this.#recorder = options.recorder;
+    this.#marks = new EntryMarks(options.recorder.marks);
   }
 
   book(tenant: string): Book {
@@ -91,7 +98,7 @@ export class ServerView {
     const book = this.book(tenant);
     let { tracker } = book;
     const fresh = tracker?.engine !== engine;
-    if (tracker === undefined || fresh) book.tracker = tracker = new StateTracker(engine);
+    if (tracker === undefined || fresh) book.tracker = tracker = new StateTracker(engine, this.#options);
     const stateHash = hashAt(tracker, entry.seq);
     const changes = tracker.take();
     const { seq } = entry;
@@ -104,7 +111,9 @@ export class ServerView {
     book.applied = seq;
     book.rev = output.rev;
     const changed = fresh ? difference(book, engine, output) : changes;
-    this.#marks.entry({ entry, output, changes: changed, state: engine.state });
+    const made = { decoded: decodeEntry(entry.payload, entry), output, changes: changed, state: engine.state };
+    this.#marks.entry(made);
+    this.#options.made(tenant, made);
     this.#recorder.add({
       ...about,
       live: output.live,
@@ -155,7 +164,7 @@ function rulesOf(book: Book, { state, groups }: Engine): Partial<EventOf<'applie
 }
 
 export function hashAt(tracker: StateTracker, seq: number): string {
-  if (seq % HASH_EVERY === 0) return tracker.hash();
+  if (tracker.hashed && seq % HASH_EVERY === 0) return tracker.hash();
   const { rev, counters, tasks, sessions } = tracker.engine.state;
   return `${rev} ${counters.tokens} ${counters.live} ${tasks.size} ${sessions.size}`;
 }

@@ -7,7 +7,7 @@
  * much away is also tried under other seeds.
  */
 import type { Action, ClientPlan, Plan, TaskPlan, Tuning, Work } from './plan.ts';
-import { simulate } from './simulation.ts';
+import { EVERY_LOOK, simulate } from './simulation.ts';
 
 export interface ShrinkOptions {
   readonly invariants: readonly string[];
@@ -57,7 +57,7 @@ class Shrinker {
       if (this.over) return false;
       this.#runs += 1;
       const plan = i === 0 ? candidate : { ...candidate, seed: candidate.seed + i };
-      const { violations } = simulate(plan);
+      const { violations } = simulate(plan, EVERY_LOOK);
       if (!violations.some(({ invariant }) => this.#options.invariants.includes(invariant))) continue;
       this.best = plan;
       return true;

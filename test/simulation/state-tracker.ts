@@ -47,6 +47,7 @@ export function sha256(bytes: Uint8Array): Uint8Array {
 
 export class StateTracker {
   readonly engine: Engine;
+  readonly hashed: boolean;
   #changes = noChanges();
   readonly #sum = new Uint8Array(32);
   /** Records that are in the sum, by section and id. */
@@ -55,11 +56,13 @@ export class StateTracker {
   /** The state without its tables: what is hashed anew each time. */
   readonly #rest: State;
 
-  constructor(engine: Engine) {
+  /** `hashed`: `hash` will be asked for; else it costs nothing. */
+  constructor(engine: Engine, { hashed }: { readonly hashed: boolean }) {
     this.engine = engine;
+    this.hashed = hashed;
     const { state } = engine;
     this.#rest = withoutTables(state);
-    for (const section of TABLES) {
+    for (const section of hashed ? TABLES : []) {
       const table = state[section] as unknown as Pick<Table<object>, 'hold' | 'watch'>;
       const dirty = new Map<object, -1 | 1>();
       this.#dirty.set(section, dirty);

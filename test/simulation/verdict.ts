@@ -1,6 +1,6 @@
 /** What a run of one seed comes to, as plain data that goes from thread to thread. */
 import type { Plan } from './plan.ts';
-import { simulate, type Outcome } from './simulation.ts';
+import { EVERY_LOOK, simulate, type Outcome } from './simulation.ts';
 import { drawPlan } from './swarm.ts';
 
 export interface Verdict {
@@ -30,9 +30,19 @@ export function verdictOf(outcome: Outcome): Verdict {
 }
 
 export function runPlan(plan: Plan, twice: boolean): Verdict {
-  const outcome = simulate(plan);
+  return judge(plan, simulate(plan), twice);
+}
+
+/** What has failed once is looked at in every way. */
+export function runKept(plan: Plan): Verdict {
+  return judge(plan, simulate(plan, EVERY_LOOK), true);
+}
+
+function judge(plan: Plan, outcome: Outcome, twice: boolean): Verdict {
   const verdict = verdictOf(outcome);
-  if (!twice || simulate(plan).trace() === outcome.trace()) return verdict;
+  // What was found is known: only the trace is compared.
+  const again = { ...outcome.looks, checked: false, judged: false };
+  if (!twice || simulate(plan, again).trace() === outcome.trace()) return verdict;
   const other = { invariant: 'determinism', message: 'the same plan gave two different runs' };
   return { ...verdict, violations: [...verdict.violations, other] };
 }
