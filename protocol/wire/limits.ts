@@ -217,12 +217,11 @@ export const LIMITS = {
   ruleTextMax: 4_096,
   /** Agents (or tasks) that are tried with filters which read the task before others get their turn. */
   ruleTriesMax: 64,
-  /** Per tenant. At the bound: LIMIT_EXCEEDED (deadLetters: the oldest leaves memory for the archive). */
+  /** Per tenant. At the bound: LIMIT_EXCEEDED. */
   sessionsMax: 100_000,
   agentsMax: 100_000,
   tasksMax: 1_000_000,
   tasksBytesMax: 2 * 1024 * 1024 * 1024,
-  deadLettersMax: 10_000,
   /** Finished tasks that stay in memory; older ones are read from the store. */
   finishedKept: 512,
   apiKeysMax: 10_000,

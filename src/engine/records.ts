@@ -92,6 +92,8 @@ export interface TaskRecord {
   readonly to: readonly string[];
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** When it began to wait, if it was changed since then and waits on. Undefined: see `waitingSince`. */
+  readonly pendingAt: number | undefined;
   readonly startedAt: number | undefined;
   readonly finishedAt: number | undefined;
   readonly rev: number;
@@ -105,6 +107,11 @@ export interface Ruling {
   readonly failures: number;
   /** The names of those that apply and matter to it, in their order. */
   readonly rules: readonly string[];
+}
+
+/** Since when a pending task waits. */
+export function waitingSince({ pendingAt, updatedAt }: Pick<TaskRecord, 'pendingAt' | 'updatedAt'>): number {
+  return pendingAt ?? updatedAt;
 }
 
 /** A record that nobody else has seen yet. */
@@ -160,6 +167,7 @@ export function copyOfTask(task: TaskRecord): Draft<TaskRecord> {
     to: task.to,
     createdAt: task.createdAt,
     updatedAt: task.updatedAt,
+    pendingAt: task.pendingAt,
     startedAt: task.startedAt,
     finishedAt: task.finishedAt,
     rev: task.rev,

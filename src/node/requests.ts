@@ -16,6 +16,7 @@ import type { Scheduler } from '../base/scheduler.ts';
 import type { Calendar } from '../calendar/index.ts';
 import type { Backlog } from '../engine/queries.ts';
 import type { CommandOutput, RequestCommand, RuleTrees } from '../engine/port.ts';
+import { isTerminal } from '../engine/tasks/transitions.ts';
 import { isServerTopic } from '../engine/topics/topics.ts';
 import type { FinishedTask, TenantStore } from '../store/port.ts';
 import type { Hub } from './hub.ts';
@@ -238,7 +239,8 @@ export class Requests {
   #retry(caller: Caller, request: RequestIn, done: Answer): boolean {
     const { tenant } = this.#parts;
     const params = request.params as Params['task.retry'];
-    return tenant.engine.state.tasks.get(params.id) === undefined && this.#withArchived(caller, request, done);
+    const task = tenant.engine.state.tasks.get(params.id);
+    return (task === undefined || isTerminal(task.status)) && this.#withArchived(caller, request, done);
   }
 
   /** The archive has every task that has ended, also while it is in memory: by its turn in the log it may not be any more. */

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
 import { explain } from '../../src/engine/assignment/explain.ts';
+import { ENGINE_VERSION } from '../../src/engine/port.ts';
+import { backlog } from '../../src/engine/queries.ts';
 import { Rig } from './rig.ts';
 
 function why(rig: Rig, id: string, limit = 20) {
@@ -32,6 +34,32 @@ describe('the explanation of a task', () => {
     expect(why(rig, id, 1).agents).toHaveLength(1);
     const nobody = rig.create(boss, { requirements: ['a', 'gpu'] });
     expect(why(rig, nobody.id)).toMatchObject({ verdict: 'noCapability', missing: ['gpu'] });
+  });
+
+  it('counts its waiting from when it began to wait, whatever is changed of it meanwhile', () => {
+    const rig = new Rig();
+    for (let version = 2; version <= ENGINE_VERSION; version += 1) rig.one({ kind: 'upgrade', version });
+    const boss = rig.session();
+    const { id } = rig.create(boss);
+    rig.wait(60_000);
+    const since = why(rig, id).waitingMs;
+    expect(since).toBeGreaterThanOrEqual(60_000);
+    rig.ask(boss, 'task.reprioritise', { id, priority: 'high' });
+    rig.ask(boss, 'task.extend', { id, deadlineMs: 3_600_000 });
+    rig.ask(boss, 'task.steer', { id, message: 'quick' });
+    expect(why(rig, id).waitingMs).toBeGreaterThanOrEqual(since);
+    const [{ oldestMs } = { oldestMs: 0 }] = backlog(rig.engine, { scanMax: 10 }).types;
+    expect(oldestMs).toBe(why(rig, id).waitingMs);
+    expect(explain({ state: rig.restored().state, groups: rig.restored().groups }, { id, limit: 1 })?.waitingMs).toBe(
+      why(rig, id).waitingMs,
+    );
+    const worker = rig.agent('worker');
+    expect(rig.task(id).agentId).toBe(worker.id);
+    rig.ask(worker.session, 'task.release', { id, token: rig.task(id).token });
+    rig.one({ kind: 'session.bye', session: worker.session, attach: 1, requeue: true });
+    rig.wait(1_000);
+    expect(rig.task(id).status).toBe('pending');
+    expect(why(rig, id).waitingMs).toBeLessThan(since);
   });
 
   it('says what keeps an agent that fits from it', () => {

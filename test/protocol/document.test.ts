@@ -48,7 +48,6 @@ const INTERNAL = new Set([
   'authFailuresFree',
   'authWindowMs',
   'controlFrames',
-  'deadLettersMax',
   'diskFreeBytes',
   'diskFreePercent',
   'entryCommandsMax',

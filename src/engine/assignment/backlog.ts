@@ -9,6 +9,7 @@
 import type { BacklogType, BacklogView } from '../../../protocol/wire/observing.ts';
 import { byCodeUnits } from '../../base/order.ts';
 import type { State } from '../kernel/state.ts';
+import { waitingSince } from '../records.ts';
 import type { Group } from './group.ts';
 import type { Groups } from './groups.ts';
 
@@ -67,8 +68,8 @@ function typesOf(group: Group, share: number): ReadonlyMap<string, Sum> {
   const wanted = share === 1 ? group.tasks : Math.min(group.tasks, Math.max(LEAST, Math.floor(group.tasks * share)));
   const found = new Map<string, Sum>();
   let looked = 0;
-  for (const { type, updatedAt } of group.all()) {
-    add(found, type, { waiting: 1, since: updatedAt });
+  for (const task of group.all()) {
+    add(found, task.type, { waiting: 1, since: waitingSince(task) });
     looked += 1;
     if (looked === wanted) break;
   }

@@ -9,7 +9,7 @@ import type { AgentState, AgentVerdict, ExplainView, TaskVerdict } from '../../.
 import { parseSelector, selectsAgent } from '../../../protocol/wire/selectors.ts';
 import { isBarred, WHOLE } from '../agents/ratings.ts';
 import type { State } from '../kernel/state.ts';
-import type { AgentRecord, TaskRecord } from '../records.ts';
+import { waitingSince, type AgentRecord, type TaskRecord } from '../records.ts';
 import { controlView } from '../tasks/control-view.ts';
 import { isHeld, isTerminal } from '../tasks/transitions.ts';
 import { isExcluded } from './group.ts';
@@ -59,7 +59,7 @@ export function explain(
   return {
     task: { id: task.id, type: task.type, status: task.status, strategy: task.strategy },
     verdict: verdictOf(s, task, { missing, counts }),
-    waitingMs: task.status === 'pending' ? Math.max(0, s.counters.now - task.updatedAt) : 0,
+    waitingMs: task.status === 'pending' ? Math.max(0, s.counters.now - waitingSince(task)) : 0,
     agents: told,
     counts: Object.fromEntries(counts),
     ...(missing.length === 0 ? undefined : { missing }),

@@ -106,6 +106,7 @@ export function newTask(
       params.watch === false || origin.session === undefined ? [`t:${topic}`] : [origin.session.audience, `t:${topic}`],
     createdAt: c.now,
     updatedAt: c.now,
+    pendingAt: undefined,
     startedAt: undefined,
     finishedAt: undefined,
     rev: s.rev,

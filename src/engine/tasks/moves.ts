@@ -15,6 +15,7 @@ import { stick } from '../assignment/sticky.ts';
 import { WORK_VERSION } from '../port.ts';
 import {
   copyOfTask,
+  waitingSince,
   type AgentRecord,
   type AssignmentRecord,
   type Draft,
@@ -37,6 +38,8 @@ function draft(c: Context, task: TaskRecord, status: TaskStatus): Draft<TaskReco
   const next = copyOfTask(task);
   next.status = status;
   next.updatedAt = c.now;
+  const waitsOn = status === 'pending' && task.status === 'pending' && waitingSince(task) !== c.now;
+  next.pendingAt = waitsOn ? waitingSince(task) : undefined;
   next.rev = c.state.rev;
   return next;
 }
@@ -74,7 +77,7 @@ export function give(s: State, c: Context, given: { readonly task: TaskRecord; r
         control: undefined,
         at: s.counters.engineVersion >= WORK_VERSION ? c.now : undefined,
       },
-      given: { type: task.type, ms: c.now - given.task.updatedAt },
+      given: { type: task.type, ms: c.now - waitingSince(given.task) },
     },
     { kind: 'timerSet', timer: 'accept', entity: task.id, due: c.live + agent.acceptMs },
   );
