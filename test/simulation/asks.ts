@@ -75,6 +75,11 @@ export function carryOut(ask: Ask, asked: Asked): void {
     case 'letter':
     case 'letters':
       return askSched(ask, asked);
+    case 'subtask': {
+      const parentId = book.byMark.get(ask.parent);
+      if (parentId !== undefined) client.ask('task.create', { ...paramsOf(ask.task), parentId });
+      return undefined;
+    }
     case 'deregister':
       return client.ask('agent.deregister', {});
     case 'control': {

@@ -71,6 +71,8 @@ export class EntryMarks {
   #move({ from, to }: Changes['moves'][number], state: State): void {
     const edge = `task ${from?.status ?? 'new'} → ${to.status}`;
     if (isMark(edge)) this.#marks.count(edge);
+    if (from === undefined && to.parentId !== undefined) this.#marks.count('created below another task');
+    if (to.status === 'cancelled' && to.parentId !== undefined) this.#marks.count('cancelled below another task');
     if (to.status === 'cancelled' && to.concurrency?.policy === 'cancelOld')
       this.#marks.count('cancelled to make room');
     const { concurrency } = to;

@@ -79,6 +79,8 @@ export const MARKS = {
   'clock set back': 44,
   'clock set forward': 39,
   'second tenant': 59,
+  'created below another task': 1_200,
+  'cancelled below another task': 180,
   'task new → pending': 6_000,
   'task new → scheduled': 1_500,
   'task scheduled → pending': 4_700,

@@ -4,6 +4,7 @@
  * `seed` while the plan is carried out. A plan survives JSON: as a file it is the script of a run.
  */
 import type { SchedAsk } from './swarm-sched.ts';
+import type { SubtaskAsk } from './swarm-trees.ts';
 import type { PlainStrategy, RuleOnError } from '../../protocol/wire/rules.ts';
 import type { LIMITS } from '../../protocol/wire/limits.ts';
 import type { AgentShape, DeclaredStatus, Role, Strategy, TaskCreate } from '../../protocol/wire/types.ts';
@@ -132,6 +133,7 @@ export type Ask =
   /** A client without the SDK, of the same principal, that sends everything again. */
   | { readonly do: 'repeat'; readonly requests: number }
   | SchedAsk
+  | SubtaskAsk
   | { readonly do: 'deregister' };
 
 export type Fault =

@@ -9,6 +9,7 @@ import { drawFaults } from './swarm-faults.ts';
 import { withRules } from './swarm-rules.ts';
 import { placed } from './swarm-placing.ts';
 import { scheduled } from './swarm-sched.ts';
+import { treed } from './swarm-trees.ts';
 import { Random } from './random.ts';
 
 export const TYPES = ['alpha', 'beta', 'gamma'] as const;
@@ -55,7 +56,8 @@ function drawWhole(seed: number): Plan {
   const plan: Plan = { format: 1, seed, tuning, tenants, clients, actions, healAt, settleMs: 900_000 + back };
   // From a stream of its own, as whatever is added: what seeds meant before changes as little as can be.
   const drawn = scheduled(random.fork('schedules'), placed(random.fork('placing'), plan));
-  return withRules(random.fork('rules'), controlled(random.fork('control'), drawn));
+  const controls = controlled(random.fork('control'), drawn);
+  return treed(random.fork('trees'), withRules(random.fork('rules'), controls));
 }
 
 function drawTuning(random: Random): Tuning {

@@ -527,6 +527,35 @@ export const BROKEN_WORK: readonly Row[] = [
     legal: told((made) => void create(made, { selectors: ['!gpu'] })),
     broken: agents({ labels: { gpu: 'yes' } }),
   }),
+  row('W', 'a task below one that is not there', {
+    legal: told((made) => void create(made)),
+    broken: view(
+      ({ task }) => task.id === 'task-a-1',
+      () => ({ parentId: 'task-a-2', tree: { depth: 1 } }),
+    ),
+  }),
+  row('W', 'a task below one that had ended', {
+    legal: told((made) => {
+      const task = create(made);
+      take(made, task);
+      complete(made, task);
+      create(made);
+    }),
+    broken: view(
+      ({ task }) => task.id === 'task-a-2',
+      () => ({ parentId: 'task-a-1', tree: { depth: 1 } }),
+    ),
+  }),
+  row('W', 'a task at another depth', {
+    legal: told((made) => {
+      create(made);
+      create(made);
+    }),
+    broken: view(
+      ({ task }) => task.id === 'task-a-2',
+      () => ({ parentId: 'task-a-1', tree: { depth: 2 } }),
+    ),
+  }),
   row('50', 'progress that nobody reported', {
     legal: whole,
     broken: view(

@@ -6,6 +6,7 @@ import { roomMakers } from './placing.ts';
 import { attachmentsAround, withCausesOf } from './records.ts';
 import { mayHaveRun } from './request-book.ts';
 import { items, num, same, text } from './values.ts';
+import { fallenAbove } from './trees.ts';
 import { isDraining } from './views.ts';
 import type { World } from './world.ts';
 
@@ -59,6 +60,7 @@ function requested(ending: Ending): Cause[] {
     else if (op.method === 'task.pause' && ended.status === 'offered') causes.push({ kind: 'pause', op });
     else if (kind !== undefined && text(op.params, 'token') === ended.token) causes.push({ kind, op });
   }
+  if (fallenAbove(task) !== undefined) causes.push({ kind: 'cancel' });
   for (const op of roomMakers(task, ending.prev.task)) {
     if (op.index <= next.mark.index) causes.push({ kind: 'cancel', op });
   }

@@ -23,6 +23,7 @@ import { Sessions } from './sessions.ts';
 import { Tasks } from './tasks.ts';
 import { Tenants } from './tenants.ts';
 import { Timers } from './timers.ts';
+import { Trees } from './trees.ts';
 import { World, type Family } from './world.ts';
 
 export class Checker {
@@ -49,6 +50,7 @@ export class Checker {
       new Timers(world),
       new Liveness(world),
       new Schedules(world),
+      new Trees(world),
     ];
   }
 

@@ -10,6 +10,7 @@ import { latest } from './records.ts';
 import { replaysOf } from './schedules.ts';
 import { marksOf, mayHaveRun } from './request-book.ts';
 import { maySee } from './transitions.ts';
+import { fallenAbove } from './trees.ts';
 import { epochOf, field, items, num, same, text, tokenValue } from './values.ts';
 import { isHeldView, isTerminal } from './views.ts';
 import type { AppliedStep, Family, Step, World } from './world.ts';
@@ -91,7 +92,7 @@ export class Tasks implements Family {
       this.#world.report('46', `${task.id}: starts ${(prev.runAt ?? 0) - mark.ts} ms before runAt`, [mark.index]);
     }
     if (to === prev.status) return;
-    if (to === 'cancelled') this.#mustBeAsked(change, ['task.cancel']);
+    if (to === 'cancelled' && fallenAbove(task) === undefined) this.#mustBeAsked(change, ['task.cancel']);
     if (to === 'timed_out') this.#checkTimeout(change, prev);
     if (change.started === undefined && to === 'accepted')
       this.#mustBeAsked(change, ['task.accept', 'task.resume', 'task.acknowledge']);
