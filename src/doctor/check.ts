@@ -19,7 +19,7 @@ import { openSqliteLog, type SqliteLog } from '../log/sqlite/index.ts';
 import { loadSnapshot } from '../node/checkpoint.ts';
 import { checkStore, openSqliteStore } from '../store/index.ts';
 import type { FinishedTask, Store } from '../store/port.ts';
-import { FOREVER } from './forever.ts';
+import { FOREVER } from '../store/forever.ts';
 import { finding, type Finding } from './findings.ts';
 
 /** Entries that are read at a time. */

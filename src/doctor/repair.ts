@@ -22,7 +22,7 @@ import { compileRule } from '../rules/index.ts';
 import { checkStore, openSqliteStore, type SqliteStore } from '../store/index.ts';
 import type { TenantStore } from '../store/port.ts';
 import { sha256, type Checked } from './check.ts';
-import { FOREVER } from './forever.ts';
+import { FOREVER } from '../store/forever.ts';
 
 const PAGE = 1_000;
 /** What mending brings to light is mended in further rounds. */

@@ -4,19 +4,9 @@
  */
 import { must } from '../base/assert.ts';
 import type { WorkFact } from './port.ts';
+import { FACT_KINDS } from './tally.ts';
 
-const KINDS = [
-  'given',
-  'ok',
-  'failedAttempt',
-  'returned',
-  'completed',
-  'failed',
-  'timed_out',
-  'cancelled',
-  'dead',
-] as const satisfies readonly WorkFact['kind'][];
-const CODES: ReadonlyMap<WorkFact['kind'], number> = new Map(KINDS.map((kind, code) => [kind, code]));
+const CODES: ReadonlyMap<WorkFact['kind'], number> = new Map(FACT_KINDS.map((kind, code) => [kind, code]));
 
 /** Of one fact: rev, time, kind, ms, type, agent (−1: none). */
 const width = 6;
@@ -64,7 +54,7 @@ export function* entriesOf({ names, numbers }: FactChunk): IterableIterator<{
   for (let index = 0; index < numbers.length; index += width) {
     const [rev = 0, at = 0, code = 0, ms = 0, type = 0, agent = nobody] = numbers.subarray(index, index + width);
     facts.push({
-      kind: must(KINDS[code], 'a kind of fact'),
+      kind: must(FACT_KINDS[code], 'a kind of fact'),
       type: must(names[type], 'a type has a name'),
       agentId: agent === nobody ? undefined : must(names[agent], 'an agent has a name'),
       ms,

@@ -20,8 +20,8 @@ export type Level = keyof typeof STEPS;
 export const LEVELS: readonly Level[] = ['minute', 'hour'];
 export type Scope = StatsQuery['by'];
 
-/** In the order in which they are packed. */
-const KINDS = [
+/** In the order in which they are packed and sent to the store's thread. */
+export const FACT_KINDS = [
   'given',
   'ok',
   'failedAttempt',
@@ -61,18 +61,18 @@ export class Tally {
   }
 
   addAll(other: Tally): void {
-    for (const kind of KINDS) this.counts[kind] += other.counts[kind];
+    for (const kind of FACT_KINDS) this.counts[kind] += other.counts[kind];
     this.wait.addAll(other.wait);
     this.run.addAll(other.run);
   }
 
   pack(): readonly (readonly number[])[] {
-    return [KINDS.map((kind) => this.counts[kind]), this.wait.pack(), this.run.pack()];
+    return [FACT_KINDS.map((kind) => this.counts[kind]), this.wait.pack(), this.run.pack()];
   }
 
   static unpack([counts = [], wait = [], run = []]: readonly (readonly number[])[]): Tally {
     const made = new Tally(Durations.unpack(wait), Durations.unpack(run));
-    for (const [index, kind] of KINDS.entries()) made.counts[kind] = counts[index] ?? 0;
+    for (const [index, kind] of FACT_KINDS.entries()) made.counts[kind] = counts[index] ?? 0;
     return made;
   }
 }

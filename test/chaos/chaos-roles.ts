@@ -5,6 +5,8 @@ export const TASK_TYPE = 'chaos';
 export interface AgentPlan {
   readonly name: string;
   readonly capacity: number;
+  /** Its label `zone`. */
+  readonly zone: string;
   /** File in which results outlive the process; some agents have none. */
   readonly outbox?: string;
 }
@@ -41,6 +43,7 @@ export type SubmitterCalls = {
 };
 
 export interface SubmitCounts {
-  readonly created: number;
+  /** Among them replays of dead letters. */
+  readonly submitted: number;
   readonly told: number;
 }

@@ -104,13 +104,13 @@ const PLANTS: readonly Plant[] = [
     name: 'a task that is still in progress at the end',
     plant: (lines) =>
       lines.map((line) => (line.kind === 'final' && line.number === 2 ? { ...line, status: 'in_progress' } : line)),
-    expected: ['stuck'],
+    expected: ['broken', 'stuck'],
   },
   {
     name: 'a task that failed for good',
     plant: (lines) =>
       lines.map((line) => (line.kind === 'final' && line.number === 2 ? { ...line, status: 'failed' } : line)),
-    expected: ['stuck'],
+    expected: ['broken', 'stuck'],
   },
   {
     name: 'a completion accepted under two tokens',

@@ -3,8 +3,8 @@
  *
  * Owns: the promises, one function each. Does not own: collecting the evidence (journal.ts, wire-tap.ts).
  *
- * Promises: every submitted task exists once and is completed, by an execution that really ended so; its
- * completion was accepted once and told once; no task was executed twice without an excuse (executions.ts, E1);
+ * Promises: every submitted task exists once and has ended as its kind must (mixed.ts), a completed one by an execution that
+ * really ended so; its completion was accepted once and its end told once; no task was executed twice without an excuse (executions.ts, E1);
  * no agent held more than its capacity; a session whose
  * client lived could always be resumed; positions rise strictly on every connection.
  */
@@ -13,11 +13,18 @@ import { describe, excuseOf, executionsOf, livesOf, wasInterrupted } from './exe
 import type { Excuse, ExcuseOptions, Execution, Life } from './executions.ts';
 import { only } from './journal.ts';
 import type { Line, LineOf } from './journal.ts';
+import { kindOf } from './kinds.ts';
+import type { Kind } from './kinds.ts';
+import { checkKinds, endsOf } from './mixed.ts';
 import type { Violation } from './violation.ts';
 
 /** What the run went through: a verdict over a quiet run would prove nothing. */
 export interface Marks {
+  /** Of all kinds, with parts and replays. */
   readonly tasks: number;
+  readonly kinds: Readonly<Partial<Record<Kind, number>>>;
+  /** Without parts and replays. */
+  readonly submitted: number;
   readonly executions: number;
   /** Executions whose agent lost its connection meanwhile and lived on. */
   readonly interrupted: number;
@@ -48,6 +55,7 @@ export function check(lines: readonly Line[], options: ExcuseOptions): Verdict {
     ...checkTold(lines),
     ...checkExecutions({ lines, executions, lives, options, reexecuted }),
     ...capacity.violations,
+    ...checkKinds({ lines, executions, lives, options }),
     ...checkSessions(lines),
     ...checkPositions(lines),
     ...only(lines, 'fault').map(({ by, message }): Violation => ({ kind: 'fault', message: `${by}: ${message}` })),
@@ -55,11 +63,15 @@ export function check(lines: readonly Line[], options: ExcuseOptions): Verdict {
   return { violations, marks: marksOf({ lines, executions, lives, reexecuted, full: capacity.full }) };
 }
 
-/** Every submitted task exists once, under the id that was promised, and is completed; no other was ever given out. */
+/** Every submitted task exists once, under the id that was promised, and has ended well; no other was ever given out. */
 function checkTasks(lines: readonly Line[], executions: readonly Execution[]): readonly Violation[] {
   const violations: Violation[] = [];
   const finals = new Map<number, LineOf<'final'>[]>();
-  for (const final of only(lines, 'final')) finals.set(final.number, [...(finals.get(final.number) ?? []), final]);
+  for (const final of only(lines, 'final')) {
+    if (!endsOf(final).includes(final.status))
+      violations.push({ kind: 'stuck', message: `task ${final.number} (${final.task}) is ${final.status}` });
+    if (final.part === undefined) finals.set(final.number, [...(finals.get(final.number) ?? []), final]);
+  }
   const promised = new Map(only(lines, 'created').map(({ number, task }) => [number, task]));
   const submitted = new Set(only(lines, 'submitted').map(({ number }) => number));
   for (const number of submitted) {
@@ -79,8 +91,6 @@ function checkTasks(lines: readonly Line[], executions: readonly Execution[]): r
         kind: 'lost',
         message: `task ${number} was promised as ${id} and exists as ${found.map(({ task }) => task).join(', ')}`,
       });
-    for (const { task, status } of found)
-      if (status !== 'completed') violations.push({ kind: 'stuck', message: `task ${number} (${task}) is ${status}` });
   }
   for (const number of finals.keys())
     if (!submitted.has(number))
@@ -115,8 +125,9 @@ function checkAcceptance(lines: readonly Line[], executions: readonly Execution[
   const ended = new Set<string>();
   for (const { task, token, life, end } of executions)
     if (end?.outcome === 'completed') ended.add(`${task} ${life} ${token}`);
-  for (const { task, status, by } of only(lines, 'final')) {
-    if (status !== 'completed') continue;
+  for (const { task, number, part, status, by } of only(lines, 'final')) {
+    // A whole has the outputs of its parts.
+    if (status !== 'completed' || (kindOf(number) === 'whole' && part === undefined)) continue;
     if (by === undefined || !ended.has(`${task} ${by.life} ${by.token}`))
       violations.push({
         kind: 'unfounded',
@@ -138,12 +149,10 @@ function checkTold(lines: readonly Line[]): readonly Violation[] {
   for (const { number } of only(lines, 'told')) times.set(number, (times.get(number) ?? 0) + 1);
   const violations: Violation[] = [];
   for (const [number, count] of times)
-    if (count > 1)
-      violations.push({ kind: 'toldTwice', message: `the completion of task ${number} was told ${count} times` });
+    if (count > 1) violations.push({ kind: 'toldTwice', message: `the end of task ${number} was told ${count} times` });
   if (lostEvents(lines)) return violations;
   for (const { number } of only(lines, 'submitted'))
-    if (!times.has(number))
-      violations.push({ kind: 'untold', message: `the completion of task ${number} was never told` });
+    if (!times.has(number)) violations.push({ kind: 'untold', message: `the end of task ${number} was never told` });
   return violations;
 }
 
@@ -234,8 +243,11 @@ function checkPositions(lines: readonly Line[]): readonly Violation[] {
 function marksOf(evidence: Omit<ExecutionEvidence, 'options'> & { readonly full: number }): Marks {
   const { lines, executions, lives, reexecuted, full } = evidence;
   const ups = only(lines, 'up');
+  const finals = only(lines, 'final');
   return {
-    tasks: only(lines, 'final').length,
+    tasks: finals.length,
+    kinds: countKinds(finals),
+    submitted: only(lines, 'submitted').filter(({ number }) => kindOf(number) !== 'cured').length,
     executions: executions.length,
     interrupted: executions.filter((execution) => wasInterrupted(execution, lives.get(execution.life))).length,
     reexecuted,
@@ -247,4 +259,10 @@ function marksOf(evidence: Omit<ExecutionEvidence, 'options'> & { readonly full:
     connections: new Set(only(lines, 'wire').map(({ connection }) => connection)).size,
     pushes: only(lines, 'wire').filter(({ frame }) => frame === 'push').length,
   };
+}
+
+function countKinds(finals: readonly LineOf<'final'>[]): Marks['kinds'] {
+  const counts: Partial<Record<Kind, number>> = {};
+  for (const { number } of finals) counts[kindOf(number)] = (counts[kindOf(number)] ?? 0) + 1;
+  return counts;
 }

@@ -18,6 +18,7 @@ export interface Execution {
 export interface Life {
   readonly life: string;
   readonly capacities: ReadonlyMap<string, number>;
+  readonly zones: ReadonlyMap<string, string | undefined>;
   readonly died: LineOf<'died'> | undefined;
   /** Per agent, in order. */
   readonly connections: ReadonlyMap<string, readonly (LineOf<'up'> | LineOf<'down'>)[]>;
@@ -65,6 +66,7 @@ export function livesOf(lines: readonly Line[]): ReadonlyMap<string, Life> {
     lives.set(line.life, {
       life: line.life,
       capacities: new Map(line.agents.map(({ name, capacity }) => [name, capacity])),
+      zones: new Map(line.agents.map(({ name, zone }) => [name, zone])),
       died: died.get(line.life),
       connections: connections.get(line.life) ?? new Map(),
     });

@@ -2,10 +2,10 @@
 import { z } from 'zod';
 import type { Client, TaskView } from '../../src/client/node.ts';
 import type { LineOf } from './journal.ts';
+import { parametersSchema } from './kinds.ts';
 
 const PAGE = 200;
-const parametersSchema = z.object({ number: z.number() });
-const resultSchema = z.object({ life: z.string(), token: z.string() });
+const resultSchema = z.object({ life: z.string(), token: z.string(), answer: z.unknown().optional() });
 
 export async function finalLines(client: Client): Promise<readonly LineOf<'final'>[]> {
   const lines: LineOf<'final'>[] = [];
@@ -18,8 +18,16 @@ export async function finalLines(client: Client): Promise<readonly LineOf<'final
   return lines;
 }
 
-function finalLine({ id, status, attempt, parameters, result }: TaskView): LineOf<'final'> {
-  const { number } = parametersSchema.parse(parameters);
-  const by = resultSchema.safeParse(result);
-  return { kind: 'final', task: id, number, status, attempt, ...(by.success ? { by: by.data } : {}) };
+function finalLine({ id, status, attempt, parameters, result, dead }: TaskView): LineOf<'final'> {
+  const by = resultSchema.safeParse(result).data;
+  return {
+    kind: 'final',
+    task: id,
+    ...parametersSchema.parse(parameters),
+    status,
+    attempt,
+    ...(dead === true ? { dead } : {}),
+    ...(by === undefined ? {} : { by: { life: by.life, token: by.token } }),
+    ...(by?.answer === undefined ? {} : { answer: String(by.answer) }),
+  };
 }

@@ -1,8 +1,8 @@
 /**
  * The processes of agents: which agents live in which process, starting them, killing them, starting them again.
  *
- * Five processes hold nine agents each, so that one kill takes nine at once and two cores still suffice; five more
- * hold one each. A process that is started again runs the same agents, half of them with an outbox file.
+ * Most live in crowds, so that one kill takes many at once and two cores still suffice; as many processes more hold one
+ * each. A process that is started again runs the same agents, half of them with an outbox file.
  */
 import { join } from 'node:path';
 import { Child } from '../../bench/harness/child.ts';
@@ -12,15 +12,19 @@ import { must } from '../../src/base/assert.ts';
 import type { AgentPlan, AgentsCalls } from './chaos-roles.ts';
 import { JOURNAL_SUFFIX } from './journal.ts';
 import type { JournalWriter } from './journal.ts';
+import { zoneOf } from './kinds.ts';
 import type { Random } from './random.ts';
 
-const CROWDS = 5;
-const AGENTS_PER_CROWD = 9;
-const SINGLES = 5;
 /** Few enough slots that they are all in use whenever the server comes back. */
 const CAPACITY_MAX = 3;
 
-export interface FleetOptions {
+export interface FleetShape {
+  /** Processes with many agents, and as many with one. */
+  readonly crowds: number;
+  readonly agentsPerCrowd: number;
+}
+
+export interface FleetOptions extends FleetShape {
   readonly url: string;
   readonly key: string;
   readonly journals: string;
@@ -104,15 +108,15 @@ export class Fleet {
   }
 }
 
-function membersOf({ outboxes, random }: FleetOptions): readonly Member[] {
+function membersOf({ outboxes, random, crowds, agentsPerCrowd }: FleetOptions): readonly Member[] {
   const members: Member[] = [];
-  for (let index = 1; index <= CROWDS + SINGLES; index += 1) {
-    const count = index <= CROWDS ? AGENTS_PER_CROWD : 1;
+  for (let index = 1; index <= 2 * crowds; index += 1) {
+    const count = index <= crowds ? agentsPerCrowd : 1;
     const agents: AgentPlan[] = [];
     for (let place = 1; place <= count; place += 1) {
       const name = `agent-${index}-${place}`;
       const outbox = place % 2 === index % 2 ? { outbox: join(outboxes, name) } : {};
-      agents.push({ name, capacity: random.between(1, CAPACITY_MAX), ...outbox });
+      agents.push({ name, capacity: random.between(1, CAPACITY_MAX), zone: zoneOf(index + place), ...outbox });
     }
     members.push({ index, agents, births: 0, life: '', child: undefined });
   }

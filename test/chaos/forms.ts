@@ -1,10 +1,13 @@
 /** The two sizes of a chaos run, and what a run must have gone through to prove anything. */
+import { KINDS } from './kinds.ts';
 import type { ChaosOptions, ChaosReport } from './run.ts';
 
-type Form = Pick<ChaosOptions, 'tasks' | 'submitMs' | 'serverKills' | 'agentKillMs' | 'connectionMs' | 'calmMs'>;
+type Form = Omit<ChaosOptions, 'seed' | 'dir' | 'cleanup' | 'say'>;
 
 /** About a minute and a half, in every test run. */
 export const SHORT: Form = {
+  crowds: 5,
+  agentsPerCrowd: 9,
   tasks: 5_000,
   submitMs: 50_000,
   serverKills: 10,
@@ -13,14 +16,19 @@ export const SHORT: Form = {
   calmMs: 60_000,
 };
 
-/** About a quarter of an hour. */
+/**
+ * Two hundred agents, a hundred thousand tasks besides parts and replays, about twenty minutes: every minute a tenth of the
+ * agents dies (a kill takes 10 of them on average, so two kills a minute), and the server twenty times in all.
+ */
 export const LONG: Form = {
-  tasks: 80_000,
-  submitMs: 800_000,
-  serverKills: 150,
-  agentKillMs: 2_500,
-  connectionMs: 6_000,
-  calmMs: 120_000,
+  crowds: 10,
+  agentsPerCrowd: 19,
+  tasks: 100_000,
+  submitMs: 1_100_000,
+  serverKills: 20,
+  agentKillMs: 30_000,
+  connectionMs: 20_000,
+  calmMs: 180_000,
 };
 
 /** What the least storm has: a third to a half of what the short form sees on an idle machine. */
@@ -36,6 +44,7 @@ export function shortfalls({ marks, harm }: ChaosReport): readonly string[] {
     ['interrupted executions', marks.interrupted, 100],
     ['times that an agent had no slot left', marks.full, 500],
     ['pushes', marks.pushes, 5_000],
+    ...KINDS.map((kind) => [`tasks (${kind})`, marks.kinds[kind] ?? 0, 60] as const),
   ];
   return least
     .filter(([, value, bound]) => value < bound)

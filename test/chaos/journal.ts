@@ -21,7 +21,7 @@ const lineSchema = z.discriminatedUnion('kind', [
     kind: z.literal('born'),
     at,
     life: z.string(),
-    agents: z.array(z.object({ name: z.string(), capacity: z.number() })),
+    agents: z.array(z.object({ name: z.string(), capacity: z.number(), zone: z.string().optional() })),
   }),
   /** The process was killed: the runner sent the signal at `killedAt` and has seen it end at `at`. */
   z.object({ kind: z.literal('died'), at, killedAt: z.number(), life: z.string() }),
@@ -43,6 +43,8 @@ const lineSchema = z.discriminatedUnion('kind', [
     task: z.string(),
     token: z.string(),
     attempt: z.number(),
+    /** The step of the checkpoint that it was given. */
+    step: z.number().optional(),
   }),
   z.object({
     kind: z.literal('end'),
@@ -54,11 +56,33 @@ const lineSchema = z.discriminatedUnion('kind', [
     /** `stopped`: the server took the task away. */
     outcome: z.enum(['completed', 'failed', 'stopped']),
   }),
-  z.object({ kind: z.literal('submitted'), at, number: z.number() }),
+  /** The server consented to a checkpoint. */
+  z.object({
+    kind: z.literal('saved'),
+    at,
+    life: z.string(),
+    agent: z.string(),
+    task: z.string(),
+    token: z.string(),
+    step: z.number(),
+  }),
+  /** A message came into a running task. */
+  z.object({
+    kind: z.literal('heard'),
+    at,
+    life: z.string(),
+    agent: z.string(),
+    task: z.string(),
+    token: z.string(),
+    message: z.number(),
+  }),
+  z.object({ kind: z.literal('submitted'), at, number: z.number(), delayMs: z.number().optional() }),
   /** The submitter's request was answered with this id. */
   z.object({ kind: z.literal('created'), at, number: z.number(), task: z.string() }),
-  /** The submitter was told that the task is complete. */
-  z.object({ kind: z.literal('told'), at, number: z.number(), task: z.string() }),
+  /** The submitter was answered that it is cancelled. */
+  z.object({ kind: z.literal('cancelled'), at, number: z.number(), task: z.string() }),
+  /** The submitter was told that the task has ended; absent: completed. */
+  z.object({ kind: z.literal('told'), at, number: z.number(), task: z.string(), status: z.string().optional() }),
   /** The submitter's session has a connection; not resumed: events may have been missed. */
   z.object({ kind: z.literal('submitterUp'), at, submitter: z.string(), resumed: z.boolean() }),
   /** A frame with a position, as it passed the wire to a client. */
@@ -82,8 +106,14 @@ const lineSchema = z.discriminatedUnion('kind', [
     kind: z.literal('final'),
     task: z.string(),
     number: z.number(),
+    /** Of a part of a whole. */
+    part: z.number().optional(),
     status: z.string(),
     attempt: z.number(),
+    /** It is a dead letter. */
+    dead: z.boolean().optional(),
+    /** What it was answered to its question. */
+    answer: z.string().optional(),
     /** Life and token of the execution whose output is the result. */
     by: z.object({ life: z.string(), token: z.string() }).optional(),
   }),

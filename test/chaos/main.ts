@@ -45,9 +45,11 @@ async function once(seed: number, args: ReturnType<typeof readArguments>): Promi
 
 function asText({ seed, violations, marks, harm, seconds, serverStartsMs }: ChaosReport): string {
   const cuts = Object.entries(harm.cuts).map(([kind, count]) => `${kind} ${count}`);
+  const kinds = Object.entries(marks.kinds).map(([kind, count]) => `${kind} ${count}`);
   const again = Object.entries(marks.reexecuted).map(([excuse, count]) => `${excuse} ${count}`);
   return [
     `seed ${seed}: ${violations.length} violations in ${marks.tasks} tasks, ${harm.agents} agents, ${seconds.storm} s of storm, ${seconds.calm} s of calm`,
+    `  ${kinds.join(', ')}`,
     `  server killed ${harm.serverKills} times and ${harm.earlyServerKills} times while it started; starts took ${Math.max(...serverStartsMs)} ms at most`,
     `  agent processes killed ${harm.agentKills} times; ${harm.connections} connections, ${harm.refused} refused, cut: ${cuts.join(', ')}, of these at HELLO ${harm.cutAtHello}`,
     `  ${marks.executions} executions, ${marks.interrupted} of them lost their connection meanwhile; a second one was excused: ${again.join(', ')}`,

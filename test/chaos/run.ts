@@ -16,7 +16,7 @@ import type { SubmitterCalls } from './chaos-roles.ts';
 import { check } from './checker.ts';
 import type { Marks } from './checker.ts';
 import type { Violation } from './violation.ts';
-import { Fleet } from './fleet.ts';
+import { Fleet, type FleetShape } from './fleet.ts';
 import { FlakyServer } from './flaky-server.ts';
 import { finalLines } from './final-state.ts';
 import { JOURNAL_SUFFIX, JournalWriter, readJournals } from './journal.ts';
@@ -24,7 +24,7 @@ import { ChaosProxy } from './proxy.ts';
 import type { ProxyCounts } from './proxy.ts';
 import { Random } from './random.ts';
 
-export interface ChaosOptions {
+export interface ChaosOptions extends FleetShape {
   readonly seed: number;
   readonly tasks: number;
   readonly submitMs: number;
@@ -117,7 +117,17 @@ class ChaosRun {
     const server = new FlakyServer({ data, proxy, random: random.fork(), cleanup });
     const { key } = await server.start();
     const url = `ws://127.0.0.1:${proxy.port}`;
-    const fleet = new Fleet({ url, key, journals, outboxes, runner, random: random.fork(), cleanup });
+    const fleet = new Fleet({
+      url,
+      key,
+      journals,
+      outboxes,
+      runner,
+      random: random.fork(),
+      cleanup,
+      crowds: options.crowds,
+      agentsPerCrowd: options.agentsPerCrowd,
+    });
     const submitters = await launchSubmitters({ url, key, journals, cleanup });
     return new ChaosRun({ options, random, runner, proxy, server, fleet, submitters, journals });
   }
@@ -196,8 +206,7 @@ class ChaosRun {
     const until = performance.now() + options.calmMs;
     while (performance.now() < until) {
       const counts = await Promise.all(submitters.map((submitter) => submitter.call('counts', null)));
-      const told = counts.reduce((sum, count) => sum + count.told, 0);
-      if (told >= options.tasks && (await isFinished(observer))) break;
+      if (counts.every(({ submitted, told }) => told >= submitted) && (await isFinished(observer))) break;
       await delay(POLL_MS);
     }
     await observer.close();

@@ -12,6 +12,8 @@ export type ViolationKind =
   | 'untold'
   | 'toldTwice'
   | 'notResumed'
+  /** A promise to tasks of one kind. */
+  | 'broken'
   | 'fault';
 
 export interface Violation {

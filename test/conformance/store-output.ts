@@ -1,7 +1,8 @@
 /** What every read store does with the output of tasks. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { FOREVER } from '../../src/store/forever.ts';
 import type { Retention, Store, StoredPiece, TenantStore } from '../../src/store/port.ts';
-import { closedStore, flushed, forever, retained, type StoreFixture } from './store.ts';
+import { closedStore, flushed, retained, type StoreFixture } from './store.ts';
 
 function readPieces(store: TenantStore, from = 0, more: { readonly task?: string; readonly limit?: number } = {}) {
   const { task = 'tsk1', limit = 1_000 } = more;
@@ -26,7 +27,7 @@ export function outputConformance(name: string, fixtureOf: () => Promise<StoreFi
 
     beforeEach(async () => {
       fixture = await fixtureOf();
-      store = await fixture.open(forever);
+      store = await fixture.open(FOREVER);
       acme = store.tenant('acme');
     });
 
@@ -37,7 +38,7 @@ export function outputConformance(name: string, fixtureOf: () => Promise<StoreFi
 
     const reopen = async (retention: Partial<Retention> = {}): Promise<void> => {
       await closedStore(store);
-      store = await fixture.open({ ...forever, ...retention });
+      store = await fixture.open({ ...FOREVER, ...retention });
       acme = store.tenant('acme');
     };
 

@@ -6,6 +6,7 @@ import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
 import type { TaskQuery } from '../../protocol/wire/observing.ts';
 import { matcherOf, type Queried } from '../../protocol/wire/task-query.ts';
 import { hashOf } from '../../src/store/audience.ts';
+import { FOREVER } from '../../src/store/forever.ts';
 import type {
   FinishedSearch,
   FinishedTask,
@@ -120,19 +121,6 @@ export function push(rev: number, to: readonly string[], over: Partial<StoredPus
   };
 }
 
-const most = Number.MAX_SAFE_INTEGER;
-/** Nothing is ever dropped. */
-export const forever: Retention = {
-  historyMs: most,
-  historyBytes: most,
-  finishedMs: most,
-  finishedBytes: most,
-  deadLetterMs: most,
-  deadLetterBytes: most,
-  outputMs: most,
-  outputBytes: most,
-};
-
 export function storeConformance(name: string, fixtureOf: () => Promise<StoreFixture>): void {
   describe(`store conformance: ${name}`, () => {
     let fixture: StoreFixture;
@@ -141,7 +129,7 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
 
     beforeEach(async () => {
       fixture = await fixtureOf();
-      store = await fixture.open(forever);
+      store = await fixture.open(FOREVER);
       acme = store.tenant('acme');
     });
 
@@ -152,7 +140,7 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
 
     const reopen = async (retention: Partial<Retention> = {}): Promise<void> => {
       await closedStore(store);
-      store = await fixture.open({ ...forever, ...retention });
+      store = await fixture.open({ ...FOREVER, ...retention });
       acme = store.tenant('acme');
     };
 

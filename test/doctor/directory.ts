@@ -20,7 +20,7 @@ import { loadSnapshot } from '../../src/node/checkpoint.ts';
 import { Node } from '../../src/node/node.ts';
 import { compileRule } from '../../src/rules/index.ts';
 import { openSqliteStore } from '../../src/store/index.ts';
-import { FOREVER } from '../../src/doctor/forever.ts';
+import { FOREVER } from '../../src/store/forever.ts';
 import { readFileSync } from 'node:fs';
 
 export function temporary(): string {

@@ -488,6 +488,16 @@ describe('a checkpoint', () => {
     expect(view(rig, id).checkpoint).toBeUndefined();
   });
 
+  it('stands in the snapshot of a session that begins the task from it', () => {
+    const at = running();
+    const { rig, id } = at;
+    held(at, id, 'task.checkpoint', { data: { page: 3 } });
+    const again = rig.agent('a');
+    const { snapshot } = sessionSnapshot(rig.engine.state, { session: again.session });
+    // No order follows for this token: what is not here the agent never learns.
+    expect(snapshot.tasks).toMatchObject([{ task: { id, checkpoint: { attempt: 1, data: { page: 3 } } } }]);
+  });
+
   it('stays with a dead letter, and counts in what tasks take in memory', () => {
     const at = running(1, { retry: { maxAttempts: 1 } });
     const { rig, id } = at;

@@ -7,7 +7,8 @@ import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { must } from '../../src/base/assert.ts';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { openSqliteStore } from '../../src/store/index.ts';
-import { closedStore, flushed, forever } from '../conformance/store.ts';
+import { FOREVER } from '../../src/store/forever.ts';
+import { closedStore, flushed } from '../conformance/store.ts';
 import { keepNoFinished, Client, NodeRig } from '../support/node-rig.ts';
 import { until } from '../support/until.ts';
 
@@ -29,7 +30,7 @@ async function open(): Promise<void> {
   store = await openSqliteStore({
     dir,
     scheduler: systemScheduler,
-    ...forever,
+    ...FOREVER,
     onFatal: (error) => {
       throw error;
     },

@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
+import { FOREVER } from '../../src/store/forever.ts';
 import { openSqliteStore, type SqliteStore } from '../../src/store/index.ts';
 import type { Retention } from '../../src/store/port.ts';
 import {
   closedStore,
   finishedTask,
   floorOf,
-  forever,
   flushed,
   getTask,
   listTasks,
@@ -42,7 +42,7 @@ async function open(retention: Partial<Retention> = {}): Promise<SqliteStore> {
   const store = await openSqliteStore({
     dir,
     scheduler: systemScheduler,
-    ...forever,
+    ...FOREVER,
     ...retention,
     onFatal: (error) => fatal.push(error),
     onDamaged: (what) => damaged.push(what),

@@ -24,7 +24,7 @@ export function sessionSnapshot(
       if (task === undefined) continue;
       const controls = controlItems(task);
       const item = {
-        task: taskView(task),
+        task: taskView(task, true),
         attempt: slot.attempt,
         token: String(slot.token),
         leaseMs: LIMITS.leaseMs,

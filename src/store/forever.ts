@@ -1,5 +1,5 @@
-/** The doctor drops nothing by age. */
-import type { Retention } from '../store/port.ts';
+/** Nothing is dropped: for the doctor, and for tests. */
+import type { Retention } from './port.ts';
 
 const MOST = Number.MAX_SAFE_INTEGER;
 
