@@ -111,6 +111,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'src/log/port.ts',
       'src/log/sqlite/index.ts',
       'src/store/index.ts',
+      'src/store/forever.ts',
       'src/store/port.ts',
       'src/node/checkpoint.ts',
       'src/node/kept.ts',
