@@ -53,9 +53,11 @@ export const TREES: readonly Transcript[] = [
       ...submit('s', 1, '$root', { type: 'nobody' }),
       ...submit('s', 2, '$child', { parentId: '$root' }),
       assigned('a', '$child', '$token'),
-      ...submit('s', 3, '$grandchild', { parentId: '$child', type: 'nobody' }),
+      ...submit('s', 3, '$grandchild', { parentId: '$child', type: 'nobody', watch: true }),
       ...call('s', [4, 'task.cancel', { id: '$root' }], { task: { status: 'cancelled' } }),
       expect('a', order('task.cancelled', { id: '$child', token: '$token' })),
+      // A tree ends in portions: the end of one below is told, and not certain before.
+      expect('s', event('task.cancelled', { id: '$grandchild', status: 'cancelled' })),
       ...call('s', [5, 'task.get', { id: '$grandchild' }], { task: { status: 'cancelled' } }),
       ...fails('a', [1, 'task.complete', { id: '$child', token: '$token' }], 'INVALID_TRANSITION', {
         status: 'cancelled',
