@@ -7,8 +7,8 @@
  *    within their bound.
  * F3 In which order tasks were given is read off the tokens. Each must have been possible; where an entry leaves no doubt
  *    about what was to choose from (one unit of work, nothing else that changed about agents), it must have been right.
- * F4 An entry that has to do with sessions or agents is not decided but taken over (`adopt`), and so is one whose work is not done,
- *    or in which timers depend on each other's order.
+ * F4 An entry that has to do with sessions, agents or trees is not decided but taken over (`adopt`), and so is one whose work is not
+ *    done, or in which timers depend on each other's order.
  *    A method or a wish of a task that it does not know ends its judgement of that log.
  */
 import { decodeValue, encodeValue } from '../../../protocol/wire/codec.ts';
@@ -64,13 +64,23 @@ const FOLLOW_UPS_ENOUGH = 200;
 /** What a new task may ask for. */
 const WANTED: ReadonlySet<string> = new Set([
   ...['type', 'priority', 'parameters', 'requirements', 'labels', 'strategy', 'selectors', 'sticky', 'concurrency'],
-  ...['workspaceId', 'timeoutMs', 'progressTimeoutMs', 'deadlineMs', 'delayMs', 'retry', 'mode', 'watch'],
+  ...['workspaceId', 'timeoutMs', 'progressTimeoutMs', 'deadlineMs', 'delayMs', 'retry', 'mode', 'watch', 'parentId'],
 ]);
 
-function isKnown({ method, params }: RequestCommand): boolean {
-  const wanted = method === 'task.create' ? [params] : method === 'task.createBatch' ? items(params, 'tasks') : [];
-  if (wanted.some((one) => Object.keys(one ?? {}).some((name) => !WANTED.has(name)))) return false;
+function wantedBy({ method, params }: RequestCommand): readonly unknown[] {
+  return method === 'task.create' ? [params] : method === 'task.createBatch' ? items(params, 'tasks') : [];
+}
+
+function isKnown(request: RequestCommand): boolean {
+  const { method } = request;
+  if (wantedBy(request).some((one) => Object.keys(one ?? {}).some((name) => !WANTED.has(name)))) return false;
   return TASKS.has(method) || OTHERS.has(method) || TAKEN_OVER.has(method);
+}
+
+/** It is decided here, if nothing else stands in the way. */
+function isPlain(request: RequestCommand): boolean {
+  if (TAKEN_OVER.has(request.method)) return false;
+  return wantedBy(request).every((one) => field(one, 'parentId') === undefined);
 }
 
 /** An order that an entry made. */
@@ -111,9 +121,11 @@ export class Reference {
       return;
     }
     const plain = entry.commands.every((one) => {
-      return one.kind === 'request' ? !TAKEN_OVER.has(one.method) : one.kind === 'tick' || one.kind === 'continue';
+      return one.kind === 'request' ? isPlain(one) : one.kind === 'tick' || one.kind === 'continue';
     });
-    const clear = plain && !output.more && !this.#othersDue(output, state) && !this.#isTangled(output);
+    // Whether one may stand below another, and what falls with it, is not decided here.
+    const felled = output.finished.some(({ parentId, status }) => parentId !== undefined && status === 'cancelled');
+    const clear = plain && !felled && !output.more && !this.#othersDue(output, state) && !this.#isTangled(output);
     if (this.#known && clear) this.#decide({ entry, output, state });
     for (const command of requests) this.#note(command);
     this.#s = adopt(this.#s, state);
