@@ -1,5 +1,6 @@
 /** What the rules have to do with where a task is; asked anew, so that nothing is counted as a failure for being explained. */
 import type { RuleVerdict } from '../../../protocol/wire/rules.ts';
+import { byCodeUnits } from '../../base/order.ts';
 import type { AgentRecord, TaskRecord } from '../records.ts';
 import { orderingOf, type Rule, type RuleBook } from '../rules/book.ts';
 import { Mishap } from '../rules/values.ts';
@@ -27,17 +28,18 @@ export class RuleFindings {
 
   /** The first rule that keeps the agent, which has what the task requires, from it. */
   excluding(agent: AgentRecord): string | undefined {
-    let first: string | undefined;
+    let excluding: string | undefined;
     for (const finding of this.#findings) {
       const { rule, applies } = finding;
       if (applies !== true || rule.filter === undefined) continue;
-      const lets = rule.judges({ task: this.#task, agent });
-      if (lets instanceof Mishap) finding.agentError = lets.message;
-      if (lets === true || (lets instanceof Mishap && rule.record.onError === 'ignore')) continue;
+      const lets = rule.tells(this.#task, agent);
+      if (lets === true) continue;
+      if (lets instanceof Mishap) finding.agentError = first(finding.agentError, lets.message);
+      if (lets instanceof Mishap && rule.record.onError === 'ignore') continue;
       finding.excludes += 1;
-      first ??= rule.record.name;
+      excluding ??= rule.record.name;
     }
-    return first;
+    return excluding;
   }
 
   /** How much each rule wants the agent; null: it failed. Undefined: rules do not order the agents for this task. */
@@ -47,7 +49,7 @@ export class RuleFindings {
       const score = rule.weighs({ task: this.#task, agent });
       if (!(score instanceof Mishap)) return score;
       const finding = this.#findings.find((one) => one.rule === rule);
-      if (finding !== undefined) finding.agentError = score.message;
+      if (finding !== undefined) finding.agentError = first(finding.agentError, score.message);
       return null;
     });
   }
@@ -78,4 +80,9 @@ export class RuleFindings {
   #strategist(): Rule | undefined {
     return this.#findings.find(({ rule, applies }) => applies === true && rule.record.strategy !== undefined)?.rule;
   }
+}
+
+/** Of the agents' errors one is told, whichever agent is looked at first. */
+function first(known: string | undefined, message: string): string {
+  return known === undefined || byCodeUnits(message, known) < 0 ? message : known;
 }

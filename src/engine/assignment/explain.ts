@@ -6,6 +6,7 @@
  *    nearest ones, `limit` in all.
  */
 import type { AgentState, AgentVerdict, ExplainView, TaskVerdict } from '../../../protocol/wire/types.ts';
+import { byCodeUnits } from '../../base/order.ts';
 import { parseSelector, selectsAgent } from '../../../protocol/wire/selectors.ts';
 import { isBarred, WHOLE } from '../agents/ratings.ts';
 import type { State } from '../kernel/state.ts';
@@ -44,7 +45,7 @@ export function explain(
   const counts = new Map<AgentVerdict['verdict'], number>();
   const nearest: Near[] = [];
   const order = groups.rank(task);
-  for (const agent of s.agentsById) {
+  for (const agent of s.agents.scan()) {
     const finding = judge(parts, task, { agent, wanted });
     counts.set(finding.verdict, (counts.get(finding.verdict) ?? 0) + 1);
     const rank = finding.misses > 0 ? Infinity : (order.get(agent.id) ?? Infinity);
@@ -169,7 +170,8 @@ function stuckElsewhere(
 }
 
 function isFarther(a: Near, b: Near): boolean {
-  return a.finding.misses === b.finding.misses ? a.rank > b.rank : a.finding.misses > b.finding.misses;
+  if (a.finding.misses !== b.finding.misses) return a.finding.misses > b.finding.misses;
+  return a.rank === b.rank ? byCodeUnits(a.agent.id, b.agent.id) > 0 : a.rank > b.rank;
 }
 
 /** Keeps the `limit` nearest, in order. */

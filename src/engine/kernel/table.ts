@@ -273,6 +273,11 @@ export class Table<R> implements Undoable {
     return [...this.#records.values()];
   }
 
+  /** All records as they are now, in no order that may matter: for what is counted or chosen by a total order. */
+  scan(): IterableIterator<R> {
+    return this.#records.values();
+  }
+
   /** Takes a record of a snapshot, outside any command. */
   load(record: R): void {
     this.#replace(this.#idOf(record), undefined, record);

@@ -26,6 +26,8 @@ export class Rule {
   /** What was said of the agent that changed last: each of its groups asks. */
   #let: { readonly agent: AgentRecord; readonly lets: boolean } | undefined;
   #scored: { readonly agent: AgentRecord; readonly score: number } | undefined;
+  /** What explanations were told of agents as they are: each of them asks about all. */
+  readonly #told = new WeakMap<AgentRecord, boolean | Mishap>();
   #failed = 0;
   #last = '';
 
@@ -69,6 +71,14 @@ export class Rule {
 
   judges(about: About): boolean | Mishap {
     return this.filter === undefined ? true : truth('filter', this.filter.evaluate(about));
+  }
+
+  /** The same for an explanation. */
+  tells(task: TaskRecord, agent: AgentRecord): boolean | Mishap {
+    if (this.filter === undefined || this.filter.readsTask) return this.judges({ task, agent });
+    let told = this.#told.get(agent);
+    if (told === undefined) this.#told.set(agent, (told = this.judges({ agent })));
+    return told;
   }
 
   /** The higher, the sooner. */
