@@ -52,7 +52,7 @@ class SteadyRun {
     const elapsed = sharedMs() - this.#beganAt;
     const due = Math.min(this.#dueAt.length, Math.floor((elapsed * this.#options.rate) / 1_000));
     for (; this.#submitted < due; this.#submitted += 1) {
-      const offset = (this.#submitted * 1_000) / this.#options.rate;
+      const offset = ((this.#submitted + 1) * 1_000) / this.#options.rate;
       this.#dueAt[this.#submitted] = this.#beganAt + offset;
       this.#submit(this.#options.from + this.#submitted);
     }

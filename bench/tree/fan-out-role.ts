@@ -6,6 +6,7 @@ import { playRole } from '../harness/role.ts';
 import { sharedMs } from '../harness/shared-clock.ts';
 import type { FanOutCalls } from './fan-out-roles.ts';
 
+/** The question itself must cost next to nothing: it is asked of memory alone. */
 const POLL_MS = 5;
 
 playRole<FanOutCalls>(() => {
@@ -27,7 +28,7 @@ playRole<FanOutCalls>(() => {
       await task.cancel({ id: root.id });
       for (let running = tasks; running > 0;) {
         await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-        running = (await task.tree({ id: root.id, limit: 1 })).node.children?.running ?? 0;
+        running = (await task.get({ id: root.id })).task.tree?.children?.running ?? 0;
       }
       return { from, createdAt, endedAt: sharedMs() };
     },

@@ -10,6 +10,8 @@
  * K5 `rev` advances by one for the entry and for every push with a rev.
  * K6 What ends of tasks mean for others in their tree is done at the end of the entry, once for all ends, and of a tree
  *    that is to end a bounded part: so neither holds up the commands of others.
+ * K7 Beside requests a tree ends only with the entry in which its end began, and with those that have a `continue`:
+ *    the node decides by those how much of its time trees have while others ask.
  */
 import type { OutputPiece } from '../../protocol/wire/control.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -116,13 +118,13 @@ export class Engine implements Effects {
       groups: this.groups,
       events: [],
     };
+    const ending = s.prunes.size > 0;
     this.#fire(c);
     const commands: CommandOutput[] = [];
     for (const command of entry.commands) commands.push(this.#command(command, c));
     this.#work(c);
     this.#settle(c);
-    const beside = entry.commands.some(({ kind }) => kind === 'request');
-    this.#prune(c, beside ? LIMITS.prunedBesideMax : LIMITS.prunedMax);
+    this.#prune(c, portionOf(entry, ending));
     this.#settle(c);
     archive(s, c, {
       kept: LIMITS.finishedKept,
@@ -320,6 +322,12 @@ export class Engine implements Effects {
   forgotten(session: string): void {
     this.#forgotten.push(session);
   }
+}
+
+/** K7: of the trees that end, `ending` since before this entry. */
+function portionOf(entry: Entry, ending: boolean): number {
+  if (!entry.commands.some(({ kind }) => kind === 'request')) return LIMITS.prunedMax;
+  return ending && !entry.commands.some(({ kind }) => kind === 'continue') ? 0 : LIMITS.prunedBesideMax;
 }
 
 function supports(version: number): boolean {

@@ -26,6 +26,7 @@ import { DAMAGED } from './read-parts.ts';
 import { read } from './reads.ts';
 import { missedOn } from './missed.ts';
 import { foresee } from './schedules.ts';
+import { Turns } from './turns.ts';
 import type { Tenant } from './tenant.ts';
 
 export interface MintedKey {
@@ -83,6 +84,7 @@ export interface Caller {
 export class Requests {
   readonly #parts: RequestsParts;
   readonly #progress: Progress;
+  readonly #turns: Turns;
   /** Methods that need more than their entry in the log; true: taken care of. */
   readonly #special: { readonly [M in Method]?: (caller: Caller, request: RequestIn, done: Answer) => boolean } = {
     'apiKey.create': (caller, request, done) => this.#createKey(caller, request, done),
@@ -90,6 +92,7 @@ export class Requests {
     'rule.add': (caller, request, done) => this.#compileRule(caller, request, done),
     'rule.update': (caller, request, done) => this.#compileRule(caller, request, done),
     'tenant.create': (caller, request, done) => this.#createTenant(caller, request, done),
+    'task.createBatch': (caller, request, done) => this.#createMany(caller, request, done),
     'task.retry': (caller, request, done) => this.#retry(caller, request, done),
     'deadLetter.edit': (caller, request, done) => this.#withArchived(caller, request, done),
     'deadLetter.replay': (caller, request, done) => this.#withArchived(caller, request, done),
@@ -105,10 +108,12 @@ export class Requests {
   constructor(parts: RequestsParts) {
     this.#parts = parts;
     this.#progress = new Progress(parts.tenant, parts.scheduler);
+    this.#turns = new Turns(parts.scheduler);
   }
 
   stop(): void {
     this.#progress.stop();
+    this.#turns.stop();
   }
 
   request(caller: Caller, request: RequestIn, done: Answer): void {
@@ -116,6 +121,7 @@ export class Requests {
     const refused = access.authorise(caller.principal, request.method, request.params);
     if (refused !== undefined) return scheduler.defer(() => done({ ok: false, rejection: refused }));
     if (!tenant.serving) return scheduler.defer(() => done(unavailable('The tenant is not served now.')));
+    this.#turns.asked(caller.session);
     if (isRead(request.method)) {
       return request.method === 'tenant.list'
         ? scheduler.defer(() => done(this.#parts.system.listTenants(request.params as Params['tenant.list'])))
@@ -236,6 +242,27 @@ export class Requests {
     return `${tenant.id} ${caller.session} ${request.id === 0 ? access.mintKey(tenant.id).keyId : request.id}`;
   }
 
+  /** Many at once, while others ask, in turns: those are not to wait for one batch behind the other. */
+  #createMany(caller: Caller, request: RequestIn, done: Answer): boolean {
+    const tasks = isMap(request.params) ? request.params['tasks'] : undefined;
+    if (!Array.isArray(tasks) || tasks.length <= LIMITS.batchAtOnceMax) return false;
+    caller.preparing = true;
+    this.#turns.large(caller.session, () => {
+      this.#submit(caller, { request }, (output) => {
+        this.#turns.done(this.#parts.tenant.applyMs);
+        done(toReply(output));
+      });
+      this.#prepared(caller);
+    });
+    return true;
+  }
+
+  /** P1 */
+  #prepared(caller: Caller): void {
+    caller.preparing = false;
+    while (!caller.preparing && caller.queue.length > 0) caller.queue.shift()?.();
+  }
+
   #retry(caller: Caller, request: RequestIn, done: Answer): boolean {
     const { tenant } = this.#parts;
     const params = request.params as Params['task.retry'];
@@ -256,8 +283,7 @@ export class Requests {
         const prepared = found === undefined ? params : { ...params, archived: archivedFor(request.method, found) };
         this.#submit(caller, { request, params: prepared }, (output) => done(toReply(output)));
       }
-      caller.preparing = false;
-      while (!caller.preparing && caller.queue.length > 0) caller.queue.shift()?.();
+      this.#prepared(caller);
     });
     return true;
   }
