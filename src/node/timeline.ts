@@ -2,6 +2,7 @@
  * The timeline of a task: what its watchers were told, from the event history, as long as that is kept.
  *
  * TL1 The creation is not told to anybody; it comes from the task itself and stands in front.
+ *     It counts for `limit`: a first page of one has nothing else.
  * TL2 When some of the beginning may have been dropped, the first page says so.
  */
 import { encodeValue, isMap } from '../../protocol/wire/codec.ts';
@@ -39,29 +40,27 @@ function readEvents(
   }
   const { rev } = parts.tenant.engine.state;
   const audiences = [`t:task.${task.id}`];
+  const first = asked.cursor === undefined;
+  const wanted = (asked.limit ?? LIMITS.pageDefault) - (first ? 1 : 0);
   const query = {
     after,
     upTo: task.finishedAt === undefined ? rev : Math.min(rev, task.rev + ENTRY_REVS),
     audiences,
-    limit: asked.limit ?? LIMITS.pageDefault,
+    limit: Math.max(1, wanted),
     since: task.createdAt - SLACK_MS,
   };
   parts.store.readHistory(query, (pushes, more) => {
     // Asked after the read, so that what was dropped meanwhile counts.
     parts.store.floor(audiences, (floor, keptFrom) => {
-      const { events, cut } = fitting(pushes.flatMap(eventOf));
-      const gone = floor > 0 && task.createdAt - SLACK_MS < keptFrom && after === 0;
+      const { events, cut } = fitting(pushes.flatMap(eventOf).slice(0, wanted));
+      const left = more || cut || (wanted === 0 && pushes.length > 0);
+      const gone = floor > 0 && task.createdAt - SLACK_MS < keptFrom && first;
       const result = {
-        events: after === 0 ? [created(task), ...events] : events,
+        events: first ? [created(task), ...events] : events,
         ...(gone ? { gap: true as const } : undefined),
         ...(task.progress === undefined ? undefined : { progress: task.progress }),
       };
-      const last = events.at(-1)?.rev;
-      done({
-        ok: true,
-        rev,
-        result: withCursor(result, (more || cut) && last !== undefined ? String(last) : undefined),
-      });
+      done({ ok: true, rev, result: withCursor(result, left ? String(events.at(-1)?.rev ?? after) : undefined) });
     });
   });
 }

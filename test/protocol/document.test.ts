@@ -10,11 +10,12 @@ import { TRANSITIONS } from '../../src/engine/tasks/transitions.ts';
 import { SERVER_TOPICS } from '../../src/engine/topics/topics.ts';
 import { CLIENTS } from './vectors/clients.ts';
 import { SESSIONS } from './vectors/sessions.ts';
+import { OPERATING } from './vectors/operating.ts';
 import { TREES } from './vectors/trees.ts';
 import { WORK } from './vectors/work.ts';
 
 const PAPER = readFileSync(new URL('../../protocol/PROTOCOL.md', import.meta.url), 'utf8');
-const TRANSCRIPTS = [...SESSIONS, ...WORK, ...TREES, ...CLIENTS];
+const TRANSCRIPTS = [...SESSIONS, ...WORK, ...TREES, ...OPERATING, ...CLIENTS];
 
 /** From a heading to the next one of its level or above. */
 function section(heading: string): string {

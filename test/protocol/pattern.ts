@@ -13,6 +13,8 @@ export function fill(json: Json, bindings: Bindings): Json {
     return bound;
   }
   if (Array.isArray(json)) return json.map((one: Json) => fill(one, bindings));
+  if (isMap(json) && Array.isArray(json['$join']))
+    return json['$join'].map((one: Json) => fill(one, bindings)).join('');
   if (!isMap(json) || Object.keys(json).some((key) => key.startsWith('$'))) return json;
   return Object.fromEntries(Object.entries(json).map(([key, member]) => [key, fill(member, bindings)]));
 }
@@ -76,7 +78,7 @@ const KINDS: { readonly [name: string]: (value: Json) => boolean } = {
 
 function matchSpecial(pattern: JsonMap, value: Json, place: Place): Result<Bindings, string> {
   const { bindings, at } = place;
-  const { $is, $above, $differs, $has, $as } = pattern;
+  const { $is, $above, $differs, $contains, $join, $has, $as } = pattern;
   if (typeof $is === 'string' && KINDS[$is]?.(value) !== true) return err(`${at} is no ${$is}`);
   if ($above !== undefined) {
     const floor = fill($above, bindings);
@@ -85,6 +87,10 @@ function matchSpecial(pattern: JsonMap, value: Json, place: Place): Result<Bindi
   }
   if ($differs !== undefined && same(fill($differs, bindings), value))
     return err(`${at} is ${JSON.stringify(value)} as before`);
+  if (typeof $contains === 'string' && !(typeof value === 'string' && value.includes($contains)))
+    return err(`${at} does not contain ${JSON.stringify($contains)}`);
+  if ($join !== undefined && fill(pattern, bindings) !== value)
+    return err(`${at} is not ${JSON.stringify(fill(pattern, bindings))}`);
   let bound = bindings;
   if (Array.isArray($has)) {
     for (const one of $has as readonly Json[]) {

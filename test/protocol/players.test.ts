@@ -11,6 +11,7 @@ import { CLIENTS } from './vectors/clients.ts';
 import type { Json } from './vectors/json-form.ts';
 import { SESSIONS } from './vectors/sessions.ts';
 import { expect as expected, connect, expectClose } from './vectors/steps.ts';
+import { OPERATING } from './vectors/operating.ts';
 import { TREES } from './vectors/trees.ts';
 import { WORK } from './vectors/work.ts';
 
@@ -49,7 +50,7 @@ describe('the player against servers', () => {
   it.each(['hello-welcome', 'plain-work', 'second-hello', 'resume', 'many-frames-in-a-message', 'cancel'])(
     'fails when a step of %s is another',
     async (name) => {
-      const wrong = variants<Step, Transcript>(find([...SESSIONS, ...WORK, ...TREES], name), spoiled);
+      const wrong = variants<Step, Transcript>(find([...SESSIONS, ...WORK, ...TREES, ...OPERATING], name), spoiled);
       expect(wrong.length).toBeGreaterThan(0);
       for (const transcript of wrong) {
         const peer = new MemoryPeer();

@@ -13,6 +13,7 @@ import { toJson } from './vectors/json-form.ts';
 import { PARAMS } from './vectors/params.ts';
 import { SESSIONS } from './vectors/sessions.ts';
 import { encodeAs, type Style } from './vectors/wide.ts';
+import { OPERATING } from './vectors/operating.ts';
 import { TREES } from './vectors/trees.ts';
 import { WORK } from './vectors/work.ts';
 
@@ -61,7 +62,9 @@ describe('the files are made from the tables', () => {
   });
 
   it('sessions.json', async () => {
-    await expect(lines('sessions', [...SESSIONS, ...WORK, ...TREES])).toMatchFileSnapshot(`${FOLDER}sessions.json`);
+    await expect(lines('sessions', [...SESSIONS, ...WORK, ...TREES, ...OPERATING])).toMatchFileSnapshot(
+      `${FOLDER}sessions.json`,
+    );
   });
 
   it('clients.json', async () => {
