@@ -11,7 +11,10 @@ RUN apt-get update \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /muster
 COPY package.json package-lock.json ./
-RUN npm ci
+# Of uWebSockets.js, which is there for `--transport uws`, only the file for this platform stays. It needs glibc.
+RUN npm ci \
+  && find node_modules/uWebSockets.js -name '*.node' \
+    ! -path "*/binaries/uws_linux_$(node -p process.arch)_$(node -p process.versions.modules).node" -delete
 COPY tsconfig.base.json tsconfig.build.json ./
 COPY scripts ./scripts
 COPY protocol ./protocol

@@ -12,6 +12,7 @@ export interface ServeOptions {
   /** Data directory; made if it is not there; default ./muster-data. */
   readonly data?: string | undefined;
   readonly redis?: string | undefined;
+  /** `ws`, `uws` (uWebSockets.js, where its native file loads), or `auto`, the default: ws. */
   readonly transport?: string | undefined;
   /** JSON file with any of these options. */
   readonly config?: string | undefined;
@@ -81,9 +82,6 @@ export function resolveConfig(options: ServeOptions, env: Environment): Config {
   }
   if (parsed.data.redis !== undefined) {
     throw new ConfigError('This version serves one node on its embedded database; --redis is not supported yet.');
-  }
-  if (parsed.data.transport === 'uws') {
-    throw new ConfigError('The transport uws is not part of this version; use --transport ws or auto.');
   }
   return parsed.data;
 }

@@ -21,7 +21,7 @@ import { LIMITS } from '../protocol/wire/limits.ts';
 import { TASK_STATUSES, type TaskStatus } from '../protocol/wire/types.ts';
 import { AttemptGuard, authorise, createAuthenticator, hashSecret, mintKey, parseKey } from './access/index.ts';
 import { systemScheduler } from './base/system-scheduler.ts';
-import { resolveConfig, type Config, type ServeOptions } from './config.ts';
+import { ConfigError, resolveConfig, type Config, type ServeOptions } from './config.ts';
 import { listenHttp, type HttpListener } from './http/index.ts';
 import { EmbeddedJobs } from './jobs/index.ts';
 import { openSqliteLog } from './log/sqlite/index.ts';
@@ -36,7 +36,7 @@ import { openSqliteStore } from './store/index.ts';
 import type { Retention, Store } from './store/port.ts';
 import { createLog, Metrics, type LogLevel } from './telemetry/index.ts';
 import type { Log, LogFields, NodeFigures } from './telemetry/port.ts';
-import { listenWs, type WsListener } from './transport/ws.ts';
+import { chooseTransport, listenOn, type Transport, type TransportListener } from './transport/choose.ts';
 
 export type { ServeOptions } from './config.ts';
 
@@ -115,6 +115,7 @@ class Server implements RunningServer {
   httpUrl = '';
   firstKey?: string;
   readonly #config: Config;
+  readonly #chosen: Transport;
   readonly #hooks: ServeHooks;
   readonly #log: Log;
   readonly #metrics = new Metrics({ process: true });
@@ -124,7 +125,7 @@ class Server implements RunningServer {
   #node: Node | undefined;
   #sessions: SessionManager | undefined;
   #jobs: EmbeddedJobs | undefined;
-  #ws: WsListener | undefined;
+  #transport: TransportListener | undefined;
   #http: HttpListener | undefined;
   #stopped: Promise<void> | undefined;
   /** This process wrote where it listens; what is there otherwise is of a server that runs. */
@@ -132,6 +133,7 @@ class Server implements RunningServer {
 
   constructor(config: Config, hooks: ServeHooks) {
     this.#config = config;
+    this.#chosen = transportOf(config);
     this.#hooks = hooks;
     this.data = resolve(config.data);
     this.keyFile = join(this.data, 'admin.key');
@@ -177,6 +179,7 @@ class Server implements RunningServer {
     this.#startJobs(node, this.#store);
     await this.#listen(node, this.#sessions);
     this.#log.info('serving', {
+      ...transportFields(this.#chosen),
       url: this.url,
       http: this.httpUrl,
       startMs: Math.round(systemScheduler.mono() - began),
@@ -245,25 +248,27 @@ class Server implements RunningServer {
 
   async #listen(node: Node, sessions: SessionManager): Promise<void> {
     const { host, port, httpPort, origins } = this.#config;
+    const transport = this.#chosen;
     const onFault = (connection: string, fault: Error): void =>
       this.#log.debug('connection fault', { connection, error: fault });
-    const ws = await listenWs({ host, port, accept: sessions.accept, origins, onFault });
-    this.#ws = ws;
+    const listener = await listenOn(transport, { host, port, accept: sessions.accept, origins, onFault });
+    this.#transport = listener;
     this.#http = await listenHttp({
       host,
       port: httpPort,
       node: { nodeId: node.nodeId, version: node.version, ready: () => node.serves },
-      transport: 'ws',
+      transport: transport.name,
       tenantsHalted: () => node.refused.size,
       metrics: this.#metrics,
       mono: () => systemScheduler.mono(),
       log: this.#log,
-      onUpgrade: (request, socket, head) => ws.handleUpgrade(request, socket, head),
+      onUpgrade: (request, socket, head) => listener.handleUpgrade(request, socket, head),
     });
+    this.#metrics.transport(transport.name);
     this.#metrics.watch(() => figures(node));
     this.#metrics.watchBacklog(() => backlogFigures(node.servings));
     const shown = host.includes(':') ? `[${host}]` : host;
-    this.url = `ws://${shown}:${ws.port}/v1`;
+    this.url = `ws://${shown}:${listener.port}/v1`;
     this.httpUrl = `http://${shown}:${this.#http.port}`;
     this.#addressWritten = true;
     writeDurably(
@@ -327,7 +332,7 @@ class Server implements RunningServer {
     await new Promise<void>((done) => (jobs === undefined ? done() : jobs.stop(done)));
     node?.drain();
     await new Promise<void>((done) => (sessions === undefined ? done() : sessions.stop(done)));
-    await this.#ws?.close();
+    await this.#transport?.close();
     await new Promise<void>((done) => (node === undefined ? done() : node.stop(done)));
     await this.#http?.close();
     await ended(this.#store);
@@ -335,6 +340,18 @@ class Server implements RunningServer {
     if (this.#addressWritten) rmSync(this.#addressFile(), { force: true });
     this.#log.info('stopped');
   }
+}
+
+/** Before anything is opened: a wish that cannot be met ends the start. */
+function transportOf({ transport }: Config): Transport {
+  const choice = chooseTransport(transport, { runtime: process });
+  if (choice.ok) return choice.transport;
+  throw new ConfigError(`The transport uws cannot serve here; use --transport ws or auto. ${choice.why}`);
+}
+
+function transportFields(transport: Transport): LogFields {
+  if (transport.name === 'uws') return { transport: transport.name, transportVersion: transport.version };
+  return { transport: transport.name };
 }
 
 function ended(part: { close(done: () => void): void } | undefined): Promise<void> {

@@ -6,14 +6,19 @@
  */
 import Database from 'better-sqlite3';
 import { WebSocketServer } from 'ws';
-import type { WebSocket } from 'ws';
 import { assert } from '../../src/base/assert.ts';
+import { loadUws } from '../../src/transport/uws-native.ts';
+import type { UwsSocket } from '../../src/transport/uws-native.ts';
+import type { TransportName } from '../../src/transport/choose.ts';
 import { playRole } from '../harness/role.ts';
-import type { LimitFrame } from './limit-wire.ts';
+import type { LimitFrame, Sink } from './limit-wire.ts';
 import { asBuffer, eachFrame, Kind, TurnWriter } from './limit-wire.ts';
 
 export type LimitServerCalls = {
-  readonly listen: { readonly params: { readonly file: string }; readonly result: { readonly port: number } };
+  readonly listen: {
+    readonly params: { readonly file: string; readonly transport: TransportName };
+    readonly result: { readonly port: number };
+  };
 };
 
 class LimitServer {
@@ -34,17 +39,17 @@ class LimitServer {
     this.#insert = db.prepare('INSERT INTO log (kind, task, text) VALUES (?, ?, ?)');
   }
 
-  accept(socket: WebSocket): void {
-    const writer = new TurnWriter(socket);
-    socket.on('message', (data) => {
-      eachFrame(asBuffer(data), (frame) => {
+  /** Takes a connection; the result takes its messages. */
+  accept(sink: Sink): (message: Buffer) => void {
+    const writer = new TurnWriter(sink);
+    return (message) =>
+      eachFrame(message, (frame) => {
         if (frame[0] === Kind.WORKER) this.#worker = writer;
         else {
           if (frame[0] === Kind.CREATE) this.#submitter = writer;
           this.#take(frame);
         }
       });
-    });
   }
 
   #take(frame: LimitFrame): void {
@@ -69,17 +74,56 @@ class LimitServer {
   }
 }
 
+function listenWs(server: LimitServer): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const listener = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });
+    listener.on('connection', (socket) => {
+      const take = server.accept(socket);
+      socket.on('message', (data) => take(asBuffer(data)));
+    });
+    listener.once('error', reject);
+    listener.once('listening', () => {
+      const address = listener.address();
+      assert(typeof address === 'object' && address !== null, 'listens on a port');
+      resolve(address.port);
+    });
+  });
+}
+
+interface Taker {
+  take: (message: Buffer) => void;
+}
+
+function listenUws(server: LimitServer): Promise<number> {
+  const found = loadUws(process);
+  assert(found.ok, found.ok ? '' : found.why);
+  const { native } = found;
+  const sink = (socket: UwsSocket<Taker>): Sink => ({ send: (message) => void socket.send(message, true, false) });
+  const app = native.App().ws<Taker>('/*', {
+    maxPayloadLength: 1024 * 1024,
+    maxBackpressure: 0,
+    idleTimeout: 0,
+    sendPingsAutomatically: false,
+    compression: 0,
+    upgrade: (response, request, context) => {
+      let key = '';
+      request.forEach((name, value) => (key = name === 'sec-websocket-key' ? value : key));
+      response.upgrade({ take: () => undefined }, key, '', '', context);
+    },
+    open: (socket) => (socket.getUserData().take = server.accept(sink(socket))),
+    message: (socket, message) => socket.getUserData().take(Buffer.from(new Uint8Array(message))),
+    ping: () => undefined,
+    drain: () => undefined,
+    close: () => undefined,
+  });
+  return new Promise((resolve) => {
+    app.listen('127.0.0.1', 0, 1, (token) => resolve(native.us_socket_local_port(token)));
+  });
+}
+
 playRole<LimitServerCalls>(() => ({
-  listen: ({ file }) =>
-    new Promise((resolve, reject) => {
-      const server = new LimitServer(new Database(file));
-      const listener = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });
-      listener.on('connection', (socket) => server.accept(socket));
-      listener.once('error', reject);
-      listener.once('listening', () => {
-        const address = listener.address();
-        assert(typeof address === 'object' && address !== null, 'listens on a port');
-        resolve({ port: address.port });
-      });
-    }),
+  listen: async ({ file, transport }) => {
+    const server = new LimitServer(new Database(file));
+    return { port: await (transport === 'uws' ? listenUws(server) : listenWs(server)) };
+  },
 }));

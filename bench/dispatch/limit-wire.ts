@@ -3,7 +3,6 @@
  * one write per connection and turn of the event loop, exactly as Muster batches.
  */
 import { Packr, unpackMultiple } from 'msgpackr';
-import type { WebSocket } from 'ws';
 import { assert } from '../../src/base/assert.ts';
 
 /** Kinds of frames; the first element of each. */
@@ -12,13 +11,18 @@ export const Kind = { CREATE: 1, CREATED: 2, ASSIGNED: 3, COMPLETE: 4, COMPLETED
 /** `[kind, task]`, `[kind, task, text]`. */
 export type LimitFrame = readonly [kind: number, task: number, text?: string];
 
+/** What a message is written to. */
+export interface Sink {
+  send(message: Uint8Array): void;
+}
+
 /** Joins the frames of one turn into one message. */
 export class TurnWriter {
-  readonly #socket: WebSocket;
+  readonly #socket: Sink;
   readonly #packr = new Packr({ useRecords: false, encodeUndefinedAsNil: false });
   #frames: Buffer[] = [];
 
-  constructor(socket: WebSocket) {
+  constructor(socket: Sink) {
     this.#socket = socket;
   }
 

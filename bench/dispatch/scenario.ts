@@ -25,6 +25,9 @@ const QUICK_MS = 300;
 
 const MUSTER_OVER_BULLMQ = 2.5;
 const P50_OVER_LIMIT = 2;
+const MUSTER_OVER_LIMIT = 0.4;
+/** The default transport is the one that takes less. */
+const UWS_OVER_WS = 1;
 
 interface Measured {
   readonly variant: string;
@@ -127,7 +130,9 @@ async function measureVariant(variant: Variant, context: ScenarioContext): Promi
 }
 
 async function run(context: ScenarioContext): Promise<ScenarioReport> {
-  const chosen = variants().filter(({ name }) => context.only.length === 0 || context.only.includes(name));
+  const chosen = variants().filter(({ name, onRequest = false }) =>
+    context.only.length === 0 ? !onRequest : context.only.includes(name),
+  );
   if (chosen.length === 0)
     throw new BenchError(
       `variants: ${variants()
@@ -185,6 +190,23 @@ function ratiosOf(all: readonly Measured[]): Record<string, Ratio> {
       bullmq.map(({ rate }) => rate),
     );
     ratios['rate at 512: muster / bullmq-always'] = atLeast(value, MUSTER_OVER_BULLMQ);
+  }
+  for (const suffix of ['', '-ws', '-uws']) {
+    const muster = pick(all, `muster${suffix}`, 512);
+    const bare = pick(all, `limit${suffix}`, 512);
+    if (muster.length === 0 || bare.length === 0) continue;
+    const value = pairedRatio(
+      muster.map(({ rate }) => rate),
+      bare.map(({ rate }) => rate),
+    );
+    ratios[`rate at 512: muster${suffix} / limit${suffix}`] = atLeast(value, MUSTER_OVER_LIMIT);
+  }
+  for (const inFlight of LEVELS) {
+    const fast = pick(all, 'muster-uws', inFlight);
+    const portable = pick(all, 'muster-ws', inFlight);
+    if (fast.length === 0 || portable.length === 0) continue;
+    const value = pairedRatio(fast.map(serverMicroseconds), portable.map(serverMicroseconds));
+    ratios[`server time at ${inFlight}: muster-uws / muster-ws`] = atMost(value, UWS_OVER_WS);
   }
   const one = pick(all, 'muster', 1);
   const limit = pick(all, 'limit', 1);

@@ -1,9 +1,10 @@
 /** The systems that are measured beside each other. Each brings a server; submitter and worker are roles. */
 import { join } from 'node:path';
+import { chooseTransport, type TransportName } from '../../src/transport/choose.ts';
 import { Child } from '../harness/child.ts';
 import { startMuster } from '../harness/muster-server.ts';
 import { requireRedis, startRedis } from '../harness/redis-server.ts';
-import type { ScenarioContext } from '../harness/scenario.ts';
+import { BenchError, type ScenarioContext } from '../harness/scenario.ts';
 import type { LimitServerCalls } from './limit-server-role.ts';
 import type { Target } from './roles.ts';
 
@@ -17,6 +18,8 @@ export interface Variant {
   readonly name: string;
   /** What it is, for the progress lines. */
   readonly title: string;
+  /** Measured only when it is named. */
+  readonly onRequest?: boolean;
   /** Modules of the roles, relative to this file. */
   readonly submitter: string;
   readonly worker: string;
@@ -25,14 +28,56 @@ export interface Variant {
   start(context: ScenarioContext): Promise<Server>;
 }
 
-async function startLimit(context: ScenarioContext): Promise<Server> {
+/** A bare server beside Muster on the same transport. */
+function limit(name: string, transport: TransportName): Variant {
+  return {
+    name,
+    title: `a bare server without an engine, ${transport}, SQLite FULL`,
+    submitter: './limit-submitter-role.ts',
+    worker: './limit-worker-role.ts',
+    require: () => requireTransport(transport),
+    start: (context) => startLimit(context, transport),
+  };
+}
+
+function muster(name: string, transport: 'auto' | TransportName): Variant {
+  return {
+    name,
+    title: `Muster, transport ${transport}`,
+    submitter: './muster-submitter-role.ts',
+    worker: './muster-worker-role.ts',
+    require: () => requireTransport(transport),
+    start: async ({ dir, cleanup }) => {
+      const args = ['--transport', transport];
+      const server = await startMuster({ data: cleanup.directory(dir, 'muster-'), cleanup, args });
+      return {
+        target: { url: server.url, key: server.key },
+        pid: server.process.pid,
+        stop: () => server.process.stop(),
+      };
+    },
+  };
+}
+
+function requireTransport(transport: 'auto' | TransportName): void {
+  const choice = chooseTransport(transport, { runtime: process });
+  if (!choice.ok) throw new BenchError(choice.why);
+}
+
+/** The transport of a server that was told nothing. */
+function usualTransport(): TransportName {
+  const choice = chooseTransport('auto', { runtime: process });
+  return choice.ok ? choice.transport.name : 'ws';
+}
+
+async function startLimit(context: ScenarioContext, transport: TransportName): Promise<Server> {
   const dir = context.cleanup.directory(context.dir, 'limit-');
   const child = await Child.start<LimitServerCalls>({
     module: './limit-server-role.ts',
     base: import.meta.url,
     cleanup: context.cleanup,
   });
-  const { port } = await child.call('listen', { file: join(dir, 'log.db') });
+  const { port } = await child.call('listen', { file: join(dir, 'log.db'), transport });
   return { target: { url: `ws://127.0.0.1:${port}`, key: '' }, pid: child.pid, stop: () => child.stop() };
 }
 
@@ -55,29 +100,15 @@ function bullmq(name: string, appendfsync: 'always' | 'everysec'): Variant {
 }
 
 export function variants(): readonly Variant[] {
+  const named = (variant: Variant): Variant => ({ ...variant, onRequest: true });
   return [
-    {
-      name: 'muster',
-      title: 'Muster',
-      submitter: './muster-submitter-role.ts',
-      worker: './muster-worker-role.ts',
-      start: async ({ dir, cleanup }) => {
-        const server = await startMuster({ data: cleanup.directory(dir, 'muster-'), cleanup });
-        return {
-          target: { url: server.url, key: server.key },
-          pid: server.process.pid,
-          stop: () => server.process.stop(),
-        };
-      },
-    },
+    muster('muster', 'auto'),
     bullmq('bullmq-always', 'always'),
     bullmq('bullmq-everysec', 'everysec'),
-    {
-      name: 'limit',
-      title: 'a bare server without an engine, SQLite FULL',
-      submitter: './limit-submitter-role.ts',
-      worker: './limit-worker-role.ts',
-      start: startLimit,
-    },
+    limit('limit', usualTransport()),
+    named(muster('muster-ws', 'ws')),
+    named(muster('muster-uws', 'uws')),
+    named(limit('limit-ws', 'ws')),
+    named(limit('limit-uws', 'uws')),
   ];
 }

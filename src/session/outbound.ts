@@ -176,7 +176,12 @@ export class Outbound {
 
   /** Hands over what the socket takes. Returns true if something is left. */
   flush(): boolean {
-    while (!this.empty && this.#connection.buffered() < LIMITS.socketBytes) this.#write();
+    if (this.#writable()) this.#write();
+    // Nearly always that was all, in one message.
+    if (this.#writable())
+      this.#connection.corked(() => {
+        while (this.#writable()) this.#write();
+      });
     if (this.empty) return false;
     if (!this.#owned) this.#own();
     return true;
@@ -184,7 +189,9 @@ export class Outbound {
 
   /** Hands over everything, whatever the socket holds: for the last words of a connection. */
   flushAll(): void {
-    while (!this.empty) this.#write();
+    this.#connection.corked(() => {
+      while (!this.empty) this.#write();
+    });
   }
 
   /** True, once after a refusal, when so much has left that pushes are taken again. */
@@ -256,6 +263,11 @@ export class Outbound {
       queue.shift(must(queue.first(), 'a queue with a length has a first').length);
       this.dropped += 1;
     }
+  }
+
+  /** O3 */
+  #writable(): boolean {
+    return !this.empty && this.#connection.buffered() < LIMITS.socketBytes;
   }
 
   /** Writes one message. */

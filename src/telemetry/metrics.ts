@@ -44,6 +44,14 @@ export class Metrics implements MetricsText, JobMetrics {
     return this.#scrape.text();
   }
 
+  /** Says by which transport agents are served. Once. */
+  transport(name: 'ws' | 'uws'): void {
+    this.#scrape.gauge(
+      { name: 'muster_transport_info', help: 'The transport that serves agents.', labels: ['transport'] },
+      () => [{ labels: { transport: name }, value: 1 }],
+    );
+  }
+
   /** Asks `figures` at each scrape. Once. */
   watch(figures: () => NodeFigures): void {
     watchNode(this.#scrape, figures);

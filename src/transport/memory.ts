@@ -180,6 +180,10 @@ class End implements Connection {
     if (!this.#silent) this.#send({ kind: 'message', bytes: message });
   }
 
+  corked(write: () => void): void {
+    write();
+  }
+
   buffered(): number {
     return this.#bytes;
   }

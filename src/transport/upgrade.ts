@@ -2,7 +2,7 @@
  * Which HTTP upgrade requests become WebSocket connections; the rest is answered with a status and a sentence.
  *
  * Owns: path, method, version, subprotocol, origin, size of headers. Does not own: the WebSocket handshake itself
- * (ws), who the peer is (HELLO).
+ * (the transports), who the peer is (HELLO).
  *
  * U1 Nothing is allocated for a refused request beyond its answer.
  * U2 The subprotocol is chosen from what we support, never "the first that was offered".
@@ -30,26 +30,70 @@ export interface Refusal {
   readonly headers?: { readonly [name: string]: string };
 }
 
+/** What an HTTP request says, whoever parsed it. */
+export interface RequestHead {
+  readonly method: string;
+  /** Request target without its query. */
+  readonly path: string;
+  /** Header lines, and their bytes. */
+  readonly headers: number;
+  readonly headerBytes: number;
+  readonly host: string | undefined;
+  readonly origin: string | undefined;
+  readonly upgrade: string | undefined;
+  readonly version: string | undefined;
+  readonly subprotocols: string | undefined;
+}
+
+export function headOf(request: IncomingMessage): RequestHead {
+  const { rawHeaders, headers } = request;
+  let headerBytes = 0;
+  for (const text of rawHeaders) headerBytes += text.length + 2;
+  return {
+    method: request.method ?? '',
+    path: pathOf(request),
+    headers: rawHeaders.length / 2,
+    headerBytes,
+    host: headers.host,
+    origin: headers.origin,
+    upgrade: headers.upgrade,
+    version: headers['sec-websocket-version'],
+    subprotocols: headers['sec-websocket-protocol'],
+  };
+}
+
+/** There are as many sockets as may be. */
+export const FULL: Refusal = { status: 503, message: 'Too many connections.', headers: { 'Retry-After': '5' } };
+
 /** Undefined: the request may be upgraded. */
-export function checkUpgrade(request: IncomingMessage, rules: UpgradeRules): Refusal | undefined {
-  if (headersTooLarge(request.rawHeaders)) return { status: 431, message: 'Too many or too large headers.' };
-  if (pathOf(request) !== WS_PATH) return { status: 404, message: `WebSockets are served at ${WS_PATH}.` };
-  if (request.method !== 'GET')
-    return { status: 405, message: 'A WebSocket opens with GET.', headers: { Allow: 'GET' } };
-  if (request.headers.upgrade?.toLowerCase() !== 'websocket') return upgradeRequired();
-  if (request.headers['sec-websocket-version'] !== '13') {
+export function checkUpgrade(head: RequestHead, rules: UpgradeRules): Refusal | undefined {
+  if (head.headers > HEADERS_MAX || head.headerBytes > HEADER_BYTES_MAX)
+    return { status: 431, message: 'Too many or too large headers.' };
+  if (head.path !== WS_PATH) return notFound();
+  if (head.method !== 'GET') return { status: 405, message: 'A WebSocket opens with GET.', headers: { Allow: 'GET' } };
+  if (head.upgrade?.toLowerCase() !== 'websocket') return upgradeRequired();
+  if (head.version !== '13') {
     return { status: 426, message: 'Sec-WebSocket-Version must be 13.', headers: { 'Sec-WebSocket-Version': '13' } };
   }
-  if (request.headers.host === undefined) return { status: 400, message: 'The request has no Host.' };
-  if (!originAllowed(request, rules)) return { status: 403, message: 'Pages of this origin may not connect.' };
-  if (chooseSubprotocol(request.headers['sec-websocket-protocol']) === undefined) {
+  if (head.host === undefined) return { status: 400, message: 'The request has no Host.' };
+  if (!originAllowed(head, rules)) return { status: 403, message: 'Pages of this origin may not connect.' };
+  if (chooseSubprotocol(head.subprotocols) === undefined) {
     return { status: 400, message: `Sec-WebSocket-Protocol must offer one of: ${SUBPROTOCOLS.join(', ')}` };
   }
   return undefined;
 }
 
-export function upgradeRequired(): Refusal {
+/** Of a request that asks for no upgrade. */
+export function checkPath(path: string): Refusal {
+  return path === WS_PATH ? upgradeRequired() : notFound();
+}
+
+function upgradeRequired(): Refusal {
   return { status: 426, message: 'Connect with a WebSocket.', headers: { Upgrade: 'websocket' } };
+}
+
+function notFound(): Refusal {
+  return { status: 404, message: `WebSockets are served at ${WS_PATH}.` };
 }
 
 /** Request target without its query. */
@@ -57,6 +101,10 @@ export function pathOf(request: IncomingMessage): string {
   const target = request.url ?? '';
   const query = target.indexOf('?');
   return query === -1 ? target : target.slice(0, query);
+}
+
+export function statusLine(status: number): string {
+  return `${status} ${STATUS_CODES[status] ?? ''}`;
 }
 
 /** Answers on a socket that HTTP has let go of, and ends it. */
@@ -69,26 +117,19 @@ export function refuseUpgrade(socket: Duplex, refusal: Refusal): void {
     ...refusal.headers,
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
-  const status = `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ''}`;
+  const status = `HTTP/1.1 ${statusLine(refusal.status)}`;
   socket.once('finish', () => socket.destroy());
   socket.end(`${[status, ...lines].join('\r\n')}\r\n\r\n${body}`);
 }
 
 function chooseSubprotocol(offer: string | undefined): string | undefined {
   const offered = (offer ?? '').split(',').map((name) => name.trim());
+  if (offered.includes('')) return undefined; // No list.
   return SUBPROTOCOLS.find((name) => offered.includes(name));
 }
 
-function headersTooLarge(raw: readonly string[]): boolean {
-  if (raw.length > HEADERS_MAX * 2) return true;
-  let bytes = 0;
-  for (const text of raw) bytes += text.length + 2;
-  return bytes > HEADER_BYTES_MAX;
-}
-
-function originAllowed(request: IncomingMessage, rules: UpgradeRules): boolean {
-  const origin = request.headers.origin;
+function originAllowed({ origin, host }: RequestHead, rules: UpgradeRules): boolean {
   if (origin === undefined || rules.origins.includes(origin)) return true;
   if (!URL.canParse(origin)) return false;
-  return new URL(origin).host === (request.headers.host ?? '').toLowerCase();
+  return new URL(origin).host === (host ?? '').toLowerCase();
 }

@@ -14,78 +14,110 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type RawData, type WebSocket } from 'ws';
 import { LIMITS } from '../../protocol/wire/limits.ts';
-import type { Accept, Connection, ConnectionHandler } from '../session/port.ts';
+import type { Connection, ConnectionHandler } from '../session/port.ts';
+import { SOCKETS_MAX, type AcceptOptions, type ListenOptions, type ListenTimeouts, type Listener } from './listener.ts';
 import {
+  FULL,
   HEADERS_MAX,
   HEADER_BYTES_MAX,
   SUBPROTOCOLS,
-  WS_PATH,
+  checkPath,
   checkUpgrade,
+  headOf,
   pathOf,
   refuseUpgrade,
-  upgradeRequired,
-  type Refusal,
 } from './upgrade.ts';
 
-export interface WsOptions {
-  readonly host: string;
-  /** 0: any free one. */
-  readonly port: number;
-  readonly accept: Accept;
-  /** Origins of pages that may connect, beside those of the same host. */
-  readonly origins?: readonly string[];
-  /** WebSockets at once; one more gets HTTP 503 before anything is allocated for it. */
-  readonly socketsMax?: number;
-  /** A connection that was broken by the peer's bytes or by the network. */
-  readonly onFault?: (connection: string, fault: Error) => void;
-  /** Shorter in tests. */
-  readonly timeouts?: Partial<WsTimeouts>;
-}
+export interface WsListener extends Listener, WsUpgrader {}
 
-export interface WsTimeouts {
-  /** The headers of a request must be there. */
-  readonly headersMs: number;
-  readonly requestMs: number;
-  /** The peer must have answered a close frame. */
-  readonly closeMs: number;
-}
-
-export interface WsListener {
-  readonly port: number;
+/** Takes upgrade requests of an HTTP server, and has the connections that came of them. */
+export interface WsUpgrader {
   readonly connections: number;
-  /** Takes an upgrade request of another HTTP server. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** Stops listening and breaks what is still connected. */
-  close(): Promise<void>;
+  /** Breaks what is still connected. */
+  destroy(): void;
 }
 
-const TIMEOUTS: WsTimeouts = { headersMs: 5_000, requestMs: 10_000, closeMs: 3_000 };
+const TIMEOUTS: ListenTimeouts = { headersMs: 5_000, requestMs: 10_000, closeMs: 3_000 };
 const BACKLOG = 4_096;
-/** Above the cap of the sessions, which refuse more politely. */
-const SOCKETS_MAX = LIMITS.connectionsMax + 1_000;
 /** TCP connections beside the WebSockets: requests that are not upgraded yet. */
 const PENDING_MAX = 4_096;
-const FULL: Refusal = { status: 503, message: 'Too many connections.', headers: { 'Retry-After': '5' } };
 /** A message may come in so many WebSocket fragments and in so many reads of the socket; more: close 1008. */
 const FRAGMENTS_MAX = 64;
 const CHUNKS_MAX = 4_096;
 
 /** Resolves when it listens; rejects if it cannot. */
-export async function listenWs(options: WsOptions): Promise<WsListener> {
-  const listener = new Listener(options);
+export async function listenWs(options: ListenOptions): Promise<WsListener> {
+  const listener = new HttpListener(options);
   await listener.listen();
   return listener;
 }
 
-class Listener implements WsListener {
-  readonly #options: WsOptions;
-  readonly #http: Server;
+/** Without a listener of its own. */
+export function upgradeWs(options: AcceptOptions): WsUpgrader {
+  return new Upgrader(options);
+}
+
+class Upgrader implements WsUpgrader {
+  readonly #options: AcceptOptions;
   readonly #ws: WebSocketServer;
   readonly #open = new Set<WsConnection>();
   readonly #socketsMax: number;
   #count = 0;
 
-  constructor(options: WsOptions) {
+  constructor(options: AcceptOptions) {
+    this.#options = options;
+    this.#socketsMax = options.socketsMax ?? SOCKETS_MAX;
+    // The installed types do not know `closeTimeout`.
+    const wsOptions = {
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: LIMITS.messageBytes,
+      maxFragments: FRAGMENTS_MAX,
+      maxBufferedChunks: CHUNKS_MAX,
+      closeTimeout: options.timeouts?.closeMs ?? TIMEOUTS.closeMs,
+      handleProtocols: () => SUBPROTOCOLS[0],
+    };
+    this.#ws = new WebSocketServer(wsOptions);
+  }
+
+  get connections(): number {
+    return this.#open.size;
+  }
+
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', ignore);
+    const { origins = [] } = this.#options;
+    const refusal = this.#open.size >= this.#socketsMax ? FULL : checkUpgrade(headOf(request), { origins });
+    if (refusal !== undefined) {
+      refuseUpgrade(socket, refusal);
+      return;
+    }
+    this.#ws.handleUpgrade(request, socket, head, (ws) => this.#opened(ws, request));
+  }
+
+  destroy(): void {
+    this.#ws.close();
+    for (const connection of this.#open) connection.destroy();
+  }
+
+  #opened(ws: WebSocket, request: IncomingMessage): void {
+    this.#count += 1;
+    const connection = new WsConnection({ id: `ws-${this.#count}`, ws, socket: request.socket });
+    this.#open.add(connection);
+    ws.on('error', (fault) => this.#options.onFault?.(connection.id, fault));
+    ws.on('close', () => this.#open.delete(connection));
+    connection.begin(this.#options.accept(connection));
+  }
+}
+
+class HttpListener extends Upgrader implements WsListener {
+  readonly #options: ListenOptions;
+  readonly #http: Server;
+
+  constructor(options: ListenOptions) {
+    super(options);
     this.#options = options;
     const timeouts = { ...TIMEOUTS, ...options.timeouts };
     this.#http = createServer({
@@ -97,32 +129,15 @@ class Listener implements WsListener {
     });
     // One more than is allowed, so that the check sees that there are too many.
     this.#http.maxHeadersCount = HEADERS_MAX + 1;
-    this.#socketsMax = options.socketsMax ?? SOCKETS_MAX;
-    this.#http.maxConnections = this.#socketsMax + PENDING_MAX;
+    this.#http.maxConnections = (options.socketsMax ?? SOCKETS_MAX) + PENDING_MAX;
     this.#http.on('request', refuseRequest);
     this.#http.on('upgrade', (request, socket, head) => this.handleUpgrade(request, socket, head));
     this.#http.on('clientError', refuseBadRequest);
-    // The installed types do not know `closeTimeout`.
-    const wsOptions = {
-      noServer: true,
-      clientTracking: false,
-      perMessageDeflate: false,
-      maxPayload: LIMITS.messageBytes,
-      maxFragments: FRAGMENTS_MAX,
-      maxBufferedChunks: CHUNKS_MAX,
-      closeTimeout: timeouts.closeMs,
-      handleProtocols: () => SUBPROTOCOLS[0],
-    };
-    this.#ws = new WebSocketServer(wsOptions);
   }
 
   get port(): number {
     const address = this.#http.address();
     return address !== null && typeof address === 'object' ? address.port : this.#options.port;
-  }
-
-  get connections(): number {
-    return this.#open.size;
   }
 
   listen(): Promise<void> {
@@ -137,32 +152,11 @@ class Listener implements WsListener {
     });
   }
 
-  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    socket.on('error', ignore);
-    const { origins = [] } = this.#options;
-    const refusal = this.#open.size >= this.#socketsMax ? FULL : checkUpgrade(request, { origins });
-    if (refusal !== undefined) {
-      refuseUpgrade(socket, refusal);
-      return;
-    }
-    this.#ws.handleUpgrade(request, socket, head, (ws) => this.#opened(ws, request));
-  }
-
   async close(): Promise<void> {
-    this.#ws.close();
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
-    for (const connection of this.#open) connection.destroy();
+    this.destroy();
     this.#http.closeAllConnections();
     await closed;
-  }
-
-  #opened(ws: WebSocket, request: IncomingMessage): void {
-    this.#count += 1;
-    const connection = new WsConnection({ id: `ws-${this.#count}`, ws, socket: request.socket });
-    this.#open.add(connection);
-    ws.on('error', (fault) => this.#options.onFault?.(connection.id, fault));
-    ws.on('close', () => this.#open.delete(connection));
-    connection.begin(this.#options.accept(connection));
   }
 }
 
@@ -177,6 +171,7 @@ class WsConnection implements Connection {
   readonly remote: string;
   readonly #ws: WebSocket;
   readonly #socket: Socket;
+  #destroyed = false;
 
   constructor(parts: { readonly id: string; readonly ws: WebSocket; readonly socket: Socket }) {
     this.id = parts.id;
@@ -187,8 +182,9 @@ class WsConnection implements Connection {
 
   begin(handler: ConnectionHandler): void {
     this.#ws.on('message', (data: RawData) => {
-      // With the default binary type a message is one Buffer.
-      if (Buffer.isBuffer(data)) handler.message(data);
+      // With the default binary type a message is one Buffer. What came in the same read as the one that made the
+      // handler destroy the connection is still parsed.
+      if (Buffer.isBuffer(data) && !this.#destroyed) handler.message(data);
     });
     this.#socket.on('drain', () => handler.drain());
     this.#ws.on('close', (code) => handler.closed(code));
@@ -210,6 +206,12 @@ class WsConnection implements Connection {
     this.#socket.write(frame);
   }
 
+  corked(write: () => void): void {
+    this.#socket.cork();
+    write();
+    this.#socket.uncork();
+  }
+
   buffered(): number {
     return this.#socket.writableLength;
   }
@@ -219,6 +221,7 @@ class WsConnection implements Connection {
   }
 
   destroy(): void {
+    this.#destroyed = true;
     this.#ws.terminate();
   }
 }
@@ -241,8 +244,7 @@ function frameHeader(size: number, room: number): Buffer {
 }
 
 function refuseRequest(request: IncomingMessage, response: ServerResponse): void {
-  const refusal: Refusal =
-    pathOf(request) === WS_PATH ? upgradeRequired() : { status: 404, message: `WebSockets are served at ${WS_PATH}.` };
+  const refusal = checkPath(pathOf(request));
   response.writeHead(refusal.status, {
     ...refusal.headers,
     'Content-Type': 'text/plain; charset=utf-8',

@@ -1,5 +1,5 @@
 /**
- * What every transport promises (src/session/port.ts, T1–T3), as tests that run for each of them.
+ * What every transport promises (src/session/port.ts, T1–T5), as tests that run for each of them.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Accept, Connection, ConnectionHandler } from '../../src/session/port.ts';
@@ -32,9 +32,13 @@ export interface TransportUnderTest {
 /** The accepting side: records what its handler is told. */
 export class Recorder implements ConnectionHandler {
   readonly connection: Connection;
+  /** Copies of what came. */
   readonly messages: Uint8Array[] = [];
+  /** What came, as it was given. */
+  readonly kept: Uint8Array[] = [];
   readonly ends: number[] = [];
   drains = 0;
+  onMessage: ((connection: Connection) => void) | undefined;
   /** Handler calls that came inside a call of ours to the connection. */
   inside = 0;
   afterEnd = 0;
@@ -47,6 +51,8 @@ export class Recorder implements ConnectionHandler {
   message(bytes: Uint8Array): void {
     this.#note();
     this.messages.push(Uint8Array.from(bytes));
+    this.kept.push(bytes);
+    if (this.onMessage !== undefined) this.call(this.onMessage);
   }
 
   drain(): void {
@@ -218,6 +224,109 @@ export function transportConformance(transport: TransportUnderTest): void {
       peer.resume();
       await fixture.until(() => peer.received.length === written && server.connection.buffered() === 0);
       await fixture.until(() => server.drains > drains);
+    });
+
+    test('each of several peers that did not read gets drain', async () => {
+      const pairs = [await pair(), await pair(), await pair()];
+      for (const { peer } of pairs) peer.pause();
+      const message = pattern(64 * 1024, 3);
+      const written = pairs.map(() => 0);
+      for (const [i, { server }] of pairs.entries()) {
+        while (written[i]! < 1_000 && server.connection.buffered() < 512 * 1024) {
+          server.call((connection) => connection.write(message));
+          written[i]! += 1;
+          await fixture.until(() => true);
+        }
+      }
+      const drains = pairs.map(({ server }) => server.drains);
+      for (const { peer } of pairs) peer.resume();
+      await fixture.until(() => pairs.every(({ server }, i) => server.drains > drains[i]!));
+      await fixture.until(() => pairs.every(({ peer }, i) => peer.received.length === written[i]!));
+    });
+
+    test('a writer that goes on whenever there is room loses nothing, however slowly the peer reads', async () => {
+      const { peer, server } = await pair();
+      const bytes = (i: number): Uint8Array => Uint8Array.of(i >> 8, i & 0xff, ...new Uint8Array(30));
+      const fill = new Uint8Array(16 * 1024);
+      let next = 0;
+      for (let round = 0; round < 40; round += 1) {
+        if (round % 2 === 0) peer.pause();
+        for (let i = 0; i < 40 && server.connection.buffered() < 256 * 1024; i += 1) {
+          server.call((connection) => {
+            connection.write(bytes(next));
+            connection.write(fill);
+          });
+          next += 1;
+        }
+        if (round % 2 === 1) peer.resume();
+        await fixture.until(() => true);
+      }
+      peer.resume();
+      await fixture.until(() => peer.received.length === 2 * next && server.connection.buffered() === 0);
+      const marks = peer.received.filter((_, i) => i % 2 === 0).map((got) => got[0]! * 256 + got[1]!);
+      expect(marks).toEqual(Array.from({ length: next }, (_, i) => i));
+    });
+
+    test('what is written inside corked arrives in order, and a close behind it too', async () => {
+      const { peer, server } = await pair();
+      server.call((connection) => {
+        connection.write(Uint8Array.of(0));
+        connection.corked(() => {
+          for (let i = 1; i < 100; i += 1) connection.write(pattern(i === 50 ? 40_000 : 10, i));
+        });
+        connection.write(Uint8Array.of(100));
+        connection.close(4001, 'shutdown');
+      });
+      await fixture.until(() => peer.ends.length === 1 && server.ends.length === 1);
+      expect(peer.received.map(([byte]) => byte)).toEqual(Array.from({ length: 101 }, (_, i) => i));
+      server.call((connection) => connection.corked(() => connection.write(Uint8Array.of(101))));
+    });
+
+    test('a connection may end inside corked', async () => {
+      const { peer, server } = await pair();
+      server.call((connection) =>
+        connection.corked(() => {
+          connection.write(Uint8Array.of(1));
+          connection.close(4001, 'shutdown');
+          connection.write(Uint8Array.of(2));
+        }),
+      );
+      const other = await pair();
+      other.server.call((connection) =>
+        connection.corked(() => {
+          connection.destroy();
+          connection.write(Uint8Array.of(2));
+        }),
+      );
+      await fixture.until(() => [peer, server, other.peer, other.server].every(({ ends }) => ends.length === 1));
+      expect([peer.received.map(([byte]) => byte), peer.ends]).toEqual([[1], [4001]]);
+      expect([other.peer.received, other.peer.ends]).toEqual([[], [1006]]);
+    });
+
+    test('a handler may end the connection that calls it', async () => {
+      const closing = await pair();
+      const cutting = await pair();
+      closing.server.onMessage = (connection) => connection.close(4001, 'shutdown');
+      cutting.server.onMessage = (connection) => connection.destroy();
+      for (const { peer } of [closing, cutting]) {
+        peer.send(Uint8Array.of(1));
+        peer.send(Uint8Array.of(2));
+      }
+      await fixture.until(() =>
+        [closing, cutting].every(({ server, peer }) => server.ends.length + peer.ends.length === 2),
+      );
+      expect([closing.peer.ends, cutting.peer.ends]).toEqual([[4001], [1006]]);
+      expect(cutting.server.messages).toHaveLength(1);
+    });
+
+    test('a message stays as it was given', async () => {
+      const { peer, server } = await pair();
+      const messages = [1, 100, 5_000, 70_000].flatMap((size) => [pattern(size, 1), pattern(size, 2)]);
+      for (const message of messages) peer.send(message);
+      await fixture.until(() => server.kept.length === messages.length);
+      for (let i = 0; i < 50; i += 1) peer.send(pattern(70_000, i));
+      await fixture.until(() => server.kept.length === messages.length + 50);
+      expect(messages.map((bytes, i) => Buffer.compare(bytes, server.kept[i]!))).toEqual(messages.map(() => 0));
     });
 
     test('a peer that does not answer a close is cut off', async () => {

@@ -39,6 +39,10 @@ export class FakeConnection implements Connection {
     if (!this.reading) this.held += message.length;
   }
 
+  corked(write: () => void): void {
+    write();
+  }
+
   buffered(): number {
     return this.held;
   }

@@ -135,7 +135,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
   transport: {
     at: ['src/transport/'],
     modules: [...WIRE, ...BASE, 'src/session/port.ts'],
-    packages: ['ws', 'node:http', 'node:net', 'node:stream'],
+    packages: ['ws', 'node:fs', 'node:http', 'node:module', 'node:net', 'node:path', 'node:stream'],
   },
   jobs: { at: ['src/jobs/'], modules: [...BASE], packages: [] },
   http: {
@@ -182,6 +182,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'src/log/',
       'src/store/',
       'src/cli/muster.ts',
+      'src/transport/',
       'test/support/',
     ],
     packages: ['better-sqlite3', 'bullmq', 'ioredis', 'msgpackr', 'ws', 'zod', 'node:'],

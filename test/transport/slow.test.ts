@@ -5,7 +5,8 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import { Op, type Frame } from '../../protocol/wire/types.ts';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { createSessionManager, type SessionManager } from '../../src/session/manager.ts';
-import { listenWs, type WsListener } from '../../src/transport/ws.ts';
+import type { TransportListener } from '../../src/transport/choose.ts';
+import { SOCKET_TRANSPORTS, listen } from '../support/listen.ts';
 import { FakeNode, framesOf, hello, pushOf, type FakeAttached } from '../support/session-rig.ts';
 import { until } from '../support/until.ts';
 
@@ -49,13 +50,12 @@ interface Reader {
 
 let node: Broadcaster;
 let manager: SessionManager;
-let listener: WsListener;
+let listener: TransportListener;
 let readers: Reader[];
 
 beforeEach(async () => {
   node = new Broadcaster();
   manager = createSessionManager({ node, scheduler: systemScheduler });
-  listener = await listenWs({ host: '127.0.0.1', port: 0, accept: manager.accept });
   readers = [];
 });
 
@@ -87,21 +87,25 @@ function note(made: Reader, one: Frame): void {
   if (one.op === Op.PUSH && typeof one.body['rev'] === 'number') made.revs.push(one.body['rev']);
 }
 
-test('one that stops is held back and caught up in order, while its neighbour gets everything', async () => {
-  const slow = await reader();
-  const brisk = await reader();
-  slow.ws.pause();
-  for (let sent = 0; sent < COUNT; sent += 500) {
-    node.publish(500);
-    await until(() => brisk.revs.at(-1) === node.head, 'the brisk reader');
-    for (const info of manager.list()) expect(info.queuedBytes).toBeLessThan(2 * LIMITS.outboundBytes);
-  }
-  const all = Array.from({ length: COUNT }, (_, i) => 101 + i);
-  expect(brisk.revs).toEqual(all);
-  expect(slow.revs.length).toBeLessThan(COUNT);
-  slow.ws.resume();
-  await until(() => slow.revs.at(-1) === node.head, 'the slow reader to catch up');
-  expect(slow.revs).toEqual(all);
-  expect(slow.notices).toBeGreaterThan(0);
-  expect(brisk.notices).toBe(0);
-});
+test.each(SOCKET_TRANSPORTS)(
+  '%s: one that stops is held back and caught up in order, while its neighbour gets everything',
+  async (name) => {
+    listener = await listen(name, { accept: manager.accept });
+    const slow = await reader();
+    const brisk = await reader();
+    slow.ws.pause();
+    for (let sent = 0; sent < COUNT; sent += 500) {
+      node.publish(500);
+      await until(() => brisk.revs.at(-1) === node.head, 'the brisk reader');
+      for (const info of manager.list()) expect(info.queuedBytes).toBeLessThan(2 * LIMITS.outboundBytes);
+    }
+    const all = Array.from({ length: COUNT }, (_, i) => 101 + i);
+    expect(brisk.revs).toEqual(all);
+    expect(slow.revs.length).toBeLessThan(COUNT);
+    slow.ws.resume();
+    await until(() => slow.revs.at(-1) === node.head, 'the slow reader to catch up');
+    expect(slow.revs).toEqual(all);
+    expect(slow.notices).toBeGreaterThan(0);
+    expect(brisk.notices).toBe(0);
+  },
+);

@@ -25,7 +25,7 @@ export function addServe(program: Command, context: Context): void {
     .option('--port <port>', 'port of the WebSockets; 0 takes a free one (default 7420)', wholeNumber)
     .option('--http-port <port>', 'port of health, readiness and metrics (default 7421)', wholeNumber)
     .option('--redis <url>', 'share the log with other nodes')
-    .option('--transport <name>', 'auto, ws or uws (default auto)')
+    .option('--transport <name>', 'auto, ws or uws, which must be installed (default auto: ws)')
     .option('--config <file>', 'JSON file with any of these options')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default info)')
     .option('--origin <origin...>', 'web pages that may connect')

@@ -1,0 +1,275 @@
+/**
+ * The fast transport: WebSockets by uWebSockets.js, a native server on a listener of its own.
+ *
+ * Owns: sockets, framing and HTTP before the upgrade as far as that library lets them be owned. Does not own: frames
+ * of the protocol, who may connect (session), the connection cap (session manager), finding the library (uws-native.ts).
+ *
+ * X1 A native socket throws once it was closed, so `#socket` is undefined from that moment on, and everything is
+ *    ignored that comes later.
+ * X2 The library calls the close handler inside `end` and `close`; the handler is told in a later turn.
+ * X3 A message is the library's memory until the callback returns: what is handed on is a copy.
+ * X4 Nothing is dropped in silence. The library's own bound, at which it drops and goes on, is off: a session writes only
+ *    while little is held back, and answers to pings have a bound here. If it drops all the same the connection ends.
+ * X5 A text message is handed on like a binary one, as by `ws`.
+ */
+import { SocketAddress, createServer } from 'node:net';
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import { must } from '../base/assert.ts';
+import type { Accept, Connection, ConnectionHandler } from '../session/port.ts';
+import { SOCKETS_MAX, type ListenOptions, type Listener } from './listener.ts';
+import {
+  FULL,
+  SUBPROTOCOLS,
+  WS_PATH,
+  checkPath,
+  checkUpgrade,
+  statusLine,
+  type Refusal,
+  type RequestHead,
+} from './upgrade.ts';
+import type { UwsApp, UwsBehavior, UwsNative, UwsRequest, UwsResponse, UwsSocket } from './uws-native.ts';
+
+/** The library breaks a connection on which nothing came or went for so long, give or take four seconds. A session notices
+ * silence before; this ends peers that were closed and do not answer, of which nobody else knows any more. */
+const IDLE_S = 24;
+/** The library breaks a connection without a close frame; up to here it is closed with one. */
+const PAYLOAD_FUSE_BYTES = 2 * LIMITS.messageBytes;
+/** What a session may have written, and as much again for answers to pings that the peer does not read. */
+const BACKLOG_FUSE_BYTES = 2 * (LIMITS.socketBytes + LIMITS.messageBytes);
+const DROPPED = 2;
+const TOO_BIG = 1009;
+/** Without it a second server on the same port would get a part of the connections. */
+const EXCLUSIVE_PORT = 1;
+
+/** Resolves when it listens; rejects if it cannot. */
+export async function listenUws(native: UwsNative, options: ListenOptions): Promise<Listener> {
+  const listener = new UwsListener(native, options);
+  await listener.listen();
+  return listener;
+}
+
+class UwsListener implements Listener {
+  readonly #native: UwsNative;
+  readonly #options: ListenOptions;
+  readonly #app: UwsApp;
+  readonly #open = new Set<UwsConnection>();
+  readonly #socketsMax: number;
+  #token: unknown;
+  #count = 0;
+
+  constructor(native: UwsNative, options: ListenOptions) {
+    this.#native = native;
+    this.#options = options;
+    this.#socketsMax = options.socketsMax ?? SOCKETS_MAX;
+    this.#app = native
+      .App()
+      .ws(WS_PATH, this.#behavior())
+      .any('/*', (response, request) => this.#refuseRequest(response, request));
+  }
+
+  get port(): number {
+    return this.#native.us_socket_local_port(must(this.#token, 'it listens'));
+  }
+
+  get connections(): number {
+    return this.#open.size;
+  }
+
+  listen(): Promise<void> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#app.listen(host, port, EXCLUSIVE_PORT, (token) => {
+        if (token === false || token === undefined || token === null) {
+          whyNot(host, port).then(reject, reject);
+          return;
+        }
+        this.#token = token;
+        resolve();
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#native.us_listen_socket_close(this.#token);
+    for (const connection of this.#open) connection.destroy();
+    this.#app.close?.();
+    // X2: every handler is told in the next turn.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  #behavior(): UwsBehavior<Holder> {
+    return {
+      maxPayloadLength: PAYLOAD_FUSE_BYTES,
+      maxBackpressure: 0,
+      idleTimeout: IDLE_S,
+      sendPingsAutomatically: false,
+      compression: 0,
+      upgrade: (response, request, context) => this.#upgrade(response, request, context),
+      open: (socket) => this.#opened(socket),
+      message: (socket, message) => socket.getUserData().connection.received(message),
+      ping: (socket) => socket.getUserData().connection.pinged(),
+      drain: (socket) => socket.getUserData().connection.drained(),
+      close: (socket, code, reason) => this.#closed(socket.getUserData().connection, code, reason),
+    };
+  }
+
+  #upgrade(response: UwsResponse, request: UwsRequest, context: unknown): void {
+    const { head, key } = headOf(request);
+    const { origins = [] } = this.#options;
+    const refusal = this.#open.size >= this.#socketsMax ? FULL : checkUpgrade(head, { origins });
+    if (refusal !== undefined) {
+      refuse(response, refusal);
+      return;
+    }
+    this.#count += 1;
+    const connection = new UwsConnection(`uws-${this.#count}`, addressText(response.getRemoteAddress()));
+    response.upgrade({ connection }, key, SUBPROTOCOLS[0], '', context);
+  }
+
+  #opened(socket: UwsSocket<Holder>): void {
+    const { connection } = socket.getUserData();
+    this.#open.add(connection);
+    connection.begin(socket, this.#options.accept);
+  }
+
+  #closed(connection: UwsConnection, code: number, reason: ArrayBuffer): void {
+    this.#open.delete(connection);
+    // With this code the reason is the library's own.
+    if (code === 1006 && reason.byteLength > 0)
+      this.#options.onFault?.(connection.id, new Error(Buffer.from(reason).toString('latin1')));
+    connection.ended(code);
+  }
+
+  /** Whatever is not a WebSocket handshake at the right path. */
+  #refuseRequest(response: UwsResponse, request: UwsRequest): void {
+    const { head } = headOf(request);
+    const { origins = [] } = this.#options;
+    const asks = head.upgrade?.toLowerCase() === 'websocket';
+    if (!asks) refuse(response, checkPath(head.path));
+    else refuse(response, checkUpgrade(head, { origins }) ?? { status: 400, message: 'Sec-WebSocket-Key is none.' });
+  }
+}
+
+/** What the library keeps with a socket: it copies members, so that a class of ours needs one to be whole. */
+interface Holder {
+  readonly connection: UwsConnection;
+}
+
+class UwsConnection implements Connection {
+  readonly id: string;
+  readonly remote: string;
+  /** Undefined from its end on. */
+  #socket: UwsSocket<Holder> | undefined;
+  #handler: ConnectionHandler | undefined;
+
+  constructor(id: string, remote: string) {
+    this.id = id;
+    this.remote = remote;
+  }
+
+  begin(socket: UwsSocket<Holder>, accept: Accept): void {
+    this.#socket = socket;
+    this.#handler = accept(this);
+  }
+
+  write(message: Uint8Array): void {
+    if (this.#socket?.send(message, true, false) === DROPPED) this.destroy(); // X4
+  }
+
+  corked(write: () => void): void {
+    if (this.#socket === undefined) write();
+    else this.#socket.cork(write);
+  }
+
+  buffered(): number {
+    return this.#socket?.getBufferedAmount() ?? 0;
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket?.end(code, reason);
+  }
+
+  destroy(): void {
+    this.#socket?.close();
+  }
+
+  // From the library.
+
+  received(message: ArrayBuffer): void {
+    if (message.byteLength > LIMITS.messageBytes) {
+      this.close(TOO_BIG, '');
+      return;
+    }
+    const copy = Buffer.allocUnsafe(message.byteLength); // X3
+    copy.set(new Uint8Array(message));
+    this.#handler?.message(copy);
+  }
+
+  pinged(): void {
+    if (this.buffered() > BACKLOG_FUSE_BYTES) this.destroy();
+  }
+
+  drained(): void {
+    this.#handler?.drain();
+  }
+
+  ended(code: number): void {
+    this.#socket = undefined;
+    setImmediate(() => this.#handler?.closed(code)); // X2
+  }
+}
+
+function refuse(response: UwsResponse, refusal: Refusal): void {
+  response.cork(() => {
+    response.writeStatus(statusLine(refusal.status));
+    for (const [name, value] of Object.entries(refusal.headers ?? {})) response.writeHeader(name, value);
+    response.writeHeader('Content-Type', 'text/plain; charset=utf-8');
+    response.end(`${refusal.message}\n`, true);
+  });
+}
+
+/** Of a header that comes twice the first counts, but for the list of subprotocols: as with Node's parser. */
+function headOf(request: UwsRequest): { readonly head: RequestHead; readonly key: string } {
+  const found = new Map<string, string>();
+  let headers = 0;
+  let headerBytes = 0;
+  request.forEach((name, value) => {
+    headers += 1;
+    headerBytes += name.length + value.length + 4;
+    const before = found.get(name);
+    if (before === undefined) found.set(name, value);
+    else if (name === 'sec-websocket-protocol') found.set(name, `${before}, ${value}`);
+  });
+  const head: RequestHead = {
+    method: request.getMethod().toUpperCase(),
+    path: request.getUrl(),
+    headers,
+    headerBytes,
+    host: found.get('host'),
+    origin: found.get('origin'),
+    upgrade: found.get('upgrade'),
+    version: found.get('sec-websocket-version'),
+    subprotocols: found.get('sec-websocket-protocol'),
+  };
+  return { head, key: found.get('sec-websocket-key') ?? '' };
+}
+
+/** As Node writes it. */
+function addressText(address: ArrayBuffer): string {
+  const bytes = Buffer.from(address);
+  if (bytes.length === 4) return bytes.join('.');
+  if (bytes.length !== 16) return 'unknown';
+  const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(i * 2).toString(16));
+  return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address;
+}
+
+/** The library does not say why it cannot listen; the system does, to whoever asks in the same way. */
+function whyNot(host: string, port: number): Promise<Error> {
+  return new Promise((resolve) => {
+    const asked = createServer();
+    asked.once('error', resolve);
+    asked.listen({ host, port, exclusive: true }, () => {
+      asked.close(() => resolve(new Error(`uWebSockets.js cannot listen on ${host}, port ${port}.`)));
+    });
+  });
+}
