@@ -485,6 +485,19 @@ export function abuse(name: TransportName): void {
     await small.close();
   });
 
+  test('a port is taken again although a client of the server before is not quite gone', async () => {
+    const before = await listen(name, { accept: manager.accept });
+    const { port } = before;
+    const socket = await RawSocket.open(port);
+    open.push(socket);
+    socket.send(upgradeRequest());
+    expect(await socket.response()).toMatch(/^HTTP\/1\.1 101 /);
+    await before.close();
+    const again = await listen(name, { accept: manager.accept, port });
+    expect(again.port).toBe(port);
+    await again.close();
+  });
+
   test('a port that is taken is told to the caller', async () => {
     const { port } = listener;
     await expect(listen(name, { accept: manager.accept, port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
