@@ -11,6 +11,8 @@
  * X4 Nothing is dropped in silence. The library's own bound, at which it drops and goes on, is off: a session writes only
  *    while little is held back, and answers to pings have a bound here. If it drops all the same the connection ends.
  * X5 A text message is handed on like a binary one, as by `ws`.
+ * X6 A port is always named: with 0 the library does not set SO_REUSEADDR, and the next server could not have that port
+ *    again for a minute after clients were connected.
  */
 import { SocketAddress, createServer } from 'node:net';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -40,6 +42,8 @@ const DROPPED = 2;
 const TOO_BIG = 1009;
 /** Without it a second server on the same port would get a part of the connections. */
 const EXCLUSIVE_PORT = 1;
+/** Somebody else may take a free port before the library does. */
+const FREE_PORT_TRIES = 8;
 
 /** Resolves when it listens; rejects if it cannot. */
 export async function listenUws(native: UwsNative, options: ListenOptions): Promise<Listener> {
@@ -75,18 +79,22 @@ class UwsListener implements Listener {
     return this.#open.size;
   }
 
-  listen(): Promise<void> {
+  /** X6 */
+  async listen(): Promise<void> {
     const { host, port } = this.#options;
-    return new Promise((resolve, reject) => {
-      this.#app.listen(host, port, EXCLUSIVE_PORT, (token) => {
-        if (token === false || token === undefined || token === null) {
-          whyNot(host, port).then(reject, reject);
-          return;
-        }
-        this.#token = token;
-        resolve();
-      });
+    for (let tries = port === 0 ? FREE_PORT_TRIES : 1; tries > 0; tries -= 1) {
+      const wanted = port === 0 ? await freePort(host) : port;
+      if (this.#listenOn(host, wanted)) return;
+      if (tries === 1) throw await whyNot(host, wanted);
+    }
+  }
+
+  /** The library answers before it returns. */
+  #listenOn(host: string, port: number): boolean {
+    this.#app.listen(host, port, EXCLUSIVE_PORT, (token) => {
+      this.#token = token === false || token === null ? undefined : token;
     });
+    return this.#token !== undefined;
   }
 
   async close(): Promise<void> {
@@ -261,6 +269,18 @@ function addressText(address: ArrayBuffer): string {
   if (bytes.length !== 16) return 'unknown';
   const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(i * 2).toString(16));
   return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address;
+}
+
+/** A port that nobody has now. */
+function freePort(host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const asked = createServer();
+    asked.once('error', reject);
+    asked.listen({ host, port: 0, exclusive: true }, () => {
+      const address = asked.address();
+      asked.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
 }
 
 /** The library does not say why it cannot listen; the system does, to whoever asks in the same way. */
