@@ -44,6 +44,14 @@ describe('npm run bench', () => {
     cleanup.abandon();
   });
 
+  it('measures what agents cost in a server that says what it takes', () => {
+    const { stdout, stderr } = bench('idle', '--quick', '--only', 'ws', '--runs', '1', '--json');
+    expect(stderr).toContain('KiB resident');
+    const { figures, ratios } = reportSchema.parse(JSON.parse(stdout));
+    expect(figures["ws, in V8's heap"]?.median).toBeGreaterThan(1);
+    expect(Object.keys(ratios)).toEqual(['ws: KiB for each of 200 agents']);
+  });
+
   it('says how it is used', () => {
     const { status, stdout, stderr } = bench('nothing');
     expect(status).toBe(2);
