@@ -7,6 +7,7 @@ import { repeat } from './repeater.ts';
 import { askSched } from './sched-asks.ts';
 import type { Book } from './server-view.ts';
 import { paramsOf } from './task-params.ts';
+import { askTrees } from './tree-asks.ts';
 
 const RETRIED_MS = 20_000;
 
@@ -75,11 +76,9 @@ export function carryOut(ask: Ask, asked: Asked): void {
     case 'letter':
     case 'letters':
       return askSched(ask, asked);
-    case 'subtask': {
-      const parentId = book.byMark.get(ask.parent);
-      if (parentId !== undefined) client.ask('task.create', { ...paramsOf(ask.task), parentId });
-      return undefined;
-    }
+    case 'subtask':
+    case 'cancelAlone':
+      return askTrees(ask, asked);
     case 'deregister':
       return client.ask('agent.deregister', {});
     case 'control': {

@@ -232,7 +232,8 @@ export class SimClient {
     const { lane, incarnation, entropy, token, journal } = made;
     const { network, recorder, observer } = this.#around;
     const { name, tenant, subs, unhandled = [], clumsy = 0 } = this.plan;
-    const start = simHandler({ recorder, lane, client: name, incarnation, clumsy });
+    const create = (params: object): void => this.ask('task.create', params);
+    const start = simHandler({ recorder, lane, client: name, incarnation, clumsy, create });
     const client = { name, incarnation, tenant, operator: this.plan.operator === true };
     return new Sdk({
       ports: {

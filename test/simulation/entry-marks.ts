@@ -1,6 +1,8 @@
 /** Counts the rare events that stand in the log and in what the engine made of it. */
-import type { Entry, HelloCommand, EntryOutput } from '../../src/engine/port.ts';
+import type { Entry, HelloCommand, EntryOutput, Reply } from '../../src/engine/port.ts';
 import type { State } from '../../src/engine/kernel/state.ts';
+import type { TaskRecord } from '../../src/engine/records.ts';
+import { field } from './checker/values.ts';
 import { isMark, type Mark, type Marks } from './marks.ts';
 import type { Changes } from './state-tracker.ts';
 
@@ -9,6 +11,8 @@ const LEASE_LOST: { readonly [reason: string]: Mark } = {
   timeout: 'attempt timeout',
   progressTimeout: 'progress timeout',
 };
+
+const TREE_LIMITS: ReadonlySet<unknown> = new Set(['depth', 'children', 'tasks']);
 
 const ENDS: { readonly [why: string]: Mark } = {
   expired: 'session expired',
@@ -46,7 +50,10 @@ export class EntryMarks {
       const ok = output.commands[i]?.reply.ok === true;
       if (command.kind === 'continue') this.#marks.count('entry of continue');
       if (command.kind === 'session.hello') this.#hello(command, changes);
-      if (command.kind === 'request') this.#request(command.method, ok);
+      if (command.kind === 'request') {
+        this.#request(command.method, ok);
+        this.#below(command.params, output.commands[i]?.reply);
+      }
     }
     for (const { event, data } of output.pushes) this.#push(event, data as { readonly reason?: string });
     for (const move of changes.moves) this.#move(move, made.state);
@@ -73,6 +80,7 @@ export class EntryMarks {
     if (isMark(edge)) this.#marks.count(edge);
     if (from === undefined && to.parentId !== undefined) this.#marks.count('created below another task');
     if (to.status === 'cancelled' && to.parentId !== undefined) this.#marks.count('cancelled below another task');
+    this.#tree(from, to, state);
     if (to.status === 'cancelled' && to.concurrency?.policy === 'cancelOld')
       this.#marks.count('cancelled to make room');
     const { concurrency } = to;
@@ -93,6 +101,25 @@ export class EntryMarks {
     this.#bonds.set(bond, to.agentId);
     if (known === undefined) return;
     this.#marks.count(known === to.agentId ? 'given by a sticky key' : 'sticky key moved');
+  }
+
+  #tree(from: TaskRecord | undefined, { status, tree, parentId = '' }: TaskRecord, state: State): void {
+    if (tree?.waits === 'children' && from?.tree?.waits === undefined) this.#marks.count('waited for tasks below');
+    if (from?.tree?.waits === 'children' && status === 'completed') this.#marks.count('completed after tasks below');
+    if (status === 'completed' && tree?.left === true) this.#marks.count('completed while tasks below go on');
+    if (status === 'cancelled' && state.tasks.get(parentId)?.status === 'completed')
+      this.#marks.count('cancelled below a completed task');
+  }
+
+  /** What requests say about trees. */
+  #below(params: unknown, reply: Reply | undefined): void {
+    if (reply === undefined) return;
+    if (!reply.ok) {
+      if (TREE_LIMITS.has(field(reply.rejection.details, 'limit'))) this.#marks.count('tree at its bound');
+      return;
+    }
+    if (field(params, 'parentToken') !== undefined) this.#marks.count('created under the token of the parent');
+    if (field(params, 'reason') === 'alone') this.#marks.count('cancelled without tasks below');
   }
 
   #sessions({ changes, state, decoded }: MadeEntry): void {

@@ -1,9 +1,10 @@
 /** What the program of an agent does with a task: works, reports, ends as the task's parameters say, stops when asked. */
 import { isMap } from '../../protocol/wire/codec.ts';
 import type { Job, JobHandle, Outcome, StartJob } from '../../src/client/agent-core.ts';
-import type { Work } from './plan.ts';
+import type { TaskPlan, Work } from './plan.ts';
 import type { Recorder } from './recorder.ts';
 import type { Lane } from './scheduler.ts';
+import { paramsOf } from './task-params.ts';
 import { talk } from './talk.ts';
 
 export interface Worker {
@@ -13,6 +14,8 @@ export interface Worker {
   readonly incarnation: number;
   /** So many percent of what it does fail. */
   readonly clumsy: number;
+  /** Asks under the identity of the agent. */
+  create(params: object): void;
 }
 
 const IDLE: Work = { ms: 1, reports: 0, end: 'complete', failures: 0, stopMs: 0 };
@@ -30,7 +33,7 @@ function outcomeOf(work: Work, job: Job, clumsy: number): Outcome {
     return { kind: 'failed', error, retryable: true };
   switch (work.end) {
     case 'complete':
-      return { kind: 'completed', output: { by: job.token } };
+      return completed(work, job);
     case 'fail':
       return { kind: 'failed', error, retryable: true };
     case 'fatal':
@@ -41,6 +44,11 @@ function outcomeOf(work: Work, job: Job, clumsy: number): Outcome {
         ? { kind: 'completed', output: { by: job.token } }
         : { kind: 'released', delayMs: 10 };
   }
+}
+
+function completed({ family }: Work, { token }: Job): Outcome {
+  const outcome = { kind: 'completed', output: { by: token } } as const;
+  return family?.children === undefined ? outcome : { ...outcome, children: family.children };
 }
 
 export function simHandler(worker: Worker): StartJob {
@@ -61,6 +69,7 @@ export function simHandler(worker: Worker): StartJob {
       return () => undefined;
     }
     report(lane, handle, work);
+    spread(lane, work, (task) => (over ? undefined : worker.create(below(job, task))));
     if (work.talk !== undefined)
       talk({ job, handle, work: { ...work, talk: work.talk }, lane, recorder, about, over: () => over });
     lane.after(work.ms, () => end(outcomeOf(work, job, clumsy)));
@@ -71,6 +80,16 @@ export function simHandler(worker: Worker): StartJob {
         );
     };
   };
+}
+
+/** Each attempt creates its own. */
+function below({ task: { id }, token }: Job, task: TaskPlan): object {
+  return { ...paramsOf({ ...task, mark: `${task.mark} of ${token}` }), parentId: id, parentToken: token };
+}
+
+function spread(lane: Lane, { ms, family }: Work, create: (task: TaskPlan) => void): void {
+  const tasks = family?.tasks ?? [];
+  for (const [i, task] of tasks.entries()) lane.after((ms * (i + 1)) / (tasks.length + 1), () => create(task));
 }
 
 function report(lane: Lane, handle: JobHandle, work: Work): void {

@@ -4,9 +4,11 @@
  * `seed` while the plan is carried out. A plan survives JSON: as a file it is the script of a run.
  */
 import type { SchedAsk } from './swarm-sched.ts';
+import type { FamilyAsk } from './swarm-families.ts';
 import type { SubtaskAsk } from './swarm-trees.ts';
 import type { PlainStrategy, RuleOnError } from '../../protocol/wire/rules.ts';
 import type { LIMITS } from '../../protocol/wire/limits.ts';
+import type { ChildPolicy } from '../../protocol/wire/trees.ts';
 import type { AgentShape, DeclaredStatus, Role, Strategy, TaskCreate } from '../../protocol/wire/types.ts';
 
 /** Bounds of the protocol that are made small, so that a short run meets them. */
@@ -63,6 +65,8 @@ export interface Work {
     readonly pieces: number;
     readonly checkpoints: number;
   };
+  /** Its holder creates these below it, under its token, and says what is to become of all below it when it completes. */
+  readonly family?: { readonly tasks: readonly TaskPlan[]; readonly children?: ChildPolicy };
 }
 
 export type TaskPlan = Omit<TaskCreate, 'parameters'> & { readonly mark: string; readonly work: Work };
@@ -134,6 +138,7 @@ export type Ask =
   | { readonly do: 'repeat'; readonly requests: number }
   | SchedAsk
   | SubtaskAsk
+  | FamilyAsk
   | { readonly do: 'deregister' };
 
 export type Fault =

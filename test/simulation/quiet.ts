@@ -17,7 +17,7 @@ export function unrest(simulation: Simulation): string | undefined {
     for (const task of engine.state.tasks.hold()) {
       if (isTerminal(task.status)) continue;
       // Nobody can take it, and that is how it may stay.
-      const rests = task.status === 'paused' && task.agentId === undefined;
+      const rests = (task.status === 'paused' && task.agentId === undefined) || task.tree?.waits !== undefined;
       if (task.status !== 'pending' && !rests) return `${task.id} is ${task.status}`;
       if (!rests && engine.groups.pick(task, () => 0) !== undefined)
         return `${task.id} is pending, and somebody can take it`;

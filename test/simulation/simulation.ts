@@ -311,6 +311,9 @@ export class Simulation {
       progressMs,
       lossesMax,
       excludedMax,
+      treeDepthMax,
+      childrenMax,
+      treeTasksMax,
       pingTimeoutMs,
     } = LIMITS;
     const bounds = {
@@ -324,6 +327,9 @@ export class Simulation {
       progressMs,
       lossesMax,
       excludedMax,
+      treeDepthMax,
+      childrenMax,
+      treeTasksMax,
       pingTimeoutMs,
     };
     return { ...bounds, ringPushes: this.plan.tuning.ringPushes };

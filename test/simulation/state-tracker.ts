@@ -75,7 +75,8 @@ export class StateTracker {
     state.tasks.watch((before, after) => {
       if (after === undefined) return;
       this.#changes.tasks.push(after);
-      if (before?.status !== after.status) this.#changes.moves.push({ from: before, to: after });
+      if (before?.status !== after.status || before?.tree?.waits !== after.tree?.waits)
+        this.#changes.moves.push({ from: before, to: after });
     });
     state.agents.watch((before, after) => {
       const id = (after ?? before)?.id;

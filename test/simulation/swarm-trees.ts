@@ -14,6 +14,8 @@ export interface SubtaskAsk {
   readonly do: 'subtask';
   readonly parent: string;
   readonly task: TaskPlan;
+  /** Of its parent; absent: it is created without one. */
+  readonly token?: 'current' | 'former' | 'invented';
 }
 
 interface Grown {
@@ -39,7 +41,7 @@ export function treed(random: Random, plan: Plan): Plan {
   return { ...plan, actions: [...actions, ...grown.more].toSorted((a, b) => a.at - b.at) };
 }
 
-function nameOf(capability: string | { readonly name: string }): string {
+export function nameOf(capability: string | { readonly name: string }): string {
   return typeof capability === 'string' ? capability : capability.name;
 }
 

@@ -5,6 +5,7 @@
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Action, ClientPlan, Plan, TaskPlan, Tuning } from './plan.ts';
 import { controlled } from './swarm-control.ts';
+import { familied } from './swarm-families.ts';
 import { drawFaults } from './swarm-faults.ts';
 import { withRules } from './swarm-rules.ts';
 import { placed } from './swarm-placing.ts';
@@ -57,7 +58,8 @@ function drawWhole(seed: number): Plan {
   // From a stream of its own, as whatever is added: what seeds meant before changes as little as can be.
   const drawn = scheduled(random.fork('schedules'), placed(random.fork('placing'), plan));
   const controls = controlled(random.fork('control'), drawn);
-  return treed(random.fork('trees'), withRules(random.fork('rules'), controls));
+  const trees = treed(random.fork('trees'), withRules(random.fork('rules'), controls));
+  return familied(random.fork('families'), trees);
 }
 
 function drawTuning(random: Random): Tuning {

@@ -70,7 +70,8 @@ export class Agents implements Family {
     const to = change.next.task.status;
     if (agent === undefined || to === 'completed') return;
     const causes = ended.end?.causes ?? [];
-    const byHolder = causes.length > 0 && causes.every(({ kind }) => ['fail', 'reject', 'release'].includes(kind));
+    const byHolder =
+      causes.length > 0 && causes.every(({ kind }) => ['complete', 'fail', 'reject', 'release'].includes(kind));
     if (byHolder) return;
     const told = causes.length > 0 && causes.every(({ kind }) => TOLD.includes(kind));
     // Another process may have taken over in the same entry.

@@ -35,7 +35,7 @@ function fitting(ending: Ending, agent: AgentRec | undefined): readonly CauseKin
   const failsWhenLost: readonly CauseKind[] = agent?.view.onLost === 'fail' ? ['lost', 'replaced', 'deregistered'] : [];
   if (isLossy(ending)) return [...BY_LOSS, 'accept'];
   const { status } = ending.next.task;
-  if (status === 'completed') return ['complete'];
+  if (status === 'completed' || ending.next.task.tree?.waits !== undefined) return ['complete'];
   if (status === 'cancelled') return ['cancel'];
   if (status === 'timed_out') return ['timeout', 'deadline', 'progressTimeout'];
   if (status === 'failed') return ['fail', ...failsWhenLost];
@@ -46,7 +46,8 @@ export function causesOf(world: World, ending: Ending): Cause[] {
   const agent = ending.task.tenant.agents.get(ending.ended.agentId);
   const found = [...requested(ending), ...timers(world, ending, agent), ...losses(world, ending, agent)];
   const fits = fitting(ending, agent);
-  return found.filter((cause) => fits.includes(cause.kind));
+  const waits = ending.next.task.tree?.waits !== undefined;
+  return found.filter(({ kind, op }) => fits.includes(kind) && (!waits || text(op?.params, 'children') === 'wait'));
 }
 
 /** What the holder or an operator asked for before the entry. */

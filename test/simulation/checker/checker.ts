@@ -7,6 +7,7 @@
  * reported by `finish`.
  */
 import { Agents } from './agents.ts';
+import { Births } from './births.ts';
 import { Choices } from './choices.ts';
 import { Control } from './control.ts';
 import { Deliveries } from './deliveries.ts';
@@ -51,6 +52,7 @@ export class Checker {
       new Liveness(world),
       new Schedules(world),
       new Trees(world),
+      new Births(world),
     ];
   }
 

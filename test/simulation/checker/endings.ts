@@ -39,6 +39,7 @@ function nameUncaused(world: World, ending: Ending): InvariantId {
     const away = states.some((state) => !state.attached);
     return away ? '27' : '26';
   }
+  if (next.task.tree?.waits !== undefined) return 'W';
   if (next.task.status === 'cancelled' || next.task.status === 'failed') return '7';
   return next.task.status === 'timed_out' ? '72' : '43';
 }
@@ -46,7 +47,7 @@ function nameUncaused(world: World, ending: Ending): InvariantId {
 /** A completion counts for the calls whose output is the result. */
 function withResult(world: World, ending: Ending, causes: Cause[]): Cause[] {
   const { task, next } = ending;
-  if (next.task.status !== 'completed') return causes;
+  if (next.task.status !== 'completed' && next.task.tree?.waits === undefined) return causes;
   const matching = causes.filter(({ op }) => same(field(op?.params, 'output') ?? null, next.task.result ?? null));
   if (matching.length === 0 && causes.length > 0) {
     const calls = causes.map(({ op }) => op?.index);

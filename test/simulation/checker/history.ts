@@ -41,6 +41,9 @@ export interface CheckOptions {
   readonly progressMs: number;
   readonly lossesMax: number;
   readonly excludedMax: number;
+  readonly treeDepthMax: number;
+  readonly childrenMax: number;
+  readonly treeTasksMax: number;
   /** Without a frame for so long a connection counts as dead. */
   readonly pingTimeoutMs: number;
   /** How late, in the clock of the timer, a timer may fire before it counts as overdue. */

@@ -56,7 +56,7 @@ export const INVARIANTS = {
   R: 'tasks with a sticky key go to the agent that the key is with, as long as that fits and, if it is soft, is free',
   V: 'an order reaches each run once and in order, and is not told again after it was acknowledged',
   T: 'a task is paused and goes on only when asked to be, and is given to nobody while it is paused',
-  W: 'a task stands below one that had not ended, and ends with it if that comes to nothing; none below is forgotten or counted twice',
+  W: 'a task stands below one that had not ended, ends with it if that comes to nothing, and is waited for if that says so; none is forgotten, and no tree is too large',
   U: 'the output that is read is the output that was taken; a question is answered once',
 } as const;
 

@@ -44,7 +44,7 @@ export class Liveness implements Family {
       return;
     }
     // Paused: it waits for somebody to resume it.
-    if (isHeld(view.status)) this.#held(task, stuck);
+    if (isHeld(view.status) && view.tree?.waits === undefined) this.#held(task, stuck);
   }
 
   /** Held at the end: somebody runs it, or its agent is away and holds it on purpose. */

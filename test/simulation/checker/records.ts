@@ -295,6 +295,8 @@ export interface Tenant {
   opened: Mark | undefined;
   readonly held: Set<TaskRec>;
   readonly scheduled: Set<TaskRec>;
+  /** Nobody's, until those below them have ended. */
+  readonly waiting: Set<TaskRec>;
   /** Pending tasks by what they require and select. */
   readonly pending: Map<string, Set<TaskRec>>;
   /** Those in force, and the entry of their last change. */

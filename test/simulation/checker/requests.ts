@@ -6,6 +6,7 @@ import type { Role } from '../../../protocol/wire/types.ts';
 import type { AnswerOk, EventOf } from './history.ts';
 import { lastMark, latest, type Answer, type Group, type Mark, type Op, type TaskRec, type Tenant } from './records.ts';
 import { effectOf, isFinal, keyOn, marksOf, mayHaveRun } from './request-book.ts';
+import { maySpeakFor } from './speaking.ts';
 import { itemOf } from './tasks.ts';
 import { field, items, num, same, text } from './values.ts';
 import { isTerminal } from './views.ts';
@@ -335,13 +336,6 @@ export class Requests implements Family {
     if (twice.length === 0 && alive.length === 0) return;
     this.#world.report('N', `dead letters: twice ${twice.join(', ')}; not dead ${alive.join(', ')}`, [op.index, index]);
   }
-}
-
-/** The holder's session, another one with its credential, or an administrator. */
-function maySpeakFor({ session, tenant }: Op, agentId: string): boolean {
-  if (session.role === 'admin' || session.role === 'operator' || session.agentIds.has(agentId)) return true;
-  const holders = [...tenant.sessions.values()].filter((other) => other.agentIds.has(agentId));
-  return holders.some((other) => other.principal === session.principal);
 }
 
 function keyOf(op: Op, k: string): string {

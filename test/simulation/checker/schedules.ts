@@ -2,6 +2,7 @@
 import { lastMark, latest, type Change, type Op, type TaskRec, type Tenant } from './records.ts';
 import { mayHaveRun, wasOk } from './request-book.ts';
 import { field, num, same, text } from './values.ts';
+import { isFullAbove } from './trees.ts';
 import { isTerminal } from './views.ts';
 import type { Family, Step, World } from './world.ts';
 
@@ -111,6 +112,8 @@ export class Schedules implements Family {
       if (view.dead !== true || mark.index > op.index || again.has(task.id)) continue;
       // Its key may have had no room.
       if (view.concurrency !== undefined) continue;
+      // Below the task that it stands below there may be no room.
+      if (isFullAbove(task, this.#world.options)) continue;
       this.#world.report('47', `${task.id} is dead, and ${op.opId} did not replay it`, [mark.index, op.index, end]);
     }
   }

@@ -181,6 +181,8 @@ export class Tasks implements Family {
     if (view.retryOf !== undefined) this.#checkRetryOf(task, view.retryOf, next.mark.index);
     const asked = task.origin === undefined ? undefined : itemOf(task.origin, text(view.parameters, 'mark'));
     if (asked === undefined) return;
+    if (text(asked, 'parentId') !== view.parentId)
+      this.#world.report('W', `${task.id} stands below ${view.parentId}, which was not asked for`, [next.mark.index]);
     const delayMs = num(asked, 'delayMs') ?? 0;
     const right =
       delayMs > 0 ? view.status === 'scheduled' && view.runAt === next.mark.ts + delayMs : view.status !== 'scheduled';
@@ -224,8 +226,12 @@ export class Tasks implements Family {
   }
 }
 
-function seen(view: TaskView): { readonly status: TaskView['status']; readonly held: boolean } {
-  return { status: view.status, held: isHeldView(view) };
+function seen(view: TaskView): {
+  readonly status: TaskView['status'];
+  readonly held: boolean;
+  readonly waits: 'children' | 'parts' | undefined;
+} {
+  return { status: view.status, held: isHeldView(view), waits: view.tree?.waits };
 }
 
 /** The params of the one task that carries this mark. */

@@ -39,7 +39,7 @@ export class Timers implements Family {
   }
 
   #sweep(tenant: Tenant, now: Clocks, index: number): void {
-    for (const task of [...tenant.scheduled, ...tenant.held]) {
+    for (const task of [...tenant.scheduled, ...tenant.held, ...tenant.waiting]) {
       const overdue = overdueTimer(this.#world, task, now);
       if (overdue === undefined || this.#reported.has(task)) continue;
       this.#reported.add(task);

@@ -37,6 +37,7 @@ function holderReach(from: TaskStatus): readonly TaskStatus[] {
 interface Seen {
   readonly status: TaskStatus;
   readonly held: boolean;
+  readonly waits?: 'children' | 'parts' | undefined;
 }
 
 /**
@@ -46,6 +47,8 @@ interface Seen {
  */
 export function maySee(before: Seen | undefined, after: Seen, other: boolean): boolean {
   const to = after.status;
+  if (after.waits !== undefined) return mayWait(before, after);
+  if (before?.waits !== undefined) return to === 'completed' || ENDS.includes(to);
   if (before === undefined) return FIRST.includes(to);
   const from = before.status;
   if (isTerminal(from)) return from === to;
@@ -54,6 +57,13 @@ export function maySee(before: Seen | undefined, after: Seen, other: boolean): b
   if (!after.held) return from === to || ways.includes(to) || (isWaiting(to) && ways.some(isWaiting));
   const waiting = from === 'pending' || from === 'scheduled' || ways.includes('pending');
   return waiting && FRESH.includes(to);
+}
+
+/** Its holder has completed it while those below it go on; what is distributed is so from the first. */
+function mayWait(before: Seen | undefined, { status, waits }: Seen): boolean {
+  if (status !== 'in_progress') return false;
+  if (before?.waits !== undefined || before === undefined) return waits === (before?.waits ?? 'parts');
+  return waits === 'children' && before.held;
 }
 
 /** Somebody may pause and resume it within the entry. */

@@ -16,8 +16,9 @@ export function isHeld(status: TaskStatus): boolean {
   return HELD.has(status);
 }
 
-/** A paused task is held if it has an agent. */
-export function isHeldView(view: Pick<TaskView, 'status' | 'agentId'>): boolean {
+/** A paused task is held if it has an agent; one that waits for those below it is nobody's. */
+export function isHeldView(view: Pick<TaskView, 'status' | 'agentId' | 'tree'>): boolean {
+  if (view.tree?.waits !== undefined) return false;
   return isHeld(view.status) || (view.status === 'paused' && view.agentId !== undefined);
 }
 
@@ -251,10 +252,12 @@ function progressOf(task: TaskRec, view: TaskView, mark: Mark): void {
 
 /** Keeps the tenant's sets by status. */
 function place(task: TaskRec, prev: TaskView | undefined, next: TaskView): void {
-  const { held, scheduled, pending } = task.tenant;
+  const { held, scheduled, pending, waiting } = task.tenant;
   if (prev !== undefined) pending.get(wantsOf(task, prev))?.delete(task);
   held.delete(task);
   scheduled.delete(task);
+  waiting.delete(task);
+  if (next.tree?.waits !== undefined) waiting.add(task);
   if (isHeldView(next)) held.add(task);
   if (next.status === 'scheduled') scheduled.add(task);
   if (next.status !== 'pending') return;

@@ -324,6 +324,7 @@ function newTenant(id: string): Tenant {
     opened: undefined,
     held: new Set(),
     scheduled: new Set(),
+    waiting: new Set(),
     pending: new Map(),
     rules: [],
     ruled: undefined,

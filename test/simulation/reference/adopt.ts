@@ -19,8 +19,9 @@ export function adopt(before: RefState, state: State): RefState {
       const timer = state.timers.get(name, record.id);
       if (timer !== undefined) due.set(name, timer.due);
     }
-    const { excluded, failedOn = [], selectors = [] } = record;
-    s.tasks.set(record.id, { ...record, selectors, excluded: [...excluded], failedOn: [...failedOn], due });
+    const { excluded, failedOn = [], selectors = [], tree } = record;
+    const waits = tree?.waits !== undefined;
+    s.tasks.set(record.id, { ...record, waits, selectors, excluded: [...excluded], failedOn: [...failedOn], due });
     s.lastToken = Math.max(s.lastToken, record.token);
     s.born.add(record.id);
   }

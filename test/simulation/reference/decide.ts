@@ -2,7 +2,7 @@
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import { PRIORITIES, type TaskCreate, type TaskStatus } from '../../../protocol/wire/types.ts';
 import { field, items, num, text } from '../checker/values.ts';
-import { isEnded, isHeld, type RefSession, type RefState, type RefTask } from './records.ts';
+import { isEnded, isHeld, isOpenBelow, type RefSession, type RefState, type RefTask } from './records.ts';
 
 /** What one unit of work changed that lets tasks be given. */
 export interface Unit {
@@ -82,6 +82,11 @@ function held(
       return;
     case 'task.complete':
       letGo(s, unit, { task });
+      if (field(params, 'children') === 'wait' && isOpenBelow(s, task)) {
+        task.status = 'in_progress';
+        task.waits = true;
+        return;
+      }
       finish(task, 'completed');
       return;
     case 'task.fail':
@@ -120,7 +125,21 @@ export function letGo(s: RefState, unit: Unit, of: { readonly task: RefTask; rea
 
 export function finish(task: RefTask, status: TaskStatus): void {
   task.status = status;
+  task.waits = false;
   task.due.clear();
+}
+
+/** J32: what waited for others, which have ended. */
+export function endWaiting(s: RefState): void {
+  let ended = true;
+  while (ended) {
+    ended = false;
+    for (const task of s.tasks.values()) {
+      if (!task.waits || isOpenBelow(s, task)) continue;
+      finish(task, 'completed');
+      ended = true;
+    }
+  }
 }
 
 export function requeue(unit: Unit, task: RefTask): void {
@@ -228,6 +247,8 @@ function born(s: RefState, of: { readonly params: TaskCreate; readonly id: strin
     timeoutMs: params.timeoutMs,
     progressTimeoutMs: params.progressTimeoutMs,
     status: delayMs > 0 ? 'scheduled' : 'pending',
+    parentId: params.parentId,
+    waits: false,
     agentId: undefined,
     token: 0,
     attempt: 0,

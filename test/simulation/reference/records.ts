@@ -17,7 +17,10 @@ export interface RefTask {
   readonly mode: 'assign' | 'offer';
   readonly timeoutMs: number | undefined;
   readonly progressTimeoutMs: number | undefined;
+  readonly parentId: string | undefined;
   status: TaskStatus;
+  /** Nobody's, until those below it have ended. */
+  waits: boolean;
   agentId: string | undefined;
   token: number;
   attempt: number;
@@ -99,12 +102,19 @@ export class RefState {
 const HELD: readonly TaskStatus[] = ['offered', 'assigned', 'accepted', 'in_progress'];
 const ENDED: readonly TaskStatus[] = ['completed', 'failed', 'cancelled', 'timed_out'];
 
-export function isHeld({ status }: RefTask): boolean {
-  return HELD.includes(status);
+export function isHeld({ status, waits }: RefTask): boolean {
+  return !waits && HELD.includes(status);
 }
 
 export function isEnded({ status }: RefTask): boolean {
   return ENDED.includes(status);
+}
+
+/** J32: something below it has not ended. What left memory has, and all below that. */
+export function isOpenBelow(s: RefState, { id }: RefTask): boolean {
+  for (const task of s.tasks.values())
+    if (task.parentId === id && (!isEnded(task) || isOpenBelow(s, task))) return true;
+  return false;
 }
 
 /** A3: held tasks, and those that it was told to stop. */

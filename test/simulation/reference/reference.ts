@@ -17,7 +17,7 @@ import type { State } from '../../../src/engine/kernel/state.ts';
 import { field, items, text } from '../checker/values.ts';
 import { adopt, agentsOf, factsOf } from './adopt.ts';
 import { compare } from './compare.ts';
-import { decide, failed, finish, letGo, newUnit, requeue, type Unit } from './decide.ts';
+import { decide, endWaiting, failed, finish, letGo, newUnit, requeue, type Unit } from './decide.ts';
 import { bondOf, candidates, isFirstAgent, isFirstTask } from './placing.ts';
 import { isEnded, isHeld, RefState, type RefAgent, type RefTask } from './records.ts';
 
@@ -64,7 +64,18 @@ const FOLLOW_UPS_ENOUGH = 200;
 /** What a new task may ask for. */
 const WANTED: ReadonlySet<string> = new Set([
   ...['type', 'priority', 'parameters', 'requirements', 'labels', 'strategy', 'selectors', 'sticky', 'concurrency'],
-  ...['workspaceId', 'timeoutMs', 'progressTimeoutMs', 'deadlineMs', 'delayMs', 'retry', 'mode', 'watch', 'parentId'],
+  ...[
+    'workspaceId',
+    'timeoutMs',
+    'progressTimeoutMs',
+    'deadlineMs',
+    'delayMs',
+    'retry',
+    'mode',
+    'watch',
+    'parentId',
+    'parentToken',
+  ],
 ]);
 
 function wantedBy({ method, params }: RequestCommand): readonly unknown[] {
@@ -188,6 +199,7 @@ export class Reference {
       unit = newUnit();
     }
     for (const one of given.splice(0)) this.#give(unit, one, { exact, fault });
+    endWaiting(s);
     for (const task of s.tasks.values()) {
       const [able] = candidates(s, task);
       if (able !== undefined) fault(`${task.id} is pending, and ${able.id} could take it`);

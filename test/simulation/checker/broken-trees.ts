@@ -1,0 +1,31 @@
+/** Broken histories of trees. */
+import { view } from './edit.ts';
+import { create, hold, take } from './stories.ts';
+import { row, told, type Row } from './story-book.ts';
+
+export const BROKEN_TREES: readonly Row[] = [
+  row('W', 'a task that completes though it is to wait for one below it', {
+    legal: told((made) => {
+      const task = create(made);
+      take(made, task);
+      create(made);
+      made.run.handlerEnd(made.ag, task.token ?? '');
+      hold(made, 'task.complete', task, { output: { done: true }, children: 'wait' });
+    }),
+    broken: view(
+      ({ task }) => task.id === 'task-a-2',
+      () => ({ parentId: 'task-a-1', tree: { depth: 1 } }),
+    ),
+  }),
+  row('W', 'more tasks below one than it may have', {
+    legal: told((made) => {
+      create(made);
+      create(made);
+    }),
+    broken: view(
+      ({ task }) => task.id === 'task-a-2',
+      () => ({ parentId: 'task-a-1', tree: { depth: 1 } }),
+    ),
+    options: { childrenMax: 0 },
+  }),
+];
