@@ -20,12 +20,16 @@ export function rejectionOf(faults: readonly Fault[]): Rejection {
   };
 }
 
+/** Params of a check about several members: its words stand, though the member that it names is not there. */
+export const OF_SEVERAL = { ofSeveral: true } as const;
+
 type Issue = z.core.$ZodIssue;
 
 export function faultsOf(issues: readonly Issue[], value: unknown): readonly Fault[] {
   return issues.slice(0, LIMITS.faultsMax).map((issue) => {
     const path = clip(issue.path.map(String).join('.'));
-    if (at(value, issue.path) === undefined) return { path, reason: 'is required' };
+    const ofSeveral = issue.code === 'custom' && issue.params?.['ofSeveral'] === true;
+    if (at(value, issue.path) === undefined && !ofSeveral) return { path, reason: 'is required' };
     const tooLarge = issue.code === 'custom' && issue.params?.['code'] === 'TOO_LARGE';
     return tooLarge ? { path, reason: issue.message, code: 'TOO_LARGE' } : { path, reason: reasonOf(issue) };
   });

@@ -11,6 +11,7 @@ import { parseSelector } from '../wire/selectors.ts';
 import { AGGREGATIONS, CHILD_POLICIES, COMPLETION_MODES, type TaskDistribute } from '../wire/trees.ts';
 import { MISSED_POLICIES, OVERLAPS, SCHEDULE_STATUSES } from '../wire/schedules.ts';
 import { RULE_ON_ERROR, type PlainStrategy, type RuleAdd, type RuleUpdate } from '../wire/rules.ts';
+import { OF_SEVERAL } from './faults.ts';
 import {
   AGENT_STATUSES,
   DECLARED_STATUSES,
@@ -234,6 +235,7 @@ const scheduleCreate = z
   .refine((one) => timings(one) === 1, {
     error: 'exactly one of at, delayMs, everyMs and cron is needed',
     path: ['at'],
+    params: OF_SEVERAL,
   })
   .refine((one) => one.timeZone === undefined || one.cron !== undefined, {
     error: 'goes with cron',
@@ -250,7 +252,11 @@ const scheduleUpdate = z
     endAt: instant.nullable().exactOptional(),
     maxRuns: maxRuns.nullable().exactOptional(),
   })
-  .refine((one) => timings(one) <= 1, { error: 'at most one of at, delayMs, everyMs and cron', path: ['at'] })
+  .refine((one) => timings(one) <= 1, {
+    error: 'at most one of at, delayMs, everyMs and cron',
+    path: ['at'],
+    params: OF_SEVERAL,
+  })
   .refine((one) => one.timeZone === undefined || one.cron !== undefined, {
     error: 'goes with cron',
     path: ['timeZone'],
@@ -279,6 +285,7 @@ const taskDistribute: z.ZodType<TaskDistribute> = z
   .refine(({ parts, copies, each }) => [parts, copies, each].filter((one) => one !== undefined).length === 1, {
     error: 'needs one of parts, copies and each',
     path: ['parts'],
+    params: OF_SEVERAL,
   })
   .refine(({ completion }) => completion?.mode !== 'threshold' || completion.threshold !== undefined, {
     error: 'is required for mode threshold',

@@ -343,6 +343,24 @@ describe('faults', () => {
   });
 });
 
+describe('a check of several params', () => {
+  it('says what is wrong with them, also where the param that it names is not there', () => {
+    const task = { type: 'a' };
+    for (const [method, params, reason] of [
+      ['schedule.create', { task }, 'exactly one of at, delayMs, everyMs and cron is needed'],
+      [
+        'schedule.create',
+        { task, everyMs: 5_000, delayMs: 1 },
+        'exactly one of at, delayMs, everyMs and cron is needed',
+      ],
+      ['schedule.update', { id: 'sch_1', everyMs: 5_000, delayMs: 1 }, 'at most one of at, delayMs, everyMs and cron'],
+      ['task.distribute', { type: 'a', copies: 2, each: {} }, 'needs one of parts, copies and each'],
+    ] as const) {
+      expect(parseParams(method, params), reason).toMatchObject({ ok: false, error: [{ reason }] });
+    }
+  });
+});
+
 describe('frames of clients', () => {
   it('HELLO is parsed, its unknown keys dropped', () => {
     const body = { v: [1, 0, 0], client: { name: 'a', version: '1' }, auth: { token: 't' } };

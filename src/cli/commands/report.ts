@@ -15,7 +15,7 @@ import { oneOf } from '../values.ts';
 import { queryOf, withQuery, type QueryFlags } from './observe.ts';
 
 interface ReportFlags extends QueryFlags {
-  readonly format: ReportFormat;
+  readonly format?: ReportFormat;
   readonly out?: string;
 }
 
@@ -24,21 +24,26 @@ export function addReport(task: Command, context: Context): void {
     task
       .command('report')
       .description('one row for each task, without parameters and result')
-      .option('--format <format>', 'json (one object a line) or csv', oneOf(...REPORT_FORMATS), 'csv')
+      .option(
+        '--format <format>',
+        'json (one object a line) or csv (default: csv, with --json json)',
+        oneOf(...REPORT_FORMATS),
+      )
       .option('--out <file>', 'write into this file (default: standard output)'),
   ).action((flags: ReportFlags) => context.run(() => context.with((client) => report(client, flags, context))));
 }
 
 async function report(client: Client, flags: ReportFlags, { output }: Context): Promise<void> {
+  const format = flags.format ?? (output.json && flags.out === undefined ? 'json' : 'csv');
   if (flags.out === undefined) {
-    const count = await writeAll(client, flags, process.stdout);
+    const count = await writeAll(client, { ...flags, format }, process.stdout);
     return output.note(`${count} tasks`);
   }
   const draft = `${flags.out}.${process.pid}.part`;
   const file = createWriteStream(draft, { flags: 'wx', mode: 0o600 });
   try {
     await once(file, 'open');
-    const count = await writeAll(client, flags, file);
+    const count = await writeAll(client, { ...flags, format }, file);
     file.end();
     await once(file, 'close');
     renameSync(draft, flags.out); // RP1
@@ -50,8 +55,11 @@ async function report(client: Client, flags: ReportFlags, { output }: Context): 
   }
 }
 
-async function writeAll(client: Client, flags: ReportFlags, to: Writable): Promise<number> {
-  const { format } = flags;
+async function writeAll(
+  client: Client,
+  { format, ...flags }: ReportFlags & { readonly format: ReportFormat },
+  to: Writable,
+): Promise<number> {
   let count = 0;
   let cursor: string | undefined;
   do {

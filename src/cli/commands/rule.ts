@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { RULE_ON_ERROR, type RuleAdd, type RuleUpdate, type RuleView } from '../../../protocol/wire/rules.ts';
 import { STRATEGY_NAMES } from '../../../protocol/wire/types.ts';
 import type { Context } from '../context.ts';
+import { usage } from '../exit.ts';
 import { columns } from '../output.ts';
 import { oneOf, wholeNumber } from '../values.ts';
 
@@ -35,6 +36,7 @@ export function addRule(program: Command, context: Context): void {
     .option('--enable', 'ask it')
     .option('--disable', 'keep it, but do not ask it')
     .action((name: string, flags: Flags & { readonly enable?: true; readonly disable?: true }) => {
+      if (flags.enable === true && flags.disable === true) throw usage('Say --enable or --disable, not both.');
       const enabled = flags.enable === true ? true : flags.disable === true ? false : undefined;
       return context.run(() =>
         update({ ...paramsOf(name, flags), ...(enabled === undefined ? {} : { enabled }) }, context),

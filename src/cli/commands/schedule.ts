@@ -44,22 +44,19 @@ export function addSchedule(program: Command, context: Context): void {
   const schedule = program.command('schedule').description('tasks at an instant, an interval, or by a cron expression');
   const create = schedule.command('create').description('make tasks of a kind from now on');
   addTimeOptions(addTaskOptions(create)).action((flags: CreateFlags) =>
-    context.run(() =>
-      context.with(async (client) => {
-        const made = await client.schedule.create({ ...timeOf(flags), task: paramsOf(flags) });
-        show(made.schedule, context);
-      }),
-    ),
+    context.run(() => {
+      const params = { ...timeOf(checked(flags, true)), task: paramsOf(flags) };
+      return context.with(async (client) => show((await client.schedule.create(params)).schedule, context));
+    }),
   );
   addTimeOptions(schedule.command('update').description('change when, or the policies; --task: what').argument('<id>'))
     .option('--task <json>', 'another task, as task.create takes it: JSON, @FILE or - for standard input')
     .action((id: string, flags: TimeFlags & { readonly task?: string }) =>
-      context.run(() =>
-        context.with(async (client) => {
-          const task = flags.task === undefined ? {} : { task: taskFrom(flags.task) };
-          show((await client.schedule.update({ id, ...timeOf(flags), ...task })).schedule, context);
-        }),
-      ),
+      context.run(() => {
+        const task = flags.task === undefined ? {} : { task: taskFrom(flags.task) };
+        const params = { id, ...timeOf(checked(flags, false)), ...task };
+        return context.with(async (client) => show((await client.schedule.update(params)).schedule, context));
+      }),
     );
   schedule
     .command('list')
@@ -142,6 +139,15 @@ function addTimeOptions(command: Command): Command {
     .option('--start <instant>', 'none before', instant)
     .option('--end <instant>', 'none after', instant)
     .option('--max-runs <n>', 'so many tasks at most', wholeNumber);
+}
+
+/** One time, or when a schedule is changed, none. */
+function checked(flags: TimeFlags, isNew: boolean): TimeFlags {
+  const count = [flags.at, flags.in, flags.every, flags.cron].filter((one) => one !== undefined).length;
+  if (count > 1) throw usage('Say one of --at, --in, --every and --cron, not several.');
+  if (count === 0 && isNew) throw usage('Say when: --at, --in, --every or --cron.');
+  if (flags.timeZone !== undefined && flags.cron === undefined) throw usage('--time-zone goes with --cron.');
+  return flags;
 }
 
 export function timeOf(flags: TimeFlags): Omit<Params['schedule.create'], 'task'> {

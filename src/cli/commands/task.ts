@@ -1,7 +1,7 @@
 /** `muster task …`: create, list, get, cancel, retry; what shows how work goes is in observe.ts and report.ts. */
 import type { Command } from 'commander';
 import type { Client, QuestionView, TaskCreate, TaskView, Value } from '../../client/node.ts';
-import { STRATEGY_NAMES, type Params, type TaskStatus } from '../../../protocol/wire/types.ts';
+import { STRATEGY_NAMES, TASK_STATUSES, type Params, type TaskStatus } from '../../../protocol/wire/types.ts';
 import type { Context } from '../context.ts';
 import { CliError, Exit } from '../exit.ts';
 import { columns, pretty, toJson, when } from '../output.ts';
@@ -54,10 +54,7 @@ export function addTask(program: Command, context: Context): void {
   task
     .command('list')
     .description('tasks, newest page first by the server')
-    .option(
-      '--status <status>',
-      'scheduled, pending, offered, assigned, accepted, in_progress, paused, completed, failed, cancelled, timed_out',
-    )
+    .option('--status <status>', TASK_STATUSES.join(', '), oneOf(...TASK_STATUSES))
     .option('--type <type>', 'only this type')
     .option('--agent <id>', 'only those of this agent')
     .option('--limit <n>', 'how many at most', wholeNumber)
