@@ -165,6 +165,12 @@ export const FINDING_CODES = [
   'TIMER_MISSING',
   'SUBSCRIPTION_ORPHAN',
   'STALLED',
+  'FAMILY',
+  'FAMILY_MISSING',
+  'FAMILY_ORPHAN',
+  'FAMILY_WAITS',
+  'FAMILY_LEFT',
+  'PARTS',
   'END',
   'TOKEN',
 ] as const;

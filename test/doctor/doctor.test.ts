@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
 import { examine } from '../../src/doctor/index.ts';
 import type { State } from '../../src/engine/kernel/state.ts';
+import { newFamily } from '../../src/engine/trees/families.ts';
 import { checkpointed, copyOf, edit, fill, remove, served, temporary, twisted } from './directory.ts';
 
 /** Stopped right behind a snapshot, and the same with more behind it. */
@@ -184,6 +185,18 @@ const DAMAGES: readonly Damage[] = [
       twisted(dir, (s) => {
         s.timers.set('timeout', 'tsk_none', s.counters.live + 1_000_000);
         s.subs.put({ key: 'ses_none x', session: 'ses_none', topic: 'x', rev: 1 });
+      }),
+  },
+  {
+    what: 'a task that waits for none below it, and counts of a task that is not there',
+    codes: ['FAMILY_MISSING', 'FAMILY_ORPHAN'],
+    mended: true,
+    serves: true,
+    of: 'early',
+    plant: (dir) =>
+      twisted(dir, (s) => {
+        s.tasks.put({ ...held(s), status: 'in_progress', tree: { depth: 0, waits: 'children' } });
+        s.families.put(newFamily({ id: 'tsk_none', root: 'tsk_none', depth: 0, size: 0 }));
       }),
   },
   {

@@ -3,7 +3,7 @@ import { FINDING_CODES, type FindingCode } from '../../protocol/wire/observing.t
 import { must } from '../../src/base/assert.ts';
 import type { State } from '../../src/engine/kernel/state.ts';
 import { inspect } from '../../src/engine/queries.ts';
-import { expectSound, Rig } from './rig.ts';
+import { expectSound, Rig, taskOf } from './rig.ts';
 
 function found(rig: Rig): { readonly code: string; readonly entity: string; readonly mendable: boolean }[] {
   return [...inspect(rig.engine)].flatMap((one) => (one === undefined ? [] : [one]));
@@ -143,6 +143,137 @@ const FAULTS: readonly {
   },
 ];
 
+/**
+ * Trees: `waits` is done and waits for a task that nobody can take, `above` has ended and such a task below it has not,
+ * of the parts of `whole` one has completed.
+ */
+function trees() {
+  const rig = new Rig();
+  rig.one({ kind: 'upgrade', version: 2 });
+  const boss = rig.session();
+  const agent = rig.agent('worker', { capacity: 8 });
+  const complete = (id: string, more: object = {}) =>
+    rig.ask(agent.session, 'task.complete', { id, token: rig.task(id).token, ...more });
+  const parent = (children: 'wait' | 'leave') => {
+    const { id } = rig.create(boss);
+    const { id: done } = rig.create(boss, { parentId: id });
+    const { id: below } = rig.create(boss, { parentId: id, type: 'nobody' });
+    complete(done);
+    complete(id, { children });
+    return { id, below };
+  };
+  const waits = parent('wait');
+  const above = parent('leave');
+  const { reply } = rig.ask(boss, 'task.distribute', {
+    type: 'work',
+    parts: [{}, { requirements: ['gpu'] }, { requirements: ['gpu'] }],
+    completion: { mode: 'threshold', threshold: 2 },
+  });
+  const whole = taskOf(reply).id;
+  const [first, second] = [...rig.engine.state.children.after(whole, '')].map(({ id }) => id);
+  complete(must(first, 'a part'));
+  const { reply: made } = rig.ask(boss, 'schedule.create', { task: { type: 'work' }, everyMs: 600_000 });
+  expect(made.ok).toBe(true);
+  return { rig, boss, waits, above, whole: { id: whole, part: must(second, 'a part') } };
+}
+type Trees = ReturnType<typeof trees>;
+
+/** A task ends, and no other record hears of it. */
+function endUnseen(s: State, id: string): void {
+  const task = must(s.tasks.get(id), 'a task');
+  s.tasks.put({ ...task, status: 'completed', finishedAt: s.counters.now });
+}
+const family = (s: State, id: string) => must(s.families.get(id), 'a family');
+
+const TREE_FAULTS: readonly {
+  readonly what: string;
+  readonly codes: readonly FindingCode[];
+  readonly plant: (s: State, trees: Trees) => void;
+  /** What mending leads to. */
+  readonly mended?: (s: State, trees: Trees) => void;
+}[] = [
+  {
+    what: 'a count of open tasks that is too high',
+    codes: ['FAMILY'],
+    plant: (s, { waits }) => s.families.put({ ...family(s, waits.id), open: 2 }),
+    mended: (s, { waits }) => expect(s.families.get(waits.id)?.open).toBe(1),
+  },
+  {
+    what: 'an end that was not counted',
+    codes: ['FAMILY'],
+    plant: (s, { waits }) => s.families.put({ ...family(s, waits.id), completed: 0 }),
+    mended: (s, { waits }) => expect(s.families.get(waits.id)).toMatchObject({ total: 1, completed: 0, open: 1 }),
+  },
+  {
+    what: 'an end of which its family has not heard',
+    codes: ['FAMILY'],
+    plant: (s, { waits }) => endUnseen(s, waits.below),
+    mended: (s, { waits }) => expect(s.tasks.get(waits.id)?.status).toBe('completed'),
+  },
+  {
+    what: 'tasks below one that nothing counts',
+    codes: ['FAMILY_MISSING'],
+    plant: (s, { waits }) => s.families.drop(waits.id),
+    mended: (s, { waits }) =>
+      expect(s.families.get(waits.id)).toMatchObject({ root: waits.id, depth: 0, total: 2, completed: 1, open: 1 }),
+  },
+  {
+    what: 'a task that waits for none below it',
+    codes: ['FAMILY_MISSING'],
+    plant: (s, { waits }) => {
+      s.families.drop(waits.id);
+      endUnseen(s, waits.below);
+    },
+    mended: (s, { waits }) => expect(s.tasks.get(waits.id)?.status).toBe('completed'),
+  },
+  {
+    what: 'counts of a task that is not there',
+    codes: ['FAMILY_ORPHAN'],
+    plant: (s, { waits }) => s.families.put({ ...family(s, waits.id), id: 'tsk_none' }),
+    mended: (s) => expect(s.families.get('tsk_none')).toBeUndefined(),
+  },
+  {
+    what: 'a parent that waits though all below it have ended',
+    codes: ['FAMILY_WAITS'],
+    plant: (s, { waits }) => {
+      endUnseen(s, waits.below);
+      s.families.put({ ...family(s, waits.id), completed: 2, open: 0 });
+    },
+    mended: (s, { waits }) => expect(s.tasks.get(waits.id)?.status).toBe('completed'),
+  },
+  {
+    what: 'a distributed task that its parts have decided',
+    codes: ['FAMILY_WAITS'],
+    plant: (s, { whole: { id, part } }) => {
+      endUnseen(s, part);
+      const known = family(s, id);
+      const outcomes = [...(known.outcomes ?? []), { part: 1, id: part, status: 'completed' as const }];
+      s.families.put({ ...known, completed: 2, open: 1, outcomes });
+    },
+    mended: (s, { whole }) => expect(s.tasks.get(whole.id)?.status).toBe('completed'),
+  },
+  {
+    what: 'a parent that is never told',
+    codes: ['FAMILY_WAITS'],
+    plant: (s, { waits }) => s.families.put({ ...family(s, waits.id), queued: true }),
+    mended: (s, { waits }) => expect(s.families.get(waits.id)?.queued).toBeUndefined(),
+  },
+  {
+    what: 'a task that is kept for nothing',
+    codes: ['FAMILY_LEFT'],
+    plant: (s, { above }) => {
+      endUnseen(s, above.below);
+      s.families.put({ ...family(s, above.id), completed: 2, open: 0 });
+    },
+    mended: (s, { above }) => expect(s.tasks.get(above.id)?.tree).toMatchObject({ children: { completed: 2 } }),
+  },
+  {
+    what: 'a schedule without its timer',
+    codes: ['TIMER_MISSING'],
+    plant: (s) => s.timers.clear('occur', must([...s.schedulesById][0], 'a schedule').id),
+  },
+];
+
 describe('a state', () => {
   it('without faults has no finding', () => {
     const rig = busy();
@@ -166,6 +297,37 @@ describe('a state', () => {
     expect(found(rig)).toEqual([]);
   });
 
+  it.each(TREE_FAULTS)('with $what is mended by a logged command', ({ codes, plant, mended }) => {
+    const planted = trees();
+    const { rig } = planted;
+    expect(found(rig)).toEqual([]);
+    plant(rig.engine.state, planted);
+    rig.engine.state.journal.commit();
+    expect([...new Set(found(rig).map(({ code }) => code))]).toEqual(codes);
+    for (let round = 0; round < 3 && found(rig).length > 0; round += 1) rig.one({ kind: 'mend' });
+    expect(found(rig)).toEqual([]);
+    mended?.(rig.engine.state, planted);
+    // Nothing is kept for a tree that has ended.
+    for (const { id } of [planted.waits, planted.above, planted.whole]) rig.ask(planted.boss, 'task.cancel', { id });
+    rig.ask(planted.boss, 'task.cancel', { id: planted.waits.below });
+    rig.ask(planted.boss, 'task.cancel', { id: planted.above.below });
+    rig.wait(30_000);
+    expect([...rig.engine.state.tasksById].filter(({ tree }) => tree?.left === true)).toEqual([]);
+    expect(found(rig)).toEqual([]);
+    expectSound(rig.engine);
+  });
+
+  it('of which the parts are not known any more is said to be so, and its whole can be cancelled', () => {
+    const { rig, boss, whole } = trees();
+    const s = rig.engine.state;
+    s.families.put({ ...family(s, whole.id), outcomes: undefined });
+    s.journal.commit();
+    expect(found(rig)).toMatchObject([{ code: 'PARTS', entity: whole.id, mendable: false }]);
+    expect(rig.one({ kind: 'mend' }).reply).toMatchObject({ ok: true, result: { mended: 0, left: 1 } });
+    rig.ask(boss, 'task.cancel', { id: whole.id });
+    expect(found(rig)).toEqual([]);
+  });
+
   it('that cannot be mended is said to be so and left as it is', () => {
     const rig = busy();
     const s = rig.engine.state;
@@ -180,7 +342,8 @@ describe('a state', () => {
   });
 
   it('has a fault planted for each code', () => {
-    const planted = new Set([...FAULTS.flatMap(({ codes }) => codes), 'END', 'TOKEN']);
+    const planted = new Set([...FAULTS, ...TREE_FAULTS].flatMap(({ codes }) => codes));
+    for (const code of ['PARTS', 'END', 'TOKEN'] as const) planted.add(code);
     expect([...planted].toSorted()).toEqual([...FINDING_CODES].toSorted());
   });
 });

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
 import { stateHash } from '../../src/engine/kernel/image.ts';
+import { inspect } from '../../src/engine/queries.ts';
 import type { TaskRecord } from '../../src/engine/records.ts';
 import { isTerminal } from '../../src/engine/tasks/transitions.ts';
 import { expectSound, Rig, sha256 } from './rig.ts';
@@ -245,6 +246,7 @@ describe('whatever happens to trees', () => {
             loaded = rig.restored();
             expectSound(rig.engine);
             judge(story);
+            expect([...inspect(rig.engine)].filter((one) => one !== undefined)).toEqual([]);
           }
         },
       ),

@@ -1,7 +1,7 @@
 /**
  * What must be true of a state between two entries, and how each fault is mended.
  *
- * Owns: the table of checks. Does not own: going through them (inspect.ts).
+ * Owns: the table of checks; those of trees are in families.ts. Does not own: going through them (inspect.ts).
  *
  * DC1 A check looks at one entity, by id, in the state as it is: so a long inspection may go on while entries are applied.
  * DC2 Mending is a decision like any other: it asks again whether the fault is there, and adds whole events. It frees,
@@ -9,32 +9,16 @@
  */
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { FindingCode } from '../../../protocol/wire/observing.ts';
-import type { Context } from '../kernel/context.ts';
 import { REV_EPOCH, type State } from '../kernel/state.ts';
 import type { Timer, TimerKind } from '../kernel/timers.ts';
-import type { Groups } from '../assignment/groups.ts';
 import { hasFreeSlot } from '../assignment/group.ts';
 import { Tries } from '../assignment/tries.ts';
 import type { AgentRecord, TaskRecord } from '../records.ts';
 import { isUnconfirmed, statusBelow } from '../tasks/control-record.ts';
 import { lose, requeue } from '../tasks/moves.ts';
 import { isHeld, isTerminal } from '../tasks/transitions.ts';
-
-export interface Inspected {
-  readonly state: State;
-  readonly groups: Groups;
-}
-
-interface Check {
-  /** Only when no follow-up waits: until then the state may be on its way. */
-  readonly settled?: true;
-  entities(s: State): readonly string[];
-  /** What is wrong with it. */
-  wrong(parts: Inspected, entity: string): string | undefined;
-  mend?(s: State, c: Context, entity: string): void;
-}
-
-const ids = (records: readonly { readonly id: string }[]): string[] => records.map(({ id }) => id);
+import { ids, type Check } from './check.ts';
+import { FAMILY_CHECKS } from './families.ts';
 
 /** A timer as one name. */
 const nameOf = ({ kind, entity }: Pick<Timer, 'kind' | 'entity'>): string => `${kind} ${entity}`;
@@ -45,6 +29,7 @@ function parsed(name: string): { readonly kind: string; readonly entity: string 
 }
 
 export const CHECKS: { readonly [C in FindingCode]: Check } = {
+  ...FAMILY_CHECKS,
   LOAD: {
     entities: (s) => ids(s.agents.hold()),
     wrong: ({ state: s }, id) => {
@@ -126,6 +111,7 @@ export const CHECKS: { readonly [C in FindingCode]: Check } = {
       ...s.tasks.hold().flatMap((task) => OF_TASKS.map((kind) => nameOf({ kind, entity: task.id }))),
       ...s.assignments.hold().map(({ key }) => nameOf({ kind: 'stop', entity: key })),
       ...s.sessions.hold().map(({ id }) => nameOf({ kind: 'expire', entity: id })),
+      ...s.schedules.hold().map(({ id }) => nameOf({ kind: 'occur', entity: id })),
     ],
     wrong: ({ state: s }, name) => {
       const missing = missingOf(s, name);
@@ -205,7 +191,17 @@ function offline(s: State, agent: AgentRecord): AgentRecord {
 }
 
 const OF_TASKS = ['accept', 'timeout', 'deadline', 'run'] as const satisfies readonly TimerKind[];
-const KINDS: readonly TimerKind[] = [...OF_TASKS, 'grace', 'expire', 'progress', 'stop', 'drain', 'probe', 'unstick'];
+const KINDS: readonly TimerKind[] = [
+  ...OF_TASKS,
+  'grace',
+  'expire',
+  'progress',
+  'stop',
+  'drain',
+  'probe',
+  'unstick',
+  'occur',
+];
 
 /** Of the kinds that are checked. */
 function timerOf(s: State, name: string): Timer | undefined {
@@ -239,6 +235,7 @@ const ORPHANED: { readonly [K in TimerKind]?: Orphaned } = {
   expire: unlessSession,
   drain: unlessAgent,
   probe: unlessAgent,
+  occur: (s, entity) => (s.schedules.get(entity) === undefined ? 'the schedule is not there' : undefined),
   unstick: (s, entity) => (s.sticky.get(entity) === undefined ? 'the key is bound to nobody' : undefined),
 };
 
@@ -267,6 +264,10 @@ function dueOf(s: State, timer: TimerKind, entity: string): number | undefined {
   }
   if (timer === 'expire') {
     return s.sessions.get(entity)?.attached === false ? live + LIMITS.resumeWindowMs : undefined;
+  }
+  if (timer === 'occur') {
+    const schedule = s.schedules.get(entity);
+    return schedule?.status === 'ended' ? now + LIMITS.scheduleEndedMs : schedule?.next;
   }
   const task = s.tasks.get(entity);
   return task === undefined ? undefined : dueOfTask(s, timer, { task, now, live });

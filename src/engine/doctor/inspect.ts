@@ -11,7 +11,8 @@ import { accepted, type Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { Reply } from '../port.ts';
 import type { FollowUp } from '../records.ts';
-import { CHECKS, type Inspected } from './checks.ts';
+import type { Inspected } from './check.ts';
+import { CHECKS } from './checks.ts';
 
 /** Looks between two rests. */
 const STRIDE = 500;
@@ -22,8 +23,11 @@ export function* inspect(parts: Inspected): IterableIterator<FindingView | undef
   for (const code of FINDING_CODES) {
     const check = CHECKS[code];
     for (const entity of check.entities(parts.state)) {
-      looks += 1;
-      if (looks % STRIDE === 0) yield undefined; // DI1
+      looks += 1 + (check.weight?.(parts.state, entity) ?? 0);
+      if (looks >= STRIDE) {
+        looks = 0;
+        yield undefined; // DI1
+      }
       if (check.settled === true && parts.state.work.size > 0) break;
       const message = check.wrong(parts, entity);
       if (message !== undefined) yield { code, entity, message, ...CURES[code], mendable: check.mend !== undefined };
@@ -45,6 +49,15 @@ const CURES: { readonly [C in FindingCode]: Pick<FindingView, 'severity' | 'cure
   STALLED: { severity: 'error', cure: MENDED },
   AGENT_SESSION: { severity: 'error', cure: MENDED },
   SUBSCRIPTION_ORPHAN: { severity: 'warning', cure: MENDED },
+  FAMILY: { severity: 'error', cure: MENDED },
+  FAMILY_MISSING: { severity: 'error', cure: MENDED },
+  FAMILY_ORPHAN: { severity: 'warning', cure: MENDED },
+  FAMILY_WAITS: { severity: 'error', cure: MENDED },
+  FAMILY_LEFT: { severity: 'error', cure: MENDED },
+  PARTS: {
+    severity: 'error',
+    cure: 'Its result cannot be known any more: cancel it, and distribute it anew.',
+  },
   END: { severity: 'error', cure: RESTORE },
   TOKEN: { severity: 'error', cure: RESTORE },
 };

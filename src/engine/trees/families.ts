@@ -51,7 +51,8 @@ export function newFamily(of: {
   };
 }
 
-function isOver(task: TaskRecord): boolean {
+/** T2 */
+export function isOver(task: TaskRecord): boolean {
   return task.finishedAt !== undefined && task.tree?.left !== true;
 }
 
@@ -129,7 +130,7 @@ function join(s: State, family: FamilyRecord): void {
   if (root !== undefined) s.families.put({ ...root, size: (root.size ?? 0) + 1 });
 }
 
-function counterOf(status: TaskStatus): 'completed' | 'failed' | 'cancelled' | 'timedOut' | undefined {
+export function counterOf(status: TaskStatus): 'completed' | 'failed' | 'cancelled' | 'timedOut' | undefined {
   if (status === 'completed' || status === 'failed' || status === 'cancelled') return status;
   return status === 'timed_out' ? 'timedOut' : undefined;
 }
