@@ -205,6 +205,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'better-sqlite3',
       'fast-check',
       'ioredis',
+      'msgpack-test-suite',
       'msgpackr',
       'pino',
       'vitest',
