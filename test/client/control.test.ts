@@ -1,14 +1,10 @@
 /** Control of running tasks as agents and submitters see it, with a real server; and orders that come by several ways. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Value } from '../../protocol/wire/types.ts';
-import { must } from '../../src/base/assert.ts';
-import { connect, type Client } from '../../src/client/node.ts';
-import { serve, type RunningServer } from '../../src/main.ts';
+import type { Client } from '../../src/client/node.ts';
 import { until } from '../support/until.ts';
 import { AGENT, order, World } from './peer.ts';
+import { servedClients } from './served.ts';
 
 /** Asks until there is an answer that says something. */
 async function eventually<T>(ask: () => Promise<T | undefined | false>): Promise<T> {
@@ -19,30 +15,9 @@ async function eventually<T>(ask: () => Promise<T | undefined | false>): Promise
 }
 
 describe('with a server', () => {
-  const data = mkdtempSync(join(tmpdir(), 'muster-control-'));
-  let server: RunningServer | undefined;
-  const clients: Client[] = [];
-
-  beforeAll(async () => {
-    server = await serve({ port: 0, httpPort: 0, data, logLevel: 'silent' });
-  });
-
-  afterEach(async () => {
-    for (const client of clients.splice(0)) await client.close();
-  });
-
-  afterAll(async () => {
-    await server?.stop();
-    rmSync(data, { recursive: true, force: true });
-  });
-
-  async function open(agent?: string): Promise<Client> {
-    const { url, firstKey } = must(server, 'the server runs');
-    const shape = agent === undefined ? {} : { agent: { name: agent, capabilities: [agent] } };
-    const client = await connect({ url, key: must(firstKey, 'a first start shows the key'), ...shape });
-    clients.push(client);
-    return client;
-  }
+  const clientOf = servedClients();
+  const open = (agent?: string): Promise<Client> =>
+    clientOf(agent === undefined ? undefined : { name: agent, capabilities: [agent] });
 
   it('rests while it is paused, heeds messages in order, and goes on', async () => {
     const [boss, agent] = [await open(), await open('rests')];

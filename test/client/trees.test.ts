@@ -1,36 +1,12 @@
 /** Trees as agents and submitters see them, with a real server. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
-import { connect, type Client } from '../../src/client/node.ts';
-import { serve, type RunningServer } from '../../src/main.ts';
+import type { Client } from '../../src/client/node.ts';
+import { servedClients } from './served.ts';
 
-const data = mkdtempSync(join(tmpdir(), 'muster-trees-'));
-let server: RunningServer | undefined;
-const clients: Client[] = [];
-
-beforeAll(async () => {
-  server = await serve({ port: 0, httpPort: 0, data, logLevel: 'silent' });
-});
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) await client.close();
-});
-
-afterAll(async () => {
-  await server?.stop();
-  rmSync(data, { recursive: true, force: true });
-});
-
-async function open(agent?: string, capabilities: string[] = [], capacity = 8): Promise<Client> {
-  const { url, firstKey } = must(server, 'the server runs');
-  const shape = agent === undefined ? {} : { agent: { name: agent, capabilities, capacity } };
-  const client = await connect({ url, key: must(firstKey, 'a first start shows the key'), ...shape });
-  clients.push(client);
-  return client;
-}
+const clientOf = servedClients();
+const open = (agent?: string, capabilities: string[] = [], capacity = 8): Promise<Client> =>
+  clientOf(agent === undefined ? undefined : { name: agent, capabilities, capacity });
 
 it('a handler spawns subtasks, awaits some and waits for the others', async () => {
   const boss = await open();

@@ -1,8 +1,7 @@
 /** What every read store does with the output of tasks. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { FOREVER } from '../../src/store/forever.ts';
-import type { Retention, Store, StoredPiece, TenantStore } from '../../src/store/port.ts';
-import { closedStore, flushed, retained, type StoreFixture } from './store.ts';
+import { describe, expect, test } from 'vitest';
+import type { Store, StoredPiece, TenantStore } from '../../src/store/port.ts';
+import { eachWithStore, flushed, retained, type StoreFixture } from './store.ts';
 
 function readPieces(store: TenantStore, from = 0, more: { readonly task?: string; readonly limit?: number } = {}) {
   const { task = 'tsk1', limit = 1_000 } = more;
@@ -21,26 +20,12 @@ function pieces(count: number, over: Partial<StoredPiece> = {}): StoredPiece[] {
 
 export function outputConformance(name: string, fixtureOf: () => Promise<StoreFixture>): void {
   describe(`output conformance: ${name}`, () => {
-    let fixture: StoreFixture;
     let store: Store;
     let acme: TenantStore;
-
-    beforeEach(async () => {
-      fixture = await fixtureOf();
-      store = await fixture.open(FOREVER);
-      acme = store.tenant('acme');
+    const reopen = eachWithStore(fixtureOf, (opened) => {
+      store = opened;
+      acme = opened.tenant('acme');
     });
-
-    afterEach(async () => {
-      await closedStore(store);
-      await fixture.cleanup();
-    });
-
-    const reopen = async (retention: Partial<Retention> = {}): Promise<void> => {
-      await closedStore(store);
-      store = await fixture.open({ ...FOREVER, ...retention });
-      acme = store.tenant('acme');
-    };
 
     test('what was put is read at once, and after a start', async () => {
       const all: StoredPiece[] = [

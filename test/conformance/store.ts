@@ -28,6 +28,31 @@ export interface StoreFixture {
   cleanup(): Promise<void>;
 }
 
+/** A store of its own for each test of the suite; what is returned closes it and opens it again. */
+export function eachWithStore(
+  fixtureOf: () => Promise<StoreFixture>,
+  use: (opened: Store) => void,
+): (retention?: Partial<Retention>) => Promise<void> {
+  let fixture: StoreFixture;
+  let store: Store;
+  const open = async (retention: Partial<Retention>): Promise<void> => {
+    store = await fixture.open({ ...FOREVER, ...retention });
+    use(store);
+  };
+  beforeEach(async () => {
+    fixture = await fixtureOf();
+    await open({});
+  });
+  afterEach(async () => {
+    await closedStore(store);
+    await fixture.cleanup();
+  });
+  return async (retention = {}) => {
+    await closedStore(store);
+    await open(retention);
+  };
+}
+
 export function closedStore(store: Store): Promise<void> {
   return new Promise((resolve) => store.close(resolve));
 }
@@ -123,26 +148,12 @@ export function push(rev: number, to: readonly string[], over: Partial<StoredPus
 
 export function storeConformance(name: string, fixtureOf: () => Promise<StoreFixture>): void {
   describe(`store conformance: ${name}`, () => {
-    let fixture: StoreFixture;
     let store: Store;
     let acme: TenantStore;
-
-    beforeEach(async () => {
-      fixture = await fixtureOf();
-      store = await fixture.open(FOREVER);
-      acme = store.tenant('acme');
+    const reopen = eachWithStore(fixtureOf, (opened) => {
+      store = opened;
+      acme = opened.tenant('acme');
     });
-
-    afterEach(async () => {
-      await closedStore(store);
-      await fixture.cleanup();
-    });
-
-    const reopen = async (retention: Partial<Retention> = {}): Promise<void> => {
-      await closedStore(store);
-      store = await fixture.open({ ...FOREVER, ...retention });
-      acme = store.tenant('acme');
-    };
 
     const ids = async (filter: TaskFilter): Promise<string[]> => (await listTasks(acme, filter)).map((task) => task.id);
     const revs = async (ask: HistoryAsk): Promise<number[]> =>

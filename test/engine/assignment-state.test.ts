@@ -6,11 +6,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
 import { ENGINE_VERSION } from '../../src/engine/port.ts';
-import { stateHash } from '../../src/engine/kernel/image.ts';
 import type { TaskRecord } from '../../src/engine/records.ts';
 import { compileRule } from '../../src/rules/index.ts';
 import { inspect } from '../../src/engine/queries.ts';
-import { codeOf, Rig, sha256 } from './rig.ts';
+import { codeOf, Rig, followed } from './rig.ts';
 
 interface Agent {
   readonly session: string;
@@ -473,34 +472,33 @@ describe('whatever happens', () => {
           (steps, followUpsMax) => {
             const story = new Story(followUpsMax);
             const { rig } = story;
-            let loaded = rig.restored();
-            for (const one of steps) {
-              story.go(one);
-              rig.replayed(loaded);
-              expect(stateHash(loaded.state, sha256), 'the loaded state').toBe(rig.hash());
-              loaded = rig.restored();
-              const { state, groups } = rig.engine;
-              expect(state.work.size).toBe(0);
-              for (const task of state.tasksById) {
-                if (task.status !== 'pending') continue;
-                expect(groups.book.isJudged(task), `${task.id} is judged by the present rules`).toBe(true);
-                expect(
-                  groups.pick(task, () => 0),
-                  `${task.id} waits`,
-                ).toBeUndefined();
-              }
-              for (const agent of state.agentsById) {
-                expect(agent.declared === 'draining' && agent.active === 0, 'a drain has no end').toBe(false);
-                const due = state.timers.get('probe', agent.id) !== undefined;
-                const { until, probing, probe } = agent.health ?? {};
-                expect(due, 'a probe is due').toBe(until !== undefined && probing !== true && probe === undefined);
-              }
-              for (const { entity } of state.timers.pending('unstick')) expect(state.sticky.get(entity)).toBeDefined();
-              for (const task of state.tasksById) expectControlled(rig, task);
-              expect([...inspect(rig.engine)].filter((found) => found !== undefined)).toEqual([]);
-              const waiting = groups.waiting().reduce((sum, { tasks }) => sum + tasks, 0);
-              expect(waiting).toBe(state.taskStatus.of('pending'));
-            }
+            followed(rig, steps, {
+              go: (one) => story.go(one),
+              judge: () => {
+                const { state, groups } = rig.engine;
+                expect(state.work.size).toBe(0);
+                for (const task of state.tasksById) {
+                  if (task.status !== 'pending') continue;
+                  expect(groups.book.isJudged(task), `${task.id} is judged by the present rules`).toBe(true);
+                  expect(
+                    groups.pick(task, () => 0),
+                    `${task.id} waits`,
+                  ).toBeUndefined();
+                }
+                for (const agent of state.agentsById) {
+                  expect(agent.declared === 'draining' && agent.active === 0, 'a drain has no end').toBe(false);
+                  const due = state.timers.get('probe', agent.id) !== undefined;
+                  const { until, probing, probe } = agent.health ?? {};
+                  expect(due, 'a probe is due').toBe(until !== undefined && probing !== true && probe === undefined);
+                }
+                for (const { entity } of state.timers.pending('unstick'))
+                  expect(state.sticky.get(entity)).toBeDefined();
+                for (const task of state.tasksById) expectControlled(rig, task);
+                expect([...inspect(rig.engine)].filter((found) => found !== undefined)).toEqual([]);
+                const waiting = groups.waiting().reduce((sum, { tasks }) => sum + tasks, 0);
+                expect(waiting).toBe(state.taskStatus.of('pending'));
+              },
+            });
           },
         ),
         { numRuns: 150 },

@@ -4,10 +4,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { LetterRunView } from '../../protocol/wire/letters.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { must } from '../../src/base/assert.ts';
-import { stateHash } from '../../src/engine/kernel/image.ts';
 import { ENGINE_VERSION, type Reply } from '../../src/engine/port.ts';
 import { taskView } from '../../src/engine/tasks/view.ts';
-import { codeOf, Rig, sha256, taskOf } from './rig.ts';
+import { codeOf, Rig, taskOf, followed } from './rig.ts';
 
 const ERROR = { code: 'E', message: 'm' };
 const BOUNDS = { ...LIMITS };
@@ -388,20 +387,18 @@ it(
       fc.property(fc.array(step, { minLength: 10, maxLength: 50 }), fc.constantFrom(1, 256), (steps, followUpsMax) => {
         const failing = new Failing(followUpsMax);
         const { rig } = failing;
-        let loaded = rig.restored();
-        for (const one of steps) {
-          go(failing, one);
-          rig.replayed(loaded);
-          expect(stateHash(loaded.state, sha256), 'the loaded state').toBe(rig.hash());
-          loaded = rig.restored();
-          const of = failing.replays().map(({ retryOf }) => retryOf);
-          expect(new Set(of).size).toBe(of.length);
-          for (const { id, retryOf = '' } of failing.replays()) {
-            expect(rig.engine.state.letters.get(retryOf)).toMatchObject({ state: 'replayed', replayedAs: id });
-          }
-          for (const run of rig.engine.state.letterRunsById)
-            expect(run.handled).toBeLessThanOrEqual(run.max ?? Infinity);
-        }
+        followed(rig, steps, {
+          go: (one) => go(failing, one),
+          judge: () => {
+            const of = failing.replays().map(({ retryOf }) => retryOf);
+            expect(new Set(of).size).toBe(of.length);
+            for (const { id, retryOf = '' } of failing.replays()) {
+              expect(rig.engine.state.letters.get(retryOf)).toMatchObject({ state: 'replayed', replayedAs: id });
+            }
+            for (const run of rig.engine.state.letterRunsById)
+              expect(run.handled).toBeLessThanOrEqual(run.max ?? Infinity);
+          },
+        });
       }),
       { numRuns: 60 },
     );

@@ -172,6 +172,24 @@ export function codeOf(reply: Reply): string {
   return reply.ok ? 'ok' : reply.rejection.code;
 }
 
+/**
+ * Takes the steps one by one. Before each the state is loaded from its image; what is logged in the step must make the
+ * same of that one.
+ */
+export function followed<S>(
+  rig: Rig,
+  steps: readonly S[],
+  each: { readonly go: (step: S) => void; readonly judge: () => void },
+): void {
+  for (const step of steps) {
+    const loaded = rig.restored();
+    each.go(step);
+    rig.replayed(loaded);
+    expect(stateHash(loaded.state, sha256), 'the loaded state').toBe(rig.hash());
+    each.judge();
+  }
+}
+
 /** What must be true of every state between two entries. */
 export function expectSound(engine: Engine): void {
   const s = engine.state;

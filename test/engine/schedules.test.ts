@@ -4,10 +4,9 @@ import { describe, expect, it } from 'vitest';
 import type { ScheduleView } from '../../protocol/wire/schedules.ts';
 import { must } from '../../src/base/assert.ts';
 import { Calendar, keepFor } from '../../src/calendar/index.ts';
-import { stateHash } from '../../src/engine/kernel/image.ts';
 import { ENGINE_VERSION, type Reply } from '../../src/engine/port.ts';
 import type { ScheduleRecord } from '../../src/engine/records.ts';
-import { codeOf, Rig, sha256 } from './rig.ts';
+import { codeOf, Rig, followed } from './rig.ts';
 
 const calendar = new Calendar();
 const MINUTE = 60_000;
@@ -434,24 +433,22 @@ it(
       fc.property(fc.array(step, { minLength: 10, maxLength: 40 }), fc.constantFrom(1, 256), (steps, followUpsMax) => {
         const planned = new Planned(followUpsMax);
         const { rig } = planned;
-        let loaded = rig.restored();
-        for (const one of steps) {
-          go(planned, one);
-          rig.replayed(loaded);
-          expect(stateHash(loaded.state, sha256), 'the loaded state').toBe(rig.hash());
-          loaded = rig.restored();
-          const { state } = rig.engine;
-          for (const schedule of state.schedulesById) {
-            const { id, status, next, runs, maxRuns = Infinity } = schedule;
-            const armed = state.timers.get('occur', id) !== undefined;
-            expect(armed, `${status} and a timer`).toBe(status === 'ended' || next !== undefined);
-            expect(runs).toBeLessThanOrEqual(maxRuns);
-          }
-          const times = [...state.tasksById].flatMap(({ schedule, createdAt }) =>
-            schedule === undefined || schedule.at === createdAt ? [] : [`${schedule.id} ${schedule.at}`],
-          );
-          expect(new Set(times).size).toBe(times.length);
-        }
+        followed(rig, steps, {
+          go: (one) => go(planned, one),
+          judge: () => {
+            const { state } = rig.engine;
+            for (const schedule of state.schedulesById) {
+              const { id, status, next, runs, maxRuns = Infinity } = schedule;
+              const armed = state.timers.get('occur', id) !== undefined;
+              expect(armed, `${status} and a timer`).toBe(status === 'ended' || next !== undefined);
+              expect(runs).toBeLessThanOrEqual(maxRuns);
+            }
+            const times = [...state.tasksById].flatMap(({ schedule, createdAt }) =>
+              schedule === undefined || schedule.at === createdAt ? [] : [`${schedule.id} ${schedule.at}`],
+            );
+            expect(new Set(times).size).toBe(times.length);
+          },
+        });
       }),
       { numRuns: 60 },
     );

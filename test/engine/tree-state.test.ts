@@ -5,11 +5,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
-import { stateHash } from '../../src/engine/kernel/image.ts';
 import { inspect } from '../../src/engine/queries.ts';
 import type { TaskRecord } from '../../src/engine/records.ts';
 import { isTerminal } from '../../src/engine/tasks/transitions.ts';
-import { expectSound, Rig, sha256 } from './rig.ts';
+import { expectSound, Rig, followed } from './rig.ts';
 
 const NAMES = ['a', 'b', 'c'] as const;
 const ERROR = { code: 'E', message: 'm' };
@@ -238,16 +237,14 @@ describe('whatever happens to trees', () => {
         (steps, followUpsMax) => {
           const story = new Story(followUpsMax);
           const { rig } = story;
-          let loaded = rig.restored();
-          for (const one of steps) {
-            story.go(one);
-            rig.replayed(loaded);
-            expect(stateHash(loaded.state, sha256), 'the loaded state').toBe(rig.hash());
-            loaded = rig.restored();
-            expectSound(rig.engine);
-            judge(story);
-            expect([...inspect(rig.engine)].filter((one) => one !== undefined)).toEqual([]);
-          }
+          followed(rig, steps, {
+            go: (one) => story.go(one),
+            judge: () => {
+              expectSound(rig.engine);
+              judge(story);
+              expect([...inspect(rig.engine)].filter((one) => one !== undefined)).toEqual([]);
+            },
+          });
         },
       ),
       { numRuns: 60 },
