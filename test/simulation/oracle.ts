@@ -1,6 +1,7 @@
 /**
  * The oracles beside the checker: the reference, which decides each entry for itself as the server applies it, and the
- * replays: the same entries give the same states, from nothing and from every snapshot that was ever stored.
+ * replays: the same entries give the same states, from nothing and from every snapshot that was ever stored, and some of them
+ * in other ways than the server's (perturb/oracle.ts).
  *
  * The replays keep what the simulated disks later forget, and compare at the points where the serving engine was hashed.
  * Both are shares of the runs (simulation.ts), since each costs about as much as everything that the checker does.
@@ -12,6 +13,7 @@ import { loadRecord, type LoadedRecord } from '../../src/engine/kernel/image.ts'
 import { EnvelopeKind, unseal } from '../../src/log/envelope.ts';
 import type { DiskSnapshot } from '../../src/log/memory-disk.ts';
 import type { MadeEntry } from './entry-marks.ts';
+import { PerturbationOracle } from './perturb/oracle.ts';
 import type { Recorder } from './recorder.ts';
 import { Reference } from './reference/reference.ts';
 import { hashAt, HASH_EVERY, type Book, type ServerView } from './server-view.ts';
@@ -32,26 +34,32 @@ export class Oracle {
   readonly #engine: EngineOptions;
   readonly #judged: boolean;
   readonly #replayed: boolean;
+  readonly #perturbed: PerturbationOracle | undefined;
   readonly #references = new Map<string, Reference>();
   readonly #snapshots = new Map<string, Stored[]>();
 
-  /** `judged`: the reference follows the server. `replayed`: what was logged and stored is replayed at the end. */
+  /** `judged`: the reference follows the server. `replayed`: what was logged and stored is replayed at the end; `perturbed`: in other
+   * ways too. */
   constructor(parts: {
     readonly recorder: Recorder;
     readonly view: ServerView;
     readonly engine: EngineOptions;
     readonly judged: boolean;
     readonly replayed: boolean;
+    readonly perturbed: boolean;
+    readonly seed: number;
   }) {
     this.#recorder = parts.recorder;
     this.#view = parts.view;
     this.#engine = parts.engine;
     this.#judged = parts.judged;
     this.#replayed = parts.replayed;
+    this.#perturbed = parts.replayed && parts.perturbed ? new PerturbationOracle(parts) : undefined;
   }
 
   /** The server applied an entry for the first time. */
   applied(tenant: string, { decoded, output, state }: MadeEntry): void {
+    this.#perturbed?.applied(tenant, output);
     if (!this.#judged) return;
     let reference = this.#references.get(tenant);
     if (reference === undefined) {
@@ -89,6 +97,7 @@ export class Oracle {
     for (const book of this.#view.books.values()) {
       this.#fromZero(book);
       for (const stored of this.#snapshots.get(book.tenant) ?? []) this.#follow(book, stored.tracker, stored.seq);
+      this.#perturbed?.replay(book);
     }
   }
 

@@ -21,6 +21,7 @@ import { Observer } from './observer.ts';
 import { Oracle } from './oracle.ts';
 import type { Action, Plan } from './plan.ts';
 import { isQuiet, stuckWaits, unrest } from './quiet.ts';
+import type { Recorded } from './perturb/recorded.ts';
 import { Random } from './random.ts';
 import { Recorder } from './recorder.ts';
 import { Lane, VirtualTime } from './scheduler.ts';
@@ -45,6 +46,8 @@ export interface Outcome {
   readonly events: readonly HistoryEvent[];
   /** Everything that happened, in one hash: the same plan gives the same. Computed when it is asked for. */
   readonly trace: () => string;
+  /** What was logged, for other processes to replay. */
+  readonly recorded: () => Recorded;
   readonly quiet: boolean;
 }
 
@@ -53,19 +56,22 @@ const START = 1_700_000_000_000;
 /** The reference and the replays are slow: they follow so large a share of the runs, drawn by the seed. */
 const REFERENCE_SHARE = 0.4;
 const REPLAY_SHARE = 0.25;
+/** Of the runs that are replayed. */
+const PERTURBED_SHARE = 0.12;
 /** How often it is looked whether everything has ended. */
 const LOOK_MS = 500;
 /** How long nothing happens before the end. */
 const REST_MS = 3_000;
 
-/** Who looks at a run: the checker, the reference, the replays. */
+/** Who looks at a run: the checker, the reference, the replays, of which some go other ways. */
 export interface Looks {
   readonly checked: boolean;
   readonly judged: boolean;
   readonly replayed: boolean;
+  readonly perturbed: boolean;
 }
 
-export const EVERY_LOOK: Looks = { checked: true, judged: true, replayed: true };
+export const EVERY_LOOK: Looks = { checked: true, judged: true, replayed: true, perturbed: true };
 
 export function simulate(plan: Plan, looks: Looks = looksAt(plan.seed)): Outcome {
   const restore = bound(plan.tuning.bounds);
@@ -81,6 +87,7 @@ function looksAt(seed: number): Looks {
     checked: true,
     judged: new Random(`reference ${seed}`).chance(REFERENCE_SHARE),
     replayed: new Random(`replay ${seed}`).chance(REPLAY_SHARE),
+    perturbed: new Random(`perturbed ${seed}`).chance(PERTURBED_SHARE),
   };
 }
 
@@ -131,6 +138,7 @@ export class Simulation {
       recorder: this.recorder,
       view: this.view,
       engine: { followUpsMax: tuning.followUps },
+      seed: plan.seed,
       ...looks,
     });
     this.network = new Network({
@@ -295,6 +303,14 @@ export class Simulation {
       violations: [...troubles, ...checker.violations],
       events: recorder.events,
       trace: () => hash('sha256', JSON.stringify([recorder.events, time.steps])),
+      recorded: () => ({
+        bounds: plan.tuning.bounds,
+        followUps: plan.tuning.followUps,
+        logs: [...this.view.books.values()].map(({ tenant, entries, applied }) => ({
+          tenant,
+          entries: entries.slice(0, applied),
+        })),
+      }),
       quiet,
     };
   }

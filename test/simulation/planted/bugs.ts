@@ -12,6 +12,7 @@ import { PLACING_BUGS } from './placing-bugs.ts';
 import { REFERENCE_BUGS } from './reference-bugs.ts';
 import { RULE_BUGS } from './rule-bugs.ts';
 import { SCHED_BUGS } from './sched-bugs.ts';
+import { PERTURB_BUGS } from './perturb-bugs.ts';
 import { TREE_BUGS } from './tree-bugs.ts';
 
 export const BUGS: readonly PlantedBug[] = [
@@ -25,4 +26,5 @@ export const BUGS: readonly PlantedBug[] = [
   ...REFERENCE_BUGS,
   ...SCHED_BUGS,
   ...TREE_BUGS,
+  ...PERTURB_BUGS,
 ];

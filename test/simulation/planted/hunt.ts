@@ -143,7 +143,10 @@ function catches(bug: PlantedBug, verdict: Verdict): boolean {
   return reported(verdict).some((invariant) => bug.invariants.includes(invariant));
 }
 
-/** A number or letter of the catalogue, or the reference; anything else is the simulator's own word, such as `halted`. */
+/** Oracles beside the checker. */
+const ORACLES: ReadonlySet<string> = new Set(['reference', 'perturbed']);
+
+/** A number or letter of the catalogue, or an oracle; anything else is the simulator's own word, such as `halted`. */
 export function isOfChecker(invariant: string): boolean {
-  return invariant === 'reference' || Object.hasOwn(INVARIANTS, invariant);
+  return ORACLES.has(invariant) || Object.hasOwn(INVARIANTS, invariant);
 }

@@ -1,0 +1,49 @@
+/** Replays in other ways than the server's: what they change, and that what is the same stays the same. */
+import { describe, expect, it } from 'vitest';
+import { Random } from '../random.ts';
+import { EVERY_LOOK, simulate } from '../simulation.ts';
+import { drawPlan } from '../swarm.ts';
+import { elsewhere } from './hostile.ts';
+
+describe('elsewhere', () => {
+  const ASKED: readonly (readonly [name: string, ask: () => unknown])[] = [
+    ['the time', () => Date.now()],
+    ['the calendar', () => new Date(0)],
+    ['the zone', () => new Date(0).getTimezoneOffset()],
+    ['chance', () => Math.random()],
+    ['random bytes', () => crypto.getRandomValues(new Uint8Array(1))],
+    ['a stopwatch', () => performance.now()],
+    ['the order of a language', () => 'a'.localeCompare('b')],
+    ['how a language writes', () => (1).toLocaleString()],
+    ['formats', () => new Intl.NumberFormat()],
+    ['functions that processors compute differently', () => Math.pow(2, 0.5)],
+    ['the environment', () => process.env['TZ']],
+    ['what is still in memory', () => new WeakRef({})],
+    ['a timer', () => setTimeout(() => undefined, 0)],
+  ];
+
+  it.each(ASKED)('nobody is told %s', (_, ask) => {
+    expect(() => elsewhere(ask)).toThrow(/asked for/);
+  });
+
+  it('ends with its function, however that ends', () => {
+    expect(elsewhere(() => 7)).toBe(7);
+    expect(() =>
+      elsewhere(() => {
+        throw new Error('by itself');
+      }),
+    ).toThrow('by itself');
+    for (const [, ask] of ASKED.slice(0, -1)) expect(ask).not.toThrow();
+  });
+});
+
+describe('a run that is replayed in other ways', () => {
+  it('was taken down and loaded anew, also amid its work, and nothing shows', { timeout: 60_000 }, () => {
+    const seed = [1, 2, 3, 4].find((one) => new Random(`size ${one}`).chance(0.3)) ?? 1;
+    const { violations, marks } = simulate(drawPlan(seed, 'whole'), EVERY_LOOK);
+    expect(violations).toEqual([]);
+    expect(marks.get('replayed in other ways')).toBeGreaterThan(0);
+    expect(marks.get('state taken down and loaded anew')).toBeGreaterThan(0);
+    expect(marks.get('state loaded anew amid its work')).toBeGreaterThan(0);
+  });
+});
