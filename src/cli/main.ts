@@ -8,6 +8,7 @@ import { VERSION } from '../client/version.ts';
 import { addAgent } from './commands/agent.ts';
 import { addDeadLetter } from './commands/dead-letter.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addFleet } from './commands/fleet.ts';
 import { addKey, addTenant } from './commands/key.ts';
 import { addSchedule } from './commands/schedule.ts';
 import { addObserve } from './commands/observe.ts';
@@ -28,6 +29,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addServe(program, context);
   addDemo(program, context);
   addAgent(program, context);
+  addFleet(program, context);
   addTask(program, context);
   addSchedule(program, context);
   addObserve(program, context);

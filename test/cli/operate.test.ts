@@ -245,6 +245,43 @@ describe('muster dead-letter', { timeout: 120_000 }, () => {
   });
 });
 
+describe('muster agents and muster strategy', { timeout: 120_000 }, () => {
+  it('say who is there, and who gets what', async () => {
+    const [head, row, ...rest] = lines(await place.run('agents', '--capability', 'resize'));
+    expect(head).toMatch(/^ID +NAME +STATUS +SLOTS +CAPABILITIES +LABELS$/);
+    expect([row, rest]).toEqual([expect.stringMatching(/ann +active +0\/4 +\w+, \w+ +region=us$/), []]);
+    expect(row).toContain(agent.agentId ?? 'no agent');
+    expect(await place.json('agents', '--label', 'region=us', '--available')).toMatchObject({
+      agents: [{ name: 'ann' }],
+    });
+    expect((await place.run('agents', '--status', 'offline')).out).toBe('no agents\n');
+
+    expect((await place.run('strategy', 'list')).out).toBe('nothing was chosen: least_loaded\n');
+    const set = await place.run('strategy', 'set', 'performance', '--type', 'chosen');
+    expect(set.out).toMatch(/^FOR +NAME +STRATEGY\ntype +chosen +performance\n$/);
+    const { task } = await boss.task.create({ type: 'chosen' });
+    expect(task.strategy).toBe('performance');
+    await place.run('strategy', 'set', 'random');
+    const strategies = [
+      { scope: 'tenant', strategy: 'random' },
+      { scope: 'type', name: 'chosen', strategy: 'performance' },
+    ];
+    expect(await place.json('strategy', 'list')).toEqual({ strategies });
+    expect((await place.run('strategy', 'set', 'none', '--type', 'chosen')).code).toBe(0);
+    expect(await place.json('strategy', 'set', 'none')).toEqual({ strategies: [] });
+    expect((await place.run('strategy', 'list')).out).toBe('nothing was chosen: least_loaded\n');
+  });
+
+  it('with bad input', async () => {
+    await Promise.all([
+      misused('"weird" is none of', 'agents', '--status', 'weird'),
+      misused('is not of the form name=value', 'agents', '--label', 'x'),
+      misused('"best" is none of', 'strategy', 'set', 'best'),
+      misused('--type or --workspace, not both', 'strategy', 'set', 'random', '--type', 'a', '--workspace', 'b'),
+    ]);
+  });
+});
+
 describe('what shows how work goes', { timeout: 120_000 }, () => {
   it('as JSON, and trees', async () => {
     const { task: root } = await boss.task.create({ type: 'nobody', labels: { batch: '7' } });
