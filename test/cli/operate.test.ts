@@ -282,6 +282,39 @@ describe('muster agents and muster strategy', { timeout: 120_000 }, () => {
   });
 });
 
+describe('muster task, of one that waits', { timeout: 120_000 }, () => {
+  it('answers control in JSON', async () => {
+    const { task } = await boss.task.create({ type: 'controlled' });
+    const of = { task: { id: task.id } };
+    const paused = await place.json('task', 'pause', task.id, '--reason', 'look');
+    expect(paused).toMatchObject({ task: { id: task.id, status: 'paused', paused: { reason: 'look' } } });
+    expect((await place.run('explain', task.id)).out).toContain('verdict   paused: ');
+    expect(await place.json('task', 'resume', task.id)).toMatchObject({ task: { id: task.id, status: 'pending' } });
+    expect(await place.json('task', 'steer', task.id, '{"tone":"dry"}', '--as-json')).toEqual({ id: task.id, seq: 1 });
+    expect(await place.json('task', 'reprioritise', task.id, 'critical')).toMatchObject({
+      task: { priority: 'critical' },
+    });
+    expect(await place.json('task', 'extend', task.id, '--deadline', '1h')).toMatchObject(of);
+    expect((await place.run('task', 'extend', task.id, '--deadline', 'none')).out).toBe(`${task.id}  pending\n`);
+    expect((await place.run('task', 'output', task.id, '--no-follow')).out).toBe('');
+    expect((await place.run('task', 'cancel', task.id, '--reason', 'enough')).out).toMatch(/status +cancelled/);
+    await refused('INVALID_TRANSITION', 'task', 'pause', task.id);
+  });
+
+  it('with bad input', async () => {
+    await Promise.all([
+      refused('TASK_NOT_FOUND', 'task', 'pause', 'tsk_none'),
+      refused('TASK_NOT_FOUND', 'task', 'steer', 'tsk_none', 'x'),
+      refused('TASK_NOT_FOUND', 'task', 'output', 'tsk_none', '--no-follow'),
+      refused('TASK_NOT_FOUND', 'task', 'answer', 'tsk_none', 'x'),
+      misused('"urgent" is none of', 'task', 'reprioritise', 'tsk_none', 'urgent'),
+      misused('Say what is to be extended', 'task', 'extend', 'tsk_none'),
+      misused('"soon" is not a duration', 'task', 'pause', 'tsk_none', '--within', 'soon'),
+      misused('is not JSON', 'task', 'steer', 'tsk_none', 'nope', '--as-json'),
+    ]);
+  });
+});
+
 describe('what shows how work goes', { timeout: 120_000 }, () => {
   it('as JSON, and trees', async () => {
     const { task: root } = await boss.task.create({ type: 'nobody', labels: { batch: '7' } });
@@ -299,8 +332,12 @@ describe('what shows how work goes', { timeout: 120_000 }, () => {
       events: [{ event: 'task.created' }, { event: 'task.assigned' }, { event: 'task.completed' }],
     });
     expect(await place.json('task', 'search', '--label', 'batch=7')).toMatchObject({ tasks: [{ id: root.id }] });
-    expect(await place.json('task', 'stats', '--type', 'guarded')).toMatchObject({
-      stats: [{ type: 'guarded', completed: 1, failed: 0 }],
+    const counted = await boss.task.create({ type: 'controlled' });
+    await boss.task.cancel({ id: counted.task.id });
+    expect(await place.json('task', 'stats', '--type', 'controlled')).toMatchObject({
+      stats: [
+        { type: 'controlled', completed: 0, failed: 0, cancelled: expect.toSatisfy((n: number) => n > 0) as number },
+      ],
     });
     const of = agent.agentId ?? '';
     expect(lines(await place.run('task', 'stats', '--by', 'agent', '--agent', of))[2]).toContain(of);
