@@ -403,6 +403,20 @@ describe('task.delegate', () => {
     expect(rig.task(id).agentId).toBe(c.id);
   });
 
+  it('does not come back to an agent that deregistered and is registered again', () => {
+    const rig = newest();
+    const boss = rig.session();
+    const a = agentWith(rig, 'a');
+    const { id } = rig.create(boss);
+    rig.ask(a.session, 'task.delegate', { ...held(rig, id), to: { capability: 'work' } });
+    rig.ask(a.session, 'agent.deregister', {});
+    const again = agentWith(rig, 'a');
+    expect(again.id).not.toBe(a.id);
+    expect(rig.task(id).status).toBe('pending');
+    const b = agentWith(rig, 'b');
+    expect(rig.task(id).agentId).toBe(b.id);
+  });
+
   it('is refused for an agent that nobody knows, and by whoever does not hold the task', () => {
     const rig = newest();
     const boss = rig.session();

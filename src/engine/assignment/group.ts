@@ -178,7 +178,8 @@ export class Group {
   /** Every picky task excludes the agent: an agent that rejects everything is not offered all of it again and again. */
   excludesAll(agent: AgentRecord): boolean {
     const { size } = this.picky;
-    return this.#marks.get(agent.id) === size || this.#marks.get(`${agent.id}@${agent.attachedRev}`) === size;
+    const marks = [agent.id, `${agent.id}@${agent.attachedRev}`, barOf(agent.name)];
+    return marks.some((mark) => this.#marks.get(mark) === size);
   }
 
   #count(mark: string, by: number): void {
@@ -263,9 +264,16 @@ export function groupOf(task: TaskRecord): string {
   return `${group}\u0001${isOf(ruling, task) ? ruling.version : ''}\u0001${ruling.rules.join('\n')}`;
 }
 
-/** The agent rejected the task, or did not confirm it since it is attached. */
+/** Excludes every agent of a name, also one that is registered later. No id of an agent begins like it. */
+export function barOf(name: string): string {
+  return `@${name}`;
+}
+
+/** The agent rejected the task, or did not confirm it since it is attached, or its name is barred. */
 export function isExcluded(task: TaskRecord, agent: AgentRecord): boolean {
-  return task.excluded.some((mark) => mark === agent.id || mark === `${agent.id}@${agent.attachedRev}`);
+  if (task.excluded.length === 0) return false;
+  const [since, bar] = [`${agent.id}@${agent.attachedRev}`, barOf(agent.name)];
+  return task.excluded.some((mark) => mark === agent.id || mark === since || mark === bar);
 }
 
 export function hasFreeSlot(agent: AgentRecord): boolean {

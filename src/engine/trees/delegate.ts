@@ -9,6 +9,7 @@ import { LIMITS } from '../../../protocol/wire/limits.ts';
 import { bySelf } from '../../../protocol/wire/selectors.ts';
 import type { DelegateTo } from '../../../protocol/wire/trees.ts';
 import type { Params } from '../../../protocol/wire/types.ts';
+import { barOf } from '../assignment/group.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import { WORK_VERSION, type Reply } from '../port.ts';
@@ -76,8 +77,11 @@ function aimAt(s: State, to: DelegateTo, from: { readonly task: TaskRecord; read
   const requirements = named === undefined ? requirementsOf(task, to) : [];
   const selectors = selectorsOf(task, to);
   // That the agent which is named did not want the task before is no reason not to ask it now.
-  const kept = task.excluded.filter((mark) => named?.some((id) => mark === id || mark.startsWith(`${id}@`)) !== true);
-  const barred = named === undefined ? names.flatMap((name) => idsOf(s, name)) : [];
+  const kept = task.excluded.filter((mark) => {
+    return mark !== barOf(to.agent ?? '') && named?.some((id) => mark === id || mark.startsWith(`${id}@`)) !== true;
+  });
+  // By name: whoever deregisters and comes back is another agent, and the same holder.
+  const barred = named === undefined ? names.map(barOf) : [];
   const excluded = [...new Set([...kept, ...barred])].slice(-LIMITS.excludedMax);
   return { requirements, selectors, group: groupOf(requirements, selectors), excluded };
 }
