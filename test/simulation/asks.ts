@@ -78,6 +78,8 @@ export function carryOut(ask: Ask, asked: Asked): void {
       return askSched(ask, asked);
     case 'subtask':
     case 'cancelAlone':
+    case 'handFalsely':
+    case 'distribute':
       return askTrees(ask, asked);
     case 'deregister':
       return client.ask('agent.deregister', {});

@@ -232,8 +232,8 @@ export class SimClient {
     const { lane, incarnation, entropy, token, journal } = made;
     const { network, recorder, observer } = this.#around;
     const { name, tenant, subs, unhandled = [], clumsy = 0 } = this.plan;
-    const create = (params: object): void => this.ask('task.create', params);
-    const start = simHandler({ recorder, lane, client: name, incarnation, clumsy, create });
+    const ask = (method: Method, params: object): void => this.ask(method, params);
+    const start = simHandler({ recorder, lane, client: name, incarnation, clumsy, ask });
     const client = { name, incarnation, tenant, operator: this.plan.operator === true };
     return new Sdk({
       ports: {

@@ -12,6 +12,12 @@ const LEASE_LOST: { readonly [reason: string]: Mark } = {
   progressTimeout: 'progress timeout',
 };
 
+const NOT_HANDED: { readonly [code: string]: Mark } = {
+  DELEGATION_CYCLE: 'handing on refused: it would come back',
+  LIMIT_EXCEEDED: 'handing on refused: too often',
+  AGENT_NOT_FOUND: 'handing on refused: nobody of this name',
+};
+
 const TREE_LIMITS: ReadonlySet<unknown> = new Set(['depth', 'children', 'tasks']);
 
 const ENDS: { readonly [why: string]: Mark } = {
@@ -53,6 +59,7 @@ export class EntryMarks {
       if (command.kind === 'request') {
         this.#request(command.method, ok);
         this.#below(command.params, output.commands[i]?.reply);
+        if (command.method === 'task.delegate') this.#handing(command.params, output.commands[i]?.reply);
       }
     }
     for (const { event, data } of output.pushes) this.#push(event, data as { readonly reason?: string });
@@ -91,6 +98,7 @@ export class EntryMarks {
     )
       this.#marks.count('waited for a concurrency key');
     if (to.status !== 'assigned' && to.status !== 'offered') return;
+    if (to.tree?.delegatedBy !== undefined) this.#marks.count('given to an agent that it was handed to');
     this.#marks.count(`given by ${to.strategy}`);
     if (to.failedOn?.includes(to.agentId ?? '') === true)
       this.#marks.count('given again to an agent on which it failed');
@@ -107,6 +115,9 @@ export class EntryMarks {
     if (tree?.waits === 'children' && from?.tree?.waits === undefined) this.#marks.count('waited for tasks below');
     if (from?.tree?.waits === 'children' && status === 'completed') this.#marks.count('completed after tasks below');
     if (status === 'completed' && tree?.left === true) this.#marks.count('completed while tasks below go on');
+    this.#whole(from, { status, tree });
+    if (tree?.part !== undefined && status === 'cancelled' && isDecided(state.tasks.get(parentId)))
+      this.#marks.count('part cancelled by the decision');
     if (status === 'cancelled' && state.tasks.get(parentId)?.status === 'completed')
       this.#marks.count('cancelled below a completed task');
   }
@@ -120,6 +131,25 @@ export class EntryMarks {
     }
     if (field(params, 'parentToken') !== undefined) this.#marks.count('created under the token of the parent');
     if (field(params, 'reason') === 'alone') this.#marks.count('cancelled without tasks below');
+  }
+
+  #whole(from: TaskRecord | undefined, { status, tree }: Pick<TaskRecord, 'status' | 'tree'>): void {
+    const mode = tree?.distribution?.mode;
+    if (mode === undefined) return;
+    if (from === undefined) this.#marks.count('task distributed');
+    if (status !== 'completed' && status !== 'failed') return;
+    this.#marks.count(`decided: ${mode}`);
+    this.#marks.count(status === 'completed' ? 'distributed task completed' : 'distributed task failed');
+  }
+
+  #handing(params: unknown, reply: Reply | undefined): void {
+    if (reply === undefined) return;
+    if (!reply.ok) {
+      const mark = NOT_HANDED[reply.rejection.code];
+      if (mark !== undefined) this.#marks.count(mark);
+    } else if (field(params, 'as') === 'child') this.#marks.count('done for a holder by another agent');
+    else if (field(field(params, 'to'), 'agent') === undefined) this.#marks.count('handed on by capability');
+    else this.#marks.count('handed on by name');
   }
 
   #sessions({ changes, state, decoded }: MadeEntry): void {
@@ -162,4 +192,9 @@ export class EntryMarks {
     if (event === 'task.requeued' && reason === 'lost') this.#marks.count('lease ran out');
     if (event === 'task.retrying' && reason !== 'released') this.#marks.count('retry');
   }
+}
+
+/** By how its parts ended. */
+function isDecided(task: TaskRecord | undefined): boolean {
+  return task?.tree?.distribution !== undefined && (task.status === 'completed' || task.status === 'failed');
 }

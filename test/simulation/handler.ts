@@ -15,7 +15,7 @@ export interface Worker {
   /** So many percent of what it does fail. */
   readonly clumsy: number;
   /** Asks under the identity of the agent. */
-  create(params: object): void;
+  ask(method: 'task.create' | 'task.delegate', params: object): void;
 }
 
 const IDLE: Work = { ms: 1, reports: 0, end: 'complete', failures: 0, stopMs: 0 };
@@ -31,6 +31,8 @@ function outcomeOf(work: Work, job: Job, clumsy: number): Outcome {
   // Tokens stand for chance: each attempt has another.
   if (job.attempt <= work.failures || (Number(job.token) * 37) % 100 < clumsy)
     return { kind: 'failed', error, retryable: true };
+  const to = work.hand?.child === undefined ? work.hand?.to[hops(job)] : undefined;
+  if (to !== undefined) return { kind: 'delegated', to, reason: undefined };
   switch (work.end) {
     case 'complete':
       return completed(work, job);
@@ -46,8 +48,9 @@ function outcomeOf(work: Work, job: Job, clumsy: number): Outcome {
   }
 }
 
-function completed({ family }: Work, { token }: Job): Outcome {
-  const outcome = { kind: 'completed', output: { by: token } } as const;
+function completed({ family, score }: Work, { token }: Job): Outcome {
+  const more = score === undefined ? {} : { score, tags: [score % 2, score % 3] };
+  const outcome = { kind: 'completed', output: { by: token, ...more } } as const;
   return family?.children === undefined ? outcome : { ...outcome, children: family.children };
 }
 
@@ -69,7 +72,8 @@ export function simHandler(worker: Worker): StartJob {
       return () => undefined;
     }
     report(lane, handle, work);
-    spread(lane, work, (task) => (over ? undefined : worker.create(below(job, task))));
+    haveDone(worker, { job, work, over: () => over });
+    spread(lane, work, (task) => (over ? undefined : worker.ask('task.create', below(job, task))));
     if (work.talk !== undefined)
       talk({ job, handle, work: { ...work, talk: work.talk }, lane, recorder, about, over: () => over });
     lane.after(work.ms, () => end(outcomeOf(work, job, clumsy)));
@@ -80,6 +84,25 @@ export function simHandler(worker: Worker): StartJob {
         );
     };
   };
+}
+
+/** How often it was handed on. */
+function hops({ task }: Job): number {
+  return task.tree?.delegatedBy?.length ?? 0;
+}
+
+/** As a task below it, by another agent. */
+function haveDone(worker: Worker, of: { readonly job: Job; readonly work: Work; readonly over: () => boolean }): void {
+  const { job, work } = of;
+  const { child, to = [] } = work.hand ?? {};
+  const { id, parameters } = job.task;
+  const [first] = to;
+  if (child === undefined || first === undefined || !isMap(parameters)) return;
+  const { token } = job;
+  const own = { mark: `${String(parameters['mark'])} for ${token}`, work: child };
+  worker.lane.after(work.ms / 2, () => {
+    if (!of.over()) worker.ask('task.delegate', { id, token, to: first, as: 'child', parameters: own });
+  });
 }
 
 /** Each attempt creates its own. */

@@ -4,11 +4,13 @@
  * `seed` while the plan is carried out. A plan survives JSON: as a file it is the script of a run.
  */
 import type { SchedAsk } from './swarm-sched.ts';
+import type { DistributeAsk } from './swarm-distributed.ts';
 import type { FamilyAsk } from './swarm-families.ts';
+import type { HandingAsk } from './swarm-handing.ts';
 import type { SubtaskAsk } from './swarm-trees.ts';
 import type { PlainStrategy, RuleOnError } from '../../protocol/wire/rules.ts';
 import type { LIMITS } from '../../protocol/wire/limits.ts';
-import type { ChildPolicy } from '../../protocol/wire/trees.ts';
+import type { ChildPolicy, DelegateTo } from '../../protocol/wire/trees.ts';
 import type { AgentShape, DeclaredStatus, Role, Strategy, TaskCreate } from '../../protocol/wire/types.ts';
 
 /** Bounds of the protocol that are made small, so that a short run meets them. */
@@ -67,6 +69,13 @@ export interface Work {
   };
   /** Its holder creates these below it, under its token, and says what is to become of all below it when it completes. */
   readonly family?: { readonly tasks: readonly TaskPlan[]; readonly children?: ChildPolicy };
+  /**
+   * Each holder hands it on, to the next of these as long as there is one; with `child` it has that done by the first of them, as a
+   * task below it.
+   */
+  readonly hand?: { readonly to: readonly DelegateTo[]; readonly child?: Work };
+  /** Its output has this number. */
+  readonly score?: number;
 }
 
 export type TaskPlan = Omit<TaskCreate, 'parameters'> & { readonly mark: string; readonly work: Work };
@@ -139,6 +148,8 @@ export type Ask =
   | SchedAsk
   | SubtaskAsk
   | FamilyAsk
+  | HandingAsk
+  | DistributeAsk
   | { readonly do: 'deregister' };
 
 export type Fault =

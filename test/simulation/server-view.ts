@@ -243,7 +243,7 @@ function pushOf(push: Push): PushObservation {
   };
 }
 
-/** Ids of the agents that the task excludes; whether one that did not confirm has come back since is not said. */
+/** Ids of the agents that the task excludes, and barred names behind an `@`; whether one that did not confirm has come back since is not said. */
 function excludedOf(task: TaskRecord): string[] {
-  return task.excluded.map((mark) => mark.split('@')[0] ?? mark);
+  return task.excluded.map((mark) => (mark.startsWith('@') ? mark : (mark.split('@')[0] ?? mark)));
 }

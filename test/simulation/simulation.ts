@@ -330,6 +330,7 @@ export class Simulation {
       treeDepthMax,
       childrenMax,
       treeTasksMax,
+      delegationsMax,
       pingTimeoutMs,
     } = LIMITS;
     const bounds = {
@@ -346,6 +347,7 @@ export class Simulation {
       treeDepthMax,
       childrenMax,
       treeTasksMax,
+      delegationsMax,
       pingTimeoutMs,
     };
     return { ...bounds, ringPushes: this.plan.tuning.ringPushes };

@@ -6,6 +6,8 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Action, ClientPlan, Plan, TaskPlan, Tuning } from './plan.ts';
 import { controlled } from './swarm-control.ts';
 import { familied } from './swarm-families.ts';
+import { handed } from './swarm-handing.ts';
+import { distributed } from './swarm-distributed.ts';
 import { drawFaults } from './swarm-faults.ts';
 import { withRules } from './swarm-rules.ts';
 import { placed } from './swarm-placing.ts';
@@ -59,7 +61,8 @@ function drawWhole(seed: number): Plan {
   const drawn = scheduled(random.fork('schedules'), placed(random.fork('placing'), plan));
   const controls = controlled(random.fork('control'), drawn);
   const trees = treed(random.fork('trees'), withRules(random.fork('rules'), controls));
-  return familied(random.fork('families'), trees);
+  const handing = handed(random.fork('relay'), familied(random.fork('below'), trees));
+  return distributed(random.fork('split'), handing);
 }
 
 function drawTuning(random: Random): Tuning {

@@ -71,7 +71,8 @@ export class Agents implements Family {
     if (agent === undefined || to === 'completed') return;
     const causes = ended.end?.causes ?? [];
     const byHolder =
-      causes.length > 0 && causes.every(({ kind }) => ['complete', 'fail', 'reject', 'release'].includes(kind));
+      causes.length > 0 &&
+      causes.every(({ kind }) => ['complete', 'fail', 'reject', 'release', 'delegate'].includes(kind));
     if (byHolder) return;
     const told = causes.length > 0 && causes.every(({ kind }) => TOLD.includes(kind));
     // Another process may have taken over in the same entry.
@@ -178,7 +179,8 @@ export class Agents implements Family {
 }
 
 export function isExcluded(task: TaskRec, agentId: string): boolean {
-  if (task.excluded !== undefined) return task.excluded.includes(agentId);
+  const { name } = task.tenant.agents.get(agentId)?.view ?? {};
+  if (task.excluded !== undefined) return task.excluded.some((one) => one === agentId || one === `@${name}`);
   return task.unconfirmedBy.has(agentId);
 }
 

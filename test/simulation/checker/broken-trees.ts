@@ -28,4 +28,21 @@ export const BROKEN_TREES: readonly Row[] = [
     ),
     options: { childrenMax: 0 },
   }),
+  row('Y', 'a distributed task of which nobody knows', {
+    legal: told((made) => void create(made)),
+    broken: view(
+      ({ task }) => task.id === 'task-a-1',
+      () => ({ tree: { depth: 0, distribution: { mode: 'all', need: 1, total: 1, aggregate: 'collect' } } }),
+    ),
+  }),
+  row('X', 'a task that was handed on by nobody', {
+    legal: told((made) => {
+      const task = create(made);
+      take(made, task);
+    }),
+    broken: view(
+      ({ task }) => task.id === 'task-a-1' && task.status === 'in_progress',
+      () => ({ tree: { depth: 0, delegatedBy: ['ag'] } }),
+    ),
+  }),
 ];

@@ -4,7 +4,7 @@
 import type { Assignment, AgentRec, Cause, CauseKind, Change, Conn, Mark, Op, Version } from './records.ts';
 import { roomMakers } from './placing.ts';
 import { attachmentsAround, withCausesOf } from './records.ts';
-import { mayHaveRun } from './request-book.ts';
+import { isChildCall, mayHaveRun } from './request-book.ts';
 import { items, num, same, text } from './values.ts';
 import { fallenAbove } from './trees.ts';
 import { isDraining } from './views.ts';
@@ -17,6 +17,7 @@ const BY_HOLDER: { readonly [method: string]: CauseKind } = {
   'task.fail': 'fail',
   'task.reject': 'reject',
   'task.release': 'release',
+  'task.delegate': 'delegate',
 };
 
 /** An assignment that ended, seen at `change.next`. */
@@ -39,7 +40,7 @@ function fitting(ending: Ending, agent: AgentRec | undefined): readonly CauseKin
   if (status === 'cancelled') return ['cancel'];
   if (status === 'timed_out') return ['timeout', 'deadline', 'progressTimeout'];
   if (status === 'failed') return ['fail', ...failsWhenLost];
-  return [...BY_FAILURE, 'reject', 'release', 'bye', 'revoked', 'drained', 'pause'];
+  return [...BY_FAILURE, 'reject', 'release', 'bye', 'revoked', 'drained', 'pause', 'delegate'];
 }
 
 export function causesOf(world: World, ending: Ending): Cause[] {
@@ -56,7 +57,8 @@ function requested(ending: Ending): Cause[] {
   const causes: Cause[] = [];
   for (const op of task.ops) {
     if (op.index > next.mark.index || !mayHaveRun(op)) continue;
-    const kind = BY_HOLDER[op.method];
+    // The holder keeps what another does a part of.
+    const kind = isChildCall(op) ? undefined : BY_HOLDER[op.method];
     if (op.method === 'task.cancel') causes.push({ kind: 'cancel', op });
     else if (op.method === 'task.pause' && ended.status === 'offered') causes.push({ kind: 'pause', op });
     else if (kind !== undefined && text(op.params, 'token') === ended.token) causes.push({ kind, op });

@@ -11,7 +11,9 @@ import { Births } from './births.ts';
 import { Choices } from './choices.ts';
 import { Control } from './control.ts';
 import { Deliveries } from './deliveries.ts';
+import { Distributed } from './distributed.ts';
 import { Executions } from './executions.ts';
+import { Handing } from './handing.ts';
 import type { CheckOptions, History, HistoryEvent } from './history.ts';
 import type { Violation } from './invariants.ts';
 import { Liveness } from './liveness.ts';
@@ -53,6 +55,8 @@ export class Checker {
       new Schedules(world),
       new Trees(world),
       new Births(world),
+      new Handing(world),
+      new Distributed(world),
     ];
   }
 

@@ -78,7 +78,10 @@ export class Deliveries implements Family {
         this.#order(tenant, { mark, agentId: started.agentId, event: name, token: started.token });
       }
       if (ended !== undefined) this.#takenBack(ended, status, mark);
-      const told = prev === undefined ? isHeld(status) : status !== 'pending' && status !== prev.task.status;
+      const told =
+        prev === undefined
+          ? isHeld(status) && next.task.tree?.waits === undefined
+          : status !== 'pending' && status !== prev.task.status;
       if (!told) continue;
       const topic = `task.${task.id}`;
       this.#add(tenant, { ...range(mark), mark, topic, key: `${topic} ${status}`, what: `${task.id} is ${status}` });

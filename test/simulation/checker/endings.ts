@@ -5,7 +5,7 @@ import type { RetryPolicy } from '../../../protocol/wire/types.ts';
 import { causesOf, isFailure, isLossy, type Ending } from './causes.ts';
 import type { InvariantId } from './invariants.ts';
 import { attachmentsAround, type Cause } from './records.ts';
-import { field, num, same } from './values.ts';
+import { field, num, same, text } from './values.ts';
 import { isTerminal } from './views.ts';
 import type { World } from './world.ts';
 
@@ -28,6 +28,7 @@ export function judgeEnding(world: World, ending: Ending): void {
   checkHonestLoss(world, ending, causes);
   countFailures(ending, causes);
   exclude(ending, causes);
+  if (causes.some(({ kind }) => kind === 'delegate')) handOn(ending, causes);
   checkWhatNext(world, ending, causes);
 }
 
@@ -75,10 +76,21 @@ function countFailures(ending: Ending, causes: readonly Cause[]): void {
   if (isLossy(ending) || causes.length === 0) return;
   const { task } = ending;
   const quiet = causes.filter(({ kind }) =>
-    ['reject', 'release', 'complete', 'cancel', 'drained', 'pause'].includes(kind),
+    ['reject', 'release', 'complete', 'cancel', 'drained', 'pause', 'delegate'].includes(kind),
   ).length;
   const [min, max] = task.failures;
   task.failures = [quiet === 0 ? min + 1 : min, quiet < causes.length ? max + 1 : max];
+}
+
+/** Whoever is named is asked again, whatever it did before (J34). */
+function handOn({ task, ended }: Ending, causes: readonly Cause[]): void {
+  task.handedBy.add(ended.agentId);
+  const names = causes.map(({ op }) => text(field(op?.params, 'to'), 'agent'));
+  for (const agent of [...task.refusedBy, ...task.unconfirmedBy]) {
+    if (!names.includes(task.tenant.agents.get(agent)?.view.name)) continue;
+    task.refusedBy.delete(agent);
+    task.unconfirmedBy.delete(agent);
+  }
 }
 
 function exclude(ending: Ending, causes: readonly Cause[]): void {
@@ -123,7 +135,9 @@ function checkDelay(world: World, ending: Ending, causes: readonly Cause[]): voi
   const delay = (next.task.runAt ?? Number.NaN) - next.mark.ts;
   const lawful = causes.some(({ kind, op }) => {
     if (kind === 'release') return delay === (num(op?.params, 'delayMs') ?? 0);
-    return kind !== 'reject' && delay >= 0 && delay <= backoffMax(prev.task.retry, ended.attempt);
+    return (
+      kind !== 'reject' && kind !== 'delegate' && delay >= 0 && delay <= backoffMax(prev.task.retry, ended.attempt)
+    );
   });
   if (lawful) return;
   const message = `${task.id}: waits ${delay} ms after attempt ${ended.attempt}`;

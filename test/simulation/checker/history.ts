@@ -44,6 +44,7 @@ export interface CheckOptions {
   readonly treeDepthMax: number;
   readonly childrenMax: number;
   readonly treeTasksMax: number;
+  readonly delegationsMax: number;
   /** Without a frame for so long a connection counts as dead. */
   readonly pingTimeoutMs: number;
   /** How late, in the clock of the timer, a timer may fire before it counts as overdue. */
@@ -292,7 +293,7 @@ export interface TaskObservation {
   readonly task: TaskView;
   /** Of the current assignment; present exactly while the task is held. */
   readonly token?: string;
-  /** Agents that this task must not go to. If absent the checker keeps its own list. */
+  /** Agents that this task must not go to: ids, and names behind an `@`. If absent the checker keeps its own list. */
   readonly excluded?: readonly string[];
 }
 

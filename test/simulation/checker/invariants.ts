@@ -57,6 +57,8 @@ export const INVARIANTS = {
   V: 'an order reaches each run once and in order, and is not told again after it was acknowledged',
   T: 'a task is paused and goes on only when asked to be, and is given to nobody while it is paused',
   W: 'a task stands below one that had not ended, ends with it if that comes to nothing, and is waited for if that says so; none is forgotten, and no tree is too large',
+  X: 'a task is handed on to whom its holder says, to nobody who handed it on or waits for it, and not too often',
+  Y: 'a distributed task has the parts that were asked for, is decided by how these end and as soon as they decide it, and its result is theirs',
   U: 'the output that is read is the output that was taken; a question is answered once',
 } as const;
 

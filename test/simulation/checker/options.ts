@@ -16,6 +16,7 @@ export const DEFAULT_OPTIONS: CheckOptions = {
   treeDepthMax: LIMITS.treeDepthMax,
   childrenMax: LIMITS.childrenMax,
   treeTasksMax: LIMITS.treeTasksMax,
+  delegationsMax: LIMITS.delegationsMax,
   pingTimeoutMs: LIMITS.pingTimeoutMs,
   timerSlackMs: 1_000,
   idleSlackMs: 15_000,

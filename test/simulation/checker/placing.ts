@@ -16,7 +16,18 @@ import type { AppliedStep, Family, Step, World } from './world.ts';
 export function isFit(agent: AgentView, task: TaskRec): boolean {
   const view = latest(task).task;
   const has = (need: string): boolean => agent.capabilities.some(({ name }) => name === need);
-  return requirementsOf(task, view).every(has) && (view.selectors ?? []).every((one) => holds(one, agent.labels ?? {}));
+  return requirementsOf(task, view).every(has) && (view.selectors ?? []).every((one) => selects(one, agent));
+}
+
+/** J21, of an agent whose name and id can be asked for too. */
+export function selects(
+  selector: string,
+  agent: { readonly id: string; readonly name: string; readonly labels?: { readonly [key: string]: string } },
+): boolean {
+  const own = /^@(agent|id)(!?=)(.*)$/s.exec(selector);
+  if (own === null) return holds(selector, agent.labels ?? {});
+  const [, what, sign, wanted] = own;
+  return ((what === 'id' ? agent.id : agent.name) === wanted) === (sign === '=');
 }
 
 /** J21, word by word. */

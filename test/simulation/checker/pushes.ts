@@ -201,7 +201,7 @@ export class Pushes implements Family {
         if (older && other.mustTo !== Infinity) other.mayTo = Math.min(other.mayTo, rev);
       }
     }
-    if (op.method === 'task.create') created(answer, field(event.result, 'task'));
+    if (op.method === 'task.create' || op.method === 'task.distribute') created(answer, field(event.result, 'task'));
   }
 }
 
@@ -211,8 +211,15 @@ function move(conn: Conn, rev: number, index: number): void {
   conn.positions.push({ rev, index });
 }
 
+/** It watches the task, or speaks for an agent that handed it on (J34). */
+function isTold(session: SessionRec, id: string): boolean {
+  if (session.watches.has(id)) return true;
+  const { handedBy = new Set<string>() } = session.tenant.tasks.get(id) ?? {};
+  return [...handedBy].some((agent) => session.agentIds.has(agent));
+}
+
 function mayGet(session: SessionRec, topic: string, rev: number | undefined): boolean {
-  if (topic.startsWith('task.') && session.watches.has(topic.slice('task.'.length))) return true;
+  if (topic.startsWith('task.') && isTold(session, topic.slice('task.'.length))) return true;
   return session.subs.some((sub) => {
     if (sub.topic !== topic) return false;
     return rev === undefined || (rev <= sub.mayTo && (sub.from === undefined || rev > sub.from));

@@ -55,7 +55,9 @@ export type CauseKind =
   | 'revoked'
   | 'drained'
   /** An offer was withdrawn. */
-  | 'pause';
+  | 'pause'
+  /** It was handed on. */
+  | 'delegate';
 
 /** Why an assignment or a status may have ended; `op` for those that somebody asked for. */
 export interface Cause {
@@ -94,6 +96,8 @@ export interface TaskRec {
   /** Agents that refused it; agents that may not have confirmed it. */
   readonly refusedBy: Set<string>;
   readonly unconfirmedBy: Set<string>;
+  /** Agents that may have handed it on. */
+  readonly handedBy: Set<string>;
   /** Failures so far: at least, at most. */
   failures: readonly [min: number, max: number];
 }

@@ -61,13 +61,23 @@ export function wasOk(op: Op): boolean {
   return op.answers.some((answer) => answer.event.ok);
 }
 
+/** What is delegated as a task below. */
+export function isChildCall({ method, params }: Op): boolean {
+  return method === 'task.delegate' && text(params, 'as') === 'child';
+}
+
 /** The marks of the effects that a request asks for. */
 export function marksOf(method: string, params: unknown): string[] {
   const marked = (item: unknown): string[] => {
     const mark = text((item as { parameters?: unknown } | null)?.parameters, 'mark');
     return mark === undefined ? [] : [mark];
   };
-  if (method === 'task.create') return marked(params);
+  if (
+    method === 'task.create' ||
+    method === 'task.distribute' ||
+    (method === 'task.delegate' && text(params, 'as') === 'child')
+  )
+    return marked(params);
   if (method === 'task.createBatch') return items(params, 'tasks').flatMap(marked);
   if (method === 'topic.publish') {
     const mark = text((params as { data?: unknown } | null)?.data, 'mark');

@@ -5,7 +5,7 @@ import { OPERATIONS, isMethod, isRead } from '../../../protocol/wire/operations.
 import type { Role } from '../../../protocol/wire/types.ts';
 import type { AnswerOk, EventOf } from './history.ts';
 import { lastMark, latest, type Answer, type Group, type Mark, type Op, type TaskRec, type Tenant } from './records.ts';
-import { effectOf, isFinal, keyOn, marksOf, mayHaveRun } from './request-book.ts';
+import { effectOf, isChildCall, isFinal, keyOn, marksOf, mayHaveRun } from './request-book.ts';
 import { maySpeakFor } from './speaking.ts';
 import { itemOf } from './tasks.ts';
 import { field, items, num, same, text } from './values.ts';
@@ -20,8 +20,16 @@ const HOLDER_CALLS: ReadonlySet<string> = new Set([
   'task.complete',
   'task.fail',
   'task.release',
+  'task.delegate',
 ]);
-const ENDING_CALLS: ReadonlySet<string> = new Set(['task.complete', 'task.fail', 'task.reject', 'task.release']);
+const MAKING: ReadonlySet<string> = new Set(['task.create', 'task.createBatch', 'task.retry']);
+const ENDING_CALLS: ReadonlySet<string> = new Set([
+  'task.complete',
+  'task.fail',
+  'task.reject',
+  'task.release',
+  'task.delegate',
+]);
 /** Shown once and never again, so a repeated answer lacks it. */
 const SHOWN_ONCE = ['key'];
 
@@ -67,8 +75,9 @@ export class Requests implements Family {
 
   #applied({ tenant, event, changes, mark }: AppliedStep): void {
     for (const { task, prev, next } of changes) {
-      const { retryOf, schedule } = next.task;
-      if (prev !== undefined || retryOf !== undefined || schedule !== undefined) continue;
+      const { retryOf, schedule, tree } = next.task;
+      const otherwise = retryOf !== undefined || schedule !== undefined || tree?.part !== undefined;
+      if (prev !== undefined || otherwise) continue;
       this.#born(tenant, task, text(next.task.parameters, 'mark'));
     }
     for (const { session, reqId, method, outcome } of event.commands ?? []) {
@@ -216,7 +225,7 @@ export class Requests implements Family {
   /** What an ok promises must stand in the views by now. */
   #visible({ op, event, index }: Ok): void {
     const missing = (message: string): void => this.#world.report('4', `${op.method}: ${message}`, [op.index, index]);
-    if (op.method === 'task.create' || op.method === 'task.createBatch' || op.method === 'task.retry') {
+    if (MAKING.has(op.method) || isChildCall(op)) {
       const made = op.method === 'task.createBatch' ? items(event.result, 'tasks') : [field(event.result, 'task')];
       const wanted = op.method === 'task.createBatch' ? items(op.params, 'tasks').length : 1;
       const known = made.filter((task) => op.tenant.tasks.has(text(task, 'id') ?? ''));
@@ -247,7 +256,8 @@ export class Requests implements Family {
     const assignment = op.tenant.tokens.get(token);
     const end = assignment?.end?.mark.index ?? Infinity;
     const events = [assignment?.start.index, assignment?.end?.mark.index, op.index, index];
-    if (ENDING_CALLS.has(op.method) && this.#endedTwice(answer, token)) return;
+    const ends = ENDING_CALLS.has(op.method) && !isChildCall(op);
+    if (ends && this.#endedTwice(answer, token)) return;
     if (assignment === undefined || assignment.task.id !== text(op.params, 'id') || end < op.index) {
       this.#world.report('43', `${op.method} was answered ok under the stale token ${token}`, events);
       return;
@@ -262,7 +272,7 @@ export class Requests implements Family {
     if (op.method === 'task.accept' && assignment.confirmed === undefined && open) missing('is not accepted');
     if (op.method === 'task.start' && assignment.running === undefined && open) missing('is not in progress');
     const did = assignment.end?.causes.some((cause) => cause.op === op) === true;
-    if (ENDING_CALLS.has(op.method) && !did) missing('did not end by it');
+    if (ends && !did) missing('did not end by it');
   }
 
   /** Another call, no repeat of this one, was told that it ended the assignment. */

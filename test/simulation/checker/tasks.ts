@@ -8,7 +8,7 @@ import type { Assignment, Change, Op, TaskRec, Version } from './records.ts';
 import { roomMakers } from './placing.ts';
 import { latest } from './records.ts';
 import { replaysOf } from './schedules.ts';
-import { marksOf, mayHaveRun } from './request-book.ts';
+import { isChildCall, marksOf, mayHaveRun } from './request-book.ts';
 import { maySee } from './transitions.ts';
 import { fallenAbove } from './trees.ts';
 import { epochOf, field, items, num, same, text, tokenValue } from './values.ts';
@@ -152,7 +152,8 @@ export class Tasks implements Family {
       this.#world.report('46', `${task.id}: scheduled without runAt`, [index]);
     }
     const dead = view.dead === true;
-    if (dead !== (view.status === 'failed' || view.status === 'timed_out')) {
+    const whole = view.tree?.distribution !== undefined;
+    if (dead !== (!whole && (view.status === 'failed' || view.status === 'timed_out'))) {
       this.#world.report('N', `${task.id}: ${view.status} and ${dead ? 'a' : 'no'} dead letter`, [index]);
     }
     if (prev !== undefined && started === undefined && next.token !== undefined)
@@ -183,6 +184,8 @@ export class Tasks implements Family {
     if (asked === undefined) return;
     if (text(asked, 'parentId') !== view.parentId)
       this.#world.report('W', `${task.id} stands below ${view.parentId}, which was not asked for`, [next.mark.index]);
+    // Its parts wait, not the whole.
+    if (view.tree?.distribution !== undefined) return;
     const delayMs = num(asked, 'delayMs') ?? 0;
     const right =
       delayMs > 0 ? view.status === 'scheduled' && view.runAt === next.mark.ts + delayMs : view.status !== 'scheduled';
@@ -234,9 +237,21 @@ function seen(view: TaskView): {
   return { status: view.status, held: isHeldView(view), waits: view.tree?.waits };
 }
 
+/** What it takes over is of the task above. */
+function asChild({ params, tenant }: Op): unknown {
+  const parentId = text(params, 'id') ?? '';
+  const above = tenant.tasks.get(parentId);
+  return {
+    parentId,
+    parameters: field(params, 'parameters'),
+    ...(above === undefined ? {} : { type: latest(above).task.type }),
+  };
+}
+
 /** The params of the one task that carries this mark. */
 export function itemOf(op: Op, mark: string | undefined): unknown {
-  if (op.method === 'task.create') return op.params;
+  if (op.method === 'task.create' || op.method === 'task.distribute') return op.params;
+  if (isChildCall(op)) return asChild(op);
   return items(op.params, 'tasks').find(
     (item) => marksOf('task.create', item)[0] === mark && field(item, 'type') !== undefined,
   );

@@ -66,6 +66,8 @@ export class Trees implements Family {
     const depth = (latest(parent).task.tree?.depth ?? 0) + 1;
     if (tree?.depth !== depth) wrong(`stands ${tree?.depth} below the root, and should ${depth}`);
     for (const limit of ['depth', 'children', 'tasks'] as const) {
+      // There are fewer parts than there may be tasks below one.
+      if (limit === 'children' && tree?.part !== undefined) continue;
       const [now, max] = this.#reached(parent, limit);
       if (now > max) wrong(`created as number ${now} of ${max} (${limit})`);
     }
@@ -85,7 +87,7 @@ export class Trees implements Family {
     if (op.method !== 'task.create' || parent === undefined) return;
     const wrong = (message: string): void =>
       this.#world.report('W', `refused below ${parent.id}: ${message}`, [op.index, index]);
-    if (event.code === 'INVALID_TRANSITION' && !isTerminal(latest(parent).task.status)) wrong('it has not ended');
+    if (event.code === 'INVALID_TRANSITION' && isOpen(parent)) wrong('it has not ended');
     const limit = text(event.details, 'limit');
     if (event.code !== 'LIMIT_EXCEEDED' || (limit !== 'depth' && limit !== 'children' && limit !== 'tasks')) return;
     const [now, max] = this.#reached(parent, limit);
@@ -133,12 +135,18 @@ export class Trees implements Family {
   }
 }
 
+/** Others may be created below it. */
+function isOpen(task: TaskRec): boolean {
+  const { status, tree } = latest(task).task;
+  return !isTerminal(status) && tree?.distribution === undefined;
+}
+
 export function parentOf(task: TaskRec): TaskRec | undefined {
   return task.tenant.tasks.get(latest(task).task.parentId ?? '');
 }
 
 /** Those above it, the nearest first. */
-function aboveOf(task: TaskRec): readonly TaskRec[] {
+export function aboveOf(task: TaskRec): readonly TaskRec[] {
   const found: TaskRec[] = [];
   for (let above = parentOf(task); above !== undefined; above = parentOf(above)) found.push(above);
   return found;
@@ -195,6 +203,7 @@ function ofCancelled(task: TaskRec, { task: view, mark }: Version): Takes {
 }
 
 function ofCompleted(task: TaskRec): Takes {
+  if (latest(task).task.tree?.distribution !== undefined) return ALL;
   const causes = task.assignments.findLast(({ end }) => end !== undefined)?.end?.causes ?? [];
   const taking = causes.filter(({ op }) => field(op?.params, 'children') === 'cancel');
   return { may: taking.length > 0, must: taking.length > 0 && taking.length === causes.length };

@@ -28,6 +28,8 @@ export function isTerminal(status: TaskStatus): boolean {
 
 /** What an agent must be able to do to get the task. A type requires itself unless requirements were given. */
 export function requirementsOf(task: TaskRec, view: TaskView): readonly string[] {
+  // Whoever is named needs no capability (J34).
+  if (view.tree?.delegatedBy !== undefined) return view.requirements;
   if (view.requirements.length > 0 || task.origin === undefined) return view.requirements;
   const asked = (task.origin.params as { requirements?: unknown }).requirements;
   return asked === undefined && task.origin.method === 'task.create' ? [view.type] : view.requirements;
@@ -199,7 +201,9 @@ function applyTask(world: World, observed: TaskObservation, mark: Mark): Change 
 
 function newTask(tenant: Tenant, view: TaskView): TaskRec {
   const mark = text(view.parameters, 'mark');
-  const effect = mark === undefined ? undefined : effectOf(tenant, mark);
+  // Parts that are alike have one mark: they are judged with their whole.
+  const part = view.tree?.part !== undefined;
+  const effect = mark === undefined || part ? undefined : effectOf(tenant, mark);
   const task: TaskRec = {
     id: view.id,
     tenant,
@@ -211,6 +215,7 @@ function newTask(tenant: Tenant, view: TaskView): TaskRec {
     excluded: undefined,
     refusedBy: new Set(),
     unconfirmedBy: new Set(),
+    handedBy: new Set(),
     failures: [0, 0],
   };
   tenant.tasks.set(task.id, task);

@@ -6,7 +6,9 @@ import type { PlantedBug } from './bug.ts';
 import { CLIENT_BUGS } from './client-bugs.ts';
 import { CONTROL_BUGS } from './control-bugs.ts';
 import { DISK_BUGS } from './disk-bugs.ts';
+import { DISTRIBUTION_BUGS } from './distribution-bugs.ts';
 import { ENGINE_BUGS } from './engine-bugs.ts';
+import { HANDING_BUGS } from './handing-bugs.ts';
 import { LOG_BUGS } from './log-bugs.ts';
 import { PLACING_BUGS } from './placing-bugs.ts';
 import { REFERENCE_BUGS } from './reference-bugs.ts';
@@ -27,4 +29,6 @@ export const BUGS: readonly PlantedBug[] = [
   ...SCHED_BUGS,
   ...TREE_BUGS,
   ...PERTURB_BUGS,
+  ...HANDING_BUGS,
+  ...DISTRIBUTION_BUGS,
 ];

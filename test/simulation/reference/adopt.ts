@@ -1,7 +1,7 @@
 /** The reference's state as the engine's is: what it starts from, and what it takes over after an entry that it does not decide. */
 import { ruleView } from '../../../src/engine/rules/rules.ts';
 import type { State } from '../../../src/engine/kernel/state.ts';
-import { RefState, type RefAgent, type RefTask } from './records.ts';
+import { RefState, type RefAgent, type RefParts, type RefTask } from './records.ts';
 
 const TIMERS = ['accept', 'timeout', 'progress', 'deadline', 'run'] as const;
 
@@ -21,7 +21,16 @@ export function adopt(before: RefState, state: State): RefState {
     }
     const { excluded, failedOn = [], selectors = [], tree } = record;
     const waits = tree?.waits !== undefined;
-    s.tasks.set(record.id, { ...record, waits, selectors, excluded: [...excluded], failedOn: [...failedOn], due });
+    const parts = waits ? partsOf(state, record) : undefined;
+    s.tasks.set(record.id, {
+      ...record,
+      waits,
+      parts,
+      selectors,
+      excluded: [...excluded],
+      failedOn: [...failedOn],
+      due,
+    });
     s.lastToken = Math.max(s.lastToken, record.token);
     s.born.add(record.id);
   }
@@ -42,6 +51,16 @@ export function adopt(before: RefState, state: State): RefState {
   for (const { key, strategy } of state.strategies.hold()) s.strategies.set(key, strategy);
   s.rules = state.rules.hold().flatMap((rule) => (rule.enabled ? [ruleView(rule)] : []));
   return s;
+}
+
+type TaskFacts = ReturnType<State['tasks']['hold']>[number];
+
+function partsOf(state: State, { id, tree }: TaskFacts): RefParts | undefined {
+  const { distribution } = tree ?? {};
+  if (distribution === undefined) return undefined;
+  const { mode, need } = distribution;
+  const open = [...state.children.after(id, '')].flatMap((one) => (one.finishedAt === undefined ? [one.id] : []));
+  return { mode, need, completed: state.families.get(id)?.completed ?? 0, open };
 }
 
 export function agentsOf(state: State): Map<string, RefAgent> {

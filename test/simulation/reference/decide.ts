@@ -129,14 +129,26 @@ export function finish(task: RefTask, status: TaskStatus): void {
   task.due.clear();
 }
 
-/** J32: what waited for others, which have ended. */
+function endOf(s: RefState, task: RefTask): TaskStatus | undefined {
+  if (task.parts === undefined) return isOpenBelow(s, task) ? undefined : 'completed';
+  const { mode, need, open } = task.parts;
+  const parts = open.flatMap((id) => s.tasks.get(id) ?? []);
+  const completed = task.parts.completed + parts.filter(({ status }) => status === 'completed').length;
+  const left = parts.filter((part) => !isEnded(part)).length;
+  if (completed >= need) return 'completed';
+  if (mode === 'best_of') return left > 0 ? undefined : completed > 0 ? 'completed' : 'failed';
+  return completed + left < need ? 'failed' : undefined;
+}
+
+/** J32, J37: what waited for others, which have ended or decide it. */
 export function endWaiting(s: RefState): void {
   let ended = true;
   while (ended) {
     ended = false;
     for (const task of s.tasks.values()) {
-      if (!task.waits || isOpenBelow(s, task)) continue;
-      finish(task, 'completed');
+      const end = task.waits ? endOf(s, task) : undefined;
+      if (end === undefined) continue;
+      finish(task, end);
       ended = true;
     }
   }
@@ -249,6 +261,7 @@ function born(s: RefState, of: { readonly params: TaskCreate; readonly id: strin
     status: delayMs > 0 ? 'scheduled' : 'pending',
     parentId: params.parentId,
     waits: false,
+    parts: undefined,
     agentId: undefined,
     token: 0,
     attempt: 0,

@@ -6,14 +6,14 @@
  * performance (whoever is tried less than three times before all others, then the smallest expected time; any of equals).
  */
 import { PRIORITIES } from '../../../protocol/wire/types.ts';
-import { holds } from '../checker/placing.ts';
+import { selects } from '../checker/placing.ts';
 import { isStanding, lets } from '../checker/rules.ts';
 import { activeOf, isHeld, type RefAgent, type RefState, type RefTask } from './records.ts';
 
 /** A4, J21 */
 export function isFit(agent: RefAgent, task: RefTask): boolean {
   const has = (need: string): boolean => agent.capabilities.some(({ name }) => name === need);
-  return task.requirements.every(has) && task.selectors.every((one) => holds(one, agent.labels));
+  return task.requirements.every(has) && task.selectors.every((one) => selects(one, agent));
 }
 
 /** R1; `rules` of all that are in force. */
@@ -27,7 +27,7 @@ export function isFree(s: RefState, agent: RefAgent): boolean {
 }
 
 export function isExcluded(agent: RefAgent, task: RefTask): boolean {
-  return task.excluded.some((mark) => mark === agent.id || mark === `${agent.id}@${agent.attachedRev}`);
+  return task.excluded.some((mark) => [agent.id, `${agent.id}@${agent.attachedRev}`, `@${agent.name}`].includes(mark));
 }
 
 /** J23 */

@@ -21,6 +21,8 @@ export interface RefTask {
   status: TaskStatus;
   /** Nobody's, until those below it have ended. */
   waits: boolean;
+  /** Of a distributed one that is not decided: how many completed before the entry, and those that had not ended. */
+  readonly parts: RefParts | undefined;
   agentId: string | undefined;
   token: number;
   attempt: number;
@@ -31,6 +33,13 @@ export interface RefTask {
   failedOn: readonly string[];
   /** Instants on one of the two clocks, while they run. */
   readonly due: Map<'accept' | 'timeout' | 'progress' | 'deadline' | 'run', number>;
+}
+
+export interface RefParts {
+  readonly mode: string;
+  readonly need: number;
+  readonly completed: number;
+  readonly open: readonly string[];
 }
 
 /** A slot whose holder was told to stop. */

@@ -39,6 +39,8 @@ const TAKEN_OVER: ReadonlySet<string> = new Set([
     'agent.deregister',
     'apiKey.revoke',
     'task.retry',
+    'task.delegate',
+    'task.distribute',
     'rule.add',
     'rule.update',
     'rule.remove',
