@@ -35,14 +35,6 @@ export const DISTRIBUTION_BUGS: readonly PlantedBug[] = [
     invariants: ['Y'],
   },
   {
-    name: 'equal-best-is-the-last',
-    file: 'src/engine/trees/outcomes.ts',
-    find: 'const better = fresh > old || (fresh === old && bare.part < chosen.part);',
-    replace: 'const better = fresh >= old;',
-    breaks: 'Of equally good outputs the last one is chosen.',
-    invariants: ['Y'],
-  },
-  {
     name: 'average-over-all-parts',
     file: 'src/engine/trees/outcomes.ts',
     find: 'const count = numbers(outcomes).length;',

@@ -19,27 +19,11 @@ export const HANDING_BUGS: readonly PlantedBug[] = [
     invariants: ['X'],
   },
   {
-    name: 'comes-back-as-another',
-    file: 'src/engine/trees/delegate.ts',
-    find: 'const barred = named === undefined ? names.map(barOf) : [];',
-    replace: 'const barred = named === undefined ? names.flatMap((name) => idsOf(s, name)) : [];',
-    breaks: 'An agent that deregisters and registers again may get what it handed on.',
-    invariants: ['X'],
-  },
-  {
     name: 'handed-once-too-often',
     file: 'src/engine/trees/delegate.ts',
     find: 'if (chain.delegations >= LIMITS.delegationsMax)',
     replace: 'if (chain.delegations > LIMITS.delegationsMax)',
     breaks: 'A task is handed on once more than it may be.',
-    invariants: ['X'],
-  },
-  {
-    name: 'above-not-looked-at',
-    file: 'src/engine/trees/delegate.ts',
-    find: 'at = at.parentId === undefined || at.tree === undefined ? undefined : s.tasks.get(at.parentId);',
-    replace: 'at = undefined;',
-    breaks: 'Agents that hold or handed on a task above may get it, and its hops do not count.',
     invariants: ['X'],
   },
   {
