@@ -15,7 +15,7 @@ import { Engine } from '../engine/engine.ts';
 import { LogFault, type LogEntry, type SnapshotMeta } from '../log/port.ts';
 import { openSqliteLog, type SqliteLog } from '../log/sqlite/index.ts';
 import { loadSnapshot } from '../node/checkpoint.ts';
-import { factsOf, finishedRow } from '../node/kept.ts';
+import { finishedRow } from '../node/kept.ts';
 import { Node } from '../node/node.ts';
 import type { Serving } from '../node/serving.ts';
 import { compileRule } from '../rules/index.ts';
@@ -97,7 +97,7 @@ async function refill(log: SqliteLog, store: SqliteStore): Promise<readonly stri
 
 function put(engine: Engine, store: TenantStore, entry: LogEntry): number {
   const output = engine.apply(decodeEntry(entry.payload, entry));
-  store.putFacts(output.rev, output.now, factsOf(output));
+  store.putFacts(output.rev, output.now, output.facts);
   store.putFinished(output.finished.map((task) => finishedRow(task, engine.state.views)));
   engine.state.views.forget();
   return output.finished.length;

@@ -198,12 +198,16 @@ export interface CommandOutput {
   readonly welcome?: WelcomeResult;
 }
 
-/** What is counted of the course of work, beside the tasks that ended. */
+/** What is counted of the course of work. */
 export interface WorkFact {
-  /** given: to an agent, after it waited. Else the end of an attempt; returned: neither well nor by a failure. */
-  readonly kind: 'given' | 'ok' | 'failedAttempt' | 'returned';
+  /**
+   * given: to an agent, after it waited. Then ends of attempts; returned: neither well nor by a failure. Then ends of tasks,
+   * of the agent that held the task last; dead: it is a dead letter.
+   */
+  readonly kind:
+    'given' | 'ok' | 'failedAttempt' | 'returned' | 'completed' | 'failed' | 'timed_out' | 'cancelled' | 'dead';
   readonly type: string;
-  readonly agentId: string;
+  readonly agentId: string | undefined;
   readonly ms: number;
 }
 

@@ -17,7 +17,7 @@ import type { Calendar } from '../calendar/index.ts';
 import { AttachedSession } from './attached.ts';
 import { checkpoint, type CheckpointDone } from './checkpoint.ts';
 import { Hub } from './hub.ts';
-import { factsOf, finishedRow } from './kept.ts';
+import { finishedRow } from './kept.ts';
 import type { Delivery, HelloOutcome, Principal } from './port.ts';
 import { LetterRuns } from './letter-runs.ts';
 import { Requests, type Access, type SystemPort } from './requests.ts';
@@ -243,7 +243,7 @@ export class Serving {
     const { state } = this.tenant.engine;
     const stored = output.rev <= storedRev;
     // The store knows which it has counted, which may be fewer than the pushes that it has.
-    if (output.facts.length > 0 || output.finished.length > 0) store.putFacts(output.rev, output.now, factsOf(output));
+    if (output.facts.length > 0) store.putFacts(output.rev, output.now, output.facts);
     // Rev goes up by one at least for each push, so the ring would have dropped these by the end of the replay.
     if (stored && output.rev + Math.min(REPLAYED, ring?.pushesMax ?? REPLAYED) <= storedRev) {
       return this.hub.skip(output.rev);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
 import { backlog, inbox, searchTasks } from '../../src/engine/queries.ts';
 import { decodeEntry } from '../../src/engine/entry.ts';
+import { ENGINE_VERSION } from '../../src/engine/port.ts';
 import { Rig } from './rig.ts';
 
 const ALL = { scanMax: 50_000 };
@@ -124,6 +125,17 @@ describe('a search of what has not ended', () => {
   });
 });
 
+/** What every entry after this one says that happened. */
+function factsAfter(rig: Rig, seq: number): object[] {
+  const again = new Rig();
+  const facts: object[] = [];
+  for (const logged of rig.log) {
+    const output = again.engine.apply(decodeEntry(logged.payload, { ...logged, epoch: 1 }));
+    if (logged.seq > seq) facts.push(...output.facts);
+  }
+  return facts;
+}
+
 describe('facts of an entry', () => {
   it('say when a task was given after it waited, and how its attempts ended', () => {
     const rig = new Rig();
@@ -137,17 +149,43 @@ describe('facts of an entry', () => {
     rig.ask(worker.session, 'task.start', { id, token: rig.task(id).token });
     rig.ask(worker.session, 'task.release', { id, token: rig.task(id).token });
     rig.ask(worker.session, 'task.complete', { id, token: rig.task(id).token }, { after: 250 });
-    const again = new Rig();
-    const facts: object[] = [];
-    for (const logged of rig.log) {
-      const output = again.engine.apply(decodeEntry(logged.payload, { ...logged, epoch: 1 }));
-      if (logged.seq > before) facts.push(...output.facts);
-    }
-    expect(facts).toEqual([
+    expect(factsAfter(rig, before)).toEqual([
       { kind: 'given', type: 'work', agentId, ms: 3_001 },
       { kind: 'returned', type: 'work', agentId, ms: 0 },
       { kind: 'given', type: 'work', agentId, ms: 0 },
       { kind: 'ok', type: 'work', agentId, ms: 250 },
+      { kind: 'completed', type: 'work', agentId, ms: 0 },
+    ]);
+  });
+
+  it('count the end of a task when it ends, though others go on below it, and not again when those have ended', () => {
+    const rig = new Rig();
+    rig.one({ kind: 'upgrade', version: ENGINE_VERSION });
+    const boss = rig.session();
+    const worker = rig.agent('worker', { capacity: 2 });
+    const parent = rig.create(boss, { type: 'parent', requirements: [] });
+    const child = rig.create(boss, { type: 'child', requirements: [], parentId: parent.id });
+    const complete = (id: string): object[] => {
+      const before = rig.log.length;
+      rig.ask(worker.session, 'task.complete', { id, token: rig.task(id).token });
+      return factsAfter(rig, before).filter((fact) => 'kind' in fact && fact.kind === 'completed');
+    };
+    expect(complete(parent.id)).toEqual([{ kind: 'completed', type: 'parent', agentId: worker.id, ms: 0 }]);
+    expect(rig.task(child.id).status).toBe('assigned');
+    expect(complete(child.id)).toEqual([{ kind: 'completed', type: 'child', agentId: worker.id, ms: 0 }]);
+  });
+
+  it('count dead letters once', () => {
+    const rig = new Rig();
+    const boss = rig.session();
+    const { id } = rig.create(boss, { deadlineMs: 1_000 });
+    const before = rig.log.length;
+    rig.tick(2_000);
+    rig.tick(2_000);
+    expect(rig.task(id).status).toBe('timed_out');
+    expect(factsAfter(rig, before)).toEqual([
+      { kind: 'timed_out', type: 'work', agentId: undefined, ms: 0 },
+      { kind: 'dead', type: 'work', agentId: undefined, ms: 0 },
     ]);
   });
 });

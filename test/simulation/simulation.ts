@@ -3,7 +3,7 @@
  *
  * Owns: the order of the phases, who is let come back when. Does not own: what an action does (asks.ts, faults.ts).
  *
- *   faults and work ──healAt──► everybody comes back, work goes on ──quiet or settleMs──► replays ──► verdict
+ *   faults and work ──healAt──► everybody comes back, work goes on ──quiet or settleMs──► questions ──► replays ──► verdict
  */
 import { hash } from 'node:crypto';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -27,6 +27,8 @@ import { Recorder } from './recorder.ts';
 import { Lane, VirtualTime } from './scheduler.ts';
 import { SimServer } from './server.ts';
 import { ServerView } from './server-view.ts';
+import { askWhatBecame } from './told/asker.ts';
+import { Stories } from './told/stories.ts';
 
 export interface Found {
   readonly invariant: string;
@@ -58,6 +60,8 @@ const REFERENCE_SHARE = 0.4;
 const REPLAY_SHARE = 0.25;
 /** Of the runs that are replayed. */
 const PERTURBED_SHARE = 0.12;
+/** At the end of so many runs the server is asked what became of their tasks. */
+const ASKED_SHARE = 0.15;
 /** How often it is looked whether everything has ended. */
 const LOOK_MS = 500;
 /** How long nothing happens before the end. */
@@ -69,9 +73,11 @@ export interface Looks {
   readonly judged: boolean;
   readonly replayed: boolean;
   readonly perturbed: boolean;
+  /** At the end the server is asked what became of the tasks. */
+  readonly asked: boolean;
 }
 
-export const EVERY_LOOK: Looks = { checked: true, judged: true, replayed: true, perturbed: true };
+export const EVERY_LOOK: Looks = { checked: true, judged: true, replayed: true, perturbed: true, asked: true };
 
 export function simulate(plan: Plan, looks: Looks = looksAt(plan.seed)): Outcome {
   const restore = bound(plan.tuning.bounds);
@@ -88,6 +94,7 @@ function looksAt(seed: number): Looks {
     judged: new Random(`reference ${seed}`).chance(REFERENCE_SHARE),
     replayed: new Random(`replay ${seed}`).chance(REPLAY_SHARE),
     perturbed: new Random(`perturbed ${seed}`).chance(PERTURBED_SHARE),
+    asked: new Random(`asked ${seed}`).chance(ASKED_SHARE),
   };
 }
 
@@ -112,6 +119,8 @@ export class Simulation {
   readonly around: Surroundings;
   readonly keys: KeyMaster;
   readonly #oracle: Oracle;
+  /** Undefined: nobody will ask. */
+  readonly #stories: Stories | undefined;
   readonly #looks: Looks;
   readonly #random: Random;
   /** Second processes of agents so far. */
@@ -121,6 +130,7 @@ export class Simulation {
   constructor(plan: Plan, looks: Looks) {
     this.plan = plan;
     this.#looks = looks;
+    this.#stories = looks.asked ? new Stories() : undefined;
     this.#random = new Random(`run ${plan.seed}`);
     const { tuning } = plan;
     this.time = new VirtualTime(this.#random.fork('order'), START);
@@ -130,7 +140,10 @@ export class Simulation {
     this.view = new ServerView({
       recorder: this.recorder,
       hashed: looks.replayed,
-      made: (tenant, made) => this.#oracle.applied(tenant, made),
+      made: (tenant, made) => {
+        this.#oracle.applied(tenant, made);
+        this.#stories?.applied(tenant, made);
+      },
     });
     const engine = { followUpsMax: tuning.followUps };
     const ring = { pushesMax: tuning.ringPushes, bytesMax: 64 * 1024 * 1024 };
@@ -193,6 +206,7 @@ export class Simulation {
       while (time.step(plan.healAt));
       this.#heal();
       quiet = this.#settle();
+      if (quiet && this.#stories !== undefined) askWhatBecame(this, this.#stories);
       this.#end(quiet);
     } catch (error) {
       this.recorder.trouble('exception', error instanceof Error ? (error.stack ?? error.message) : String(error));

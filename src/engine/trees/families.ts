@@ -14,7 +14,9 @@ import type { ChildCounts } from '../../../protocol/wire/trees.ts';
 import type { TaskStatus } from '../../../protocol/wire/types.ts';
 import type { Effects } from '../kernel/events.ts';
 import type { State } from '../kernel/state.ts';
+import type { WorkFact } from '../port.ts';
 import { copyOfTask, type TaskRecord } from '../records.ts';
+import { isTerminal } from '../tasks/transitions.ts';
 import { treeWith, type FamilyRecord } from './tree-records.ts';
 import { runningOf, takeOutcome } from './outcomes.ts';
 
@@ -73,9 +75,20 @@ export function archiveTask(s: State, id: string): void {
 export function changeTask(s: State, changed: TaskRecord, effects: Effects): void {
   const before = changed.parentId === undefined ? undefined : s.tasks.get(changed.id);
   const record = changed.tree?.left === true ? withoutLeft(s, changed) : changed;
+  if (record.finishedAt !== undefined && s.tasks.get(record.id)?.finishedAt === undefined) countEnd(record, effects);
   s.tasks.put(record);
   if (record.finishedAt !== undefined && record.tree?.left !== true) effects.finished(record);
   if (record.parentId !== undefined) count(s, effects, { before, after: record });
+}
+
+/** When it ends, and not when it leaves memory, which may be long after if others go on below it. */
+function countEnd({ type, agentId, status, dead }: TaskRecord, effects: Effects): void {
+  if (isEnd(status)) effects.counted({ kind: status, type, agentId, ms: 0 });
+  if (dead) effects.counted({ kind: 'dead', type, agentId, ms: 0 });
+}
+
+function isEnd(status: TaskStatus): status is Extract<TaskStatus, WorkFact['kind']> {
+  return isTerminal(status);
 }
 
 /** The last task below it ended in the very decision that ended it. */

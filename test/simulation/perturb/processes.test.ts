@@ -67,7 +67,7 @@ describe('logs that are replayed in a process', { timeout: 120_000 }, () => {
   let plain: readonly string[] = [];
 
   beforeAll(() => {
-    const looks = { checked: false, judged: false, replayed: false, perturbed: false };
+    const looks = { checked: false, judged: false, replayed: false, perturbed: false, asked: false };
     for (const seed of [62, 65]) {
       const file = join(folder, `${seed}.json`);
       writeFileSync(file, writeRecorded(simulate(drawPlan(seed), looks).recorded()));

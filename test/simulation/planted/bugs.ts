@@ -15,6 +15,7 @@ import { REFERENCE_BUGS } from './reference-bugs.ts';
 import { RULE_BUGS } from './rule-bugs.ts';
 import { SCHED_BUGS } from './sched-bugs.ts';
 import { PERTURB_BUGS } from './perturb-bugs.ts';
+import { TOLD_BUGS } from './told-bugs.ts';
 import { TREE_BUGS } from './tree-bugs.ts';
 
 export const BUGS: readonly PlantedBug[] = [
@@ -31,4 +32,5 @@ export const BUGS: readonly PlantedBug[] = [
   ...PERTURB_BUGS,
   ...HANDING_BUGS,
   ...DISTRIBUTION_BUGS,
+  ...TOLD_BUGS,
 ];

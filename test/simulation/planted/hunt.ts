@@ -144,7 +144,7 @@ function catches(bug: PlantedBug, verdict: Verdict): boolean {
 }
 
 /** Oracles beside the checker. */
-const ORACLES: ReadonlySet<string> = new Set(['reference', 'perturbed']);
+const ORACLES: ReadonlySet<string> = new Set(['reference', 'perturbed', 'told']);
 
 /** A number or letter of the catalogue, or an oracle; anything else is the simulator's own word, such as `halted`. */
 export function isOfChecker(invariant: string): boolean {
