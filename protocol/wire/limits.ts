@@ -186,9 +186,6 @@ export const LIMITS = {
   /** The same with an entry that has requests: those are answered when all of it is done. */
   prunedBesideMax: 16,
 
-  /** A batch of more tasks takes turns with those of other sessions, and rests while others ask. */
-  batchAtOnceMax: 16,
-
   /** Failures that a task tells; the oldest are forgotten. Of a message so much. */
   errorsKept: 16,
   errorKeptBytes: 512,

@@ -52,6 +52,9 @@ export class AttachedSession implements Attached {
     this.#over = true;
     this.#serving.hub.detach(this.#line);
     const { session, attach } = this.#line;
-    this.#serving.tenant.submit({ kind: 'session.bye', session, attach, requeue }, () => done());
+    // What was asked before it is done before it: what has been completed is not given to another.
+    this.#serving.requests.inOrder(this.#caller, () =>
+      this.#serving.tenant.submit({ kind: 'session.bye', session, attach, requeue }, () => done()),
+    );
   }
 }

@@ -2,7 +2,7 @@
  * What an attached session asks: allowed or not, prepared, sent to the log or read from state and store.
  *
  * P1 Writes of one session reach the log in the order in which they were asked, also when one has to wait for
- *    its preparation: those behind it wait too.
+ *    its preparation: those behind it wait too, and its end.
  * P2 Secrets are drawn here; only their hash goes on. The key itself is in the first answer alone.
  */
 import { decodeValue, isMap, valueHash } from '../../protocol/wire/codec.ts';
@@ -26,7 +26,6 @@ import { DAMAGED } from './read-parts.ts';
 import { read } from './reads.ts';
 import { missedOn } from './missed.ts';
 import { foresee } from './schedules.ts';
-import { Turns } from './turns.ts';
 import type { Tenant } from './tenant.ts';
 
 export interface MintedKey {
@@ -84,7 +83,6 @@ export interface Caller {
 export class Requests {
   readonly #parts: RequestsParts;
   readonly #progress: Progress;
-  readonly #turns: Turns;
   /** Methods that need more than their entry in the log; true: taken care of. */
   readonly #special: { readonly [M in Method]?: (caller: Caller, request: RequestIn, done: Answer) => boolean } = {
     'apiKey.create': (caller, request, done) => this.#createKey(caller, request, done),
@@ -92,7 +90,6 @@ export class Requests {
     'rule.add': (caller, request, done) => this.#compileRule(caller, request, done),
     'rule.update': (caller, request, done) => this.#compileRule(caller, request, done),
     'tenant.create': (caller, request, done) => this.#createTenant(caller, request, done),
-    'task.createBatch': (caller, request, done) => this.#createMany(caller, request, done),
     'task.retry': (caller, request, done) => this.#retry(caller, request, done),
     'deadLetter.edit': (caller, request, done) => this.#withArchived(caller, request, done),
     'deadLetter.replay': (caller, request, done) => this.#withArchived(caller, request, done),
@@ -108,12 +105,10 @@ export class Requests {
   constructor(parts: RequestsParts) {
     this.#parts = parts;
     this.#progress = new Progress(parts.tenant, parts.scheduler);
-    this.#turns = new Turns(parts.scheduler);
   }
 
   stop(): void {
     this.#progress.stop();
-    this.#turns.stop();
   }
 
   request(caller: Caller, request: RequestIn, done: Answer): void {
@@ -121,14 +116,12 @@ export class Requests {
     const refused = access.authorise(caller.principal, request.method, request.params);
     if (refused !== undefined) return scheduler.defer(() => done({ ok: false, rejection: refused }));
     if (!tenant.serving) return scheduler.defer(() => done(unavailable('The tenant is not served now.')));
-    this.#turns.asked(caller.session);
     if (isRead(request.method)) {
       return request.method === 'tenant.list'
         ? scheduler.defer(() => done(this.#parts.system.listTenants(request.params as Params['tenant.list'])))
         : read({ ...this.#parts, caller }, { method: request.method, params: request.params }, done);
     }
-    if (caller.preparing) caller.queue.push(() => this.#write(caller, request, done));
-    else this.#write(caller, request, done);
+    this.inOrder(caller, () => this.#write(caller, request, done));
   }
 
   #write(caller: Caller, request: RequestIn, done: Answer): void {
@@ -242,19 +235,10 @@ export class Requests {
     return `${tenant.id} ${caller.session} ${request.id === 0 ? access.mintKey(tenant.id).keyId : request.id}`;
   }
 
-  /** Many at once, while others ask, in turns: those are not to wait for one batch behind the other. */
-  #createMany(caller: Caller, request: RequestIn, done: Answer): boolean {
-    const tasks = isMap(request.params) ? request.params['tasks'] : undefined;
-    if (!Array.isArray(tasks) || tasks.length <= LIMITS.batchAtOnceMax) return false;
-    caller.preparing = true;
-    this.#turns.large(caller.session, () => {
-      this.#submit(caller, { request }, (output) => {
-        this.#turns.done(this.#parts.tenant.applyMs);
-        done(toReply(output));
-      });
-      this.#prepared(caller);
-    });
-    return true;
+  /** P1. Runs it when all that the session asked before has gone to the log. */
+  inOrder(caller: Caller, run: () => void): void {
+    if (caller.preparing) caller.queue.push(run);
+    else run();
   }
 
   /** P1 */
