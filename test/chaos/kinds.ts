@@ -65,6 +65,9 @@ const SHARES: readonly (readonly [kind: Kind, count: number])[] = [
 ];
 const HUNDRED: readonly Kind[] = [...Array.from({ length: BATCH }, (): Kind => 'batch'), ...shuffled()];
 
+/** The places of those with a key. */
+const KEYED: readonly number[] = HUNDRED.flatMap((kind, place) => (kind === 'keyed' ? [place] : []));
+
 function shuffled(): readonly Kind[] {
   const random = new Random(1);
   return SHARES.flatMap(([kind, count]) => Array.from({ length: count }, () => ({ kind, at: random.unit() })))
@@ -85,8 +88,10 @@ export function beginsBatch(number: number): boolean {
   return number % HUNDRED.length === 0;
 }
 
+/** One after the other: each key has as many tasks as any other. */
 export function keyOf(number: number): string {
-  return `key-${number % KEYS}`;
+  const place = KEYED.indexOf(number % HUNDRED.length);
+  return `key-${(Math.floor(number / HUNDRED.length) * KEYED.length + place) % KEYS}`;
 }
 
 export function zoneOf(number: number): string {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
 import { check } from './checker.ts';
 import type { Line, LineOf } from './journal.ts';
-import { answerOf, curedOf, KEYS, kindOf, MESSAGES, modeOf, PARTS, zoneOf } from './kinds.ts';
+import { answerOf, curedOf, KEYS, keyOf, kindOf, MESSAGES, modeOf, PARTS, zoneOf } from './kinds.ts';
 import type { Kind } from './kinds.ts';
 
 const OPTIONS = { awayMs: 10_000 };
@@ -110,7 +110,7 @@ const threshold = first('whole', (number) => modeOf(number) === 'threshold');
 const doomed = first('doomed');
 const steered = storyOf({ number: first('steered') });
 const everyMessage = Array.from({ length: MESSAGES }, (_, index) => index + 1);
-const ofOneKey = numbersOf('keyed', (number) => number % KEYS === first('keyed') % KEYS).slice(0, 3);
+const ofOneKey = numbersOf('keyed', (number) => keyOf(number) === keyOf(first('keyed'))).slice(0, 3);
 const cancelled = first('cancelled');
 
 const GOOD: readonly (readonly [name: string, lines: readonly Line[]])[] = [
@@ -159,6 +159,14 @@ const BROKEN: typeof GOOD = [
 function cancelOf(number: number): Line {
   return { kind: 'cancelled', at: 20, number, task: `t${number}` };
 }
+
+it('each key has as many tasks as any other', () => {
+  // 100,000 tasks: a key with five times the others' share held 100 of them up for ten minutes.
+  const counts = new Map<string, number>();
+  for (let number = 0; number < 10_000; number += 1)
+    if (kindOf(number) === 'keyed') counts.set(keyOf(number), (counts.get(keyOf(number)) ?? 0) + 1);
+  expect([...counts.values()]).toEqual(Array.from({ length: KEYS }, () => 900 / KEYS));
+});
 
 describe('the verdict on tasks of each kind', () => {
   it.each(GOOD)('accepts %s', (_name, lines) => {
