@@ -17,6 +17,12 @@ export interface ServeOptions {
   /** JSON file with any of these options. */
   readonly config?: string | undefined;
   readonly logLevel?: string | undefined;
+  /** Tokens (JWT) are taken that a key of this key set (JWKS) signed: a file, or a URL by https. */
+  readonly jwtKeys?: string | undefined;
+  /** Only of this issuer (`iss`). */
+  readonly jwtIssuer?: string | undefined;
+  /** Only for this audience (`aud`). */
+  readonly jwtAudience?: string | undefined;
   /** Origins of pages that may connect, beside those of the same host. */
   readonly origins?: readonly string[] | undefined;
 }
@@ -31,6 +37,9 @@ const schema = z.strictObject({
   redis: z.string().optional(),
   transport: z.enum(['auto', 'ws', 'uws']).default('auto'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  jwtKeys: z.string().min(1).optional(),
+  jwtIssuer: z.string().min(1).max(1_024).optional(),
+  jwtAudience: z.string().min(1).max(1_024).optional(),
   origins: z.array(z.string().min(1)).default([]),
 });
 
@@ -52,6 +61,9 @@ function fromEnvironment(env: Environment): Partial<Record<keyof Config, unknown
     redis: env['MUSTER_REDIS'],
     transport: env['MUSTER_TRANSPORT'],
     logLevel: env['MUSTER_LOG_LEVEL'],
+    jwtKeys: env['MUSTER_JWT_KEYS'],
+    jwtIssuer: env['MUSTER_JWT_ISSUER'],
+    jwtAudience: env['MUSTER_JWT_AUDIENCE'],
     origins: env['MUSTER_ORIGINS']?.split(',').map((origin) => origin.trim()),
   });
 }
@@ -79,6 +91,10 @@ export function resolveConfig(options: ServeOptions, env: Environment): Config {
   if (!parsed.success) {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'options'}: ${issue.message}`);
     throw new ConfigError(`The options of the server are not right: ${faults.join('; ')}`);
+  }
+  const { jwtKeys, jwtIssuer, jwtAudience } = parsed.data;
+  if (jwtKeys === undefined && (jwtIssuer ?? jwtAudience) !== undefined) {
+    throw new ConfigError('An issuer or audience of tokens says nothing without a key set (jwtKeys).');
   }
   if (parsed.data.redis !== undefined) {
     throw new ConfigError('This version serves one node on its embedded database; --redis is not supported yet.');

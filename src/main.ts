@@ -19,7 +19,17 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { LIMITS } from '../protocol/wire/limits.ts';
 import { TASK_STATUSES, type TaskStatus } from '../protocol/wire/types.ts';
-import { AttemptGuard, authorise, createAuthenticator, hashSecret, mintKey, parseKey } from './access/index.ts';
+import {
+  AttemptGuard,
+  authorise,
+  createAuthenticator,
+  createJwtAuthenticator,
+  hashSecret,
+  isJwt,
+  KeyFeed,
+  mintKey,
+  parseKey,
+} from './access/index.ts';
 import { systemScheduler } from './base/system-scheduler.ts';
 import { ConfigError, resolveConfig, type Config, type ServeOptions } from './config.ts';
 import { listenHttp, type HttpListener } from './http/index.ts';
@@ -28,6 +38,7 @@ import { openSqliteLog } from './log/sqlite/index.ts';
 import type { LogDriver } from './log/port.ts';
 import { backlogFigures } from './node/backlog.ts';
 import { DEFAULT_TENANT, Node } from './node/node.ts';
+import type { Principal } from './node/port.ts';
 import type { MintedKey } from './node/requests.ts';
 import type { Applied, Serving } from './node/serving.ts';
 import { compileRule } from './rules/index.ts';
@@ -120,6 +131,7 @@ class Server implements RunningServer {
   readonly #log: Log;
   readonly #metrics = new Metrics({ process: true });
   readonly #nodeId = `n_${randomBytes(6).toString('hex')}`;
+  #keyFeed: KeyFeed | undefined;
   #driver: LogDriver | undefined;
   #store: Store | undefined;
   #node: Node | undefined;
@@ -144,6 +156,8 @@ class Server implements RunningServer {
   async start(): Promise<void> {
     const began = systemScheduler.mono();
     mkdirSync(this.data, { recursive: true, mode: 0o700 });
+    const { jwtKeys } = this.#config;
+    if (jwtKeys !== undefined) await this.#readKeys(jwtKeys);
     const onFatal = (error: Error): void => this.#fatal(error);
     this.#driver = await openSqliteLog({
       dir: this.data,
@@ -210,10 +224,7 @@ class Server implements RunningServer {
       entropy,
       sha256,
       access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },
-      authenticate: createAuthenticator({
-        keys: { find: (tenant, keyId) => node.findKey(tenant, keyId) },
-        now: () => systemScheduler.now(),
-      }),
+      authenticate: this.#authenticator(() => node),
       events: {
         applied: (applied) => this.#applied(applied),
         halted: (tenant, error) => this.#log.error('tenant not served', { tenant, error }),
@@ -225,6 +236,34 @@ class Server implements RunningServer {
       },
     });
     return node;
+  }
+
+  /** By API key, and where there is a key set by token. */
+  #authenticator(node: () => Node): (token: string) => Principal | 'unavailable' | undefined {
+    const now = (): number => systemScheduler.now();
+    const byKey = createAuthenticator({ keys: { find: (tenant, keyId) => node().findKey(tenant, keyId) }, now });
+    const source = this.#keyFeed;
+    if (source === undefined) return byKey;
+    const { jwtIssuer: issuer, jwtAudience: audience } = this.#config;
+    const byToken = createJwtAuthenticator({ source, issuer, audience, now, tenant: (id) => node().findTenant(id) });
+    return (token) => (isJwt(token) ? byToken(token) : byKey(token));
+  }
+
+  /** A file must be right when the server starts; a provider may be away for a while. */
+  async #readKeys(from: string): Promise<void> {
+    let fault = '';
+    const feed = new KeyFeed({
+      from,
+      scheduler: systemScheduler,
+      onKeys: (count) => this.#log.info('the keys of tokens were read', { from, count }),
+      onFault: (why) => {
+        fault = why;
+        this.#log.warn('the keys of tokens cannot be read', { from, why });
+      },
+    });
+    this.#keyFeed = feed;
+    await feed.start();
+    if (feed.keys === undefined && !feed.remote) throw new ConfigError(`The key set of tokens: ${fault}`);
   }
 
   /** A snapshot cannot be used or removed. Serving goes on, by an older one; somebody should look at the disk. */
@@ -328,6 +367,7 @@ class Server implements RunningServer {
 
   async #stop(): Promise<void> {
     this.#log.info('stopping');
+    this.#keyFeed?.stop();
     const { sessions, node, jobs } = { sessions: this.#sessions, node: this.#node, jobs: this.#jobs };
     await new Promise<void>((done) => (jobs === undefined ? done() : jobs.stop(done)));
     node?.drain();

@@ -92,6 +92,12 @@ export class Node implements NodePort {
     return this.#options.authenticate(token);
   }
 
+  /** Whether there is such a tenant. */
+  findTenant(tenant: string): 'served' | 'unavailable' | undefined {
+    if (this.#servings.get(tenant)?.tenant.serving === true) return 'served';
+    return this.#exists(tenant) ? 'unavailable' : undefined;
+  }
+
   /** Unavailable: the tenant is one of this server's and is not served, so its keys are not known. */
   findKey(tenant: string, keyId: string): KnownKey | 'unavailable' | undefined {
     const serving = this.#servings.get(tenant);

@@ -78,5 +78,14 @@ export function checkReauth(token: string, holder: Principal, context: HelloCont
     const message = 'This is another key of the same principal: reconnect and resume with it.';
     return { kind: 'kept', rejection: { code: 'UNAUTHORIZED', message } };
   }
+  if (!haveSame(principal.scopes, holder.scopes)) {
+    const message = 'The credential has other scopes: reconnect and resume with it.';
+    return { kind: 'kept', rejection: { code: 'UNAUTHORIZED', message } };
+  }
   return { kind: 'renewed', expiresAt: principal.expiresAt };
+}
+
+function haveSame(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.length === b.length && a.every((one) => b.includes(one));
 }

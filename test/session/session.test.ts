@@ -661,6 +661,7 @@ describe('endings', () => {
     { token: 'nobody', says: ending('BAD_AUTH', 'UNAUTHENTICATED') },
     { token: 'admin', says: ending('FORBIDDEN', 'UNAUTHORIZED') },
     { token: 'otherKey', says: ['ERROR UNAUTHORIZED'] },
+    { token: 'otherScopes', says: ['ERROR UNAUTHORIZED'] },
     { token: 'halted', says: ['ERROR UNAVAILABLE'] },
     { token: 'renewed', says: ['NOTICE authRenewed'] },
   ];
@@ -668,6 +669,7 @@ describe('endings', () => {
     const { connection, handler, node, scheduler, attached } = openRig();
     node.tokens.set('renewed', { ...MEMBER, expiresAt: 1_700_000_500_000 });
     node.tokens.set('otherKey', { ...MEMBER, keyId: 'k9' });
+    node.tokens.set('otherScopes', { ...MEMBER, scopes: ['query'] });
     node.tokens.set('halted', 'unavailable');
     handler.message(frameOf(Op.REAUTH, 0, { token }));
     scheduler.settle();

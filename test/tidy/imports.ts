@@ -130,7 +130,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
   access: {
     at: ['src/access/'],
     modules: [...WIRE, 'protocol/schema/', ...BASE, ...NODE_PORT],
-    packages: ['node:crypto'],
+    packages: ['fast-jwt', 'zod', 'node:crypto', 'node:fs/promises'],
   },
   transport: {
     at: ['src/transport/'],
@@ -204,6 +204,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       '@marcbachmann/cel-js',
       'better-sqlite3',
       'fast-check',
+      'fast-jwt',
       'ioredis',
       'msgpack-test-suite',
       'msgpackr',

@@ -14,6 +14,9 @@ interface Flags {
   readonly transport?: string;
   readonly config?: string;
   readonly logLevel?: string;
+  readonly jwtKeys?: string;
+  readonly jwtIssuer?: string;
+  readonly jwtAudience?: string;
   readonly origin?: readonly string[];
 }
 
@@ -28,6 +31,9 @@ export function addServe(program: Command, context: Context): void {
     .option('--transport <name>', 'auto, ws or uws, which must be installed (default auto: ws)')
     .option('--config <file>', 'JSON file with any of these options')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default info)')
+    .option('--jwt-keys <file or url>', 'take tokens (JWT) that a key of this key set (JWKS) signed')
+    .option('--jwt-issuer <iss>', 'only tokens of this issuer')
+    .option('--jwt-audience <aud>', 'only tokens for this audience')
     .option('--origin <origin...>', 'web pages that may connect')
     .action((flags: Flags) => context.run(() => runServer(flags, context)));
 }
