@@ -215,7 +215,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'node:',
     ],
   },
-  scripts: { at: ['scripts/', 'vitest.config.ts'], modules: [], packages: ['vitest', 'node:'] },
+  scripts: { at: ['scripts/', 'vitest.config.ts'], modules: [], packages: ['rolldown', 'vitest', 'node:'] },
 };
 
 /** Files of a folder that others may import, besides those that the table names. */
