@@ -52,6 +52,8 @@ function pack() {
     'dist/src/client/index.d.ts',
     'dist/src/client/node.js',
     'dist/src/client/node.d.ts',
+    'dist/src/testing/index.js',
+    'dist/src/testing/index.d.ts',
   ];
   for (const file of wanted) if (!files.includes(file)) faults.push(`${file} is not in the package.`);
   for (const [, path = ''] of readFileSync(join(root, 'README.md'), 'utf8').matchAll(/\]\(([\w./-]+?)\/?\)/g))

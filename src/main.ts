@@ -17,7 +17,6 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { LIMITS } from '../protocol/wire/limits.ts';
 import { TASK_STATUSES, type TaskStatus } from '../protocol/wire/types.ts';
 import {
   AttemptGuard,
@@ -33,7 +32,8 @@ import {
 import { systemScheduler } from './base/system-scheduler.ts';
 import { ConfigError, resolveConfig, type Config, type ServeOptions } from './config.ts';
 import { listenHttp, type HttpListener } from './http/index.ts';
-import { EmbeddedJobs } from './jobs/index.ts';
+import { RETENTION, startHousekeeping } from './housekeeping.ts';
+import type { EmbeddedJobs } from './jobs/index.ts';
 import { openSqliteLog } from './log/sqlite/index.ts';
 import type { LogDriver } from './log/port.ts';
 import { backlogFigures } from './node/backlog.ts';
@@ -44,7 +44,7 @@ import type { Applied, Serving } from './node/serving.ts';
 import { compileRule } from './rules/index.ts';
 import { createSessionManager, type SessionManager } from './session/manager.ts';
 import { openSqliteStore } from './store/index.ts';
-import type { Retention, Store } from './store/port.ts';
+import type { Store } from './store/port.ts';
 import { createLog, Metrics, type LogLevel } from './telemetry/index.ts';
 import type { Log, LogFields, NodeFigures } from './telemetry/port.ts';
 import { chooseTransport, listenOn, type Transport, type TransportListener } from './transport/choose.ts';
@@ -100,24 +100,6 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   }
   return server;
 }
-
-const CHECKPOINT_MS = 5_000;
-/** A checkpoint is also made when nothing much happened, if so many entries would be replayed. */
-const IDLE_CHECKPOINT_MS = 300_000;
-const RETAIN_MS = 60_000;
-
-const { historyMs, historyBytes, finishedMs, finishedBytes, deadLetterMs, deadLetterBytes } = LIMITS;
-const { outputMs, outputBytes } = LIMITS;
-const RETENTION: Retention = {
-  historyMs,
-  historyBytes,
-  finishedMs,
-  finishedBytes,
-  deadLetterMs,
-  deadLetterBytes,
-  outputMs,
-  outputBytes,
-};
 
 class Server implements RunningServer {
   readonly data: string;
@@ -322,22 +304,13 @@ class Server implements RunningServer {
   }
 
   #startJobs(node: Node, store: Store): void {
-    const jobs = new EmbeddedJobs({
+    this.#jobs = startHousekeeping({
+      node,
+      store,
       scheduler: systemScheduler,
       entropy,
       onRun: ({ name, ms, error }) => this.#metrics.jobRan(name, { ok: error === undefined, ms }),
     });
-    let idleSince = systemScheduler.mono();
-    jobs.handle('checkpoint', (done) => {
-      const idle = systemScheduler.mono() - idleSince >= IDLE_CHECKPOINT_MS;
-      if (idle) idleSince = systemScheduler.mono();
-      node.checkpoint((serving) => serving.checkpointDue() || (idle && serving.entriesBehind > 1_000), done);
-    });
-    jobs.handle('retain', (done) => store.retain(systemScheduler.now(), done));
-    jobs.repeat('checkpoint', CHECKPOINT_MS);
-    jobs.repeat('retain', RETAIN_MS);
-    jobs.start();
-    this.#jobs = jobs;
   }
 
   #applied(applied: Applied): void {

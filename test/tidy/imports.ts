@@ -169,7 +169,12 @@ export const UNITS: { readonly [name: string]: Unit } = {
     ],
     packages: ['commander', 'cli-table3', 'node:'],
   },
-  main: { at: ['src/main.ts', 'src/config.ts'], modules: ['src/', 'protocol/'], packages: ['zod', 'node:'] },
+  main: {
+    at: ['src/main.ts', 'src/config.ts', 'src/housekeeping.ts'],
+    modules: ['src/', 'protocol/'],
+    packages: ['zod', 'node:'],
+  },
+  testing: { at: ['src/testing/'], modules: ['src/', 'protocol/'], packages: ['node:crypto'] },
   bench: {
     at: ['bench/'],
     modules: [
@@ -223,7 +228,7 @@ const FACES = /^(?:port|index)\.ts$/;
 /** Folders whose files are all public. */
 const OPEN = ['src/base/', 'protocol/wire/', 'protocol/schema/', 'test/support/'];
 /** Units that look inside: the composition root, and tests of the inside. */
-const INSIDERS = new Set(['main', 'test', 'simulation', 'bench']);
+const INSIDERS = new Set(['main', 'testing', 'test', 'simulation', 'bench']);
 
 export function unitOf(path: string): string | undefined {
   let owner: string | undefined;

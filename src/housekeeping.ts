@@ -1,0 +1,48 @@
+/** What a server does beside its work, and how long it keeps what is over. */
+import { LIMITS } from '../protocol/wire/limits.ts';
+import type { Entropy, Scheduler } from './base/scheduler.ts';
+import { EmbeddedJobs, type JobRun } from './jobs/index.ts';
+import type { Node } from './node/node.ts';
+import type { Retention, Store } from './store/port.ts';
+
+const CHECKPOINT_MS = 5_000;
+/** A checkpoint is also made when nothing much happened, if so many entries would be replayed. */
+const IDLE_CHECKPOINT_MS = 300_000;
+const RETAIN_MS = 60_000;
+
+const { historyMs, historyBytes, finishedMs, finishedBytes, deadLetterMs, deadLetterBytes } = LIMITS;
+const { outputMs, outputBytes } = LIMITS;
+export const RETENTION: Retention = {
+  historyMs,
+  historyBytes,
+  finishedMs,
+  finishedBytes,
+  deadLetterMs,
+  deadLetterBytes,
+  outputMs,
+  outputBytes,
+};
+
+export interface HousekeepingOptions {
+  readonly node: Node;
+  readonly store: Store;
+  readonly scheduler: Scheduler;
+  readonly entropy: Entropy;
+  readonly onRun?: (run: JobRun) => void;
+}
+
+/** Begins at once; the caller stops it. */
+export function startHousekeeping({ node, store, scheduler, entropy, onRun }: HousekeepingOptions): EmbeddedJobs {
+  const jobs = new EmbeddedJobs({ scheduler, entropy, ...(onRun === undefined ? {} : { onRun }) });
+  let idleSince = scheduler.mono();
+  jobs.handle('checkpoint', (done) => {
+    const idle = scheduler.mono() - idleSince >= IDLE_CHECKPOINT_MS;
+    if (idle) idleSince = scheduler.mono();
+    node.checkpoint((serving) => serving.checkpointDue() || (idle && serving.entriesBehind > 1_000), done);
+  });
+  jobs.handle('retain', (done) => store.retain(scheduler.now(), done));
+  jobs.repeat('checkpoint', CHECKPOINT_MS);
+  jobs.repeat('retain', RETAIN_MS);
+  jobs.start();
+  return jobs;
+}

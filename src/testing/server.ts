@@ -1,0 +1,119 @@
+/**
+ * A whole server without files and sockets: node, sessions, log and store as the composition root puts them together, over
+ * disks in memory that outlive it. One object is one process; the next one gets the same disks.
+ */
+import { createHash } from 'node:crypto';
+import { authorise, createAuthenticator, mintKey } from '../access/index.ts';
+import type { Entropy } from '../base/scheduler.ts';
+import { RETENTION, startHousekeeping } from '../housekeeping.ts';
+import { MemoryDisk } from '../log/memory-disk.ts';
+import { memoryLog, type MemoryLog } from '../log/memory.ts';
+import { DEFAULT_TENANT, Node } from '../node/node.ts';
+import type { MintedKey } from '../node/requests.ts';
+import { compileRule } from '../rules/index.ts';
+import { createSessionManager } from '../session/manager.ts';
+import type { Accept } from '../session/port.ts';
+import { memoryStore, MemoryStoreDisk, type MemoryStore } from '../store/memory.ts';
+import type { Lane } from './clock.ts';
+
+const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest();
+
+/** Bytes that look random and are the same for the same seed. Nothing that is made of them is a secret. */
+export function seededEntropy(seed: string): Entropy {
+  let block: Uint8Array = new Uint8Array(0);
+  let used = 0;
+  let count = 0;
+  return (size) => {
+    const bytes = new Uint8Array(size);
+    for (let at = 0; at < size; at += 1, used += 1) {
+      if (used === block.length) {
+        block = sha256(new TextEncoder().encode(`${seed} ${count}`));
+        count += 1;
+        used = 0;
+      }
+      bytes[at] = block[used] ?? 0;
+    }
+    return bytes;
+  };
+}
+
+/** What a crash leaves. */
+export class Disks {
+  readonly log = new MemoryDisk('testing');
+  readonly store = new MemoryStoreDisk();
+  firstKey: MintedKey | undefined;
+}
+
+export interface TestServerParts {
+  readonly lane: Lane;
+  readonly disks: Disks;
+  readonly entropy: Entropy;
+  readonly version: string;
+  readonly nodeId: string;
+  /** A bug of the server: a tenant was halted. */
+  readonly onHalted: (error: Error) => void;
+}
+
+export class TestServer {
+  readonly #parts: TestServerParts;
+  readonly #log: MemoryLog;
+  readonly #store: MemoryStore;
+  readonly #node: Node;
+  readonly #accept: Accept;
+
+  constructor(parts: TestServerParts) {
+    const { lane, disks, entropy, nodeId, version } = parts;
+    this.#parts = parts;
+    this.#log = memoryLog({ scheduler: lane, disk: disks.log });
+    this.#store = memoryStore({ scheduler: lane, disk: disks.store, ...RETENTION });
+    const node: Node = new Node({
+      nodeId,
+      version,
+      log: this.#log,
+      store: this.#store,
+      scheduler: lane,
+      entropy,
+      sha256,
+      access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },
+      authenticate: createAuthenticator({
+        keys: { find: (tenant, keyId) => node.findKey(tenant, keyId) },
+        now: () => lane.now(),
+      }),
+      events: { halted: (_tenant, error) => parts.onHalted(error) },
+    });
+    this.#node = node;
+    this.#accept = createSessionManager({ node, scheduler: lane }).accept;
+  }
+
+  /** Resolves when it takes connections, with how. */
+  async start(): Promise<Accept> {
+    const { lane, disks, entropy } = this.#parts;
+    await new Promise<void>((done, failed) => {
+      this.#node.start(
+        (system) => {
+          if (system.tenant.engine.state.apiKeys.size > 0) return undefined;
+          disks.firstKey ??= mintKey(DEFAULT_TENANT, entropy);
+          return disks.firstKey;
+        },
+        (fault) => (fault === undefined ? done() : failed(fault)),
+      );
+    });
+    startHousekeeping({ node: this.#node, store: this.#store, scheduler: lane, entropy });
+    return (connection) => {
+      const handler = this.#accept(connection);
+      // The network outlives the process; the process hears nothing after its end.
+      return {
+        message: (bytes) => void (lane.ended || handler.message(bytes)),
+        drain: () => void (lane.ended || handler.drain()),
+        closed: (code) => void (lane.ended || handler.closed(code)),
+      };
+    };
+  }
+
+  /** As by `kill -9`: what is not durable is gone. */
+  kill(): void {
+    this.#log.crash(false);
+    this.#store.crash(0);
+    this.#parts.lane.end();
+  }
+}
