@@ -1,6 +1,8 @@
 /** The options of a server, resolved once: command line before environment before file before default. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { LIMITS } from '../protocol/wire/limits.ts';
+import { faultyProxies } from './transport/proxies.ts';
 
 export interface ServeOptions {
   /** Where agents connect; default 127.0.0.1. */
@@ -25,7 +27,38 @@ export interface ServeOptions {
   readonly jwtAudience?: string | undefined;
   /** Origins of pages that may connect, beside those of the same host. */
   readonly origins?: readonly string[] | undefined;
+  /** Names that a request may give as its Host; none: any. */
+  readonly hosts?: readonly string[] | undefined;
+  /** Proxies (addresses, networks) whose X-Forwarded-For is believed. */
+  readonly proxies?: readonly string[] | undefined;
+  /** Bounds of connections and rates, by name; 0: none. */
+  readonly limits?: { readonly [name: string]: number } | undefined;
 }
+
+const { connections, accepts, rates } = LIMITS;
+const bound = (standard: number) => z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(standard);
+
+/** docs/limits.md says what they mean. */
+const limits = z.strictObject({
+  connections: bound(LIMITS.connectionsMax),
+  connectionsPerTenant: bound(connections.tenant),
+  connectionsPerPrincipal: bound(connections.principal),
+  connectionsPerAddress: bound(connections.address),
+  strangers: bound(connections.strangers),
+  strangersPerAddress: bound(connections.strangersOfAddress),
+  acceptsPerSecond: bound(accepts.perSecond),
+  acceptsPerSecondPerAddress: bound(accepts.perSecondOfAddress),
+  sessionPerSecond: bound(rates.session),
+  workPerSecond: bound(rates.work),
+  holdPerSecond: bound(rates.hold),
+  controlPerSecond: bound(rates.control),
+  queryPerSecond: bound(rates.query),
+  adminPerSecond: bound(rates.admin),
+  bytesPerSecond: bound(LIMITS.bytesPerSecond),
+  memoryMiB: bound(0),
+});
+
+export type EdgeLimits = z.output<typeof limits>;
 
 const port = z.coerce.number().int().min(0).max(65_535);
 
@@ -41,6 +74,9 @@ const schema = z.strictObject({
   jwtIssuer: z.string().min(1).max(1_024).optional(),
   jwtAudience: z.string().min(1).max(1_024).optional(),
   origins: z.array(z.string().min(1)).default([]),
+  hosts: z.array(z.string().min(1).toLowerCase()).default([]),
+  proxies: z.array(z.string().min(1)).default([]),
+  limits: limits.prefault({}),
 });
 
 export type Config = z.output<typeof schema>;
@@ -64,8 +100,28 @@ function fromEnvironment(env: Environment): Partial<Record<keyof Config, unknown
     jwtKeys: env['MUSTER_JWT_KEYS'],
     jwtIssuer: env['MUSTER_JWT_ISSUER'],
     jwtAudience: env['MUSTER_JWT_AUDIENCE'],
-    origins: env['MUSTER_ORIGINS']?.split(',').map((origin) => origin.trim()),
+    origins: listIn(env['MUSTER_ORIGINS']),
+    hosts: listIn(env['MUSTER_HOSTS']),
+    proxies: listIn(env['MUSTER_PROXIES']),
+    limits: env['MUSTER_LIMITS'] === undefined ? undefined : parseLimits(listIn(env['MUSTER_LIMITS']) ?? []),
   });
+}
+
+function listIn(text: string | undefined): readonly string[] | undefined {
+  return text?.split(',').map((one) => one.trim());
+}
+
+/** `name=value`, each; whether there is such a name, and the value fits, is looked at with the other options. */
+export function parseLimits(texts: readonly string[]): { readonly [name: string]: number } {
+  const found = new Map<string, number>();
+  for (const text of texts) {
+    const [name = '', value = '', ...rest] = text.split('=');
+    if (rest.length > 0 || !/^\d{1,16}$/.test(value)) {
+      throw new ConfigError(`A limit is written name=number, for instance connectionsPerAddress=100; not "${text}".`);
+    }
+    found.set(name, Number(value));
+  }
+  return Object.fromEntries(found);
 }
 
 function defined(options: object): object {
@@ -76,7 +132,7 @@ function fromFile(path: string | undefined): object {
   if (path === undefined) return {};
   try {
     const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+    if (isObject(value)) return value;
   } catch (error) {
     throw new ConfigError(`The configuration file ${path} cannot be read: ${String(error)}`, { cause: error });
   }
@@ -86,11 +142,19 @@ function fromFile(path: string | undefined): object {
 /** Throws ConfigError with every fault at once. */
 export function resolveConfig(options: ServeOptions, env: Environment): Config {
   const { config, ...flags } = options;
-  const merged = { ...fromFile(config ?? env['MUSTER_CONFIG']), ...fromEnvironment(env), ...defined(flags) };
-  const parsed = schema.safeParse(merged);
+  const layers = [fromFile(config ?? env['MUSTER_CONFIG']), fromEnvironment(env), defined(flags)];
+  const merged: { readonly [name: string]: unknown } = Object.assign({}, ...layers);
+  // Each limit by itself: a flag changes one and leaves those of the file.
+  const limitsSaid = layers.map((layer) => Reflect.get(layer, 'limits')).filter((said) => said !== undefined);
+  const said = limitsSaid.every(isObject) ? Object.assign({}, ...limitsSaid) : limitsSaid[0];
+  const parsed = schema.safeParse({ ...merged, ...(limitsSaid.length === 0 ? {} : { limits: said }) });
   if (!parsed.success) {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'options'}: ${issue.message}`);
     throw new ConfigError(`The options of the server are not right: ${faults.join('; ')}`);
+  }
+  const faulty = faultyProxies(parsed.data.proxies);
+  if (faulty.length > 0) {
+    throw new ConfigError(`A proxy is named by its address or its network (10.0.0.0/8), not ${faulty.join(', ')}.`);
   }
   const { jwtKeys, jwtIssuer, jwtAudience } = parsed.data;
   if (jwtKeys === undefined && (jwtIssuer ?? jwtAudience) !== undefined) {
@@ -100,4 +164,8 @@ export function resolveConfig(options: ServeOptions, env: Environment): Config {
     throw new ConfigError('This version serves one node on its embedded database; --redis is not supported yet.');
   }
   return parsed.data;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -28,6 +28,8 @@ import {
   KeyFeed,
   mintKey,
   parseKey,
+  Rates,
+  type RateSettings,
 } from './access/index.ts';
 import { systemScheduler } from './base/system-scheduler.ts';
 import { ConfigError, resolveConfig, type Config, type ServeOptions } from './config.ts';
@@ -47,6 +49,8 @@ import { openSqliteStore } from './store/index.ts';
 import type { Store } from './store/port.ts';
 import { createLog, Metrics, type LogLevel } from './telemetry/index.ts';
 import type { Log, LogFields, NodeFigures } from './telemetry/port.ts';
+import { memoryFuse } from './transport/fuse.ts';
+import { Gate, type GateLimits } from './transport/gate.ts';
 import { chooseTransport, listenOn, type Transport, type TransportListener } from './transport/choose.ts';
 
 export type { ServeOptions } from './config.ts';
@@ -159,13 +163,8 @@ class Server implements RunningServer {
     });
     const node = this.#makeNode(this.#driver, this.#store);
     this.#node = node;
-    this.#sessions = createSessionManager({
-      node,
-      scheduler: systemScheduler,
-      guard: new AttemptGuard(() => systemScheduler.mono()),
-      metrics: this.#metrics.edge,
-      log: this.#log,
-    });
+    const rates = new Rates({ settings: rateSettings(this.#config), mono: () => systemScheduler.mono() });
+    this.#sessions = this.#makeSessions(node, rates);
     await new Promise<void>((done, failed) => {
       node.start(
         (system) => this.#firstKey(system),
@@ -173,7 +172,7 @@ class Server implements RunningServer {
       );
     });
     this.#startJobs(node, this.#store);
-    await this.#listen(node, this.#sessions);
+    await this.#listen({ node, sessions: this.#sessions, rates });
     this.#log.info('serving', {
       ...transportFields(this.#chosen),
       url: this.url,
@@ -267,12 +266,38 @@ class Server implements RunningServer {
     return minted;
   }
 
-  async #listen(node: Node, sessions: SessionManager): Promise<void> {
-    const { host, port, httpPort, origins } = this.#config;
+  #makeSessions(node: Node, rates: Rates): SessionManager {
+    const { limits } = this.#config;
+    return createSessionManager({
+      node,
+      scheduler: systemScheduler,
+      guard: new AttemptGuard(() => systemScheduler.mono()),
+      metrics: this.#metrics.edge,
+      log: this.#log,
+      connectionsMax: limits.connections,
+      limits: { tenant: limits.connectionsPerTenant, principal: limits.connectionsPerPrincipal },
+      ratesOf: (principal) => rates.ofPrincipal(principal),
+    });
+  }
+
+  async #listen(parts: { node: Node; sessions: SessionManager; rates: Rates }): Promise<void> {
+    const { node, sessions, rates } = parts;
+    const { host, port, httpPort, origins, hosts, proxies } = this.#config;
     const transport = this.#chosen;
+    const gate = new Gate({
+      limits: gateLimits(this.#config),
+      rate: (address) => rates.accept(address),
+      short: memoryFuse({
+        residentBytesMax: this.#config.limits.memoryMiB * 1024 * 1024,
+        residentBytes: () => process.memoryUsage.rss(),
+        mono: () => systemScheduler.mono(),
+      }),
+      onTurned: (why) => this.#metrics.edge.turnedAway(why),
+    });
     const onFault = (connection: string, fault: Error): void =>
       this.#log.debug('connection fault', { connection, error: fault });
-    const listener = await listenOn(transport, { host, port, accept: sessions.accept, origins, onFault });
+    const { accept } = sessions;
+    const listener = await listenOn(transport, { host, port, accept, origins, hosts, proxies, gate, onFault });
     this.#transport = listener;
     this.#http = await listenHttp({
       host,
@@ -283,6 +308,7 @@ class Server implements RunningServer {
       metrics: this.#metrics,
       mono: () => systemScheduler.mono(),
       log: this.#log,
+      hosts,
       onUpgrade: (request, socket, head) => listener.handleUpgrade(request, socket, head),
     });
     this.#metrics.transport(transport.name);
@@ -360,6 +386,34 @@ function transportOf({ transport }: Config): Transport {
   const choice = chooseTransport(transport, { runtime: process });
   if (choice.ok) return choice.transport;
   throw new ConfigError(`The transport uws cannot serve here; use --transport ws or auto. ${choice.why}`);
+}
+
+/** Sockets beside those of the sessions, which refuse more politely. */
+const SOCKETS_BESIDE = 1_000;
+
+function gateLimits({ limits }: Config): GateLimits {
+  return {
+    sockets: limits.connections === 0 ? 0 : limits.connections + SOCKETS_BESIDE,
+    ofAddress: limits.connectionsPerAddress,
+    strangers: limits.strangers,
+    strangersOfAddress: limits.strangersPerAddress,
+  };
+}
+
+function rateSettings({ limits }: Config): RateSettings {
+  return {
+    classes: {
+      session: limits.sessionPerSecond,
+      work: limits.workPerSecond,
+      hold: limits.holdPerSecond,
+      control: limits.controlPerSecond,
+      query: limits.queryPerSecond,
+      admin: limits.adminPerSecond,
+    },
+    bytes: limits.bytesPerSecond,
+    accepts: limits.acceptsPerSecond,
+    acceptsOfAddress: limits.acceptsPerSecondPerAddress,
+  };
 }
 
 function transportFields(transport: Transport): LogFields {

@@ -250,11 +250,23 @@ export const LIMITS = {
   outboundFrames: 1_024,
   /** Bytes handed to the socket and not yet taken by it, above which nothing more is handed over. */
   socketBytes: 256 * 1024,
-  /** A socket that takes nothing for so long while bytes wait: close SLOW. */
+  /** A socket that takes less than `slowBytes` in so long while more wait: close SLOW. */
   slowMs: 30_000,
+  slowBytes: 4 * 1024,
 
   /** Connections of one node; more: close OVERLOADED. */
   connectionsMax: 50_000,
+  /** Connections at once of a tenant and of a principal: close OVERLOADED. Of an address (IPv6: of 64 bits), of those whose
+   * HELLO was not taken yet, and of those from one address: HTTP 503. */
+  connections: { tenant: 40_000, principal: 20_000, address: 20_000, strangers: 10_000, strangersOfAddress: 8_000 },
+  /** Upgrades taken in a second, by the node and from one address: HTTP 503. */
+  accepts: { perSecond: 10_000, perSecondOfAddress: 5_000 },
+  /** Requests of a principal in a second, by class of the method; more: RATE_LIMIT_EXCEEDED, but for ends of work. */
+  rates: { session: 20_000, work: 50_000, hold: 50_000, control: 20_000, query: 20_000, admin: 1_000 },
+  /** Bytes of a principal's messages in a second: the same. */
+  bytesPerSecond: 128 * 1024 * 1024,
+  /** PINGs of a connection in a second, of the protocol: a protocol fault each; of WebSockets: close 1008. */
+  pingsPerSecond: 100,
   /** Bytes of answers that wait for a client which does not read; above it requests get RATE_LIMIT_EXCEEDED. */
   answerBytes: 4 * 1024 * 1024,
   /** Frames of class control that wait for a client which does not read; more: close SLOW. */

@@ -8,6 +8,7 @@
  * G2 The delay of an answer never exceeds `LIMITS.authDelayMsMax`.
  */
 import { LIMITS } from '../../protocol/wire/limits.ts';
+import { addressGroup } from '../base/address.ts';
 
 interface Failures {
   count: number;
@@ -30,7 +31,8 @@ export class AttemptGuard {
   }
 
   /** Counts a failure of `address`; the answer is to be held back for so many ms. */
-  failed(address: string): number {
+  failed(remote: string): number {
+    const address = addressGroup(remote);
     const now = this.#now();
     const known = this.#byAddress.get(address);
     const failures = known !== undefined && now - known.at < LIMITS.authWindowMs ? known : { count: 0, at: now };

@@ -7,9 +7,12 @@
  * H1 Nothing here needs a credential, so nothing here names a tenant, a task or an agent.
  * H2 A request has a few seconds and a few kilobytes; bodies are not read. A slow or large one ends, not the server.
  * H3 `close` answers what has begun, takes nothing new, and ends by force after its grace.
+ * H4 Where names of hosts are given a request for another one is refused: a page in a browser whose name was made to lead here
+ *    (DNS rebinding) reads nothing.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { hostAllowed } from '../base/address.ts';
 import type { NodePort } from '../node/port.ts';
 import type { Log, MetricsText } from '../telemetry/port.ts';
 
@@ -27,6 +30,8 @@ export interface HttpOptions {
   /** Monotonic ms. */
   readonly mono: () => number;
   readonly log: Log;
+  /** Names that a request may give as its Host, with or without a port; none: any. */
+  readonly hosts?: readonly string[];
   /** Takes over requests that want another protocol. */
   readonly onUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   /** Shorter in tests. */
@@ -131,7 +136,9 @@ class Pages {
   serve(request: IncomingMessage, response: ServerResponse): void {
     const path = (request.url ?? '').split('?', 1)[0];
     const page = this.#page(path);
-    if (page === undefined) {
+    if (!hostAllowed(request.headers.host ?? '', this.#options.hosts ?? [])) {
+      send({ request, response }, { status: 421, type: TEXT, body: 'This host is not served here.\n' }); // H4
+    } else if (page === undefined) {
       send({ request, response }, { status: 404, type: TEXT, body: 'There is /healthz, /readyz and /metrics.\n' });
     } else if (request.method !== 'GET' && request.method !== 'HEAD') {
       send({ request, response }, { status: 405, type: TEXT, body: 'Only GET.\n', headers: { Allow: 'GET, HEAD' } });

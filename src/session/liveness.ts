@@ -4,7 +4,8 @@
  * Owns: the arithmetic of keepalive and of slow readers. Does not own: timers, frames (session.ts).
  *
  * V1 The peer hears from us at least every `pingIntervalMs`, and is asked whenever we heard nothing for so long.
- * V2 A peer that sent nothing for `pingTimeoutMs` is dead; one that took no byte for `slowMs` while some waited is slow.
+ * V2 A peer that sent nothing for `pingTimeoutMs` is dead; one that took less than `slowBytes` in `slowMs` while
+ *    more waited is slow: a byte now and then holds what waits for it as long as none does.
  */
 import { LIMITS } from '../../protocol/wire/limits.ts';
 
@@ -26,7 +27,7 @@ export class Liveness {
   #heardAt: number;
   #spokeAt: number;
   #asked = false;
-  /** What the socket had taken when it last took something, and when that was seen. */
+  /** What the socket had taken when it was last seen to get on, and when that was. */
   #taken = 0;
   #takenAt: number;
 
@@ -50,7 +51,8 @@ export class Liveness {
   judge(mono: number, socket: SocketState): Verdict {
     if (mono - this.#heardAt >= LIMITS.pingTimeoutMs) return 'dead';
     const taken = socket.writtenBytes - socket.bufferedBytes;
-    if (taken > this.#taken || (socket.bufferedBytes === 0 && !socket.waiting)) {
+    const empty = socket.bufferedBytes === 0 && !socket.waiting;
+    if (empty || taken - this.#taken >= LIMITS.slowBytes) {
       this.#taken = taken;
       this.#takenAt = mono;
     } else if (mono - this.#takenAt >= LIMITS.slowMs) return 'slow';

@@ -12,10 +12,11 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { GoawayBody } from '../../protocol/wire/types.ts';
 import { assert } from '../base/assert.ts';
 import type { Scheduler } from '../base/scheduler.ts';
-import type { NodePort } from '../node/port.ts';
+import type { NodePort, Principal } from '../node/port.ts';
+import { Census, type CensusLimits } from './census.ts';
 import { Flusher } from './flusher.ts';
 import type { EdgeMetrics, Log } from '../telemetry/port.ts';
-import { NO_GUARD, NO_LOG, NO_METRICS, type EndReason, type SessionGuard } from './observer.ts';
+import { NO_GUARD, NO_LOG, NO_METRICS, type EndReason, type SessionGuard, type SessionRates } from './observer.ts';
 import type { Accept, Connection, ConnectionHandler } from './port.ts';
 import { Session, type SessionHost, type SessionInfo } from './session.ts';
 
@@ -25,7 +26,12 @@ export interface SessionManagerOptions {
   readonly guard?: SessionGuard;
   readonly metrics?: EdgeMetrics;
   readonly log?: Log;
+  /** Of the node; 0: no bound. */
   readonly connectionsMax?: number;
+  /** Connections of a tenant and of a principal. */
+  readonly limits?: Partial<CensusLimits>;
+  /** What a principal may ask for in a second; none: no limit. */
+  readonly ratesOf?: (principal: Principal) => SessionRates;
   /** How long clients have to leave when the node stops. */
   readonly drainMs?: number;
 }
@@ -65,7 +71,9 @@ class Manager implements SessionManager {
     const { node, scheduler, guard = NO_GUARD, metrics = NO_METRICS, log = NO_LOG } = options;
     const flusher = new Flusher(scheduler);
     const ended = (session: Session, reason: EndReason): void => this.#ended(session, reason);
-    this.#host = { node, scheduler, guard, metrics, log, flusher, ended };
+    const { limits = {}, ratesOf } = options;
+    const census = new Census({ limits, ratesOf });
+    this.#host = { node, scheduler, guard, metrics, log, flusher, census, ended };
     this.#connectionsMax = options.connectionsMax ?? LIMITS.connectionsMax;
     this.#drainMs = options.drainMs ?? LIMITS.drainMs;
     this.accept = (connection) => this.#accept(connection);
@@ -100,7 +108,7 @@ class Manager implements SessionManager {
     this.#host.metrics.connectionOpened();
     this.#host.log.debug('connection', { connection: connection.id, remote: connection.remote });
     if (this.#phase !== 'serving') session.end('SHUTDOWN');
-    else if (this.#sessions.size > this.#connectionsMax)
+    else if (this.#connectionsMax > 0 && this.#sessions.size > this.#connectionsMax)
       session.end('OVERLOADED', { code: 'UNAVAILABLE', message: 'Too many connections.' });
     return session;
   }

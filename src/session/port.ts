@@ -16,6 +16,8 @@ export interface Connection {
   /** Runs `write` at once. */
   corked(write: () => void): void;
   buffered(): number;
+  /** The peer has shown who it is: it is no stranger to the transport any more. */
+  greeted(): void;
   /** Sends a close frame; the transport destroys the socket if the peer does not answer in a few seconds. */
   close(code: number, reason: string): void;
   /** Without a close frame. */

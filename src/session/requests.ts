@@ -10,7 +10,7 @@
  * Q3 A refusal of the edge leaves no trace: the same id may be sent again.
  */
 import { LIMITS } from '../../protocol/wire/limits.ts';
-import { isMethod, isRead } from '../../protocol/wire/operations.ts';
+import { OPERATIONS, isMethod, isRead } from '../../protocol/wire/operations.ts';
 import type { ErrorCode, Rejection } from '../../protocol/wire/codes.ts';
 import { isMap } from '../../protocol/wire/codec.ts';
 import { parseParams, rejectionOf } from '../../protocol/schema/params.ts';
@@ -18,6 +18,7 @@ import type { Frame, Meta, Method, Value, ValueMap } from '../../protocol/wire/t
 import type { Scheduler } from '../base/scheduler.ts';
 import type { Attached, Reply, RequestIn } from '../node/port.ts';
 import { errorFrame, resultFrame } from './frames.ts';
+import type { SessionRates } from './observer.ts';
 import type { EdgeMetrics } from '../telemetry/port.ts';
 
 /** What becomes of a frame: handed on, refused, or so malformed that it counts as a fault of the protocol. */
@@ -28,6 +29,8 @@ export interface RequestsHost {
   readonly metrics: EdgeMetrics;
   /** Answers that wait to be written. */
   readonly waiting: { readonly answers: number; readonly answerBytes: number };
+  /** Undefined: whatever may be asked may be asked at any rate. */
+  readonly rates: SessionRates | undefined;
   /** False once the connection can carry no answer. */
   readonly live: boolean;
   answer(frame: Uint8Array): void;
@@ -62,6 +65,8 @@ export class Requests {
     if (!isMethod(m)) return this.#refuse(frame.id, { code: 'UNKNOWN_METHOD', message: `No method ${shown(m)}.` });
     if (this.inFlight >= LIMITS.inFlight) return this.#refuse(frame.id, BUSY);
     if (this.#host.waiting.answerBytes > LIMITS.answerBytes) return this.#refuse(frame.id, UNREAD);
+    const waitMs = this.#host.rates?.ask(m) ?? 0;
+    if (waitMs > 0) return this.#tooOften(frame.id, m, waitMs);
     if (frame.meta?.dl !== undefined && frame.meta.dl <= 0) return this.#refuse(frame.id, LATE);
     const params = parseParams(m, p);
     if (!params.ok) return this.#refuse(frame.id, rejectionOf(params.error));
@@ -109,6 +114,12 @@ export class Requests {
       return { code: 'TOO_LARGE', message };
     }
     return read && this.#host.waiting.answerBytes > LIMITS.answerBytes ? UNREAD : undefined;
+  }
+
+  #tooOften(id: number, method: Method, waitMs: number): 'refused' {
+    this.#host.metrics.rateLimited(OPERATIONS[method].class);
+    const message = 'Too many requests of this kind in a second.';
+    return this.#refuse(id, { code: 'RATE_LIMIT_EXCEEDED', message, retryAfterMs: waitMs });
   }
 
   #refuse(id: number, rejection: Rejection): 'refused' {

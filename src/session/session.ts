@@ -19,6 +19,7 @@
  *    for one that does not read.
  */
 import { assert, unreachable } from '../base/assert.ts';
+import { PerSecond } from '../base/per-second.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import { CLOSE, type CloseName, type Rejection } from '../../protocol/wire/codes.ts';
 import { readMessage, requestHash, type FrameIn } from '../../protocol/wire/codec.ts';
@@ -27,12 +28,13 @@ import { CLIENT_FRAME_LIMITS, type ScanFault } from '../../protocol/wire/scan.ts
 import { parseBeat, parseBye, parseReauth } from '../../protocol/schema/params.ts';
 import { Op, type Frame, type GoawayBody } from '../../protocol/wire/types.ts';
 import type { Attached, Delivery, HelloOutcome, OutPush } from '../node/port.ts';
+import type { Census, Seat } from './census.ts';
 import type { Flusher } from './flusher.ts';
 import { errorFrame, goawayFrame, noticeFrame, pingFrame, pongFrame, welcomeFrame } from './frames.ts';
 import { checkHello, welcomeBody, type HelloContext, type Refusal } from './hello.ts';
 import { Liveness } from './liveness.ts';
 import type { EdgeMetrics, Log } from '../telemetry/port.ts';
-import type { EndReason } from './observer.ts';
+import type { EndReason, SessionRates } from './observer.ts';
 import type { Outbound } from './outbound.ts';
 import type { Connection, ConnectionHandler } from './port.ts';
 import { Expiry, checkReauth } from './expiry.ts';
@@ -46,6 +48,7 @@ export interface SessionHost extends Omit<HelloContext, 'remote'> {
   readonly flusher: Flusher;
   readonly metrics: EdgeMetrics;
   readonly log: Log;
+  readonly census: Census;
   /** The connection is gone; called once. */
   ended(session: Session, reason: EndReason): void;
 }
@@ -87,6 +90,9 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
   readonly #liveness: Liveness;
   readonly #tick: () => void;
   #phase: Phase;
+  readonly #pings = new PerSecond();
+  /** From a HELLO that was taken until nothing is served any more. */
+  #seat: Seat | undefined;
   #faults = 0;
 
   constructor(connection: Connection, host: SessionHost) {
@@ -202,6 +208,10 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
     return this.#phase.kind === 'open' || this.#phase.kind === 'leaving';
   }
 
+  get rates(): SessionRates | undefined {
+    return this.#seat?.rates;
+  }
+
   answer(frame: Uint8Array): void {
     if (this.live) this.#writer.answer(frame);
   }
@@ -241,6 +251,7 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
     if (fault === undefined || frames.length > 0) {
       this.#liveness.heard(this.scheduler.mono());
       this.metrics.received(frames.length, bytes.length);
+      this.#seat?.rates?.received(bytes.length);
     }
     for (const frame of frames) {
       this.#dispatch(frame, bytes);
@@ -294,6 +305,13 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
       return;
     }
     const { principal, body, minor } = greeting.value;
+    this.connection.greeted();
+    const seat = this.#host.census.enter(principal, body.resume !== undefined);
+    if ('code' in seat) {
+      this.#refuse({ close: 'OVERLOADED', rejection: seat });
+      return;
+    }
+    this.#seat = seat;
     const cancel = this.#after(LIMITS.helloMs, () => this.#end('UNAVAILABLE', { rejection: { code: 'UNAVAILABLE' } }));
     this.#enter({ kind: 'opening', cancel, principal, minor });
     node.hello({ principal, body, delivery: this }, (outcome) => this.#guarded(() => this.#opened(outcome)));
@@ -318,7 +336,8 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
         this.#pong(phase.attached, frame);
         return;
       case Op.PING:
-        this.#writer.control(pongFrame(this.scheduler.now()));
+        if (this.#pings.count(this.scheduler.mono()) > LIMITS.pingsPerSecond) this.#fault(frame.id, 'Too many PINGs.');
+        else this.#writer.control(pongFrame(this.scheduler.now()));
         return;
       case Op.REAUTH:
         this.#reauth(phase, frame);
@@ -405,6 +424,12 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
       return;
     }
     const { attached, rev } = outcome;
+    const full = this.#seat === undefined ? undefined : this.#host.census.settle(this.#seat);
+    if (full !== undefined) {
+      attached.detach();
+      this.#refuse({ close: 'OVERLOADED', rejection: full });
+      return;
+    }
     if (phase.bye !== undefined) {
       this.#bye(attached, phase.bye.requeue === true);
       return;
@@ -464,6 +489,10 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
     assert(NEXT[phase.kind].includes(next.kind), `from ${phase.kind} to ${next.kind}`);
     phase.cancel();
     this.#phase = next;
+    if (this.#seat !== undefined && (next.kind === 'closing' || next.kind === 'closed')) {
+      this.#host.census.leave(this.#seat);
+      this.#seat = undefined;
+    }
   }
 
   // Time.

@@ -1,6 +1,6 @@
 /** Figures of connections and requests. */
 import { ERROR_CODES, type ErrorCode } from '../../protocol/wire/codes.ts';
-import { isMethod, OPERATIONS } from '../../protocol/wire/operations.ts';
+import { isMethod, OPERATIONS, type OperationClass } from '../../protocol/wire/operations.ts';
 import type { Method } from '../../protocol/wire/types.ts';
 import { must } from '../base/assert.ts';
 import { SECONDS, type Histogram, type HistogramSeries } from './histogram.ts';
@@ -26,6 +26,8 @@ export class EdgeFigures implements EdgeMetrics {
   readonly #methods: ReadonlyMap<Method, Outcomes>;
   readonly #errors = new Map<string, number>();
   readonly #closes = new Map<string, number>();
+  readonly #turned = new Map<string, number>();
+  readonly #limited = new Map<string, number>();
   #opened = 0;
   #closed = 0;
   readonly #frames = { in: 0, out: 0 };
@@ -91,6 +93,14 @@ export class EdgeFigures implements EdgeMetrics {
     this.#refused += 1;
   }
 
+  turnedAway(why: string): void {
+    add(this.#turned, why);
+  }
+
+  rateLimited(operationClass: OperationClass): void {
+    add(this.#limited, operationClass);
+  }
+
   #tellOperations(scrape: Scrape): void {
     scrape.counter(
       { name: 'service_operations_total', help: 'Answered requests.', labels: ['service', 'operation', 'outcome'] },
@@ -105,6 +115,14 @@ export class EdgeFigures implements EdgeMetrics {
     scrape.counter({ name: 'service_errors_total', help: 'Errors answered, by code.', labels: ['code'] }, () =>
       samples(this.#errors, 'code'),
     );
+    scrape.counter(
+      {
+        name: 'muster_rate_limited_total',
+        help: 'Requests refused because their principal had asked too often, by class.',
+        labels: ['class'],
+      },
+      () => samples(this.#limited, 'class'),
+    );
   }
 
   #tellConnections(scrape: Scrape): void {
@@ -117,6 +135,14 @@ export class EdgeFigures implements EdgeMetrics {
     scrape.counter(
       { name: 'muster_connections_closed_total', help: 'Connections ended, by reason.', labels: ['reason'] },
       () => samples(this.#closes, 'reason'),
+    );
+    scrape.counter(
+      {
+        name: 'muster_connections_turned_away_total',
+        help: 'Upgrades answered with 503, by what was full.',
+        labels: ['reason'],
+      },
+      () => samples(this.#turned, 'reason'),
     );
     const directions = (figure: { readonly in: number; readonly out: number }): Sample[] => [
       { labels: { direction: 'in' }, value: figure.in },

@@ -5,6 +5,7 @@
  * exception are the types and capabilities of a backlog, which whoever starts agents needs to know, at most so many.
  */
 import type { ErrorCode } from '../../protocol/wire/codes.ts';
+import type { OperationClass } from '../../protocol/wire/operations.ts';
 import type { AgentStatus, Method, TaskStatus } from '../../protocol/wire/types.ts';
 
 export type LogFields = { readonly [name: string]: string | number | boolean | undefined | Error };
@@ -32,6 +33,10 @@ export interface EdgeMetrics {
   dropped(count: number): void;
   /** A slow reader's queue is full: it will be caught up. */
   refused(): void;
+  /** An upgrade was answered with 503. `why`: a constant of the transport. */
+  turnedAway(why: string): void;
+  /** A request was refused because its principal had asked too often. */
+  rateLimited(operationClass: OperationClass): void;
 }
 
 export type PushClass = 'grant' | 'reliable' | 'latest' | 'ephemeral';

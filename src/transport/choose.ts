@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { ListenOptions, Listener } from './listener.ts';
+import { admissionOf, type ListenOptions, type Listener } from './listener.ts';
 import { loadUws, type Runtime, type UwsNative } from './uws-native.ts';
 import { listenUws } from './uws.ts';
 import { listenWs, upgradeWs } from './ws.ts';
@@ -39,18 +39,18 @@ export interface TransportListener extends Listener {
 
 /** Resolves when it listens; rejects if it cannot. */
 export async function listenOn(transport: Transport, options: ListenOptions): Promise<TransportListener> {
-  if (transport.name === 'ws') return listenWs(options);
-  const uws = await listenUws(transport.native, options);
-  const upgrader = upgradeWs(options);
+  const admission = admissionOf(options);
+  if (transport.name === 'ws') return listenWs(options, admission);
+  const uws = await listenUws(transport.native, { options, admission });
+  const upgrader = upgradeWs(options, admission);
   return {
     port: uws.port,
     get connections() {
-      return uws.connections + upgrader.connections;
+      return admission.gate.open;
     },
     handleUpgrade: (request, socket, head) => upgrader.handleUpgrade(request, socket, head),
     close: async () => {
-      upgrader.destroy();
-      await uws.close();
+      await Promise.all([upgrader.destroy(), uws.close()]);
     },
   };
 }

@@ -1,13 +1,21 @@
 /** What every transport that listens on a port has in common. */
-import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Accept } from '../session/port.ts';
+import { Gate } from './gate.ts';
+import { clientAddress, type ClientAddress } from './proxies.ts';
+import type { UpgradeRules } from './upgrade.ts';
 
 export interface AcceptOptions {
   readonly accept: Accept;
   /** Origins of pages that may connect, beside those of the same host. */
   readonly origins?: readonly string[];
-  /** WebSockets at once; one more gets HTTP 503 before anything is allocated for it. */
-  readonly socketsMax?: number;
+  /** Names that a request may give as its Host; none: any. */
+  readonly hosts?: readonly string[];
+  /** Proxies (addresses, networks) whose X-Forwarded-For is believed. */
+  readonly proxies?: readonly string[];
+  /** Counts the sockets of all ports of the node. */
+  readonly gate?: Gate;
+  /** TCP connections beside the WebSockets, if the transport can bound them; more are closed at once. */
+  readonly pendingMax?: number;
   /** A connection that was broken by the peer's bytes or by the network. */
   readonly onFault?: (connection: string, fault: Error) => void;
   /** Shorter in tests. */
@@ -35,5 +43,13 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** Above the cap of the sessions, which refuse more politely. */
-export const SOCKETS_MAX = LIMITS.connectionsMax + 1_000;
+/** What all ports of a node go by. */
+export interface Admission {
+  readonly gate: Gate;
+  readonly rules: UpgradeRules;
+  readonly addressOf: ClientAddress;
+}
+
+export function admissionOf({ origins = [], hosts = [], proxies = [], gate = new Gate() }: AcceptOptions): Admission {
+  return { gate, rules: { origins, hosts }, addressOf: clientAddress(proxies) };
+}

@@ -188,6 +188,10 @@ class End implements Connection {
     return this.#bytes;
   }
 
+  greeted(): void {
+    // Nobody counts strangers inside a process.
+  }
+
   close(code: number, _reason: string): void {
     if (this.#closing || this.ended) return;
     this.#closing = true;

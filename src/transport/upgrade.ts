@@ -7,10 +7,13 @@
  * U1 Nothing is allocated for a refused request beyond its answer.
  * U2 The subprotocol is chosen from what we support, never "the first that was offered".
  * U3 A browser's page of another origin is refused; programs send no Origin and prove who they are in HELLO.
+ * U4 Where names of hosts are given a request for another one is refused: a page whose name was made to lead here
+ *    (DNS rebinding) is of the same origin as the host that it names.
  */
 import type { IncomingMessage } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { hostAllowed } from '../base/address.ts';
 
 export const WS_PATH = '/v1';
 export const SUBPROTOCOLS = ['muster.v1.msgpack'] as const;
@@ -22,6 +25,8 @@ export const HEADERS_MAX = 64;
 export interface UpgradeRules {
   /** Origins of pages that may connect, beside those served from the host that the request names. */
   readonly origins: readonly string[];
+  /** Names that Host may have, with or without a port; none: any. */
+  readonly hosts: readonly string[];
 }
 
 export interface Refusal {
@@ -39,31 +44,38 @@ export interface RequestHead {
   readonly headers: number;
   readonly headerBytes: number;
   readonly host: string | undefined;
+  /** How many Host lines there are. */
+  readonly hosts: number;
   readonly origin: string | undefined;
   readonly upgrade: string | undefined;
   readonly version: string | undefined;
   readonly subprotocols: string | undefined;
+  /** Of X-Forwarded-For. */
+  readonly forwarded: string | undefined;
 }
 
 export function headOf(request: IncomingMessage): RequestHead {
   const { rawHeaders, headers } = request;
   let headerBytes = 0;
+  let hosts = 0;
   for (const text of rawHeaders) headerBytes += text.length + 2;
+  for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === 'host') hosts += 1;
+  const forwarded = headers['x-forwarded-for'];
   return {
     method: request.method ?? '',
     path: pathOf(request),
     headers: rawHeaders.length / 2,
     headerBytes,
     host: headers.host,
+    hosts,
     origin: headers.origin,
     upgrade: headers.upgrade,
     version: headers['sec-websocket-version'],
     subprotocols: headers['sec-websocket-protocol'],
+    // Node joins the lines of such a header.
+    forwarded: typeof forwarded === 'string' ? forwarded : undefined,
   };
 }
-
-/** There are as many sockets as may be. */
-export const FULL: Refusal = { status: 503, message: 'Too many connections.', headers: { 'Retry-After': '5' } };
 
 /** Undefined: the request may be upgraded. */
 export function checkUpgrade(head: RequestHead, rules: UpgradeRules): Refusal | undefined {
@@ -76,6 +88,8 @@ export function checkUpgrade(head: RequestHead, rules: UpgradeRules): Refusal | 
     return { status: 426, message: 'Sec-WebSocket-Version must be 13.', headers: { 'Sec-WebSocket-Version': '13' } };
   }
   if (head.host === undefined) return { status: 400, message: 'The request has no Host.' };
+  if (head.hosts > 1) return { status: 400, message: 'The request has more than one Host.' };
+  if (!hostAllowed(head.host, rules.hosts)) return { status: 421, message: 'This host is not served here.' }; // U4
   if (!originAllowed(head, rules)) return { status: 403, message: 'Pages of this origin may not connect.' };
   if (chooseSubprotocol(head.subprotocols) === undefined) {
     return { status: 400, message: `Sec-WebSocket-Protocol must offer one of: ${SUBPROTOCOLS.join(', ')}` };

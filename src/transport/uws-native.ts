@@ -37,6 +37,8 @@ export interface UwsResponse {
   writeStatus(status: string): unknown;
   writeHeader(name: string, value: string): unknown;
   end(body: string, closeConnection: boolean): unknown;
+  /** The connection is gone; nothing may be called any more. */
+  onAborted(handle: () => void): unknown;
   /** 4 or 16 bytes. */
   getRemoteAddress(): ArrayBuffer;
   upgrade(...how: [data: unknown, key: string, subprotocol: string, extensions: string, context: unknown]): void;

@@ -13,14 +13,17 @@
  * X5 A text message is handed on like a binary one, as by `ws`.
  * X6 A port is always named: with 0 the library does not set SO_REUSEADDR, and the next server could not have that port
  *    again for a minute after clients were connected.
+ * X7 A refusal is answered in a later turn: the library ends a connection on which a request comes while another waits, and
+ *    else would take an upgrade that stands behind a refused request in the same bytes.
  */
 import { SocketAddress, createServer } from 'node:net';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { must } from '../base/assert.ts';
+import { PerSecond } from '../base/per-second.ts';
 import type { Accept, Connection, ConnectionHandler } from '../session/port.ts';
-import { SOCKETS_MAX, type ListenOptions, type Listener } from './listener.ts';
+import type { Gate } from './gate.ts';
+import type { Admission, ListenOptions, Listener } from './listener.ts';
 import {
-  FULL,
   SUBPROTOCOLS,
   WS_PATH,
   checkPath,
@@ -38,33 +41,43 @@ const IDLE_S = 24;
 const PAYLOAD_FUSE_BYTES = 2 * LIMITS.messageBytes;
 /** What a session may have written, and as much again for answers to pings that the peer does not read. */
 const BACKLOG_FUSE_BYTES = 2 * (LIMITS.socketBytes + LIMITS.messageBytes);
+/** 16 bytes in base64. The library looks at the first line of this name, and only at its length. */
+const KEY = /^[+/0-9A-Za-z]{22}==$/;
+const NO_KEY: Refusal = { status: 400, message: 'Sec-WebSocket-Key is none.' };
 const DROPPED = 2;
 const TOO_BIG = 1009;
+/** RFC 6455: it violates a policy. */
+const TOO_MUCH = 1008;
 /** Without it a second server on the same port would get a part of the connections. */
 const EXCLUSIVE_PORT = 1;
 /** Somebody else may take a free port before the library does. */
 const FREE_PORT_TRIES = 8;
 
 /** Resolves when it listens; rejects if it cannot. */
-export async function listenUws(native: UwsNative, options: ListenOptions): Promise<Listener> {
-  const listener = new UwsListener(native, options);
+export async function listenUws(native: UwsNative, parts: UwsParts): Promise<Listener> {
+  const listener = new UwsListener(native, parts);
   await listener.listen();
   return listener;
+}
+
+export interface UwsParts {
+  readonly options: ListenOptions;
+  readonly admission: Admission;
 }
 
 class UwsListener implements Listener {
   readonly #native: UwsNative;
   readonly #options: ListenOptions;
+  readonly #admission: Admission;
   readonly #app: UwsApp;
   readonly #open = new Set<UwsConnection>();
-  readonly #socketsMax: number;
   #token: unknown;
   #count = 0;
 
-  constructor(native: UwsNative, options: ListenOptions) {
+  constructor(native: UwsNative, { options, admission }: UwsParts) {
     this.#native = native;
     this.#options = options;
-    this.#socketsMax = options.socketsMax ?? SOCKETS_MAX;
+    this.#admission = admission;
     this.#app = native
       .App()
       .ws(WS_PATH, this.#behavior())
@@ -123,14 +136,15 @@ class UwsListener implements Listener {
 
   #upgrade(response: UwsResponse, request: UwsRequest, context: unknown): void {
     const { head, key } = headOf(request);
-    const { origins = [] } = this.#options;
-    const refusal = this.#open.size >= this.#socketsMax ? FULL : checkUpgrade(head, { origins });
+    const { gate, rules, addressOf } = this.#admission;
+    const address = addressOf(addressText(response.getRemoteAddress()), head.forwarded);
+    const refusal = checkUpgrade(head, rules) ?? (KEY.test(key) ? undefined : NO_KEY) ?? gate.ask(address);
     if (refusal !== undefined) {
-      refuse(response, refusal);
+      refuse(response, refusal, head);
       return;
     }
     this.#count += 1;
-    const connection = new UwsConnection(`uws-${this.#count}`, addressText(response.getRemoteAddress()));
+    const connection = new UwsConnection({ id: `uws-${this.#count}`, address, gate });
     response.upgrade({ connection }, key, SUBPROTOCOLS[0], '', context);
   }
 
@@ -151,10 +165,9 @@ class UwsListener implements Listener {
   /** Whatever is not a WebSocket handshake at the right path. */
   #refuseRequest(response: UwsResponse, request: UwsRequest): void {
     const { head } = headOf(request);
-    const { origins = [] } = this.#options;
     const asks = head.upgrade?.toLowerCase() === 'websocket';
-    if (!asks) refuse(response, checkPath(head.path));
-    else refuse(response, checkUpgrade(head, { origins }) ?? { status: 400, message: 'Sec-WebSocket-Key is none.' });
+    const refusal = asks ? (checkUpgrade(head, this.#admission.rules) ?? NO_KEY) : checkPath(head.path);
+    refuse(response, refusal, head);
   }
 }
 
@@ -166,17 +179,22 @@ interface Holder {
 class UwsConnection implements Connection {
   readonly id: string;
   readonly remote: string;
+  readonly #gate: Gate;
   /** Undefined from its end on. */
   #socket: UwsSocket<Holder> | undefined;
   #handler: ConnectionHandler | undefined;
+  readonly #pings = new PerSecond();
+  #stranger = true;
 
-  constructor(id: string, remote: string) {
-    this.id = id;
-    this.remote = remote;
+  constructor(parts: { readonly id: string; readonly address: string; readonly gate: Gate }) {
+    this.id = parts.id;
+    this.remote = parts.address;
+    this.#gate = parts.gate;
   }
 
   begin(socket: UwsSocket<Holder>, accept: Accept): void {
     this.#socket = socket;
+    this.#gate.enter(this.remote);
     this.#handler = accept(this);
   }
 
@@ -191,6 +209,12 @@ class UwsConnection implements Connection {
 
   buffered(): number {
     return this.#socket?.getBufferedAmount() ?? 0;
+  }
+
+  greeted(): void {
+    if (this.#socket === undefined || !this.#stranger) return;
+    this.#stranger = false;
+    this.#gate.greeted(this.remote);
   }
 
   close(code: number, reason: string): void {
@@ -215,6 +239,7 @@ class UwsConnection implements Connection {
 
   pinged(): void {
     if (this.buffered() > BACKLOG_FUSE_BYTES) this.destroy();
+    else if (this.#pings.count(performance.now()) > LIMITS.pingsPerSecond) this.close(TOO_MUCH, '');
   }
 
   drained(): void {
@@ -223,30 +248,38 @@ class UwsConnection implements Connection {
 
   ended(code: number): void {
     this.#socket = undefined;
+    this.#gate.leave(this.remote, this.#stranger);
     setImmediate(() => this.#handler?.closed(code)); // X2
   }
 }
 
-function refuse(response: UwsResponse, refusal: Refusal): void {
-  response.cork(() => {
+/** X7 */
+function refuse(response: UwsResponse, refusal: Refusal, head: RequestHead): void {
+  let gone = false;
+  response.onAborted(() => (gone = true));
+  const answer = (): void => {
     response.writeStatus(statusLine(refusal.status));
     for (const [name, value] of Object.entries(refusal.headers ?? {})) response.writeHeader(name, value);
+    response.writeHeader('Connection', 'close');
     response.writeHeader('Content-Type', 'text/plain; charset=utf-8');
-    response.end(`${refusal.message}\n`, true);
-  });
+    response.end(head.method === 'HEAD' ? '' : `${refusal.message}\n`, true);
+  };
+  setImmediate(() => !gone && response.cork(answer));
 }
 
-/** Of a header that comes twice the first counts, but for the list of subprotocols: as with Node's parser. */
+/** Lines of one name are one list, as with Node's parser; but of hosts the first counts, and how many there are. */
 function headOf(request: UwsRequest): { readonly head: RequestHead; readonly key: string } {
   const found = new Map<string, string>();
   let headers = 0;
   let headerBytes = 0;
+  let hosts = 0;
   request.forEach((name, value) => {
     headers += 1;
     headerBytes += name.length + value.length + 4;
+    if (name === 'host') hosts += 1;
     const before = found.get(name);
     if (before === undefined) found.set(name, value);
-    else if (name === 'sec-websocket-protocol') found.set(name, `${before}, ${value}`);
+    else if (name !== 'host') found.set(name, `${before}, ${value}`);
   });
   const head: RequestHead = {
     method: request.getMethod().toUpperCase(),
@@ -254,10 +287,12 @@ function headOf(request: UwsRequest): { readonly head: RequestHead; readonly key
     headers,
     headerBytes,
     host: found.get('host'),
+    hosts,
     origin: found.get('origin'),
     upgrade: found.get('upgrade'),
     version: found.get('sec-websocket-version'),
     subprotocols: found.get('sec-websocket-protocol'),
+    forwarded: found.get('x-forwarded-for'),
   };
   return { head, key: found.get('sec-websocket-key') ?? '' };
 }

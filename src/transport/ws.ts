@@ -8,16 +8,18 @@
  * W1 Every socket has an `error` listener from the moment that we hold it until it is closed.
  * W2 A text message is handed on like a binary one: valid UTF-8 never begins like a frame, so the session's scan
  *    refuses it, with the answer and the close code that every malformed message gets.
+ * W3 A request that was refused is the last on its connection, whatever stands behind it in the same bytes.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type RawData, type WebSocket } from 'ws';
 import { LIMITS } from '../../protocol/wire/limits.ts';
+import { PerSecond } from '../base/per-second.ts';
 import type { Connection, ConnectionHandler } from '../session/port.ts';
-import { SOCKETS_MAX, type AcceptOptions, type ListenOptions, type ListenTimeouts, type Listener } from './listener.ts';
+import type { Gate } from './gate.ts';
+import type { AcceptOptions, Admission, ListenOptions, ListenTimeouts, Listener } from './listener.ts';
 import {
-  FULL,
   HEADERS_MAX,
   HEADER_BYTES_MAX,
   SUBPROTOCOLS,
@@ -34,8 +36,8 @@ export interface WsListener extends Listener, WsUpgrader {}
 export interface WsUpgrader {
   readonly connections: number;
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** Breaks what is still connected. */
-  destroy(): void;
+  /** Takes nothing any more and breaks what is still connected; resolves when every handler was told. */
+  destroy(): Promise<void>;
 }
 
 const TIMEOUTS: ListenTimeouts = { headersMs: 5_000, requestMs: 10_000, closeMs: 3_000 };
@@ -45,29 +47,32 @@ const PENDING_MAX = 4_096;
 /** A message may come in so many WebSocket fragments and in so many reads of the socket; more: close 1008. */
 const FRAGMENTS_MAX = 64;
 const CHUNKS_MAX = 4_096;
+/** RFC 6455: it violates a policy. */
+const TOO_MUCH = 1008;
 
 /** Resolves when it listens; rejects if it cannot. */
-export async function listenWs(options: ListenOptions): Promise<WsListener> {
-  const listener = new HttpListener(options);
+export async function listenWs(options: ListenOptions, admission: Admission): Promise<WsListener> {
+  const listener = new HttpListener(options, admission);
   await listener.listen();
   return listener;
 }
 
 /** Without a listener of its own. */
-export function upgradeWs(options: AcceptOptions): WsUpgrader {
-  return new Upgrader(options);
+export function upgradeWs(options: AcceptOptions, admission: Admission): WsUpgrader {
+  return new Upgrader(options, admission);
 }
 
 class Upgrader implements WsUpgrader {
   readonly #options: AcceptOptions;
   readonly #ws: WebSocketServer;
+  readonly #admission: Admission;
   readonly #open = new Set<WsConnection>();
-  readonly #socketsMax: number;
   #count = 0;
+  #emptied: (() => void) | undefined;
 
-  constructor(options: AcceptOptions) {
+  constructor(options: AcceptOptions, admission: Admission) {
     this.#options = options;
-    this.#socketsMax = options.socketsMax ?? SOCKETS_MAX;
+    this.#admission = admission;
     // The installed types do not know `closeTimeout`.
     const wsOptions = {
       noServer: true,
@@ -88,26 +93,36 @@ class Upgrader implements WsUpgrader {
 
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', ignore);
-    const { origins = [] } = this.#options;
-    const refusal = this.#open.size >= this.#socketsMax ? FULL : checkUpgrade(headOf(request), { origins });
+    const asked = headOf(request);
+    const address = this.#admission.addressOf(request.socket.remoteAddress ?? 'unknown', asked.forwarded);
+    const refusal = checkUpgrade(asked, this.#admission.rules) ?? this.#admission.gate.ask(address);
     if (refusal !== undefined) {
       refuseUpgrade(socket, refusal);
       return;
     }
-    this.#ws.handleUpgrade(request, socket, head, (ws) => this.#opened(ws, request));
+    this.#ws.handleUpgrade(request, socket, head, (ws) => this.#opened(ws, { socket: request.socket, address }));
   }
 
-  destroy(): void {
+  async destroy(): Promise<void> {
     this.#ws.close();
+    const emptied = new Promise<void>((resolve) => (this.#emptied = resolve));
     for (const connection of this.#open) connection.destroy();
+    if (this.#open.size > 0) await emptied;
   }
 
-  #opened(ws: WebSocket, request: IncomingMessage): void {
+  #opened(ws: WebSocket, by: { readonly socket: Socket; readonly address: string }): void {
     this.#count += 1;
-    const connection = new WsConnection({ id: `ws-${this.#count}`, ws, socket: request.socket });
+    const { gate } = this.#admission;
+    const connection = new WsConnection({ id: `ws-${this.#count}`, ws, ...by, gate });
     this.#open.add(connection);
+    gate.enter(by.address);
     ws.on('error', (fault) => this.#options.onFault?.(connection.id, fault));
-    ws.on('close', () => this.#open.delete(connection));
+    ws.on('ping', () => connection.pinged());
+    ws.on('close', (code) => {
+      this.#open.delete(connection);
+      connection.ended(code);
+      if (this.#open.size === 0) this.#emptied?.();
+    });
     connection.begin(this.#options.accept(connection));
   }
 }
@@ -115,9 +130,11 @@ class Upgrader implements WsUpgrader {
 class HttpListener extends Upgrader implements WsListener {
   readonly #options: ListenOptions;
   readonly #http: Server;
+  /** Of requests that were answered, and are the last of their connections. */
+  readonly #refused = new WeakSet<Duplex>();
 
-  constructor(options: ListenOptions) {
-    super(options);
+  constructor(options: ListenOptions, admission: Admission) {
+    super(options, admission);
     this.#options = options;
     const timeouts = { ...TIMEOUTS, ...options.timeouts };
     this.#http = createServer({
@@ -129,9 +146,18 @@ class HttpListener extends Upgrader implements WsListener {
     });
     // One more than is allowed, so that the check sees that there are too many.
     this.#http.maxHeadersCount = HEADERS_MAX + 1;
-    this.#http.maxConnections = (options.socketsMax ?? SOCKETS_MAX) + PENDING_MAX;
-    this.#http.on('request', refuseRequest);
-    this.#http.on('upgrade', (request, socket, head) => this.handleUpgrade(request, socket, head));
+    // Upgraded ones count too, and have been let in by the gate.
+    this.#http.maxConnections = admission.gate.most + (options.pendingMax ?? PENDING_MAX);
+
+    this.#http.on('request', (request, response) => {
+      this.#refused.add(request.socket);
+      refuseRequest(request, response);
+    });
+    this.#http.on('upgrade', (request, socket, head) => {
+      if (this.#refused.has(request.socket))
+        socket.destroy(); // W3
+      else this.handleUpgrade(request, socket, head);
+    });
     this.#http.on('clientError', refuseBadRequest);
   }
 
@@ -154,9 +180,9 @@ class HttpListener extends Upgrader implements WsListener {
 
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
-    this.destroy();
+    const told = this.destroy();
     this.#http.closeAllConnections();
-    await closed;
+    await Promise.all([closed, told]);
   }
 }
 
@@ -166,28 +192,58 @@ const COPY_BYTES = 1_024;
 const BINARY_FINAL = 0x82;
 const OPEN = 1;
 
+interface WsParts {
+  readonly id: string;
+  readonly ws: WebSocket;
+  readonly socket: Socket;
+  /** Of the client. */
+  readonly address: string;
+  readonly gate: Gate;
+}
+
 class WsConnection implements Connection {
   readonly id: string;
   readonly remote: string;
   readonly #ws: WebSocket;
   readonly #socket: Socket;
+  readonly #gate: Gate;
+  readonly #pings = new PerSecond();
+  #handler: ConnectionHandler | undefined;
+  #stranger = true;
   #destroyed = false;
 
-  constructor(parts: { readonly id: string; readonly ws: WebSocket; readonly socket: Socket }) {
+  constructor(parts: WsParts) {
     this.id = parts.id;
     this.#ws = parts.ws;
     this.#socket = parts.socket;
-    this.remote = parts.socket.remoteAddress ?? 'unknown';
+    this.#gate = parts.gate;
+    this.remote = parts.address;
   }
 
   begin(handler: ConnectionHandler): void {
+    this.#handler = handler;
     this.#ws.on('message', (data: RawData) => {
       // With the default binary type a message is one Buffer. What came in the same read as the one that made the
       // handler destroy the connection is still parsed.
       if (Buffer.isBuffer(data) && !this.#destroyed) handler.message(data);
     });
     this.#socket.on('drain', () => handler.drain());
-    this.#ws.on('close', (code) => handler.closed(code));
+  }
+
+  ended(code: number): void {
+    this.#destroyed = true;
+    this.#gate.leave(this.remote, this.#stranger);
+    this.#handler?.closed(code);
+  }
+
+  pinged(): void {
+    if (this.#pings.count(performance.now()) > LIMITS.pingsPerSecond) this.close(TOO_MUCH, '');
+  }
+
+  greeted(): void {
+    if (this.#destroyed || !this.#stranger) return;
+    this.#stranger = false;
+    this.#gate.greeted(this.remote);
   }
 
   /** Writes frames itself: without compression ws never holds one back, so ours and its own (pong, close) stay whole. */

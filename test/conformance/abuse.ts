@@ -13,24 +13,13 @@ import { Op, type Frame } from '../../protocol/wire/types.ts';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { createSessionManager, type SessionManager } from '../../src/session/manager.ts';
 import type { TransportListener, TransportName } from '../../src/transport/choose.ts';
+import { Gate } from '../../src/transport/gate.ts';
 import { listen } from '../support/listen.ts';
 import { RawSocket, upgradeRequest, wsFrame } from '../support/raw-socket.ts';
-import { FakeNode, anyRequest, frameOf, framesOf, hello } from '../support/session-rig.ts';
+import { EagerNode, anyRequest, frameOf, framesOf, hello } from '../support/session-rig.ts';
 import { until } from '../support/until.ts';
 
 const HEADERS_MS = 300;
-
-/** A node that welcomes and answers at once. */
-class EagerNode extends FakeNode {
-  override hello(...[asked, done]: Parameters<FakeNode['hello']>): void {
-    super.hello(asked, done);
-    systemScheduler.defer(() => {
-      const attached = this.welcome();
-      attached.request = (request, reply) =>
-        systemScheduler.defer(() => reply({ ok: true, rev: 1, result: { method: request.method } }));
-    });
-  }
-}
 
 interface Neighbour {
   readonly ws: WebSocket;
@@ -46,7 +35,7 @@ export function abuse(name: TransportName): void {
   let open: { destroy(): void }[];
 
   beforeEach(async () => {
-    manager = createSessionManager({ node: new EagerNode(), scheduler: systemScheduler });
+    manager = createSessionManager({ node: new EagerNode(systemScheduler), scheduler: systemScheduler });
     const timeouts = { headersMs: HEADERS_MS, requestMs: 10_000, closeMs: 200 };
     listener = await listen(name, {
       accept: manager.accept,
@@ -466,7 +455,7 @@ export function abuse(name: TransportName): void {
   });
 
   test('above the cap of sockets the answer is 503, and it passes', async () => {
-    const small = await listen(name, { accept: manager.accept, socketsMax: 1 });
+    const small = await listen(name, { accept: manager.accept, gate: new Gate({ limits: { sockets: 1 } }) });
     const ask = async (): Promise<RawSocket> => {
       const socket = await RawSocket.open(small.port);
       socket.send(upgradeRequest());

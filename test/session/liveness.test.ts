@@ -3,7 +3,7 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import { Liveness } from '../../src/session/liveness.ts';
 
 const IDLE = { writtenBytes: 0, bufferedBytes: 0, waiting: false };
-const { slowMs, pingIntervalMs, pingTimeoutMs } = LIMITS;
+const { slowMs, slowBytes, pingIntervalMs, pingTimeoutMs } = LIMITS;
 
 /** Judges after a frame was heard, so that silence is not what is judged. */
 function judge(liveness: Liveness, mono: number, socket: typeof IDLE): string {
@@ -28,12 +28,16 @@ test('frames that wait while the socket is empty do not count as progress', () =
   expect(judge(liveness, slowMs, waiting)).toBe('slow');
 });
 
-test('each byte that is taken starts the time anew', () => {
+test('so much as must be taken starts the time anew, less does not', () => {
   const liveness = new Liveness(0);
-  for (let s = 1; s <= 10; s += 1) {
-    const mono = s * (slowMs - 1);
-    expect(judge(liveness, mono, { writtenBytes: 1_000, bufferedBytes: 1_000 - s, waiting: true })).not.toBe('slow');
-  }
+  const held = (taken: number): typeof IDLE => ({
+    writtenBytes: 1_000_000,
+    bufferedBytes: 1_000_000 - taken,
+    waiting: true,
+  });
+  for (let s = 1; s <= 10; s += 1) expect(judge(liveness, s * (slowMs - 1), held(s * slowBytes))).not.toBe('slow');
+  expect(judge(liveness, 11 * (slowMs - 1), held(11 * slowBytes - 1))).not.toBe('slow');
+  expect(judge(liveness, 10 * (slowMs - 1) + slowMs, held(11 * slowBytes - 1))).toBe('slow');
 });
 
 test('the next look is when something is due', () => {

@@ -234,10 +234,56 @@ describe('a reader that is slow', () => {
     const { connection, handler, scheduler } = openRig();
     connection.reading = false;
     connection.held = LIMITS.socketBytes;
-    for (let i = 0; i <= LIMITS.controlFrames && connection.closes.length === 0; i += 1)
+    for (let i = 1; i <= LIMITS.controlFrames + 1 && connection.closes.length === 0; i += 1) {
       handler.message(frameOf(Op.PING));
+      if (i % LIMITS.pingsPerSecond === 0) scheduler.advance(1_000);
+    }
     scheduler.settle();
     expectClosed(connection, 'SLOW');
+  });
+
+  test('one that takes a byte now and then is closed like one that takes none', () => {
+    const { connection, handler, scheduler, attached } = openRig();
+    connection.reading = false;
+    attached.delivery.push(pushOf({ class: 'reliable', rev: 101, size: 100_000 }));
+    for (let s = 0; s < slowMs / 1_000 + 10 && connection.closes.length === 0; s += 1) {
+      scheduler.advance(1_000);
+      handler.message(frameOf(Op.PONG));
+      connection.held -= 1;
+    }
+    expectClosed(connection, 'SLOW');
+  });
+
+  test('one that takes little, but steadily, is not', () => {
+    const { connection, handler, scheduler, attached } = openRig();
+    connection.reading = false;
+    attached.delivery.push(pushOf({ class: 'reliable', rev: 101, size: 100_000 }));
+    for (let s = 0; s < (3 * slowMs) / 1_000; s += 1) {
+      scheduler.advance(1_000);
+      handler.message(frameOf(Op.PONG));
+      connection.held -= LIMITS.slowBytes / 20;
+    }
+    expect(connection.closes).toEqual([]);
+  });
+});
+
+describe('PINGs of a client', () => {
+  test('are answered, up to so many in a second; more are faults, which add up to a close', () => {
+    const { connection, handler, scheduler } = openRig();
+    for (let i = 0; i < LIMITS.pingsPerSecond; i += 1) handler.message(frameOf(Op.PING));
+    scheduler.settle();
+    expect(connection.frames().filter((one) => one.op === Op.PONG)).toHaveLength(LIMITS.pingsPerSecond);
+    handler.message(frameOf(Op.PING));
+    scheduler.settle();
+    expect(connection.frames()).toMatchObject([{ op: Op.ERROR, body: { code: 'INVALID_FRAME' } }]);
+    scheduler.advance(1_000);
+    connection.frames();
+    handler.message(frameOf(Op.PING));
+    scheduler.settle();
+    expect(connection.frames().map((one) => one.op)).toEqual([Op.PONG]);
+    for (let i = 0; i < LIMITS.pingsPerSecond + LIMITS.protocolErrorsMax; i += 1) handler.message(frameOf(Op.PING));
+    scheduler.settle();
+    expectClosed(connection, 'PROTOCOL_ERROR');
   });
 });
 

@@ -3,6 +3,7 @@ import { decodeFrames, encodeFrame, encodeFrameParts } from '../../protocol/wire
 import { SERVER_FRAME_LIMITS } from '../../protocol/wire/scan.ts';
 import { Op, type Frame, type HelloBody, type Meta, type Value, type ValueMap } from '../../protocol/wire/types.ts';
 import { must } from '../../src/base/assert.ts';
+import type { Scheduler } from '../../src/base/scheduler.ts';
 import type {
   Attached,
   Delivery,
@@ -24,6 +25,8 @@ export class FakeConnection implements Connection {
   readonly written: Uint8Array[] = [];
   readonly closes: { readonly code: number; readonly reason: string }[] = [];
   destroyed = false;
+  /** Its HELLO was taken. */
+  known = false;
   /** What the socket holds; while `reading`, it takes everything at once. */
   held = 0;
   reading = true;
@@ -45,6 +48,10 @@ export class FakeConnection implements Connection {
 
   buffered(): number {
     return this.held;
+  }
+
+  greeted(): void {
+    this.known = true;
   }
 
   close(code: number, reason: string): void {
@@ -163,6 +170,25 @@ export class FakeNode implements NodePort {
     const attached = new FakeAttached(`s_${rev}`, asked.principal, asked.delivery);
     done({ kind: 'welcome', attached, session: attached.session, secret: 'ab', rev, resumed: false });
     return attached;
+  }
+}
+
+/** A node that welcomes and answers at once. */
+export class EagerNode extends FakeNode {
+  readonly #scheduler: Scheduler;
+
+  constructor(scheduler: Scheduler) {
+    super();
+    this.#scheduler = scheduler;
+  }
+
+  override hello(...[asked, done]: Parameters<FakeNode['hello']>): void {
+    super.hello(asked, done);
+    this.#scheduler.defer(() => {
+      const attached = this.welcome();
+      attached.request = (request, reply) =>
+        this.#scheduler.defer(() => reply({ ok: true, rev: 1, result: { method: request.method } }));
+    });
   }
 }
 

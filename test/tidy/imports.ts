@@ -22,6 +22,8 @@ const BASE = [
   'src/base/sorted-set.ts',
   'src/base/keyed-set.ts',
 ];
+/** What only those need who meet peers. */
+const EDGE = ['src/base/address.ts', 'src/base/per-second.ts'];
 const WIRE = ['protocol/wire/'];
 const NODE_PORT = ['src/node/port.ts'];
 
@@ -124,23 +126,31 @@ export const UNITS: { readonly [name: string]: Unit } = {
   },
   session: {
     at: ['src/session/'],
-    modules: [...WIRE, 'protocol/schema/', ...BASE, ...NODE_PORT, 'src/access/index.ts', 'src/telemetry/port.ts'],
+    modules: [
+      ...WIRE,
+      'protocol/schema/',
+      ...BASE,
+      ...EDGE,
+      ...NODE_PORT,
+      'src/access/index.ts',
+      'src/telemetry/port.ts',
+    ],
     packages: [],
   },
   access: {
     at: ['src/access/'],
-    modules: [...WIRE, 'protocol/schema/', ...BASE, ...NODE_PORT],
-    packages: ['fast-jwt', 'zod', 'node:crypto', 'node:fs/promises'],
+    modules: [...WIRE, 'protocol/schema/', ...BASE, ...EDGE, ...NODE_PORT],
+    packages: ['fast-jwt', 'rate-limiter-flexible', 'zod', 'node:crypto', 'node:fs/promises'],
   },
   transport: {
     at: ['src/transport/'],
-    modules: [...WIRE, ...BASE, 'src/session/port.ts'],
-    packages: ['ws', 'node:fs', 'node:http', 'node:module', 'node:net', 'node:path', 'node:stream'],
+    modules: [...WIRE, ...BASE, ...EDGE, 'src/session/port.ts'],
+    packages: ['ws', 'node:fs', 'node:http', 'node:module', 'node:net', 'node:path', 'node:stream', 'node:v8'],
   },
   jobs: { at: ['src/jobs/'], modules: [...BASE], packages: [] },
   http: {
     at: ['src/http/'],
-    modules: [...BASE, ...NODE_PORT, 'src/telemetry/port.ts'],
+    modules: [...BASE, ...EDGE, ...NODE_PORT, 'src/telemetry/port.ts'],
     packages: ['node:http', 'node:stream'],
   },
   telemetry: {
@@ -214,6 +224,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'msgpack-test-suite',
       'msgpackr',
       'pino',
+      'rate-limiter-flexible',
       'vitest',
       'ws',
       'zod',

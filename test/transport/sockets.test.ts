@@ -1,6 +1,7 @@
 /** The transports with sockets. That uws is among them where everything is installed is asserted by choose.test.ts. */
 import { describe } from 'vitest';
 import { abuse } from '../conformance/abuse.ts';
+import { limits } from '../conformance/limits.ts';
 import { socketConformance } from '../conformance/sockets.ts';
 import { SOCKET_TRANSPORTS } from '../support/listen.ts';
 
@@ -8,5 +9,8 @@ describe.each(SOCKET_TRANSPORTS)('%s', (name) => {
   socketConformance(name);
   describe('what strangers do', () => {
     abuse(name);
+  });
+  describe('who is let in', () => {
+    limits(name);
   });
 });

@@ -18,6 +18,9 @@ interface Flags {
   readonly jwtIssuer?: string;
   readonly jwtAudience?: string;
   readonly origin?: readonly string[];
+  readonly allowHost?: readonly string[];
+  readonly trustProxy?: readonly string[];
+  readonly limit?: readonly string[];
 }
 
 export function addServe(program: Command, context: Context): void {
@@ -35,15 +38,19 @@ export function addServe(program: Command, context: Context): void {
     .option('--jwt-issuer <iss>', 'only tokens of this issuer')
     .option('--jwt-audience <aud>', 'only tokens for this audience')
     .option('--origin <origin...>', 'web pages that may connect')
+    .option('--allow-host <name...>', 'names of this server; requests for another one are refused (default: any)')
+    .option('--trust-proxy <address...>', 'proxies, or networks of them, whose X-Forwarded-For is believed')
+    .option('--limit <name=number...>', 'bounds of connections and rates, by name (docs/limits.md); 0: none')
     .action((flags: Flags) => context.run(() => runServer(flags, context)));
 }
 
 async function runServer(flags: Flags, context: Context): Promise<void> {
   // Here and not above: every other command starts three times faster without the server.
   const { serve } = await import('../../main.ts');
-  const { origin, ...rest } = flags;
-  const { data } = context.server;
-  const server = await serve({ ...rest, data, ...(origin === undefined ? {} : { origins: origin }) });
+  const { parseLimits } = await import('../../config.ts');
+  const { origin: origins, allowHost: hosts, trustProxy: proxies, limit, ...rest } = flags;
+  const limits = limit === undefined ? undefined : parseLimits(limit);
+  const server = await serve({ ...rest, data: context.server.data, origins, hosts, proxies, limits });
   announce(server, context);
   await context.untilStopped();
   context.output.note('stopping; once more to stop at once');

@@ -1,0 +1,225 @@
+/**
+ * How much may be asked for in a second: of each principal, by class of the method and in bytes; and how many
+ * connections may come, from one address and in all.
+ *
+ * Owns: the arithmetic, and who is counted. Does not own: the counters (a library's, in memory; shared ones have the same
+ * face), what is refused and how (session, transport).
+ *
+ * R1 Asking is a number that is counted down: no clock, promise or map is touched while something is left.
+ * R2 The counters are told in portions, a fiftieth of a second's worth, and answer in a later turn with what is left of all who
+ *    share them. So whatever is taken on one node beyond the limit is at most one portion.
+ * R3 Ends of work are counted and never refused.
+ * R4 Counters that fail stop nothing: until they answer again each node counts alone.
+ * R5 At most `ADDRESSES_MAX` addresses are remembered here; whoever is forgotten is still known to the counters.
+ */
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { OPERATIONS, type Operation, type OperationClass } from '../../protocol/wire/operations.ts';
+import type { Method } from '../../protocol/wire/types.ts';
+import { addressGroup } from '../base/address.ts';
+import { must } from '../base/assert.ts';
+import type { Principal } from '../node/port.ts';
+
+/** A limiter of the library: of so many points in a second for each key. */
+export interface RateCounters {
+  /** Resolves with what is left, rejects with the same when it was too much, or with an error. */
+  consume(key: string, points: number): Promise<RateLimiterRes>;
+}
+
+/** In a second; 0: no limit. */
+export interface RateSettings {
+  readonly classes: { readonly [C in OperationClass]: number };
+  readonly bytes: number;
+  readonly accepts: number;
+  readonly acceptsOfAddress: number;
+}
+
+export interface RatesOptions {
+  readonly settings: RateSettings;
+  /** Monotonic ms. */
+  readonly mono: () => number;
+  /** Default: the library's, in this process. */
+  readonly counters?: (name: string, perSecond: number) => RateCounters;
+  readonly onFault?: (fault: unknown) => void;
+}
+
+const SECOND_MS = 1_000;
+/** R2 */
+const PORTIONS = 50;
+const ADDRESSES_MAX = 10_000;
+const CLASSES: readonly OperationClass[] = ['session', 'work', 'hold', 'control', 'query', 'admin'];
+
+function inMemory(name: string, perSecond: number): RateCounters {
+  return new RateLimiterMemory({ keyPrefix: name, points: perSecond, duration: 1 });
+}
+
+export class Rates {
+  readonly #classes = new Map<OperationClass, Rate>();
+  readonly #bytes: Rate | undefined;
+  readonly #accepts: Allowance | undefined;
+  readonly #ofAddress: Rate | undefined;
+  readonly #addresses = new Map<string, Allowance>();
+
+  constructor(options: RatesOptions) {
+    const { classes, bytes, accepts, acceptsOfAddress } = options.settings;
+    const rate = (name: string, perSecond: number): Rate | undefined =>
+      perSecond === 0 ? undefined : new Rate(name, perSecond, options);
+    for (const name of CLASSES) {
+      const made = rate(name, classes[name]);
+      if (made !== undefined) this.#classes.set(name, made);
+    }
+    this.#bytes = rate('bytes', bytes);
+    this.#accepts = rate('accepts', accepts)?.of('node');
+    this.#ofAddress = rate('address', acceptsOfAddress);
+  }
+
+  /** Addresses that are remembered here. */
+  get addresses(): number {
+    return this.#addresses.size;
+  }
+
+  /** For all connections of one principal together. */
+  ofPrincipal({ tenant, id }: Principal): PrincipalRates {
+    const key = `${tenant}/${id}`;
+    const classes = CLASSES.map((name) => this.#classes.get(name)?.of(key));
+    return new PrincipalRates(classes, this.#bytes?.of(key));
+  }
+
+  /** One more connection from this address: 0, or after how many ms it may come. */
+  accept(address: string): number {
+    const own = this.#allowanceOf(addressGroup(address));
+    const waitMs = Math.max(this.#accepts?.waitMs() ?? 0, own?.waitMs() ?? 0);
+    if (waitMs > 0) return waitMs;
+    this.#accepts?.count(1);
+    own?.count(1);
+    return 0;
+  }
+
+  /** R5 */
+  #allowanceOf(group: string): Allowance | undefined {
+    if (this.#ofAddress === undefined) return undefined;
+    const known = this.#addresses.get(group);
+    if (known !== undefined) return known;
+    const made = this.#ofAddress.of(group);
+    this.#addresses.set(group, made);
+    if (this.#addresses.size > ADDRESSES_MAX) {
+      for (const oldest of this.#addresses.keys()) {
+        this.#addresses.delete(oldest);
+        break;
+      }
+    }
+    return made;
+  }
+}
+
+/** What one principal has left. */
+export class PrincipalRates {
+  readonly #classes: readonly (Allowance | undefined)[];
+  readonly #bytes: Allowance | undefined;
+
+  /** In the order of `CLASSES`. */
+  constructor(classes: readonly (Allowance | undefined)[], bytes: Allowance | undefined) {
+    this.#classes = classes;
+    this.#bytes = bytes;
+  }
+
+  received(bytes: number): void {
+    this.#bytes?.count(bytes);
+  }
+
+  /** One more request: 0, or after how many ms it may be asked again. */
+  ask(method: Method): number {
+    const { at, ends } = must(ROWS.get(method), 'every method has a row');
+    const own = this.#classes[at];
+    if (!ends) {
+      const waitMs = Math.max(own?.waitMs() ?? 0, this.#bytes?.waitMs() ?? 0);
+      if (waitMs > 0) return waitMs;
+    }
+    own?.count(1); // R3
+    return 0;
+  }
+}
+
+interface Row {
+  /** Place of the class. */
+  readonly at: number;
+  readonly ends: boolean;
+}
+
+const ROWS: ReadonlyMap<string, Row> = new Map(
+  Object.entries<Operation>(OPERATIONS).map(([method, row]): [string, Row] => [
+    method,
+    { at: CLASSES.indexOf(row.class), ends: row.ends === true },
+  ]),
+);
+
+/** So many in a second for each key. */
+class Rate {
+  readonly perSecond: number;
+  readonly portion: number;
+  readonly mono: () => number;
+  readonly counters: RateCounters;
+  readonly fault: (fault: unknown) => void;
+
+  constructor(name: string, perSecond: number, options: RatesOptions) {
+    this.perSecond = perSecond;
+    this.portion = Math.max(1, Math.floor(perSecond / PORTIONS));
+    this.mono = options.mono;
+    this.counters = (options.counters ?? inMemory)(`muster:rate:${name}`, perSecond);
+    this.fault = options.onFault ?? (() => undefined);
+  }
+
+  of(key: string): Allowance {
+    return new Allowance(this, key);
+  }
+}
+
+/** What is left for one key, as far as this node knows. */
+class Allowance {
+  readonly #rate: Rate;
+  readonly #key: string;
+  #left = 0;
+  /** Taken and not told yet. */
+  #owed = 0;
+  /** Monotonic ms; from then on there is a second's worth again. */
+  #renewAt = -Infinity;
+  #telling = false;
+
+  constructor(rate: Rate, key: string) {
+    this.#rate = rate;
+    this.#key = key;
+  }
+
+  /** 0: something is left. */
+  waitMs(): number {
+    if (this.#left > 0) return 0; // R1
+    const now = this.#rate.mono();
+    if (now < this.#renewAt) return Math.ceil(this.#renewAt - now);
+    this.#left = this.#rate.perSecond;
+    this.#renewAt = now + SECOND_MS;
+    return 0;
+  }
+
+  count(points: number): void {
+    this.#left -= points;
+    this.#owed += points;
+    if (this.#owed >= this.#rate.portion && !this.#telling) this.#tell();
+  }
+
+  /** R2 */
+  #tell(): void {
+    const points = this.#owed;
+    this.#owed = 0;
+    this.#telling = true;
+    const told = (answer: unknown): void => this.#told(answer);
+    this.#rate.counters.consume(this.#key, points).then(told, told);
+  }
+
+  #told(answer: unknown): void {
+    this.#telling = false;
+    if (answer instanceof RateLimiterRes) {
+      this.#left = answer.remainingPoints - this.#owed;
+      this.#renewAt = this.#rate.mono() + answer.msBeforeNext;
+    } else this.#rate.fault(answer); // R4
+    if (this.#owed >= this.#rate.portion) this.#tell();
+  }
+}

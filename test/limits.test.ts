@@ -1,0 +1,134 @@
+/** The limits of a whole server, as it is told them, on both transports. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { CLOSE } from '../protocol/wire/codes.ts';
+import { Op, type Frame } from '../protocol/wire/types.ts';
+import { serve, type RunningServer, type ServeOptions } from '../src/main.ts';
+import { SOCKET_TRANSPORTS } from './support/listen.ts';
+import { framesOf, hello, request } from './support/session-rig.ts';
+import { until } from './support/until.ts';
+
+interface Client {
+  readonly ws: WebSocket;
+  readonly frames: Frame[];
+  /** Of the close; 0 while it is open. */
+  code: number;
+}
+
+describe.each(SOCKET_TRANSPORTS)('%s', (transport) => {
+  let data: string;
+  let server: RunningServer;
+  let clients: Client[];
+
+  beforeEach(() => {
+    data = mkdtempSync(join(tmpdir(), 'muster-limits-'));
+    clients = [];
+  });
+
+  afterEach(async () => {
+    for (const { ws } of clients) ws.terminate();
+    await server.stop();
+    rmSync(data, { recursive: true });
+  });
+
+  async function begin(options: ServeOptions): Promise<void> {
+    server = await serve({ data, port: 0, httpPort: 0, logLevel: 'silent', transport, ...options });
+  }
+
+  /** The status of a refused upgrade, or a client that said HELLO and has an answer. */
+  function connect(headers: { readonly [name: string]: string } = {}): Promise<Client | number> {
+    const ws = new WebSocket(server.url, ['muster.v1.msgpack'], { headers });
+    const client: Client = { ws, frames: [], code: 0 };
+    clients.push(client);
+    ws.on('message', (bytes) => Buffer.isBuffer(bytes) && client.frames.push(...framesOf(bytes)));
+    ws.on('close', (code) => (client.code = code));
+    return new Promise((resolve) => {
+      ws.once('error', () => undefined);
+      ws.once('unexpected-response', (_request, response) => resolve(response.statusCode ?? 0));
+      ws.once('open', () => {
+        ws.send(hello(server.firstKey ?? ''));
+        void until(() => client.frames.length > 0, 'an answer to HELLO').then(() => resolve(client));
+      });
+    });
+  }
+
+  async function client(): Promise<Client> {
+    const made = await connect();
+    if (typeof made === 'number') throw new Error(`refused with ${made}`);
+    return made;
+  }
+
+  async function answersTo(one: Client, method: string, count: number): Promise<Frame[]> {
+    const before = one.frames.length;
+    for (let i = 0; i < count; i += 1) one.ws.send(request(before + i + 1, { m: method, p: { type: 'x' } }));
+    const answers = (): Frame[] => one.frames.slice(before).filter(({ op }) => op === Op.RESULT || op === Op.ERROR);
+    await until(() => answers().length === count, 'the answers');
+    return answers();
+  }
+
+  async function metric(name: string): Promise<number> {
+    const text = await (await fetch(`${server.httpUrl}/metrics`)).text();
+    return Number(
+      text
+        .split('\n')
+        .find((line) => line.startsWith(`${name} `))
+        ?.split(' ')[1] ?? 0,
+    );
+  }
+
+  test('connections of an address and of a principal', async () => {
+    await begin({ limits: { connectionsPerAddress: 2, connectionsPerPrincipal: 1 } });
+    expect((await client()).frames[0]?.op).toBe(Op.WELCOME);
+    const second = await client();
+    expect(second.frames[0]).toMatchObject({ op: Op.ERROR, body: { code: 'LIMIT_EXCEEDED' } });
+    await until(() => second.code !== 0, 'the close');
+    expect(second.code).toBe(CLOSE.OVERLOADED.code);
+  });
+
+  test('who comes from where, through a proxy', async () => {
+    await begin({ limits: { connectionsPerAddress: 1 }, proxies: ['127.0.0.1'] });
+    const from = async (address: string): Promise<number | undefined> => {
+      const made = await connect({ 'X-Forwarded-For': address });
+      return typeof made === 'number' ? made : made.frames[0]?.op;
+    };
+    expect([await from('192.0.2.1'), await from('192.0.2.1'), await from('192.0.2.2')]).toEqual([
+      Op.WELCOME,
+      503,
+      Op.WELCOME,
+    ]);
+    expect(await metric('muster_connections_turned_away_total{reason="address"}')).toBe(1);
+  });
+
+  test('hosts, on both ports', async () => {
+    await begin({ hosts: ['muster.example'] });
+    expect(await connect()).toBe(421);
+    expect((await fetch(`${server.httpUrl}/metrics`)).status).toBe(421);
+    expect(await connect({ Host: 'muster.example' })).toMatchObject({ code: 0 });
+  });
+
+  test('requests in a second, by class; ends of work are taken', async () => {
+    await begin({ limits: { workPerSecond: 3, holdPerSecond: 1 } });
+    const one = await client();
+    // All in one turn: a second does not end in it.
+    const created = await answersTo(one, 'task.create', 20);
+    const refused = created.filter(({ op }) => op === Op.ERROR);
+    expect(refused.length).toBeGreaterThanOrEqual(14);
+    for (const { body } of refused) {
+      expect(body).toMatchObject({ code: 'RATE_LIMIT_EXCEEDED', retryable: true });
+      expect(body['retryAfterMs']).toBeGreaterThan(0);
+    }
+    expect(await metric('muster_rate_limited_total{class="work"}')).toBe(refused.length);
+    const ended = await answersTo(one, 'task.complete', 20);
+    expect(ended.filter(({ body }) => body['code'] === 'RATE_LIMIT_EXCEEDED')).toEqual([]);
+    expect((await answersTo(one, 'agent.list', 20)).filter(({ op }) => op === Op.ERROR)).toEqual([]);
+  });
+
+  test('a process without memory lets nobody in', async () => {
+    await begin({ limits: { memoryMiB: 1 } });
+    expect(await connect()).toBe(503);
+    expect(await metric('muster_connections_turned_away_total{reason="memory"}')).toBe(1);
+  });
+});
