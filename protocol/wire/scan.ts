@@ -37,6 +37,8 @@ export const SCAN_REASONS = [
   'bad_id',
   'bad_body',
   'bad_meta',
+  'json_syntax',
+  'bad_bin',
 ] as const;
 export type ScanReason = (typeof SCAN_REASONS)[number];
 

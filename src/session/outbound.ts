@@ -20,6 +20,7 @@
  */
 import { assert, must } from '../base/assert.ts';
 import { concatFrames } from '../../protocol/wire/codec.ts';
+import { writeJsonMessage } from '../../protocol/wire/json-write.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { OutPush } from '../node/port.ts';
 import type { Connection } from './port.ts';
@@ -278,7 +279,8 @@ export class Outbound {
     this.#takeLatest();
     this.#takeFrom(this.#ephemeral);
     assert(this.#batch.length > 0, 'a message without frames');
-    const message = concatFrames(this.#batch);
+    const frames = concatFrames(this.#batch);
+    const message = this.#connection.text === true ? writeJsonMessage(frames) : frames;
     this.frames += this.#batch.length;
     this.writtenBytes += message.length;
     this.#batch.length = 0;

@@ -12,6 +12,8 @@ export interface Connection {
   readonly id: string;
   /** Peer address for logs, `memory` in process. */
   readonly remote: string;
+  /** Its messages are JSON text (`muster.v1.json`), in both directions. */
+  readonly text?: boolean;
   write(message: Uint8Array): void;
   /** Runs `write` at once. */
   corked(write: () => void): void;

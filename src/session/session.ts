@@ -20,11 +20,13 @@
  */
 import { assert, unreachable } from '../base/assert.ts';
 import { PerSecond } from '../base/per-second.ts';
+import { ok } from '../base/result.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import { CLOSE, type CloseName, type Rejection } from '../../protocol/wire/codes.ts';
 import { readMessage, requestHash, type FrameIn } from '../../protocol/wire/codec.ts';
+import { readJsonMessage } from '../../protocol/wire/json-read.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
-import { CLIENT_FRAME_LIMITS, type ScanFault } from '../../protocol/wire/scan.ts';
+import { CLIENT_FRAME_LIMITS, type ScanFault, type ScanLimits } from '../../protocol/wire/scan.ts';
 import { parseBeat, parseBye, parseReauth } from '../../protocol/schema/params.ts';
 import { Op, type Frame, type GoawayBody } from '../../protocol/wire/types.ts';
 import type { Attached, Delivery, HelloOutcome, OutPush } from '../node/port.ts';
@@ -247,11 +249,18 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
   #message(bytes: Uint8Array): void {
     if (!this.#listening) return;
     const limits = this.#phase.kind === 'awaitingHello' ? HELLO_LIMITS : CLIENT_FRAME_LIMITS;
+    const message = this.connection.text === true ? readJsonMessage(bytes, limits) : ok(bytes);
+    if (message.ok) this.#take(message.value, { limits, size: bytes.length });
+    else this.#malformed(message.error);
+  }
+
+  /** A message of `size` bytes on the wire. */
+  #take(bytes: Uint8Array, { limits, size }: { readonly limits: ScanLimits; readonly size: number }): void {
     const { frames, fault } = readMessage(bytes, limits);
     if (fault === undefined || frames.length > 0) {
       this.#liveness.heard(this.scheduler.mono());
-      this.metrics.received(frames.length, bytes.length);
-      this.#seat?.rates?.received(bytes.length);
+      this.metrics.received(frames.length, size);
+      this.#seat?.rates?.received(size);
     }
     for (const frame of frames) {
       this.#dispatch(frame, bytes);

@@ -44,7 +44,7 @@ export interface MemoryLink {
 
 export interface MemoryTransport {
   /** Connects in the next turn; `client` is called at once and gives the handler of the dialling side. */
-  dial(client: Accept): MemoryLink;
+  dial(client: Accept, how?: { readonly text?: boolean }): MemoryLink;
   /** Links that are still open. */
   links(): readonly MemoryLink[];
 }
@@ -66,9 +66,9 @@ export function memoryTransport(options: MemoryOptions): MemoryTransport {
   const open = new Set<Link>();
   let count = 0;
   return {
-    dial(client) {
+    dial(client, how = {}) {
       count += 1;
-      const link = new Link(`memory-${count}`, options, open);
+      const link = new Link(`memory-${count}`, { ...options, ...how }, open);
       open.add(link);
       link.begin(client);
       return link;
@@ -77,19 +77,26 @@ export function memoryTransport(options: MemoryOptions): MemoryTransport {
   };
 }
 
+interface LinkOptions extends MemoryOptions {
+  /** Its subprotocol is `muster.v1.json`. */
+  readonly text?: boolean;
+}
+
 class Link implements MemoryLink {
   readonly id: string;
   readonly scheduler: Scheduler;
   readonly faults: MemoryFaults | undefined;
+  readonly text: boolean;
   readonly #accept: Accept;
   readonly #links: Set<Link>;
   readonly #client: End;
   readonly #server: End;
 
-  constructor(id: string, options: MemoryOptions, links: Set<Link>) {
+  constructor(id: string, options: LinkOptions, links: Set<Link>) {
     this.id = id;
     this.scheduler = options.scheduler;
     this.faults = options.faults;
+    this.text = options.text ?? false;
     this.#accept = options.accept;
     this.#links = links;
     this.#client = new End(this, 'client');
@@ -149,6 +156,7 @@ type Item =
 class End implements Connection {
   readonly id: string;
   readonly remote = 'memory';
+  readonly text: boolean;
   handler: ConnectionHandler | undefined;
   /** True once `closed` was called or never will be called again. */
   ended = false;
@@ -169,6 +177,7 @@ class End implements Connection {
   constructor(link: Link, side: Side) {
     this.#link = link;
     this.#side = side;
+    this.text = link.text;
     this.id = `${link.id}-${side}`;
   }
 

@@ -16,11 +16,20 @@ import type { Duplex } from 'node:stream';
 import { hostAllowed } from '../base/address.ts';
 
 export const WS_PATH = '/v1';
-export const SUBPROTOCOLS = ['muster.v1.msgpack'] as const;
+/** In the order of preference. */
+export const SUBPROTOCOLS = ['muster.v1.msgpack', 'muster.v1.json'] as const;
+export type Subprotocol = (typeof SUBPROTOCOLS)[number];
 
 /** All header lines of a request together, and how many there may be. */
 export const HEADER_BYTES_MAX = 8 * 1024;
 export const HEADERS_MAX = 64;
+
+/** A message of the other kind came: bytes where text is due. */
+export const WRONG_KIND = { code: 1003, reason: 'text messages only' } as const;
+
+export function isText(subprotocol: string | undefined): boolean {
+  return subprotocol === 'muster.v1.json';
+}
 
 export interface UpgradeRules {
   /** Origins of pages that may connect, beside those served from the host that the request names. */
@@ -136,7 +145,8 @@ export function refuseUpgrade(socket: Duplex, refusal: Refusal): void {
   socket.end(`${[status, ...lines].join('\r\n')}\r\n\r\n${body}`);
 }
 
-function chooseSubprotocol(offer: string | undefined): string | undefined {
+/** U2 */
+export function chooseSubprotocol(offer: string | undefined): Subprotocol | undefined {
   const offered = (offer ?? '').split(',').map((name) => name.trim());
   if (offered.includes('')) return undefined; // No list.
   return SUBPROTOCOLS.find((name) => offered.includes(name));

@@ -10,7 +10,7 @@
  * X3 A message is the library's memory until the callback returns: what is handed on is a copy.
  * X4 Nothing is dropped in silence. The library's own bound, at which it drops and goes on, is off: a session writes only
  *    while little is held back, and answers to pings have a bound here. If it drops all the same the connection ends.
- * X5 A text message is handed on like a binary one, as by `ws`.
+ * X5 A text message is handed on like a binary one, as by `ws`; a binary one where text is due ends the connection.
  * X6 A port is always named: with 0 the library does not set SO_REUSEADDR, and the next server could not have that port
  *    again for a minute after clients were connected.
  * X7 A refusal is answered in a later turn: the library ends a connection on which a request comes while another waits, and
@@ -24,10 +24,12 @@ import type { Accept, Connection, ConnectionHandler } from '../session/port.ts';
 import type { Gate } from './gate.ts';
 import type { Admission, ListenOptions, Listener } from './listener.ts';
 import {
-  SUBPROTOCOLS,
+  WRONG_KIND,
   WS_PATH,
   checkPath,
   checkUpgrade,
+  chooseSubprotocol,
+  isText,
   statusLine,
   type Refusal,
   type RequestHead,
@@ -127,7 +129,7 @@ class UwsListener implements Listener {
       compression: 0,
       upgrade: (response, request, context) => this.#upgrade(response, request, context),
       open: (socket) => this.#opened(socket),
-      message: (socket, message) => socket.getUserData().connection.received(message),
+      message: (socket, message, isBinary) => socket.getUserData().connection.received(message, isBinary),
       ping: (socket) => socket.getUserData().connection.pinged(),
       drain: (socket) => socket.getUserData().connection.drained(),
       close: (socket, code, reason) => this.#closed(socket.getUserData().connection, code, reason),
@@ -144,8 +146,9 @@ class UwsListener implements Listener {
       return;
     }
     this.#count += 1;
-    const connection = new UwsConnection({ id: `uws-${this.#count}`, address, gate });
-    response.upgrade({ connection }, key, SUBPROTOCOLS[0], '', context);
+    const subprotocol = must(chooseSubprotocol(head.subprotocols), 'an upgrade that was checked');
+    const connection = new UwsConnection({ id: `uws-${this.#count}`, address, gate, text: isText(subprotocol) });
+    response.upgrade({ connection }, key, subprotocol, '', context);
   }
 
   #opened(socket: UwsSocket<Holder>): void {
@@ -176,19 +179,30 @@ interface Holder {
   readonly connection: UwsConnection;
 }
 
+interface ConnectionParts {
+  readonly id: string;
+  readonly address: string;
+  readonly gate: Gate;
+  readonly text: boolean;
+}
+
 class UwsConnection implements Connection {
   readonly id: string;
   readonly remote: string;
   readonly #gate: Gate;
+  readonly text: boolean;
+  /** Bytes came where text is due. */
+  #deaf = false;
   /** Undefined from its end on. */
   #socket: UwsSocket<Holder> | undefined;
   #handler: ConnectionHandler | undefined;
   readonly #pings = new PerSecond();
   #stranger = true;
 
-  constructor(parts: { readonly id: string; readonly address: string; readonly gate: Gate }) {
+  constructor(parts: ConnectionParts) {
     this.id = parts.id;
     this.remote = parts.address;
+    this.text = parts.text;
     this.#gate = parts.gate;
   }
 
@@ -199,7 +213,7 @@ class UwsConnection implements Connection {
   }
 
   write(message: Uint8Array): void {
-    if (this.#socket?.send(message, true, false) === DROPPED) this.destroy(); // X4
+    if (this.#socket?.send(message, !this.text, false) === DROPPED) this.destroy(); // X4
   }
 
   corked(write: () => void): void {
@@ -227,7 +241,13 @@ class UwsConnection implements Connection {
 
   // From the library.
 
-  received(message: ArrayBuffer): void {
+  received(message: ArrayBuffer, isBinary: boolean): void {
+    if (this.#deaf) return;
+    if (this.text && isBinary) {
+      this.#deaf = true;
+      this.close(WRONG_KIND.code, WRONG_KIND.reason);
+      return;
+    }
     if (message.byteLength > LIMITS.messageBytes) {
       this.close(TOO_BIG, '');
       return;

@@ -22,7 +22,9 @@ import type { AcceptOptions, Admission, ListenOptions, ListenTimeouts, Listener 
 import {
   HEADERS_MAX,
   HEADER_BYTES_MAX,
-  SUBPROTOCOLS,
+  WRONG_KIND,
+  chooseSubprotocol,
+  isText,
   checkPath,
   checkUpgrade,
   headOf,
@@ -82,7 +84,8 @@ class Upgrader implements WsUpgrader {
       maxFragments: FRAGMENTS_MAX,
       maxBufferedChunks: CHUNKS_MAX,
       closeTimeout: options.timeouts?.closeMs ?? TIMEOUTS.closeMs,
-      handleProtocols: () => SUBPROTOCOLS[0],
+      handleProtocols: (_offered: Set<string>, request: IncomingMessage) =>
+        chooseSubprotocol(request.headers['sec-websocket-protocol']) ?? false,
     };
     this.#ws = new WebSocketServer(wsOptions);
   }
@@ -190,6 +193,7 @@ class HttpListener extends Upgrader implements WsListener {
  * loopback at 200 bytes: 2.5 µs against 3.1 µs of `ws.send`; at 2,000 bytes copying costs more than it saves. */
 const COPY_BYTES = 1_024;
 const BINARY_FINAL = 0x82;
+const TEXT_FINAL = 0x81;
 const OPEN = 1;
 
 interface WsParts {
@@ -204,6 +208,7 @@ interface WsParts {
 class WsConnection implements Connection {
   readonly id: string;
   readonly remote: string;
+  readonly text: boolean;
   readonly #ws: WebSocket;
   readonly #socket: Socket;
   readonly #gate: Gate;
@@ -217,12 +222,14 @@ class WsConnection implements Connection {
     this.#ws = parts.ws;
     this.#socket = parts.socket;
     this.#gate = parts.gate;
+    this.text = isText(parts.ws.protocol);
     this.remote = parts.address;
   }
 
   begin(handler: ConnectionHandler): void {
     this.#handler = handler;
-    this.#ws.on('message', (data: RawData) => {
+    this.#ws.on('message', (data: RawData, isBinary: boolean) => {
+      if (this.text && isBinary) this.#refuseKind();
       // With the default binary type a message is one Buffer. What came in the same read as the one that made the
       // handler destroy the connection is still parsed.
       if (Buffer.isBuffer(data) && !this.#destroyed) handler.message(data);
@@ -252,14 +259,26 @@ class WsConnection implements Connection {
     const size = message.length;
     if (size > COPY_BYTES) {
       this.#socket.cork();
-      this.#socket.write(frameHeader(size, 0));
+      this.#socket.write(this.#header(size, 0));
       this.#socket.write(message);
       this.#socket.uncork();
       return;
     }
-    const frame = frameHeader(size, size);
+    const frame = this.#header(size, size);
     frame.set(message, frame.length - size);
     this.#socket.write(frame);
+  }
+
+  #header(size: number, room: number): Buffer {
+    const header = frameHeader(size, room);
+    if (this.text) header[0] = TEXT_FINAL;
+    return header;
+  }
+
+  /** Nothing of it is handed on, nor what follows. */
+  #refuseKind(): void {
+    this.#destroyed = true;
+    this.#ws.close(WRONG_KIND.code, WRONG_KIND.reason);
   }
 
   corked(write: () => void): void {

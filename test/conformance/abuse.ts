@@ -15,8 +15,9 @@ import { createSessionManager, type SessionManager } from '../../src/session/man
 import type { TransportListener, TransportName } from '../../src/transport/choose.ts';
 import { Gate } from '../../src/transport/gate.ts';
 import { listen } from '../support/listen.ts';
-import { RawSocket, upgradeRequest, wsFrame } from '../support/raw-socket.ts';
-import { EagerNode, anyRequest, frameOf, framesOf, hello } from '../support/session-rig.ts';
+import { RawSocket } from '../support/raw-socket.ts';
+import { EagerNode } from '../support/session-rig.ts';
+import { speaking, type Form } from './forms.ts';
 import { until } from '../support/until.ts';
 
 const HEADERS_MS = 300;
@@ -27,7 +28,9 @@ interface Neighbour {
   next: number;
 }
 
-export function abuse(name: TransportName): void {
+export function abuse(name: TransportName, form: Form): void {
+  const { anyRequest, frameOf, framesOf, hello, opcode, subprotocol, upgradeRequest, wsFrame } = speaking(form);
+  const { faulty, garbage } = speaking(form);
   const only = (those: TransportName): readonly TransportName[] => (name === those ? [name] : []);
   let manager: SessionManager;
   let listener: TransportListener;
@@ -55,7 +58,7 @@ export function abuse(name: TransportName): void {
   });
 
   async function neighbourly(): Promise<Neighbour> {
-    const ws = new WebSocket(`ws://127.0.0.1:${listener.port}/v1`, ['muster.v1.msgpack']);
+    const ws = new WebSocket(`ws://127.0.0.1:${listener.port}/v1`, [subprotocol]);
     open.push({ destroy: () => ws.terminate() });
     const made: Neighbour = { ws, frames: [], next: 1 };
     ws.on('message', (data) => Buffer.isBuffer(data) && made.frames.push(...framesOf(data)));
@@ -63,7 +66,7 @@ export function abuse(name: TransportName): void {
       ws.once('open', resolve);
       ws.once('error', reject);
     });
-    ws.send(hello());
+    ws.send(hello(), { binary: opcode === 2 });
     await until(() => made.frames.some((one) => one.op === Op.WELCOME), 'WELCOME');
     return made;
   }
@@ -71,7 +74,7 @@ export function abuse(name: TransportName): void {
   async function expectServed(one: Neighbour): Promise<void> {
     const id = one.next;
     one.next += 1;
-    one.ws.send(anyRequest(id));
+    one.ws.send(anyRequest(id), { binary: opcode === 2 });
     await until(
       () => one.frames.some((frame) => frame.op === Op.RESULT && frame.id === id),
       'the neighbour to be served',
@@ -88,7 +91,9 @@ export function abuse(name: TransportName): void {
   async function upgraded(): Promise<RawSocket> {
     const socket = await raw();
     socket.send(upgradeRequest());
-    expect(await socket.response()).toMatch(/^HTTP\/1\.1 101 [\s\S]*sec-websocket-protocol: muster\.v1\.msgpack/i);
+    const response = await socket.response();
+    expect(response).toMatch(/^HTTP\/1\.1 101 /);
+    expect(response.toLowerCase()).toContain(`sec-websocket-protocol: ${subprotocol}`);
     return socket;
   }
 
@@ -105,7 +110,7 @@ export function abuse(name: TransportName): void {
   function protocolFrames(socket: RawSocket): Frame[] {
     return socket
       .frames()
-      .filter((one) => one.opcode === 2)
+      .filter((one) => one.opcode === opcode)
       .flatMap((one) => [...framesOf(one.payload)]);
   }
 
@@ -189,7 +194,7 @@ export function abuse(name: TransportName): void {
     const taken: readonly { readonly name: string; readonly headers: { readonly [name: string]: string } }[] = [
       { name: 'a page of the allow-list', headers: { Origin: 'https://dashboard.example' } },
       { name: 'a page of the same host', headers: { Origin: 'http://127.0.0.1' } },
-      { name: 'ours among other subprotocols', headers: { 'Sec-WebSocket-Protocol': 'chat, muster.v1.msgpack' } },
+      { name: 'ours among other subprotocols', headers: { 'Sec-WebSocket-Protocol': `chat, ${subprotocol}` } },
       {
         name: 'an offer of compression, which is declined',
         headers: { 'Sec-WebSocket-Extensions': 'permessage-deflate' },
@@ -324,8 +329,8 @@ export function abuse(name: TransportName): void {
       await until(() => protocolFrames(socket).length > 0, 'WELCOME');
     });
 
-    test('text is refused as what is no message of the protocol', async () => {
-      for (const text of ['[1,0,{}]', '', 'hello', '\u0700\u0701', 'ܓ'.repeat(100)]) {
+    test('text is refused that is no message of the protocol', async () => {
+      for (const text of faulty) {
         const socket = await upgraded();
         socket.send(wsFrame(hello()));
         await until(() => protocolFrames(socket).length > 0, 'WELCOME');
@@ -337,9 +342,17 @@ export function abuse(name: TransportName): void {
       }
     });
 
+    test.each(form === 'json' ? [form] : [])('bytes where text is due end the connection, unread', async () => {
+      const socket = await upgraded();
+      socket.send(wsFrame(hello(), { opcode: 2 }));
+      socket.send(wsFrame(hello()));
+      expect(await closeCode(socket)).toBe(1003);
+      expect(protocolFrames(socket)).toEqual([]);
+    });
+
     test('a client that answers no close frame is cut off', async () => {
       const socket = await upgraded();
-      socket.send(wsFrame(Uint8Array.of(0xc1)));
+      socket.send(wsFrame(garbage));
       expect(await closeCode(socket)).toBe(CLOSE.PROTOCOL_ERROR.code);
       await socket.end();
     });
@@ -448,7 +461,7 @@ export function abuse(name: TransportName): void {
     socket.send(upgradeRequest());
     await socket.end();
     expect(socket.frames().map((one) => [one.opcode, one.payload[0]])).toEqual([
-      [2, 1],
+      [opcode, 1],
       [8, 4001 >> 8],
     ]);
     await closing.close();

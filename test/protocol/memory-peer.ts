@@ -10,10 +10,11 @@ import { memoryLog, type MemoryLog } from '../../src/log/memory.ts';
 import { DEFAULT_TENANT, Node } from '../../src/node/node.ts';
 import { compileRule } from '../../src/rules/index.ts';
 import { createSessionManager } from '../../src/session/manager.ts';
-import type { Connection } from '../../src/session/port.ts';
+import type { Accept, Connection } from '../../src/session/port.ts';
 import { memoryStore, MemoryStoreDisk, type MemoryStore } from '../../src/store/memory.ts';
 import { memoryTransport, type MemoryLink, type MemoryTransport } from '../../src/transport/memory.ts';
 import { FakeScheduler } from '../support/fake-scheduler.ts';
+import { spokenInText } from './json-text.ts';
 import type { Peer, PeerConnection } from './transcript.ts';
 
 interface Running {
@@ -31,13 +32,17 @@ export class MemoryPeer implements Peer {
   readonly #storeDisk = new MemoryStoreDisk();
   #running: Running;
   #starts = 0;
+  readonly #text: boolean;
 
-  constructor() {
+  /** `text`: it speaks `muster.v1.json`. */
+  constructor({ text = false }: { readonly text?: boolean } = {}) {
+    this.#text = text;
     this.#running = this.#start();
   }
 
   connect(): PeerConnection {
-    return new PeerLink(this.#running.transport);
+    const link = new PeerLink(this.#running.transport, this.#text);
+    return this.#text ? spokenInText(link) : link;
   }
 
   async until(isHere: () => boolean): Promise<void> {
@@ -142,15 +147,16 @@ class PeerLink implements PeerConnection {
   #receive: (bytes: Uint8Array) => void = () => undefined;
   #closed: (code: number) => void = () => undefined;
 
-  constructor(transport: MemoryTransport) {
-    this.#link = transport.dial((connection) => {
+  constructor(transport: MemoryTransport, text: boolean) {
+    const client: Accept = (connection) => {
       this.#connection = connection;
       return {
         message: (bytes) => this.#receive(bytes),
         drain: () => undefined,
         closed: (code) => this.#closed(code),
       };
-    });
+    };
+    this.#link = transport.dial(client, { text });
   }
 
   send(bytes: Uint8Array): void {

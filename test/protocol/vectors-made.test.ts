@@ -10,6 +10,7 @@ import { CLIENTS } from './vectors/clients.ts';
 import { BOMBS, REFUSED, TAKEN } from './vectors/faults.ts';
 import { FRAMES } from './vectors/frames.ts';
 import { toJson } from './vectors/json-form.ts';
+import { JSON_BOMBS, JSON_REFUSED, JSON_TAKEN } from './vectors/json-faults.ts';
 import { PARAMS } from './vectors/params.ts';
 import { SESSIONS } from './vectors/sessions.ts';
 import { encodeAs, type Style } from './vectors/wide.ts';
@@ -52,6 +53,23 @@ describe('the files are made from the tables', () => {
     );
     const taken = TAKEN.map((one) => ({ ...one, valid: true }));
     await expect(lines('messages', [...refused, ...bombs, ...taken])).toMatchFileSnapshot(`${FOLDER}faults.json`);
+  });
+
+  it('json.json', async () => {
+    const frames = FRAMES.map(({ name, from, frame }) => ({
+      name,
+      from,
+      text: JSON.stringify(toJson(asArray(frame))),
+      msgpack: toHex(encodeFrame(frame)),
+    }));
+    const refused = JSON_REFUSED.map((one) => ({ ...one, code: 'INVALID_FRAME' }));
+    const bombs = JSON_BOMBS.map(({ name, parts, reason }) =>
+      reason === 'ok' ? { name, parts, valid: true } : { name, parts, reason, code: 'INVALID_FRAME' },
+    );
+    const taken = JSON_TAKEN.map((one) => ({ ...one, valid: true }));
+    const messages = lines('messages', [...refused, ...bombs, ...taken]).replace(/^.*\n.*\n/, '');
+    const both = `${lines('frames', frames).replace(/\n}\n$/, ',\n')}${messages}`;
+    await expect(both).toMatchFileSnapshot(`${FOLDER}json.json`);
   });
 
   it('params.json', async () => {

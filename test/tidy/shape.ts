@@ -91,6 +91,8 @@ const SCRATCH: readonly string[] = [
   'protocol/wire/codec.ts encoder',
   'protocol/wire/codec.ts decoder',
   'protocol/wire/codec.ts reader',
+  'protocol/wire/json-read.ts reader',
+  'protocol/wire/json-write.ts decoder',
   'protocol/wire/scan.ts scanner',
 ];
 const INSTANCE =
