@@ -47,6 +47,7 @@ function pack() {
     'LICENSE',
     'CHANGELOG.md',
     'protocol/PROTOCOL.md',
+    'bin/muster.js',
     'dist/src/cli/muster.js',
     'dist/src/client/index.js',
     'dist/src/client/index.d.ts',

@@ -106,6 +106,7 @@ describe.each(SOCKET_TRANSPORTS)('%s', (transport) => {
     await begin({ hosts: ['muster.example'] });
     expect(await connect()).toBe(421);
     expect((await fetch(`${server.httpUrl}/metrics`)).status).toBe(421);
+    for (const probe of ['healthz', 'readyz']) expect((await fetch(`${server.httpUrl}/${probe}`)).status).toBe(200);
     expect(await connect({ Host: 'muster.example' })).toMatchObject({ code: 0 });
   });
 

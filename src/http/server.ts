@@ -52,6 +52,8 @@ export interface HttpListener {
   close(): Promise<void>;
 }
 
+/** Asked by an address, and telling nothing that a page could want. */
+const PROBES: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
 const TIMEOUTS: HttpTimeouts = { headersMs: 5_000, requestMs: 10_000, keepAliveMs: 5_000, closeMs: 2_000 };
 const HEADER_BYTES_MAX = 8 * 1024;
 const HEADERS_MAX = 64;
@@ -136,7 +138,7 @@ class Pages {
   serve(request: IncomingMessage, response: ServerResponse): void {
     const path = (request.url ?? '').split('?', 1)[0];
     const page = this.#page(path);
-    if (!hostAllowed(request.headers.host ?? '', this.#options.hosts ?? [])) {
+    if (!PROBES.has(path ?? '') && !hostAllowed(request.headers.host ?? '', this.#options.hosts ?? [])) {
       send({ request, response }, { status: 421, type: TEXT, body: 'This host is not served here.\n' }); // H4
     } else if (page === undefined) {
       send({ request, response }, { status: 404, type: TEXT, body: 'There is /healthz, /readyz and /metrics.\n' });

@@ -231,7 +231,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'node:',
     ],
   },
-  scripts: { at: ['scripts/', 'vitest.config.ts'], modules: [], packages: ['rolldown', 'vitest', 'node:'] },
+  scripts: { at: ['scripts/', 'bin/', 'vitest.config.ts'], modules: [], packages: ['rolldown', 'vitest', 'node:'] },
 };
 
 /** Files of a folder that others may import, besides those that the table names. */

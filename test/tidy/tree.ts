@@ -6,7 +6,7 @@ import { parse, type Source } from './source.ts';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-const FOLDERS = ['src', 'protocol', 'test', 'bench', 'scripts'];
+const FOLDERS = ['src', 'protocol', 'test', 'bench', 'bin', 'scripts'];
 
 /** All TypeScript and JavaScript files, with `/` in their paths, in a fixed order. */
 export function readSources(): Source[] {
