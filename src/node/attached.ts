@@ -23,7 +23,8 @@ export class AttachedSession implements Attached {
   }
 
   request(request: RequestIn, done: (reply: Reply) => void): void {
-    if (this.#over) return done(unavailable('The connection of this session is gone.'));
+    // The node may have let go of it: what was revoked reads nothing more, whatever its connection does.
+    if (this.#over || this.#line.phase === 'gone') return done(unavailable('The connection of this session is gone.'));
     this.#serving.requests.request(this.#caller, request, done);
   }
 

@@ -6,13 +6,20 @@ import type { State } from '../kernel/state.ts';
 import { controlItems } from '../tasks/control-view.ts';
 import { taskView } from '../tasks/view.ts';
 
-/** The cursor is the token of the last task given: tokens rise. */
+/** A task with everything at its bound has 246 KiB, and beside it stands the rest of a WELCOME. */
+const ROOM_BYTES = LIMITS.frameBytes - 8 * 1024;
+
+/**
+ * The cursor is the token of the last task given: tokens rise. The subscriptions stand on the first page; a task that finds no
+ * room beside them is the first of the next.
+ */
 export function sessionSnapshot(
   s: State,
   asked: { readonly session: string; readonly cursor?: string },
 ): { readonly snapshot: SessionSnapshot } {
   const session = s.sessions.get(asked.session);
   const tasks: SessionSnapshot['tasks'][number][] = [];
+  const subs = asked.cursor === undefined ? [...(s.subsBySession.of(asked.session) ?? [])].map((sub) => sub.topic) : [];
   let more: string | undefined;
   let bytes = 0;
   if (session?.agentId !== undefined) {
@@ -31,14 +38,14 @@ export function sessionSnapshot(
         ...(controls === undefined ? undefined : { controls }),
       };
       bytes += encodeValue(item).length;
-      if (tasks.length === LIMITS.snapshotItems || (tasks.length > 0 && bytes > LIMITS.pageBytes)) {
-        more = tasks.at(-1)?.token;
+      const full = tasks.length === LIMITS.snapshotItems || (tasks.length > 0 && bytes > LIMITS.pageBytes);
+      if (full || (subs.length > 0 && bytes + encodeValue(subs).length > ROOM_BYTES)) {
+        more = tasks.at(-1)?.token ?? '0';
         break;
       }
       tasks.push(item);
     }
   }
-  const subs = asked.cursor === undefined ? [...(s.subsBySession.of(asked.session) ?? [])].map((sub) => sub.topic) : [];
   return { snapshot: { tasks, locks: [], waits: [], subs, ...(more === undefined ? undefined : { more }) } };
 }
 
