@@ -10,7 +10,10 @@ interface Scene {
   readonly rig: NodeRig;
   readonly admin: Client;
   /** A fresh key. */
-  key(params: { readonly role: string; readonly agent?: string }): { readonly id: string; readonly holder: Principal };
+  readonly key: (params: { readonly role: string; readonly agent?: string }) => {
+    readonly id: string;
+    readonly holder: Principal;
+  };
 }
 
 function scene(): Scene {
@@ -19,7 +22,7 @@ function scene(): Scene {
   return {
     rig,
     admin,
-    key(params) {
+    key: (params) => {
       const { id, key } = rig.result(admin, 'apiKey.create', params);
       return { id: String(id), holder: rig.holder(String(key)) };
     },
