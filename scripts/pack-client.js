@@ -28,8 +28,12 @@ const dist = join(root, 'dist');
 const DEPENDENCIES = ['ws'];
 
 /** @param {string} text */
-const importsOf = (text) =>
-  [...text.matchAll(/(?:\bfrom|\bimport|\bimport\(|new URL\()\s*['"]([^'"]+)['"]/g)].map(([, name = '']) => name);
+function importsOf(text) {
+  const imports = [...text.matchAll(/(?:\bfrom|\bimport|\bimport\()\s*['"]([^'"]+)['"]/g)].map(([, name = '']) => name);
+  // A thread's file is named as its source.
+  const threads = [...text.matchAll(/workerUrl\(import\.meta\.url, '([^']+)\.ts'\)/g)];
+  return [...imports, ...threads.map(([, name = '']) => `${name}.js`)];
+}
 
 /**
  * Files of dist/ that the entries need, by compiled code and by types.

@@ -15,7 +15,7 @@ import type {
   ValueMap,
   WelcomeBody,
 } from '../../protocol/wire/types.ts';
-import type { AgentNote, Job } from './agent-core.ts';
+import type { AgentNote, Job, StartJob } from './agent-core.ts';
 import type { Call, ConnectionState, Outage, Reply } from './core.ts';
 import type { OutputPiece } from '../../protocol/wire/control.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -23,7 +23,7 @@ import { CLOSE } from '../../protocol/wire/codes.ts';
 import { isRead } from '../../protocol/wire/operations.ts';
 import { Emitter } from './emitter.ts';
 import { clientError, MusterError, type ClientCode } from './errors.ts';
-import { startHandler, type TaskHandler } from './handlers.ts';
+import { startHandler, startLater, type TaskHandler } from './handlers.ts';
 import type { PushIn } from './incoming.ts';
 import { makeMethods, type Methods, type RequestOptions } from './methods.ts';
 import type { Journal } from './outbox.ts';
@@ -84,6 +84,8 @@ export interface Platform {
   readonly entropy: Entropy;
   dial(url: string): Dial;
   readonly journal?: Journal;
+  /** Handlers may stand still for long without being asked for anything: they begin when their tasks are confirmed. */
+  readonly handlersBlock?: boolean;
 }
 
 export interface WaitOptions {
@@ -125,7 +127,7 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
   readonly url: string;
   readonly #sdk: Sdk;
   readonly #platform: Platform;
-  readonly #handlers = new Map<string, ReturnType<typeof startHandler>>();
+  readonly #handlers = new Map<string, StartJob>();
   readonly #events = new Emitter<ClientEvents>();
   #state: ConnectionState = 'connecting';
   #outage: Outage | undefined;
@@ -137,10 +139,7 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
     this.url = normaliseUrl(options.url);
     this.#platform = platform;
     for (const [type, handler] of Object.entries(options.handlers ?? {}))
-      this.#handlers.set(
-        type,
-        startHandler(handler, (job, params) => this.#spawn(job, params)),
-      );
+      this.#handlers.set(type, this.#starter(handler));
     if (this.#handlers.size > 0 && options.agent === undefined)
       throw clientError('INVALID_OPTIONS', 'handlers need an agent: connect({ agent: { name, capabilities } }).');
     if (options.onState !== undefined) this.on('state', options.onState);
@@ -361,6 +360,11 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
     else if (method === 'agent.register') this.#sdk.registered(params as Params['agent.register']);
   }
 
+  #starter(handler: TaskHandler): StartJob {
+    const start = startHandler(handler, (job, params) => this.#spawn(job, params));
+    return this.#platform.handlersBlock === true ? startLater(start, this.#platform.scheduler) : start;
+  }
+
   async #spawn(job: Job, params: TaskCreate): Promise<Subtask> {
     const { task } = await this.task.create({ ...params, parentId: job.task.id, parentToken: job.token });
     const ended = (): Promise<TaskView> => this.#wait(task);
@@ -370,10 +374,7 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
   #handle(type: string, handler: TaskHandler): void {
     if (this.#sdk.agent === undefined)
       throw clientError('INVALID_OPTIONS', 'This client is no agent: connect({ agent: { name, capabilities } }).');
-    this.#handlers.set(
-      type,
-      startHandler(handler, (job, params) => this.#spawn(job, params)),
-    );
+    this.#handlers.set(type, this.#starter(handler));
     this.#sdk.agent.handlersChanged();
   }
 

@@ -3,6 +3,7 @@ import type { TaskView, Value } from '../../protocol/wire/types.ts';
 import type { Job, JobHandle, Outcome, StartJob, StopReason } from './agent-core.ts';
 import { Conversation, type AskOptions, type ExtendOptions, type Message } from './conversation.ts';
 import { clientError, TaskFailure, type MusterError } from './errors.ts';
+import type { Scheduler } from '../base/scheduler.ts';
 import type { ChildPolicy, DelegateTo } from '../../protocol/wire/trees.ts';
 import { Ending, type Spawn } from './subtasks.ts';
 
@@ -170,6 +171,26 @@ export function startHandler(handler: TaskHandler, spawn: Spawner): StartJob {
       handle.finish(failed(error));
     }
     return (reason, detail) => context.stop(reason, detail);
+  };
+}
+
+/**
+ * Begins the work when what the turn has to say is written: a handler that blocks its thread must not hold back the confirmation of its
+ * own task. The turn is written in the next step of the event loop, so this waits for the one after.
+ */
+export function startLater(start: StartJob, scheduler: Scheduler): StartJob {
+  return (job, handle) => {
+    let stop: ReturnType<StartJob> | undefined;
+    let stopped: Parameters<ReturnType<StartJob>> | undefined;
+    const begin = (): void => {
+      if (stopped === undefined) stop = start(job, handle);
+      else handle.finish(failed(clientError('TASK_STOPPED', MESSAGES[stopped[0]])));
+    };
+    scheduler.defer(() => scheduler.defer(begin));
+    return (...why) => {
+      stopped = why;
+      stop?.(...why);
+    };
   };
 }
 

@@ -5,6 +5,7 @@ import { systemScheduler } from '../base/system-scheduler.ts';
 import { Client, type ClientOptions } from './client.ts';
 import { openOutboxFile } from './node/outbox-file.ts';
 import { nodeDial } from './node/socket.ts';
+import { SocketThread } from './node/thread-dial.ts';
 
 export * from './public.ts';
 
@@ -13,6 +14,11 @@ export interface NodeClientOptions extends Omit<ClientOptions, 'url'> {
   readonly url?: string;
   /** A file in which results of tasks, and requests that are marked durable, outlive this process. One process uses it at a time. */
   readonly outbox?: string;
+  /**
+   * The socket gets a thread of its own, which answers the server while this one computes: work that blocks it for long does not
+   * lose the session. Give such tasks a `progressTimeoutMs`, by which the server finds one that hangs.
+   */
+  readonly socketThread?: boolean;
 }
 
 /** Bytes are drawn in blocks: a system call per drawing costs more than a frame. */
@@ -32,14 +38,16 @@ function blockEntropy(): Entropy {
 
 /** Opens a session; resolves when the server has greeted. The key defaults to the environment's MUSTER_KEY. */
 export async function connect(options: NodeClientOptions = {}): Promise<Client> {
-  const { outbox, ...rest } = options;
+  const { outbox, socketThread, ...rest } = options;
   const url = rest.url ?? process.env['MUSTER_URL'] ?? 'ws://127.0.0.1:7420';
   const key = rest.key ?? process.env['MUSTER_KEY'];
   const warn = (message: string): void => client?.warn({ kind: 'outbox', message });
   const journal = outbox === undefined ? undefined : openOutboxFile(outbox, { warn });
+  const thread = socketThread === true ? new SocketThread() : undefined;
   let client: Client | undefined;
   try {
-    const platform = { scheduler: systemScheduler, entropy: blockEntropy(), dial: nodeDial };
+    const dial = thread === undefined ? nodeDial : (to: string) => thread.dial(to);
+    const platform = { scheduler: systemScheduler, entropy: blockEntropy(), dial, handlersBlock: thread !== undefined };
     client = new Client(
       { ...rest, url, ...(key === undefined ? {} : { key }) },
       journal === undefined ? platform : { ...platform, journal },
@@ -48,6 +56,7 @@ export async function connect(options: NodeClientOptions = {}): Promise<Client> 
     journal?.close(() => undefined);
     throw error;
   }
+  client.on('closed', () => thread?.end());
   if (journal !== undefined && journal.cutBytes > 0)
     warn(`${journal.cutBytes} bytes of an unfinished record were cut off the outbox.`);
   return client.open({ timeoutMs: options.connectTimeoutMs, signal: options.signal });

@@ -24,7 +24,8 @@ function run(command: string, args: readonly string[], cwd: string): string {
 
 const PROGRAM = `import { connect, MusterError, type TaskView } from 'muster-client';
 
-const client = await connect({ url: process.argv[2] ?? '', key: process.argv[3] ?? '', agent: { name: 'a', capabilities: ['add'] } });
+const [url = '', key = ''] = process.argv.slice(2);
+const client = await connect({ url, key, agent: { name: 'a', capabilities: ['add'] } });
 client.agent.handle('add', async (task) => {
   const { a, b } = task.parameters as { a: number; b: number };
   return { sum: a + b };
@@ -88,7 +89,12 @@ it('runs', async () => {
   const strict = ['--outDir', '.', '--strict', '--target', 'es2022', '--module', 'node16'];
   run(process.execPath, [TSC, ...strict, '--typeRoots', TYPES, '--types', 'node', 'use.ts'], project);
   const key = must(server.firstKey, 'a first start shows the key');
+  // The thread's file is found where the package stands.
+  const program = readFileSync(join(project, 'use.js'), 'utf8');
+  writeFileSync(join(project, 'thread.js'), program.replace('connect({', 'connect({ socketThread: true,'));
   // The server is in this process: it must not stand still meanwhile.
-  const { stdout } = await promisify(execFile)(process.execPath, ['use.js', server.url, key], { cwd: project });
-  expect(stdout).toBe('{"sum":42}\nTASK_NOT_FOUND\n');
+  for (const file of ['use.js', 'thread.js']) {
+    const { stdout } = await promisify(execFile)(process.execPath, [file, server.url, key], { cwd: project });
+    expect(stdout).toBe('{"sum":42}\nTASK_NOT_FOUND\n');
+  }
 });

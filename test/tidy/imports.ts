@@ -162,7 +162,14 @@ export const UNITS: { readonly [name: string]: Unit } = {
   'client in a browser': { at: ['src/client/web/'], modules: [...WIRE, ...BASE, 'src/client/'], packages: [] },
   'client on Node': {
     at: [...CLIENT_ON_NODE],
-    modules: [...WIRE, ...BASE, 'src/base/system-scheduler.ts', 'src/base/process-start.ts', 'src/client/'],
+    modules: [
+      ...WIRE,
+      ...BASE,
+      'src/base/system-scheduler.ts',
+      'src/base/process-start.ts',
+      'src/base/worker-url.ts',
+      'src/client/',
+    ],
     packages: ['ws', 'node:'],
   },
   cli: {

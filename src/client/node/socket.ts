@@ -6,13 +6,19 @@
 import { WebSocket } from 'ws';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import { systemScheduler } from '../../base/system-scheduler.ts';
-import { SUBPROTOCOL, type CloseInfo, type Dial } from '../ports.ts';
+import { SUBPROTOCOL, type CloseInfo, type Socket, type SocketHandler } from '../ports.ts';
 
 const CLOSE_MS = 2_000;
 /** A server's message holds one frame of its own size at least, and that may be larger than a client's. */
 const MESSAGE_BYTES = 4 * LIMITS.messageBytes;
 
-export function nodeDial(url: string): Dial {
+/** What comes is not read between `pause` and `resume`. */
+export interface PausableSocket extends Socket {
+  pause(): void;
+  resume(): void;
+}
+
+export function nodeDial(url: string): (handler: SocketHandler) => PausableSocket {
   return (handler) => {
     const socket = new WebSocket(url, [SUBPROTOCOL], {
       perMessageDeflate: false,
@@ -53,6 +59,8 @@ export function nodeDial(url: string): Dial {
         cancel = systemScheduler.after(CLOSE_MS, () => socket.terminate()); // D1
         socket.close(code, reason);
       },
+      pause: () => socket.pause(),
+      resume: () => socket.resume(),
     };
   };
 }
