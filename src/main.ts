@@ -47,7 +47,7 @@ import { compileRule } from './rules/index.ts';
 import { createSessionManager, type SessionManager } from './session/manager.ts';
 import { openSqliteStore } from './store/index.ts';
 import type { Store } from './store/port.ts';
-import { createLog, Metrics, type LogLevel } from './telemetry/index.ts';
+import { createLog, Metrics, openTraces, type LogLevel, type Traces } from './telemetry/index.ts';
 import type { Log, LogFields, NodeFigures } from './telemetry/port.ts';
 import { memoryFuse } from './transport/fuse.ts';
 import { Gate, type GateLimits } from './transport/gate.ts';
@@ -73,6 +73,8 @@ export interface RunningServer {
 export interface ServeHooks {
   /** The server cannot go on: what it holds in memory may not be what is on disk. Default: log and exit with 1. */
   readonly onFatal?: (error: Error) => void;
+  /** Spans go here, whatever the environment says. */
+  readonly traces?: Traces;
 }
 
 const sha256 = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer');
@@ -118,6 +120,7 @@ class Server implements RunningServer {
   readonly #metrics = new Metrics({ process: true });
   readonly #nodeId = `n_${randomBytes(6).toString('hex')}`;
   #keyFeed: KeyFeed | undefined;
+  #traces: Traces | undefined;
   #driver: LogDriver | undefined;
   #store: Store | undefined;
   #node: Node | undefined;
@@ -144,6 +147,7 @@ class Server implements RunningServer {
     mkdirSync(this.data, { recursive: true, mode: 0o700 });
     const { jwtKeys } = this.#config;
     if (jwtKeys !== undefined) await this.#readKeys(jwtKeys);
+    this.#traces = this.#hooks.traces ?? (await tracesOf(process.env));
     const onFatal = (error: Error): void => this.#fatal(error);
     this.#driver = await openSqliteLog({
       dir: this.data,
@@ -205,6 +209,7 @@ class Server implements RunningServer {
       entropy,
       sha256,
       access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },
+      tracing: this.#traces?.tracing,
       authenticate: this.#authenticator(() => node),
       events: {
         applied: (applied) => this.#applied(applied),
@@ -273,6 +278,7 @@ class Server implements RunningServer {
       scheduler: systemScheduler,
       guard: new AttemptGuard(() => systemScheduler.mono()),
       metrics: this.#metrics.edge,
+      tracing: this.#traces?.tracing,
       log: this.#log,
       connectionsMax: limits.connections,
       limits: { tenant: limits.connectionsPerTenant, principal: limits.connectionsPerPrincipal },
@@ -376,8 +382,18 @@ class Server implements RunningServer {
     await this.#http?.close();
     await ended(this.#store);
     await ended(this.#driver);
+    await this.#traces?.stop();
     if (this.#addressWritten) rmSync(this.#addressFile(), { force: true });
     this.#log.info('stopped');
+  }
+}
+
+/** Before anything is opened: variables that ask for what there is not end the start. */
+async function tracesOf(env: NodeJS.ProcessEnv): Promise<Traces | undefined> {
+  try {
+    return await openTraces(env, packageVersion());
+  } catch (error) {
+    throw new ConfigError(error instanceof Error ? error.message : String(error));
   }
 }
 

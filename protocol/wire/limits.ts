@@ -254,6 +254,8 @@ export const LIMITS = {
   slowMs: 30_000,
   slowBytes: 4 * 1024,
 
+  /** Tasks whose trace a node knows, where it traces; the oldest is forgotten and goes on untraced. */
+  tracedTasks: 20_000,
   /** Connections of one node; more: close OVERLOADED. */
   connectionsMax: 50_000,
   /** Connections at once of a tenant and of a principal: close OVERLOADED. Of an address (IPv6: of 64 bits), of those whose

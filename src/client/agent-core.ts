@@ -158,7 +158,7 @@ export class AgentCore {
       case 'task.assigned':
       case 'task.offered':
         if (!isOrder(data)) return false;
-        this.#order(data as unknown as Job, push.event === 'task.offered');
+        this.#order(jobOf(data as unknown as Job, push.traceparent), push.event === 'task.offered');
         return true;
       case 'task.paused':
       case 'task.resumed':
@@ -577,4 +577,8 @@ function heldBy(request: StoredRequest): { readonly id: string; readonly token: 
 function fitted(error: TaskError): { code: string; message: string } {
   const code = cut(error.code.replaceAll(/[\p{Cc}]/gu, ' ').trim(), LIMITS.typeBytes);
   return { code: code === '' ? 'ERROR' : code, message: cut(error.message, LIMITS.errorMessageBytes) };
+}
+
+function jobOf(order: Job, traceparent: string | undefined): Job {
+  return traceparent === undefined ? order : { ...order, traceparent };
 }

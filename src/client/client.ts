@@ -25,6 +25,7 @@ import { Emitter } from './emitter.ts';
 import { clientError, MusterError, type ClientCode } from './errors.ts';
 import { startHandler, startLater, type TaskHandler } from './handlers.ts';
 import type { PushIn } from './incoming.ts';
+import { activeTraceparent, inContext, type OpenTelemetryApi } from './open-telemetry.ts';
 import { makeMethods, type Methods, type RequestOptions } from './methods.ts';
 import type { Journal } from './outbox.ts';
 import { watchOutput, type OutputSource, type WatchOptions } from './output-watch.ts';
@@ -53,6 +54,11 @@ export interface ClientOptions {
   readonly connectTimeoutMs?: number;
   /** Unanswered requests; more are refused with OUTBOX_FULL. Default 10,000. */
   readonly callsMax?: number;
+  /**
+   * The API of `@opentelemetry/api`, as the program has set it up: requests carry the active trace, and handlers run in that of their
+   * task. Default: no traces.
+   */
+  readonly openTelemetry?: OpenTelemetryApi;
   readonly onState?: (state: ConnectionState, outage?: Outage) => void;
 }
 
@@ -127,6 +133,7 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
   readonly url: string;
   readonly #sdk: Sdk;
   readonly #platform: Platform;
+  readonly #telemetry: OpenTelemetryApi | undefined;
   readonly #handlers = new Map<string, StartJob>();
   readonly #events = new Emitter<ClientEvents>();
   #state: ConnectionState = 'connecting';
@@ -138,6 +145,7 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
   constructor(options: ClientOptions, platform: Platform) {
     this.url = normaliseUrl(options.url);
     this.#platform = platform;
+    this.#telemetry = options.openTelemetry;
     for (const [type, handler] of Object.entries(options.handlers ?? {}))
       this.#handlers.set(type, this.#starter(handler));
     if (this.#handlers.size > 0 && options.agent === undefined)
@@ -338,7 +346,9 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
     else signal.addEventListener('abort', abandon, { once: true });
   }
 
-  #submit(request: Call, durable: boolean): ReturnType<Sdk['request']> {
+  #submit(asked: Call, durable: boolean): ReturnType<Sdk['request']> {
+    const traceparent = this.#telemetry === undefined ? undefined : activeTraceparent(this.#telemetry);
+    const request = traceparent === undefined ? asked : { ...asked, traceparent };
     const { method, params, done, deadlineMs } = request;
     if (!durable) return this.#sdk.request(request);
     if (this.#platform.journal === undefined)
@@ -351,6 +361,7 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
       done,
       ...key,
       ...(deadlineMs === undefined ? {} : { deadlineMs }),
+      ...(traceparent === undefined ? {} : { traceparent }),
     });
   }
 
@@ -361,7 +372,8 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
   }
 
   #starter(handler: TaskHandler): StartJob {
-    const start = startHandler(handler, (job, params) => this.#spawn(job, params));
+    const plain = startHandler(handler, (job, params) => this.#spawn(job, params));
+    const start = this.#telemetry === undefined ? plain : inContext(plain, this.#telemetry);
     return this.#platform.handlersBlock === true ? startLater(start, this.#platform.scheduler) : start;
   }
 

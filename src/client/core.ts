@@ -272,7 +272,7 @@ export class ClientCore {
     const generation = this.#generation;
     for (const frame of frames) {
       if (frame.op === Op.RESULT) this.#result(frame);
-      else if (frame.op === Op.PUSH) this.#push(readPush(frame.body));
+      else if (frame.op === Op.PUSH) this.#push(readPush(frame.body, frame.meta?.tp));
       else this.#frame(frame);
       if (generation !== this.#generation) return; // C2
     }
@@ -454,7 +454,7 @@ export class ClientCore {
       }
       const dl = pending.deadline === 0 ? 0 : Math.max(1, Math.ceil(pending.deadline - now));
       const ack = writer.frames === 0 ? this.#table.ack() : 0;
-      writer.request(pending.id, pending.body, { k: pending.key, dl, ack });
+      writer.request(pending.id, pending.body, { k: pending.key, tp: pending.traceparent, dl, ack });
     }
     if (writer.frames > 0) socket.send(writer.finish());
   }

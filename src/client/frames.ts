@@ -11,8 +11,10 @@ import { scanMessage } from '../../protocol/wire/scan.ts';
 import { Op, type Value } from '../../protocol/wire/types.ts';
 import { asServerError, clientError, type MusterError } from './errors.ts';
 
-/** Head, id and meta of a request frame, at most: the longest key and three numbers. */
-const FRAME_EXTRA = 5 + 5 + 5 + 3 * 4 + LIMITS.idempotencyKeyBytes * 4 + 2 * 9 + 16;
+/** Of W3C's, as this client writes it. */
+const TRACEPARENT_BYTES = 55;
+/** Head, id and meta of a request frame, at most: the longest key, a traceparent and three numbers. */
+const FRAME_EXTRA = 5 + 5 + 5 + 4 * 4 + LIMITS.idempotencyKeyBytes * 4 + TRACEPARENT_BYTES + 2 * 9 + 16;
 /** The encoder counts containers from the body on and stops at 8 above the limit; the frame's own array is one more. */
 const PARAMS_DEPTH = 8 + 2;
 /** Every value takes a byte at least: smaller bodies cannot hold too many. */
@@ -71,10 +73,16 @@ export class FrameWriter {
   request(
     id: number,
     body: Uint8Array,
-    meta: { readonly k: string | undefined; readonly dl: number; readonly ack: number },
+    meta: {
+      readonly k: string | undefined;
+      readonly tp: string | undefined;
+      readonly dl: number;
+      readonly ack: number;
+    },
   ): void {
     const encoder = this.#encoder;
-    const members = (meta.k === undefined ? 0 : 1) + (meta.dl > 0 ? 1 : 0) + (meta.ack > 0 ? 1 : 0);
+    const texts = (meta.k === undefined ? 0 : 1) + (meta.tp === undefined ? 0 : 1);
+    const members = texts + (meta.dl > 0 ? 1 : 0) + (meta.ack > 0 ? 1 : 0);
     encoder.arrayHead(members === 0 ? 3 : 4);
     encoder.number(Op.REQUEST);
     encoder.number(id);
@@ -84,6 +92,10 @@ export class FrameWriter {
       if (meta.k !== undefined) {
         encoder.string('k');
         encoder.string(meta.k);
+      }
+      if (meta.tp !== undefined) {
+        encoder.string('tp');
+        encoder.string(meta.tp);
       }
       if (meta.dl > 0) {
         encoder.string('dl');
@@ -104,7 +116,7 @@ export class FrameWriter {
 
   #tooMany(method: string, body: Uint8Array): MusterError | undefined {
     this.begin();
-    this.request(1, body, { k: undefined, dl: 0, ack: 0 });
+    this.request(1, body, { k: undefined, tp: undefined, dl: 0, ack: 0 });
     const scan = scanMessage(this.finish());
     return scan.ok
       ? undefined

@@ -19,6 +19,8 @@ export interface Job {
   readonly token: string;
   /** Orders that came with it: told before, and not acknowledged. */
   readonly controls?: readonly ControlItem[];
+  /** The trace that the task is part of. */
+  readonly traceparent?: string;
 }
 
 export type StopReason = 'cancel' | 'leaseLost' | 'closing';

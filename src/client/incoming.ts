@@ -21,6 +21,8 @@ export interface PushIn {
   readonly data: Value;
   /** None for pushes of class latest and ephemeral. */
   readonly rev: number | undefined;
+  /** W3C traceparent of an order: the trace that its task is part of. */
+  readonly traceparent?: string;
 }
 
 function integer(value: Value | undefined): value is number {
@@ -28,10 +30,11 @@ function integer(value: Value | undefined): value is number {
 }
 
 /** The body of a PUSH. */
-export function readPush(body: ValueMap): PushIn | undefined {
+export function readPush(body: ValueMap, traceparent?: string): PushIn | undefined {
   const { e: event, t: topic, d: data = null, rev } = body;
   if (typeof event !== 'string' || (topic !== undefined && typeof topic !== 'string')) return undefined;
-  return { event, topic, data, rev: integer(rev) ? rev : undefined };
+  const push = { event, topic, data, rev: integer(rev) ? rev : undefined };
+  return traceparent === undefined ? push : { ...push, traceparent };
 }
 
 export function readError(body: ValueMap): ErrorBody | undefined {

@@ -41,6 +41,8 @@ export interface OutboxCall {
   /** Without one: drawn if the request is stored. */
   readonly key?: string;
   readonly deadlineMs?: number;
+  /** Of the trace that is under way; it is not stored. */
+  readonly traceparent?: string;
   /** Only whether it was done matters, not what the answer says. */
   readonly discard?: boolean;
   readonly done: (reply: Reply) => void;
@@ -82,17 +84,13 @@ export class Outbox {
 
   send(call: OutboxCall): Pending | MusterError {
     const journal = this.#journal;
-    const { method, params, done, deadlineMs, discard = false } = call;
-    if (journal === undefined)
-      return this.#core.request({ method, params, done, discard, deadlineMs, key: call.key ?? false, urgent: true });
+    const { method, params, done, deadlineMs, traceparent, discard = false } = call;
+    const asked = { method, params, discard, deadlineMs, traceparent, urgent: true };
+    if (journal === undefined) return this.#core.request({ ...asked, done, key: call.key ?? false });
     const key = call.key ?? this.#core.newKey(OPERATIONS[method].class !== 'hold');
     const accepted = this.#core.request({
-      method,
-      params,
-      discard,
-      deadlineMs,
+      ...asked,
       key,
-      urgent: true,
       done: (reply) => {
         this.#answered(key, reply);
         done(reply);

@@ -12,6 +12,7 @@ export type { WatchOptions } from './output-watch.ts';
 export type { OutputPiece, QuestionView } from '../../protocol/wire/control.ts';
 export type { PushIn as Push } from './incoming.ts';
 export type { Methods, RequestOptions } from './methods.ts';
+export type { OpenTelemetryApi } from './open-telemetry.ts';
 export { ERROR_CODES } from '../../protocol/wire/codes.ts';
 export type { ErrorCode } from '../../protocol/wire/codes.ts';
 export type {

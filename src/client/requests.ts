@@ -34,6 +34,8 @@ export interface Call {
   readonly key?: string | false | undefined;
   /** The caller waits no longer than this. */
   readonly deadlineMs?: number | undefined;
+  /** W3C traceparent of the caller. */
+  readonly traceparent?: string | undefined;
   /** Taken although the outbox is full, and sent again until the answer is final. */
   readonly urgent?: boolean;
   /** The caller wants to know whether it was done, not what the answer says: it is not decoded. */
@@ -48,6 +50,7 @@ export class Pending {
   readonly method: Method;
   readonly body: Uint8Array;
   readonly key: string | undefined;
+  readonly traceparent: string | undefined;
   readonly urgent: boolean;
   readonly discard: boolean;
   /** Monotonic; 0: none. */
@@ -71,6 +74,7 @@ export class Pending {
     this.method = call.method;
     this.body = body;
     this.key = more.key;
+    this.traceparent = call.traceparent;
     this.urgent = call.urgent ?? false;
     this.discard = call.discard ?? false;
     this.deadline = more.deadline;

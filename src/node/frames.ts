@@ -71,6 +71,19 @@ export function renderPush(s: State, push: Push, packed?: PackedPush): OutPush |
   return new Rendered({ class: topic === undefined ? 'grant' : 'reliable', rev, event, topic, data, packed });
 }
 
+/** The same with a W3C traceparent in its meta. */
+export function withTrace(push: OutPush, tp: string): OutPush {
+  const plain = push.msgpack();
+  const bytes = encodeBy((to) => {
+    to.arrayHead(4);
+    // Behind the head of an array of three.
+    to.raw(plain.subarray(1));
+    to.mapHead(1);
+    to.member('tp', tp);
+  });
+  return { class: push.class, rev: push.rev, key: push.key, msgpack: () => bytes };
+}
+
 function orderData(s: State, push: Push, order: NonNullable<Push['order']>): Data | undefined {
   const task = s.tasks.get(order.task);
   if (task === undefined || task.token !== order.token || !isHeld(task)) return undefined;

@@ -16,7 +16,7 @@ import type { Scheduler } from '../base/scheduler.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { EntryOutput, Push, SessionEnd } from '../engine/port.ts';
 import type { PackedPush, StoredPush, TenantStore } from '../store/port.ts';
-import { ephemeral, renderPush } from './frames.ts';
+import { ephemeral, renderPush, withTrace } from './frames.ts';
 import type { Delivery, OutPush } from './port.ts';
 import { PushRing, type RingOptions } from './ring.ts';
 
@@ -48,6 +48,9 @@ const TOPIC_MARK = 't'.charCodeAt(0);
 const SESSION_MARK = 's'.charCodeAt(0);
 const AGENT_MARK = 'a'.charCodeAt(0);
 
+/** The traceparent that goes with an order; undefined: none. */
+export type OrderTracing = (push: Push) => string | undefined;
+
 export class Hub {
   readonly #engine: Engine;
   readonly #store: TenantStore;
@@ -59,6 +62,7 @@ export class Hub {
   /** Of the entry at hand: kept first, delivered then. */
   #packed: readonly PackedPush[] = [];
   #marking: (() => void) | undefined;
+  readonly #orders: OrderTracing | undefined;
   /**
    * Connections that went behind because their queue was full, positions read from the history, and those of which the
    * history no longer had everything; for metrics.
@@ -78,9 +82,12 @@ export class Hub {
     readonly store: TenantStore;
     readonly scheduler: Scheduler;
     readonly ring?: RingOptions | undefined;
+    /** Undefined: nothing is traced. */
+    readonly orders?: OrderTracing | undefined;
   }) {
     this.ring = new PushRing(parts.engine.state.rev, parts.ring);
     this.#engine = parts.engine;
+    this.#orders = parts.orders;
     this.#store = parts.store;
     this.#scheduler = parts.scheduler;
   }
@@ -208,8 +215,15 @@ export class Hub {
     if (line.phase !== 'live' && (push.latestKey === undefined || line.phase === 'waiting')) return;
     // Handed over already, by a connection that caught up between the entry and this.
     if (push.rev > 0 && push.rev <= line.position) return;
-    this.#rendered ??= renderPush(this.#engine.state, push, this.#bytes);
+    this.#rendered ??= this.#render(push, this.#bytes);
     if (this.#rendered !== undefined) this.#hand(line, push, this.#rendered);
+  }
+
+  #render(push: Push, packed?: PackedPush): OutPush | undefined {
+    const out = renderPush(this.#engine.state, push, packed);
+    if (this.#orders === undefined || push.order === undefined || out === undefined) return out;
+    const tp = this.#orders(push);
+    return tp === undefined ? out : withTrace(out, tp);
   }
 
   #hand(line: Line, push: Push, out: OutPush): void {
@@ -254,7 +268,7 @@ export class Hub {
   /** False if the queue is full. */
   #handBack(line: Line, push: Push): boolean {
     if (this.#heldAt(line.session, push)) {
-      const out = renderPush(this.#engine.state, push);
+      const out = this.#render(push);
       if (out !== undefined && !line.delivery.push(out)) return false;
     }
     line.position = push.rev;

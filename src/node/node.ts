@@ -16,6 +16,7 @@ import type { Sha256 } from '../engine/kernel/image.ts';
 import { listTenants } from '../engine/queries.ts';
 import { LogFault, type LogDriver, type TenantLog } from '../log/port.ts';
 import type { Store } from '../store/port.ts';
+import type { Tracing } from '../telemetry/port.ts';
 import { loadNewest, type CheckpointDone, type Loaded } from './checkpoint.ts';
 import type { HelloOutcome, NodePort, Principal, Reply } from './port.ts';
 import { withCursor } from './read-parts.ts';
@@ -54,6 +55,8 @@ export interface NodeOptions {
   readonly events?: NodeEvents;
   readonly engine?: EngineOptions;
   readonly ring?: RingOptions;
+  /** Undefined: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** A key as whoever authenticates needs it. */
@@ -253,7 +256,7 @@ export class Node implements NodePort {
 
   #serve(of: { readonly log: TenantLog; readonly loaded: Loaded; readonly storedRev: number }, done: Opened): void {
     const { log, loaded, storedRev } = of;
-    const { log: driver, store, scheduler, entropy, sha256, access, events, nodeId, ring } = this.#options;
+    const { log: driver, store, scheduler, entropy, sha256, access, events, nodeId, ring, tracing } = this.#options;
     const id = log.tenant;
     const serving = new Serving({
       id,
@@ -270,6 +273,7 @@ export class Node implements NodePort {
       engine: loaded.engine,
       storedRev,
       ring,
+      tracing,
       applied: (applied) => events?.applied?.(applied),
       halted: (tenant, error) => this.#halted(tenant, error),
       ready: (tenant) => this.#settle(tenant, undefined),

@@ -8,6 +8,7 @@
  * N4 After `close` of a Delivery was called, or `detach` was, nothing more is handed over.
  */
 import type { Rejection, CloseName } from '../../protocol/wire/codes.ts';
+import type { RequestTrace } from '../telemetry/port.ts';
 import type { HelloBody, Method, Role, SessionSnapshot, Value, Data } from '../../protocol/wire/types.ts';
 
 export interface Principal {
@@ -79,8 +80,8 @@ export interface RequestIn {
   readonly hash: number;
   readonly ack?: number;
   readonly key?: string;
-  /** Of the client's trace. Nothing here reads it yet: it is kept on the way for whoever exports traces. */
-  readonly traceparent?: string;
+  /** If it is followed. */
+  readonly trace?: RequestTrace;
 }
 
 /** An attached session, as its connection sees it. */

@@ -149,7 +149,7 @@ export class Requests {
       params: (asked.params ?? params) as Value,
       ...(key === undefined ? undefined : { key }),
     };
-    this.#parts.tenant.submit(command, done);
+    this.#parts.tenant.submit(command, done, asked.request.trace);
   }
 
   /** A task that has left memory is finished, which is what the caller is told. */

@@ -12,11 +12,12 @@ import type { EntryOutput, HelloCommand, SessionPrincipal } from '../engine/port
 import { backlog, type Backlog } from '../engine/queries.ts';
 import type { LogDriver, LogEntry, TenantLog } from '../log/port.ts';
 import type { PackedPush, TenantStore } from '../store/port.ts';
+import type { Tracing } from '../telemetry/port.ts';
 import { packPush } from '../store/push-record.ts';
 import type { Calendar } from '../calendar/index.ts';
 import { AttachedSession } from './attached.ts';
 import { checkpoint, type CheckpointDone } from './checkpoint.ts';
-import { Hub } from './hub.ts';
+import { Hub, type OrderTracing } from './hub.ts';
 import { finishedRow } from './kept.ts';
 import type { Delivery, HelloOutcome, Principal } from './port.ts';
 import { LetterRuns } from './letter-runs.ts';
@@ -53,6 +54,7 @@ export interface ServingParts {
   readonly storedRev: number;
   /** Its bounds, if not the usual ones. */
   readonly ring: RingOptions | undefined;
+  readonly tracing: Tracing | undefined;
   readonly applied: (applied: Applied) => void;
   readonly halted: (tenant: string, error: Error) => void;
   readonly ready: (tenant: string) => void;
@@ -106,7 +108,13 @@ export class Serving {
         },
       },
     });
-    this.hub = new Hub({ engine: parts.engine, store, scheduler, ring: parts.ring });
+    this.hub = new Hub({
+      engine: parts.engine,
+      store,
+      scheduler,
+      ring: parts.ring,
+      orders: orderTracing(parts),
+    });
     this.requests = new Requests({
       tenant: this.tenant,
       hub: this.hub,
@@ -275,4 +283,11 @@ function recorded(principal: Principal): SessionPrincipal {
     ...(expiresAt === undefined ? undefined : { expiresAt }),
     ...(scopes === undefined ? undefined : { scopes }),
   };
+}
+
+/** What goes with an order of a task that is traced. */
+function orderTracing({ id, tracing, scheduler }: ServingParts): OrderTracing | undefined {
+  if (tracing === undefined) return undefined;
+  return ({ order, event }) =>
+    order === undefined ? undefined : tracing.order({ tenant: id, task: order.task, event, at: scheduler.mono() });
 }

@@ -21,6 +21,7 @@ import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import { decodeEntry, encodeEntry } from '../engine/entry.ts';
 import { EngineHalted, type Engine } from '../engine/engine.ts';
 import { ENGINE_VERSION, type Command, type CommandOutput, type Entry, type EntryOutput } from '../engine/port.ts';
+import type { EntryTimes, RequestTrace } from '../telemetry/port.ts';
 import type { AppendOutcome, LogEntry, LogFault, LogHead, TailSink, TenantLog } from '../log/port.ts';
 
 export interface AppliedEntry {
@@ -48,6 +49,7 @@ export type Done = (output: CommandOutput) => void;
 interface Waiting {
   readonly command: Command;
   readonly done: Done | undefined;
+  readonly trace: RequestTrace | undefined;
 }
 
 interface Arrived {
@@ -148,13 +150,14 @@ export class Tenant implements TailSink {
   }
 
   /** Puts a command into the log; `done` is told its outcome, later. */
-  submit(command: Command, done?: Done): void {
+  submit(command: Command, done?: Done, trace?: RequestTrace): void {
     const full = this.#waiting.length >= LIMITS.pendingCommandsMax && !isOwn(command);
     if (this.#halted !== undefined || this.#stopped !== 'no' || full) {
       if (done !== undefined) this.#options.scheduler.defer(() => done(UNAVAILABLE));
       return;
     }
-    this.#waiting.push({ command, done });
+    if (trace !== undefined) trace.submitted(this.#options.scheduler.mono());
+    this.#waiting.push({ command, done, trace });
     this.#schedule();
   }
 
@@ -254,7 +257,7 @@ export class Tenant implements TailSink {
     // was not appended after all is asked again in its old place, so that the order of requests stays (R5).
     if (this.#sent.some((one) => one.unknown)) {
       if (!this.#probing) return [];
-      return [{ command: this.#live ? { kind: 'tick' } : this.#up, done: undefined }];
+      return [{ command: this.#live ? { kind: 'tick' } : this.#up, done: undefined, trace: undefined }];
     }
     return this.#waiting.splice(0, LIMITS.entryCommandsMax * APPEND_ENTRIES);
   }
@@ -316,7 +319,7 @@ export class Tenant implements TailSink {
     this.#appliedAt = scheduler.mono();
     const applyMs = this.#appliedAt - began;
     observer.keep(output);
-    const sentAt = this.#answer(decoded, output);
+    const sentAt = this.#answer(decoded, output, { arrivedAt: at, applyBegan: began, applyEnded: this.#appliedAt });
     observer.applied({
       entry,
       output,
@@ -330,7 +333,7 @@ export class Tenant implements TailSink {
   }
 
   /** Tells the outcomes of an entry of this node; the instant at which it was handed to the log. */
-  #answer(decoded: Entry, output: EntryOutput): number | undefined {
+  #answer(decoded: Entry, output: EntryOutput, times: Omit<EntryTimes, 'appendedAt'>): number | undefined {
     const at = this.#sent.findIndex((one) => sameBytes(one.random, decoded.random));
     if (at < 0) return undefined;
     const mine = this.#sent[at] as Sent;
@@ -340,8 +343,10 @@ export class Tenant implements TailSink {
     // Not in the log and never will be: asked again. Requests are remembered, so twice would not hurt them.
     if (passed.length > 0) this.#waiting.unshift(...passed.flatMap((one) => one.commands).filter(isWanted));
     mine.commands.forEach((waiting, i) => {
-      const done = waiting.done;
+      const { done, trace } = waiting;
       const result = output.commands[i];
+      if (trace !== undefined && result !== undefined)
+        trace.applied({ ...times, appendedAt: mine.at }, result.reply.ok ? result.reply.result : undefined);
       if (done !== undefined && result !== undefined) done(result);
     });
     return mine.at;

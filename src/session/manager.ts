@@ -15,7 +15,7 @@ import type { Scheduler } from '../base/scheduler.ts';
 import type { NodePort, Principal } from '../node/port.ts';
 import { Census, type CensusLimits } from './census.ts';
 import { Flusher } from './flusher.ts';
-import type { EdgeMetrics, Log } from '../telemetry/port.ts';
+import type { EdgeMetrics, Log, Tracing } from '../telemetry/port.ts';
 import { NO_GUARD, NO_LOG, NO_METRICS, type EndReason, type SessionGuard, type SessionRates } from './observer.ts';
 import type { Accept, Connection, ConnectionHandler } from './port.ts';
 import { Session, type SessionHost, type SessionInfo } from './session.ts';
@@ -25,6 +25,8 @@ export interface SessionManagerOptions {
   readonly scheduler: Scheduler;
   readonly guard?: SessionGuard;
   readonly metrics?: EdgeMetrics;
+  /** Undefined: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
   readonly log?: Log;
   /** Of the node; 0: no bound. */
   readonly connectionsMax?: number;
@@ -68,12 +70,12 @@ class Manager implements SessionManager {
   #cancel: (() => void) | undefined;
 
   constructor(options: SessionManagerOptions) {
-    const { node, scheduler, guard = NO_GUARD, metrics = NO_METRICS, log = NO_LOG } = options;
+    const { node, scheduler, guard = NO_GUARD, metrics = NO_METRICS, log = NO_LOG, tracing } = options;
     const flusher = new Flusher(scheduler);
     const ended = (session: Session, reason: EndReason): void => this.#ended(session, reason);
     const { limits = {}, ratesOf } = options;
     const census = new Census({ limits, ratesOf });
-    this.#host = { node, scheduler, guard, metrics, log, flusher, census, ended };
+    this.#host = { node, scheduler, guard, metrics, tracing, log, flusher, census, ended };
     this.#connectionsMax = options.connectionsMax ?? LIMITS.connectionsMax;
     this.#drainMs = options.drainMs ?? LIMITS.drainMs;
     this.accept = (connection) => this.#accept(connection);

@@ -19,7 +19,7 @@ import type { Scheduler } from '../base/scheduler.ts';
 import type { Attached, Reply, RequestIn } from '../node/port.ts';
 import { errorFrame, resultFrame } from './frames.ts';
 import type { SessionRates } from './observer.ts';
-import type { EdgeMetrics } from '../telemetry/port.ts';
+import type { EdgeMetrics, Tracing } from '../telemetry/port.ts';
 
 /** What becomes of a frame: handed on, refused, or so malformed that it counts as a fault of the protocol. */
 export type Taken = 'asked' | 'refused' | 'fault';
@@ -27,6 +27,7 @@ export type Taken = 'asked' | 'refused' | 'fault';
 export interface RequestsHost {
   readonly scheduler: Scheduler;
   readonly metrics: EdgeMetrics;
+  readonly tracing: Tracing | undefined;
   /** Answers that wait to be written. */
   readonly waiting: { readonly answers: number; readonly answerBytes: number };
   /** Undefined: whatever may be asked may be asked at any rate. */
@@ -73,20 +74,30 @@ export class Requests {
     const request: Mutable<RequestIn> = { id: frame.id, method: m, params: params.value as Value, hash };
     if (frame.meta?.ack !== undefined) request.ack = frame.meta.ack;
     if (frame.meta?.k !== undefined) request.key = frame.meta.k;
-    if (frame.meta?.tp !== undefined) request.traceparent = frame.meta.tp;
-    this.#ask(attached, request);
+    this.#ask(attached, request, frame.meta?.tp);
     return 'asked';
   }
 
-  #ask(attached: Attached, request: RequestIn): void {
+  #ask(attached: Attached, request: Mutable<RequestIn>, traceparent: string | undefined): void {
     const { id, method } = request;
     const since = this.#host.scheduler.mono();
+    const trace = this.#host.tracing?.request({
+      tenant: attached.tenant,
+      session: attached.session,
+      method,
+      params: request.params,
+      traceparent,
+      at: since,
+    });
+    if (trace !== undefined) request.trace = trace;
     this.#asked += 1;
     attached.request(request, (reply) => {
       this.#asked -= 1;
       try {
         const code = this.#reply(id, method, reply);
-        this.#host.metrics.operation(method, { code, ms: this.#host.scheduler.mono() - since });
+        const now = this.#host.scheduler.mono();
+        this.#host.metrics.operation(method, { code, ms: now - since });
+        trace?.ended(now, code);
       } catch (fault) {
         this.#host.failed(fault);
       }

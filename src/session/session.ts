@@ -35,7 +35,7 @@ import type { Flusher } from './flusher.ts';
 import { errorFrame, goawayFrame, noticeFrame, pingFrame, pongFrame, welcomeFrame } from './frames.ts';
 import { checkHello, welcomeBody, type HelloContext, type Refusal } from './hello.ts';
 import { Liveness } from './liveness.ts';
-import type { EdgeMetrics, Log } from '../telemetry/port.ts';
+import type { EdgeMetrics, Log, Tracing } from '../telemetry/port.ts';
 import type { EndReason, SessionRates } from './observer.ts';
 import type { Outbound } from './outbound.ts';
 import type { Connection, ConnectionHandler } from './port.ts';
@@ -49,6 +49,7 @@ export interface SessionHost extends Omit<HelloContext, 'remote'> {
   readonly scheduler: Scheduler;
   readonly flusher: Flusher;
   readonly metrics: EdgeMetrics;
+  readonly tracing: Tracing | undefined;
   readonly log: Log;
   readonly census: Census;
   /** The connection is gone; called once. */
@@ -204,6 +205,10 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
 
   get waiting(): Outbound {
     return this.#writer.out;
+  }
+
+  get tracing(): Tracing | undefined {
+    return this.#host.tracing;
   }
 
   get live(): boolean {

@@ -90,6 +90,51 @@ export interface JobMetrics {
   jobRan(name: string, run: { readonly ok: boolean; readonly ms: number }): void;
 }
 
+/** Of a request that went through the log, on the monotonic clock. */
+export interface EntryTimes {
+  /** Handed to the log. */
+  readonly appendedAt: number;
+  /** Came back, durable. */
+  readonly arrivedAt: number;
+  readonly applyBegan: number;
+  readonly applyEnded: number;
+}
+
+/** One request as it is followed. */
+export interface RequestTrace {
+  /** All that had to be prepared is: it waits for the log. */
+  submitted(at: number): void;
+  /** Its entry was applied; `result` is what it was answered, if it was not refused. */
+  applied(times: EntryTimes, result: unknown): void;
+  /** `code` undefined: it succeeded. */
+  ended(at: number, code: ErrorCode | undefined): void;
+}
+
+export interface TracedRequest {
+  readonly tenant: string;
+  readonly session: string;
+  readonly method: Method;
+  readonly params: unknown;
+  /** The caller's, as it was sent. */
+  readonly traceparent: string | undefined;
+  readonly at: number;
+}
+
+export interface TracedOrder {
+  readonly tenant: string;
+  readonly task: string;
+  readonly event: string;
+  readonly at: number;
+}
+
+/** Where nothing is traced there is none. It is told what happened and when; nothing waits for it. */
+export interface Tracing {
+  /** A request came; undefined: this one is not followed. */
+  request(request: TracedRequest): RequestTrace | undefined;
+  /** An order is handed to a task's holder; what it returns goes with it, and is the parent of what the holder does. */
+  order(order: TracedOrder): string | undefined;
+}
+
 /** What the scrape endpoint needs. */
 export interface MetricsText {
   readonly contentType: string;

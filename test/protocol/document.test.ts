@@ -59,6 +59,7 @@ const INTERNAL = new Set([
   'outboundBytes',
   'outboundFrames',
   'pendingCommandsMax',
+  'tracedTasks',
   'prunedMax',
   'prunedBesideMax',
   'ringBytes',

@@ -3,6 +3,7 @@ import { CLOSE, type CloseName } from '../../protocol/wire/codes.ts';
 import { concatFrames } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { Op, type Frame } from '../../protocol/wire/types.ts';
+import type { Tracing } from '../../src/telemetry/port.ts';
 import {
   ADMIN,
   FakeAttached,
@@ -356,9 +357,36 @@ describe('requests', () => {
     );
     const asked = attached.requests.map((one) => ({ ...one.request, hash: 0 }));
     expect(asked).toEqual([
-      { id: 1, method: 'task.create', params: { type: 't' }, hash: 0, key: 'key', traceparent: '00-aa-bb-01', ack: 3 },
+      { id: 1, method: 'task.create', params: { type: 't' }, hash: 0, key: 'key', ack: 3 },
       { id: 0, method: 'task.create', params: { type: 't' }, hash: 0 },
       { id: 2, method: 'agent.list', params: {}, hash: 0 },
+    ]);
+  });
+
+  test('are followed where there is tracing, as their callers asked', () => {
+    const told: unknown[] = [];
+    const trace = {
+      submitted: () => undefined,
+      applied: () => undefined,
+      ended: (_at: number, code: string | undefined) => void told.push(code),
+    };
+    const tracing: Tracing = {
+      request: ({ method, traceparent, session }) => {
+        told.push([method, traceparent, session]);
+        return method === 'task.create' ? trace : undefined;
+      },
+      order: () => undefined,
+    };
+    const { handler, attached } = openRig('member', { tracing });
+    handler.message(request(1, { m: 'task.create', p: { type: 't' }, meta: { tp: '00-aa-bb-01' } }));
+    handler.message(request(2, { m: 'agent.list' }));
+    expect(attached.requests.map((one) => one.request.trace)).toEqual([trace, undefined]);
+    attached.reply({ ok: false, rejection: { code: 'UNAUTHORIZED' } });
+    attached.reply();
+    expect(told).toEqual([
+      ['task.create', '00-aa-bb-01', attached.session],
+      ['agent.list', undefined, attached.session],
+      'UNAUTHORIZED',
     ]);
   });
 

@@ -95,6 +95,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'src/log/port.ts',
       'src/store/port.ts',
       'src/store/push-record.ts',
+      'src/telemetry/port.ts',
     ],
     packages: [],
   },
@@ -156,7 +157,14 @@ export const UNITS: { readonly [name: string]: Unit } = {
   telemetry: {
     at: ['src/telemetry/'],
     modules: [...WIRE, ...BASE],
-    packages: ['pino', 'prom-client'],
+    packages: [
+      '@opentelemetry/api',
+      '@opentelemetry/exporter-trace-otlp-http',
+      '@opentelemetry/resources',
+      '@opentelemetry/sdk-trace-base',
+      'pino',
+      'prom-client',
+    ],
   },
   'client core': { at: ['src/client/'], modules: [...WIRE, ...BASE, 'src/client/web/'], packages: [] },
   'client in a browser': { at: ['src/client/web/'], modules: [...WIRE, ...BASE, 'src/client/'], packages: [] },
@@ -224,6 +232,8 @@ export const UNITS: { readonly [name: string]: Unit } = {
     modules: ['src/', 'protocol/', 'scripts/', 'bench/', 'test/simulation/'],
     packages: [
       '@marcbachmann/cel-js',
+      '@opentelemetry/api',
+      '@opentelemetry/sdk-trace-base',
       'better-sqlite3',
       'fast-check',
       'fast-jwt',

@@ -126,6 +126,11 @@ export class TaskResult extends Composed {
     this.#withData = withData;
   }
 
+  /** For whoever follows the task without reading it. */
+  get id(): string {
+    return this.task.id;
+  }
+
   override encodeTo(to: Encoder): void {
     this.#views.write(to, this.task, this.#withData);
   }

@@ -1,0 +1,191 @@
+/**
+ * Spans of what the server does with a request, made of what it is told: who asked, when, and the times of the entry.
+ *
+ * Owns: which spans there are and how they hang together, the context of tasks that are under way. Does not own: where spans go
+ * (otel.ts), when things happen.
+ *
+ *     task.create ─┬─ prepare                 task.complete ─┬─ prepare
+ *                  ├─ append                                 ├─ append
+ *                  ├─ apply                                  └─ apply
+ *                  └─ push task.assigned ◄── parent of what the holder asks about the task
+ *
+ * S1 A request continues the trace that its caller named. One that names none and stands under the token of a task continues the trace of
+ *    that task, so that agents which know nothing of traces are in it too.
+ * S2 What is not sampled leaves nothing behind.
+ * S3 Contexts of tasks are bounded: the oldest is forgotten, and its task goes on untraced.
+ */
+import type { Span, SpanContext, Tracer, TraceAPI, Context, Attributes } from '@opentelemetry/api';
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import type { ErrorCode } from '../../protocol/wire/codes.ts';
+import type { EntryTimes, RequestTrace, TracedOrder, TracedRequest, Tracing } from './port.ts';
+
+/** What is used of the package, which is loaded only where spans are exported. */
+export interface TracingParts {
+  readonly trace: Pick<TraceAPI, 'setSpanContext' | 'setSpan'>;
+  readonly root: Context;
+  readonly tracer: Tracer;
+  /** The monotonic clock's zero, in ms since 1970. */
+  readonly originMs: number;
+}
+
+/** As numbers, since the enums would load the package. */
+const KIND = { INTERNAL: 0, SERVER: 1, PRODUCER: 3 } as const;
+const STATUS_ERROR = 2;
+const SAMPLED = 1;
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
+const NO_TRACE = '0'.repeat(32);
+const NO_SPAN = '0'.repeat(16);
+/** Refusals that are the server's own fault. */
+const FAULTS: ReadonlySet<string> = new Set(['INTERNAL', 'UNAVAILABLE']);
+/** Requests that end the work on a task. */
+const ENDS: ReadonlySet<string> = new Set(['task.complete', 'task.fail', 'task.cancel']);
+
+/** Undefined for what the standard does not allow. */
+export function parseTraceparent(text: string): SpanContext | undefined {
+  const [, version, traceId = '', spanId = '', flags = ''] = TRACEPARENT.exec(text) ?? [];
+  if (version === undefined || version === 'ff' || traceId === NO_TRACE || spanId === NO_SPAN) return undefined;
+  // The first version has nothing behind its flags.
+  if (version === '00' && text.length > 55) return undefined;
+  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & SAMPLED, isRemote: true };
+}
+
+export function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): string {
+  return `00-${traceId}-${spanId}-${(traceFlags & SAMPLED).toString(16).padStart(2, '0')}`;
+}
+
+export class SpanTracing implements Tracing {
+  readonly #parts: TracingParts;
+  /** By tenant and task: of the request that made it, later of the order to its holder. */
+  readonly #tasks = new Map<string, SpanContext>();
+
+  constructor(parts: TracingParts) {
+    this.#parts = parts;
+  }
+
+  request({ tenant, session, method, params, traceparent, at }: TracedRequest): RequestTrace | undefined {
+    const task = taskNamed(params);
+    const named = traceparent === undefined ? undefined : parseTraceparent(traceparent);
+    const held = task !== undefined && member(params, 'token') !== undefined;
+    const parent = named ?? (held ? this.#tasks.get(`${tenant} ${task}`) : undefined); // S1
+    const attributes: Attributes = {
+      'rpc.system': 'muster',
+      'rpc.method': method,
+      'muster.tenant': tenant,
+      'muster.session': session,
+    };
+    if (task !== undefined) attributes['muster.task'] = task;
+    const span = this.#start(method, KIND.SERVER, { at, parent, attributes });
+    if (!span.isRecording()) return undefined; // S2
+    return new RequestSpan({ owner: this, span, tenant, method, at });
+  }
+
+  order({ tenant, task, event, at }: TracedOrder): string | undefined {
+    const key = `${tenant} ${task}`;
+    const parent = this.#tasks.get(key);
+    if (parent === undefined) return undefined;
+    const attributes: Attributes = { 'muster.tenant': tenant, 'muster.task': task };
+    const span = this.#start(`push ${event}`, KIND.PRODUCER, { at, parent, attributes });
+    span.end(this.time(at));
+    if ((span.spanContext().traceFlags & SAMPLED) === 0) return undefined; // S2
+    this.#tasks.set(key, span.spanContext());
+    return traceparentOf(span.spanContext());
+  }
+
+  /** The task goes on in this trace. */
+  follow(tenant: string, task: string, context: SpanContext): void {
+    this.#tasks.set(`${tenant} ${task}`, context);
+    if (this.#tasks.size <= LIMITS.tracedTasks) return;
+    for (const oldest of this.#tasks.keys()) {
+      this.#tasks.delete(oldest); // S3
+      return;
+    }
+  }
+
+  forget(tenant: string, task: string): void {
+    this.#tasks.delete(`${tenant} ${task}`);
+  }
+
+  /** A step of a request. */
+  step(name: string, parent: SpanContext, { from, to }: { readonly from: number; readonly to: number }): void {
+    this.#start(name, KIND.INTERNAL, { at: from, parent, attributes: {} }).end(this.time(to));
+  }
+
+  time(at: number): number {
+    return this.#parts.originMs + at;
+  }
+
+  #start(
+    name: string,
+    kind: (typeof KIND)[keyof typeof KIND],
+    of: { readonly at: number; readonly parent: SpanContext | undefined; readonly attributes: Attributes },
+  ): Span {
+    const { trace, root, tracer } = this.#parts;
+    const context = of.parent === undefined ? root : trace.setSpanContext(root, of.parent);
+    return tracer.startSpan(name, { kind, startTime: this.time(of.at), attributes: of.attributes }, context);
+  }
+}
+
+class RequestSpan implements RequestTrace {
+  readonly #owner: SpanTracing;
+  readonly #span: Span;
+  readonly #tenant: string;
+  readonly #method: string;
+  readonly #began: number;
+  #submittedAt: number | undefined;
+
+  constructor(parts: {
+    readonly owner: SpanTracing;
+    readonly span: Span;
+    readonly tenant: string;
+    readonly method: string;
+    readonly at: number;
+  }) {
+    this.#owner = parts.owner;
+    this.#span = parts.span;
+    this.#tenant = parts.tenant;
+    this.#method = parts.method;
+    this.#began = parts.at;
+  }
+
+  submitted(at: number): void {
+    this.#submittedAt = at;
+    this.#owner.step('prepare', this.#span.spanContext(), { from: this.#began, to: at });
+  }
+
+  applied({ appendedAt, arrivedAt, applyBegan, applyEnded }: EntryTimes, result: unknown): void {
+    const context = this.#span.spanContext();
+    if (this.#submittedAt !== undefined && appendedAt > this.#submittedAt)
+      this.#owner.step('queue', context, { from: this.#submittedAt, to: appendedAt });
+    this.#owner.step('append', context, { from: appendedAt, to: arrivedAt });
+    this.#owner.step('apply', context, { from: applyBegan, to: applyEnded });
+    for (const task of tasksOf(result)) {
+      if (ENDS.has(this.#method)) this.#owner.forget(this.#tenant, task);
+      else if (this.#method.startsWith('task.create')) this.#owner.follow(this.#tenant, task, context);
+    }
+  }
+
+  ended(at: number, code: ErrorCode | undefined): void {
+    if (code !== undefined) {
+      this.#span.setAttribute('error.type', code);
+      if (FAULTS.has(code)) this.#span.setStatus({ code: STATUS_ERROR, message: code });
+    }
+    this.#span.end(this.#owner.time(at));
+  }
+}
+
+function member(of: unknown, name: string): unknown {
+  return typeof of === 'object' && of !== null ? Reflect.get(of, name) : undefined;
+}
+
+/** The task that a request is about. */
+function taskNamed(params: unknown): string | undefined {
+  const id = member(params, 'id');
+  return typeof id === 'string' && id.startsWith('tsk_') ? id : undefined;
+}
+
+/** The tasks in an answer: `{task}` or `{tasks}`, as views. */
+function tasksOf(result: unknown): string[] {
+  const many = member(result, 'tasks');
+  const all: unknown[] = Array.isArray(many) ? many : [member(result, 'task')];
+  return all.map((task) => member(task, 'id')).filter((id) => typeof id === 'string');
+}

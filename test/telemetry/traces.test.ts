@@ -1,0 +1,233 @@
+/** One trace from a caller through the server to an agent and back, and what there is when nothing is traced. */
+import { context, propagation, ROOT_CONTEXT, trace, type ContextManager } from '@opentelemetry/api';
+import { InMemorySpanExporter, SimpleSpanProcessor, type ReadableSpan } from '@opentelemetry/sdk-trace-base';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { TaskView } from '../../protocol/wire/types.ts';
+import { must } from '../../src/base/assert.ts';
+import { connect, type Client, type NodeClientOptions } from '../../src/client/node.ts';
+import { serve, type RunningServer } from '../../src/main.ts';
+import { traceTo } from '../../src/telemetry/index.ts';
+import { exporterOf } from '../../src/telemetry/otel.ts';
+import { parseTraceparent, SpanTracing, traceparentOf } from '../../src/telemetry/tracing.ts';
+import { until } from '../support/until.ts';
+
+const CALLER = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
+
+describe('traceparent', () => {
+  it('is read as W3C has it', () => {
+    expect(parseTraceparent(CALLER)).toEqual({
+      traceId: TRACE,
+      spanId: '00f067aa0ba902b7',
+      traceFlags: 1,
+      isRemote: true,
+    });
+    expect(parseTraceparent(CALLER.replace(/1$/, '0'))?.traceFlags).toBe(0);
+    expect(parseTraceparent(`cc${CALLER.slice(2)}-what-comes`)?.traceId).toBe(TRACE);
+    for (const wrong of [
+      '',
+      'x',
+      `ff${CALLER.slice(2)}`,
+      `${CALLER}-more`,
+      CALLER.toUpperCase(),
+      CALLER.replace(TRACE, '0'.repeat(32)),
+      CALLER.replace('00f067aa0ba902b7', '0'.repeat(16)),
+    ])
+      expect(parseTraceparent(wrong), wrong).toBeUndefined();
+    expect(traceparentOf(must(parseTraceparent(CALLER), 'a context'))).toBe(CALLER);
+  });
+});
+
+describe('the environment', () => {
+  it('says whether there are traces', () => {
+    const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' };
+    expect(exporterOf({})).toBe('none');
+    expect(exporterOf({ OTEL_SERVICE_NAME: 'x' })).toBe('none');
+    expect(exporterOf(endpoint)).toBe('otlp');
+    expect(exporterOf({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://x' })).toBe('otlp');
+    expect(exporterOf({ OTEL_TRACES_EXPORTER: 'otlp' })).toBe('otlp');
+    expect(exporterOf({ OTEL_TRACES_EXPORTER: 'console' })).toBe('console');
+    expect(exporterOf({ ...endpoint, OTEL_TRACES_EXPORTER: 'none' })).toBe('none');
+    expect(exporterOf({ ...endpoint, OTEL_SDK_DISABLED: 'true' })).toBe('none');
+    expect(exporterOf({ ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf' })).toBe('otlp');
+    expect(exporterOf({ ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })).toBeInstanceOf(Error);
+    expect(exporterOf({ OTEL_TRACES_EXPORTER: 'zipkin' })).toBeInstanceOf(Error);
+  });
+});
+
+/** The active context over awaits, as programs have it. */
+class LocalContexts implements ContextManager {
+  readonly #storage = new AsyncLocalStorage<ReturnType<ContextManager['active']>>();
+
+  active(): ReturnType<ContextManager['active']> {
+    return this.#storage.getStore() ?? ROOT_CONTEXT;
+  }
+
+  with: ContextManager['with'] = (active, fn, thisArg, ...args) =>
+    this.#storage.run(active, () => fn.apply(thisArg, args));
+
+  bind<T>(_context: ReturnType<ContextManager['active']>, target: T): T {
+    return target;
+  }
+
+  enable(): this {
+    return this;
+  }
+
+  disable(): this {
+    return this;
+  }
+}
+
+describe('a server that traces', () => {
+  const data = mkdtempSync(join(tmpdir(), 'muster-traces-'));
+  const exporter = new InMemorySpanExporter();
+  const clients: Client[] = [];
+  let server: RunningServer;
+
+  beforeAll(async () => {
+    const traces = await traceTo(new SimpleSpanProcessor(exporter), '0.0.0');
+    server = await serve({ port: 0, httpPort: 0, data, logLevel: 'silent' }, { traces });
+    context.setGlobalContextManager(new LocalContexts());
+    propagation.setGlobalPropagator({
+      inject: (active, carrier, setter) => {
+        const span = trace.getSpanContext(active);
+        if (span !== undefined) setter.set(carrier, 'traceparent', traceparentOf(span));
+      },
+      extract: (active, carrier, getter) => {
+        const span = parseTraceparent(String(getter.get(carrier, 'traceparent')));
+        return span === undefined ? active : trace.setSpanContext(active, span);
+      },
+      fields: () => ['traceparent'],
+    });
+  });
+
+  afterEach(async () => {
+    for (const client of clients.splice(0)) await client.close();
+    exporter.reset();
+  });
+
+  afterAll(async () => {
+    context.disable();
+    propagation.disable();
+    await server.stop();
+    rmSync(data, { recursive: true, force: true });
+  });
+
+  async function open(options: NodeClientOptions = {}): Promise<Client> {
+    const client = await connect({ url: server.url, key: must(server.firstKey, 'a first key'), ...options });
+    clients.push(client);
+    return client;
+  }
+
+  const named = (name: string): ReadableSpan[] => exporter.getFinishedSpans().filter((span) => span.name === name);
+  const within = (traceparent: string, fn: () => Promise<unknown>): Promise<unknown> =>
+    context.with(trace.setSpanContext(ROOT_CONTEXT, must(parseTraceparent(traceparent), 'a context')), fn);
+
+  /** Names of spans by the path from the caller. */
+  function paths(): string[] {
+    const spans = exporter.getFinishedSpans();
+    const byId = new Map(spans.map((span) => [span.spanContext().spanId, span]));
+    const path = (span: ReadableSpan): string => {
+      const parent = span.parentSpanContext === undefined ? undefined : byId.get(span.parentSpanContext.spanId);
+      return parent === undefined ? span.name : `${path(parent)} > ${span.name}`;
+    };
+    return spans.filter((span) => span.spanContext().traceId === TRACE).map(path);
+  }
+
+  const STEPS = ['prepare', 'append', 'apply'];
+  const inLog = (path: string): string[] => [path, ...STEPS.map((step) => `${path} > ${step}`)];
+  const without = (name: string, all: string[]): string[] => all.filter((path) => !path.endsWith(name));
+
+  it.each([
+    ['that knows nothing of traces', {}],
+    ['that gives its API', { openTelemetry: { context, propagation } }],
+  ])('makes one trace of a task, with an agent %s', async (_name, more) => {
+    const agent = await open({ agent: { name: 'a', capabilities: ['greet'] }, ...more });
+    let inside: string | undefined;
+    agent.agent.handle('greet', async (_task, job) => {
+      inside = trace.getSpanContext(context.active())?.traceId;
+      await job.checkpoint({ half: true });
+      await agent.task.list({ limit: 1 });
+      return 'done';
+    });
+    const caller = await open({ openTelemetry: { context, propagation } });
+    let task: TaskView | undefined;
+    await within(CALLER, async () => {
+      task = (await caller.task.create({ type: 'greet' })).task;
+    });
+    expect((await caller.task.wait(must(task, 'a task'))).result).toBe('done');
+    const push = 'task.create > push task.assigned';
+    await until(() => named('task.complete').length > 0, 'the end of the trace');
+
+    const listed = 'openTelemetry' in more ? [`${push} > task.list`] : [];
+    expect(without('queue', paths()).toSorted()).toEqual(
+      [
+        ...inLog('task.create'),
+        push,
+        ...inLog(`${push} > task.start`),
+        ...inLog(`${push} > task.checkpoint`),
+        ...inLog(`${push} > task.complete`),
+        ...listed,
+      ].toSorted(),
+    );
+    expect(inside).toBe('openTelemetry' in more ? TRACE : undefined);
+    const [created] = named('task.create');
+    expect(created).toMatchObject({
+      parentSpanContext: { spanId: '00f067aa0ba902b7', isRemote: true },
+      attributes: { 'rpc.method': 'task.create', 'muster.tenant': 'default' },
+    });
+    const [apply] = named('apply');
+    const [append] = named('append');
+    const ms = ([seconds, nanos]: readonly [number, number]): number => seconds * 1_000 + nanos / 1e6;
+    const times = [created?.startTime, append?.startTime, append?.endTime, apply?.endTime, created?.endTime];
+    const all = times.map((time) => ms(must(time, 'a time')));
+    expect(all).toEqual(all.toSorted((a, b) => a - b));
+    expect(Math.abs((all[0] ?? 0) - Date.now())).toBeLessThan(60_000);
+  });
+
+  it('does not follow what the caller does not sample', async () => {
+    const caller = await open({ openTelemetry: { context, propagation } });
+    const agent = await open({ agent: { name: 'a', capabilities: ['greet'] } });
+    agent.agent.handle('greet', () => 'done');
+    await within(CALLER.replace(/1$/, '0'), () => caller.task.run({ type: 'greet' }));
+    expect(paths()).toEqual([]);
+    expect(named('task.create')).toEqual([]);
+  });
+
+  it('begins a trace of its own where the caller names none', async () => {
+    const caller = await open();
+    await caller.task.create({ type: 'nobody' });
+    await until(() => named('task.create').length === 1, 'a span');
+    expect(named('task.create')[0]?.parentSpanContext).toBeUndefined();
+  });
+
+  it('says what was refused', async () => {
+    const caller = await open();
+    await expect(caller.task.cancel({ id: 'tsk_none' })).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' });
+    await until(() => named('task.cancel').length === 1, 'a span');
+    expect(named('task.cancel')[0]?.attributes).toMatchObject({
+      'error.type': 'TASK_NOT_FOUND',
+      'muster.task': 'tsk_none',
+    });
+  });
+});
+
+describe('the contexts of tasks', () => {
+  it('are bounded: the oldest is forgotten', async () => {
+    const { tracing } = await traceTo(new SimpleSpanProcessor(new InMemorySpanExporter()), '0.0.0');
+    expect(tracing).toBeInstanceOf(SpanTracing);
+    const parent = must(parseTraceparent(CALLER), 'a context');
+    for (let i = 0; i <= 20_000; i += 1) tracing.follow('t', `tsk_${i}`, parent);
+    const order = (task: string): string | undefined =>
+      tracing.order({ tenant: 't', task, event: 'task.assigned', at: 0 });
+    expect(order('tsk_0')).toBeUndefined();
+    expect(order('tsk_1')).toContain(TRACE);
+    tracing.forget('t', 'tsk_1');
+    expect(order('tsk_1')).toBeUndefined();
+  });
+});
