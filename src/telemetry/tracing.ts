@@ -37,6 +37,8 @@ const NO_TRACE = '0'.repeat(32);
 const NO_SPAN = '0'.repeat(16);
 /** Refusals that are the server's own fault. */
 const FAULTS: ReadonlySet<string> = new Set(['INTERNAL', 'UNAVAILABLE']);
+/** Orders that begin an attempt: what its holder does is below them, and not below what it is told later. */
+const BEGINNINGS: ReadonlySet<string> = new Set(['task.assigned', 'task.offered']);
 /** Requests that end the work on a task. */
 const ENDS: ReadonlySet<string> = new Set(['task.complete', 'task.fail', 'task.cancel']);
 
@@ -87,7 +89,7 @@ export class SpanTracing implements Tracing {
     const span = this.#start(`push ${event}`, KIND.PRODUCER, { at, parent, attributes });
     span.end(this.time(at));
     if ((span.spanContext().traceFlags & SAMPLED) === 0) return undefined; // S2
-    this.#tasks.set(key, span.spanContext());
+    if (BEGINNINGS.has(event)) this.#tasks.set(key, span.spanContext());
     return traceparentOf(span.spanContext());
   }
 

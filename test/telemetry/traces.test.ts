@@ -218,6 +218,23 @@ describe('a server that traces', () => {
 });
 
 describe('the contexts of tasks', () => {
+  it('are those of the order that began the attempt, whatever is ordered later', async () => {
+    const exporter = new InMemorySpanExporter();
+    const { tracing } = await traceTo(new SimpleSpanProcessor(exporter), '0.0.0');
+    tracing.follow('t', 'tsk_1', must(parseTraceparent(CALLER), 'a context'));
+    for (const event of ['task.assigned', 'task.paused'])
+      tracing.order({ tenant: 't', task: 'tsk_1', event, at: performance.now() });
+    const asked = { tenant: 't', session: 's', traceparent: undefined, at: performance.now() };
+    tracing
+      .request({ ...asked, method: 'task.progress', params: { id: 'tsk_1', token: '1' } })
+      ?.ended(asked.at, undefined);
+    tracing.request({ ...asked, method: 'task.get', params: { id: 'tsk_1' } })?.ended(asked.at, undefined);
+    const [assigned, paused, progress, read] = exporter.getFinishedSpans();
+    expect(paused?.name).toBe('push task.paused');
+    expect(progress?.parentSpanContext?.spanId).toBe(assigned?.spanContext().spanId);
+    expect(read?.parentSpanContext).toBeUndefined();
+  });
+
   it('are bounded: the oldest is forgotten', async () => {
     const { tracing } = await traceTo(new SimpleSpanProcessor(new InMemorySpanExporter()), '0.0.0');
     expect(tracing).toBeInstanceOf(SpanTracing);
