@@ -124,9 +124,27 @@ describe('serve', { timeout: 60_000 }, () => {
     expect([file.code, file.err]).toEqual([1, expect.stringContaining('error: EEXIST: file already exists, mkdir')]);
   });
 
+  it('takes its limits, hosts and proxies from flags', async () => {
+    const flags = ['--limit', 'connectionsPerAddress=1', 'workPerSecond=7', '--allow-host', 'muster.example'];
+    const more = ['--trust-proxy', '10.0.0.0/8', '--port', '0', '--http-port', '0', '--log-level', 'silent', '--json'];
+    const server = place.start('serve', ...flags, ...more, '--data', place.path('limited'));
+    const { httpUrl } = await server.event('serving');
+    expect((await fetch(`${String(httpUrl)}/metrics`)).status).toBe(421);
+    expect((await fetch(`${String(httpUrl)}/healthz`)).status).toBe(200);
+    await server.stop();
+  });
+
   it('says what is wrong with its options or its port', async () => {
     const wrong = await place.run('serve', '--transport', 'pigeon', '--data', place.path('other'), '--json');
     expect([wrong.code, JSON.parse(wrong.err)]).toMatchObject([2, { error: { code: 'CONFIG' } }]);
+    for (const [flag, value, said] of [
+      ['--limit', 'connections', 'name=number'],
+      ['--limit', 'conections=1', 'conections'],
+      ['--trust-proxy', 'proxy.example', 'proxy.example'],
+    ] as const) {
+      const bad = await place.run('serve', flag, value, '--data', place.path('other'));
+      expect([bad.code, bad.err]).toEqual([2, expect.stringContaining(said)]);
+    }
     const taken = await place.run(
       'serve',
       '--port',

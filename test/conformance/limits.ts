@@ -154,6 +154,20 @@ export function limits(name: TransportName): void {
   });
 
   describe('sockets', () => {
+    test('that are reset while they are refused harm nobody', async () => {
+      await begin();
+      const requests = [upgradeRequest({ path: '/' }), 'GET /admin HTTP/1.1\r\nHost: x\r\n\r\n', upgradeRequest()];
+      const sockets = await Promise.all(Array.from({ length: 60 }, () => raw()));
+      for (const [i, socket] of sockets.entries()) {
+        socket.send(requests[i % 3] ?? '');
+        if (i % 2 === 0) await new Promise((resolve) => setImmediate(resolve));
+        socket.socket.resetAndDestroy();
+      }
+      await until(() => sockets.every(({ ended }) => ended) && listener.connections === 0, 'all to be gone');
+      const after = await ask();
+      await greet(after);
+    });
+
     test('of all ports are one number', async () => {
       await begin({}, { limits: { sockets: 2 } });
       const first = await ask();

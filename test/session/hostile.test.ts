@@ -149,6 +149,19 @@ describe('bombs', () => {
   });
 });
 
+test('a bug tells nothing of itself', () => {
+  const made = rig();
+  made.node.authenticate = () => {
+    throw new Error('the inside, with s3cret');
+  };
+  made.handler.message(hello());
+  made.scheduler.settle();
+  expect(made.connection.closes).toEqual([{ code: CLOSE.UNAVAILABLE.code, reason: CLOSE.UNAVAILABLE.reason }]);
+  const said = Buffer.concat(made.connection.written).toString('latin1');
+  expect(said).not.toMatch(/inside|s3cret/);
+  expectNeighbourServed(openRig());
+});
+
 /** `[5, 1, {key: 1}]`, by hand, since the encoder refuses such a key. */
 function encodeRaw(key: string): Uint8Array {
   return Uint8Array.from([0x93, 0x05, 0x01, 0x81, 0xa0 | key.length, ...new TextEncoder().encode(key), 0x01]);
