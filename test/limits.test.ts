@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { CLOSE } from '../protocol/wire/codes.ts';
 import { Op, type Frame } from '../protocol/wire/types.ts';
+import { connect } from '../src/client/node.ts';
 import { serve, type RunningServer, type ServeOptions } from '../src/main.ts';
 import { SOCKET_TRANSPORTS } from './support/listen.ts';
 import { framesOf, hello, request } from './support/session-rig.ts';
@@ -39,7 +40,7 @@ describe.each(SOCKET_TRANSPORTS)('%s', (transport) => {
   }
 
   /** The status of a refused upgrade, or a client that said HELLO and has an answer. */
-  function connect(headers: { readonly [name: string]: string } = {}): Promise<Client | number> {
+  function dial(headers: { readonly [name: string]: string } = {}): Promise<Client | number> {
     const ws = new WebSocket(server.url, ['muster.v1.msgpack'], { headers });
     const client: Client = { ws, frames: [], code: 0 };
     clients.push(client);
@@ -56,7 +57,7 @@ describe.each(SOCKET_TRANSPORTS)('%s', (transport) => {
   }
 
   async function client(): Promise<Client> {
-    const made = await connect();
+    const made = await dial();
     if (typeof made === 'number') throw new Error(`refused with ${made}`);
     return made;
   }
@@ -91,7 +92,7 @@ describe.each(SOCKET_TRANSPORTS)('%s', (transport) => {
   test('who comes from where, through a proxy', async () => {
     await begin({ limits: { connectionsPerAddress: 1 }, proxies: ['127.0.0.1'] });
     const from = async (address: string): Promise<number | undefined> => {
-      const made = await connect({ 'X-Forwarded-For': address });
+      const made = await dial({ 'X-Forwarded-For': address });
       return typeof made === 'number' ? made : made.frames[0]?.op;
     };
     expect([await from('192.0.2.1'), await from('192.0.2.1'), await from('192.0.2.2')]).toEqual([
@@ -104,10 +105,10 @@ describe.each(SOCKET_TRANSPORTS)('%s', (transport) => {
 
   test('hosts, on both ports', async () => {
     await begin({ hosts: ['muster.example'] });
-    expect(await connect()).toBe(421);
+    expect(await dial()).toBe(421);
     expect((await fetch(`${server.httpUrl}/metrics`)).status).toBe(421);
     for (const probe of ['healthz', 'readyz']) expect((await fetch(`${server.httpUrl}/${probe}`)).status).toBe(200);
-    expect(await connect({ Host: 'muster.example' })).toMatchObject({ code: 0 });
+    expect(await dial({ Host: 'muster.example' })).toMatchObject({ code: 0 });
   });
 
   test('requests in a second, by class; ends of work are taken', async () => {
@@ -127,9 +128,29 @@ describe.each(SOCKET_TRANSPORTS)('%s', (transport) => {
     expect((await answersTo(one, 'agent.list', 20)).filter(({ op }) => op === Op.ERROR)).toEqual([]);
   });
 
+  test('a client that asks too fast gets everything done in the end, and an agent all its work', async () => {
+    await begin({ limits: { workPerSecond: 60, holdPerSecond: 1 } });
+    const key = server.firstKey ?? '';
+    const agent = await connect({ url: server.url, key, agent: { name: 'w', capabilities: ['x'], capacity: 20 } });
+    agent.agent.handle('x', async ({ parameters }) => parameters);
+    const submitter = await connect({ url: server.url, key });
+    try {
+      const created = await Promise.all(
+        Array.from({ length: 100 }, (_, n) => submitter.task.create({ type: 'x', parameters: { n } })),
+      );
+      const ended = await Promise.all(created.map(({ task }) => submitter.task.wait(task)));
+      expect(ended.map(({ result }) => result)).toEqual(Array.from({ length: 100 }, (_, n) => ({ n })));
+      expect(await metric('muster_rate_limited_total{class="work"}')).toBeGreaterThan(0);
+      expect(await metric('muster_rate_limited_total{class="hold"}')).toBe(0);
+    } finally {
+      await submitter.close();
+      await agent.close();
+    }
+  }, 30_000);
+
   test('a process without memory lets nobody in', async () => {
     await begin({ limits: { memoryMiB: 1 } });
-    expect(await connect()).toBe(503);
+    expect(await dial()).toBe(503);
     expect(await metric('muster_connections_turned_away_total{reason="memory"}')).toBe(1);
   });
 });
