@@ -10,6 +10,7 @@
 import type { ControlItem } from '../../protocol/wire/control.ts';
 import type { TaskView } from '../../protocol/wire/types.ts';
 import { assert, unreachable } from '../base/assert.ts';
+import { SlotMap } from '../base/slot-map.ts';
 import type { Orders } from './orders.ts';
 
 export interface Job {
@@ -67,7 +68,7 @@ export class Holdings {
   /** What is held, and `undefined` for what was: one look tells an order from its double. */
   readonly #byToken = new Map<string, Holding | undefined>();
   /** The newest of each task. */
-  readonly #byTask = new Map<string, Holding>();
+  readonly #byTask = new SlotMap<string, Holding>();
   readonly #waiting = new Set<Holding>();
   readonly #endedRing: string[] = [];
   #endedAt = 0;

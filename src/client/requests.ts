@@ -17,6 +17,7 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import { isRead } from '../../protocol/wire/operations.ts';
 import type { Method, Value } from '../../protocol/wire/types.ts';
 import { assert } from '../base/assert.ts';
+import { SlotMap } from '../base/slot-map.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import { backoffMs } from './backoff.ts';
 import { clientError, type MusterError } from './errors.ts';
@@ -115,7 +116,7 @@ export class RequestTable {
   #queue: Pending[] = [];
   #head = 0;
   /** Sent in this session and not answered, in the order of ids. */
-  readonly #sent = new Map<number, Pending>();
+  readonly #sent = new SlotMap<number, Pending>();
   /** Of these, still to be sent on this connection. */
   #again: Pending[] = [];
   #delayed: Pending[] = [];

@@ -34,9 +34,9 @@ export interface CheckpointParts {
 
 /** A chunk is hashed and sealed in one go on this thread: small ones hold up serving less. */
 const CHUNK_BYTES = 64 * 1024;
-/** A slice is followed by a rest five times as long: a checkpoint takes a sixth of the thread while it lasts. */
+/** A slice is followed by a rest ten times as long: a checkpoint takes an eleventh of the thread while it lasts. */
 const SLICE_MS = 1;
-const REST_MS = 5;
+const REST_MS = 10;
 /** Also a bound by count, for clocks that stand still in a slice. */
 const SLICE_RECORDS = 1_000;
 const KEEP = 2;
@@ -107,9 +107,14 @@ function encodeSlices(parts: CheckpointParts, work: Encoding, done: () => void):
   slice();
 }
 
-/** Records one after the other, each behind its length (u32, big-endian). A record larger than a chunk has one of its own. */
+/**
+ * Records one after the other, each behind its length (u32, big-endian). A record larger than a chunk has one of its own.
+ *
+ * In shared memory, though nobody shares it: V8 marks the whole heap when 64 MB of other buffers have come since it did
+ * that last, and all chunks of a snapshot wait here until the hash of the state is known.
+ */
 function joined(records: readonly Uint8Array[], size: number): Uint8Array {
-  const chunk = new Uint8Array(size);
+  const chunk = new Uint8Array(new SharedArrayBuffer(size));
   const view = new DataView(chunk.buffer);
   let at = 0;
   for (const record of records) {

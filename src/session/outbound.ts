@@ -19,6 +19,7 @@
  * O5 `position` never exceeds what was handed to the socket.
  */
 import { assert, must } from '../base/assert.ts';
+import { Fifo } from '../base/fifo.ts';
 import { concatFrames } from '../../protocol/wire/codec.ts';
 import { writeJsonMessage } from '../../protocol/wire/json-write.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -28,11 +29,10 @@ import type { Connection } from './port.ts';
 /** Frames of one class, first in first out. */
 class Queue<T> {
   bytes = 0;
-  #items: T[] = [];
-  #head = 0;
+  readonly #items = new Fifo<T>();
 
   get length(): number {
-    return this.#items.length - this.#head;
+    return this.#items.length;
   }
 
   push(item: T, size: number): void {
@@ -41,33 +41,22 @@ class Queue<T> {
   }
 
   first(): T | undefined {
-    return this.#items[this.#head];
+    return this.#items.at(0);
   }
 
   /** Removes the first, which had `size`. */
   shift(size: number): void {
     assert(this.length > 0, 'shift of an empty queue');
-    this.#head += 1;
+    this.#items.shift();
     this.bytes -= size;
-    if (this.#head === this.#items.length) {
-      this.#items = [];
-      this.#head = 0;
-    } else if (this.#head >= 1_024 && this.#head * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
   }
 
   replaceAll(change: (item: T) => T): void {
-    for (let i = this.#head; i < this.#items.length; i += 1) {
-      const item = this.#items[i];
-      if (item !== undefined) this.#items[i] = change(item);
-    }
+    this.#items.replaceAll(change);
   }
 
   clear(): void {
-    this.#items = [];
-    this.#head = 0;
+    this.#items.clear();
     this.bytes = 0;
   }
 }

@@ -19,6 +19,8 @@ const BASE = [
   'src/base/result.ts',
   'src/base/scheduler.ts',
   'src/base/order.ts',
+  'src/base/fifo.ts',
+  'src/base/slot-map.ts',
   'src/base/sorted-set.ts',
   'src/base/keyed-set.ts',
 ];

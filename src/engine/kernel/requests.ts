@@ -11,6 +11,8 @@
  * Written only after a command was committed, so it needs no rollback. (The scheme is RIFL's, SOSP 2015.)
  */
 import { must } from '../../base/assert.ts';
+import { Fifo } from '../../base/fifo.ts';
+import { SlotMap } from '../../base/slot-map.ts';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { Reply } from '../port.ts';
 
@@ -28,41 +30,29 @@ export interface Outcome {
 
 /** Ids ascend, so outcomes stand beside them and are found by halving. */
 export interface Window {
-  /** The ids of the outcomes; those before `head` are forgotten. */
-  ids: number[];
-  outcomes: (Outcome | undefined)[];
-  head: number;
+  readonly ids: Fifo<number>;
+  readonly outcomes: Fifo<Outcome>;
   high: number;
 }
 
-/** Takes what was consumed off the front of an array now and then, so that each removal costs next to nothing. */
-function compacted<T>(items: T[], head: number): T[] | undefined {
-  return head > 256 && head * 2 > items.length ? items.slice(head) : undefined;
+function emptyWindow(high: number): Window {
+  return { ids: new Fifo(), outcomes: new Fifo(), high };
 }
 
-function forgetFirst(window: Window): Outcome | undefined {
-  const { ids, outcomes, head } = window;
-  const outcome = outcomes[head];
-  outcomes[head] = undefined;
-  window.head = head + 1;
-  const rest = compacted(ids, window.head);
-  if (rest !== undefined) {
-    window.ids = rest;
-    window.outcomes = outcomes.slice(window.head);
-    window.head = 0;
-  }
-  return outcome;
+function forgetFirst({ ids, outcomes }: Window): Outcome | undefined {
+  ids.shift();
+  return outcomes.shift();
 }
 
-function find({ ids, outcomes, head }: Window, id: number): Outcome | undefined {
-  let low = head;
+function find({ ids, outcomes }: Window, id: number): Outcome | undefined {
+  let low = 0;
   let high = ids.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((ids[middle] ?? 0) < id) low = middle + 1;
+    if ((ids.at(middle) ?? 0) < id) low = middle + 1;
     else high = middle;
   }
-  return ids[low] === id ? outcomes[low] : undefined;
+  return ids.at(low) === id ? outcomes.at(low) : undefined;
 }
 
 export function isOwnKey(key: string): boolean {
@@ -96,17 +86,16 @@ export interface RequestImage {
 
 export class Requests {
   readonly #windows = new Map<string, Window>();
-  readonly #keys = new Map<string, KeyOutcome>();
-  #keyOrder: string[] = [];
-  #keyHead = 0;
+  readonly #keys = new SlotMap<string, KeyOutcome>();
+  readonly #keyOrder = new Fifo<string>();
   /** Keys of libraries, in two generations of 24 h. */
-  #young = new Map<string, KeyOutcome>();
-  #old = new Map<string, KeyOutcome>();
+  #young = new SlotMap<string, KeyOutcome>();
+  #old = new SlotMap<string, KeyOutcome>();
 
   /** What is remembered of a session. */
   windowOf(session: string): Window {
     let window = this.#windows.get(session);
-    if (window === undefined) this.#windows.set(session, (window = { outcomes: [], ids: [], head: 0, high: 0 }));
+    if (window === undefined) this.#windows.set(session, (window = emptyWindow(0)));
     return window;
   }
 
@@ -121,14 +110,14 @@ export class Requests {
     window.outcomes.push(outcome);
     window.ids.push(id);
     window.high = id;
-    if (window.ids.length - window.head > LIMITS.remembered) forgetFirst(window);
+    if (window.ids.length > LIMITS.remembered) forgetFirst(window);
   }
 
   /** The client has the answers to all ids up to `upTo`. */
   acknowledge(session: string, upTo: number): void {
     const window = this.#windows.get(session);
     if (window === undefined) return;
-    while (window.head < window.ids.length && (window.ids[window.head] ?? 0) <= upTo) {
+    while ((window.ids.at(0) ?? Infinity) <= upTo) {
       const key = forgetFirst(window)?.releases;
       if (key !== undefined && !this.#young.delete(key)) this.#old.delete(key);
     }
@@ -155,7 +144,7 @@ export class Requests {
   /** Once a day. */
   turnOwnKeys(): void {
     this.#old = this.#young;
-    this.#young = new Map();
+    this.#young = new SlotMap();
   }
 
   rememberKey(outcome: KeyOutcome): void {
@@ -165,17 +154,12 @@ export class Requests {
 
   /** Drops at most `limit` keys that are older than their time. */
   expireKeys(now: number, limit: number): void {
-    for (let dropped = 0; dropped < limit && this.#keyHead < this.#keyOrder.length; dropped += 1) {
-      const key = this.#keyOrder[this.#keyHead] ?? '';
-      const outcome = this.#keys.get(key);
-      if (outcome === undefined || outcome.at + LIMITS.idempotencyMs > now) return;
+    for (let dropped = 0; dropped < limit; dropped += 1) {
+      const key = this.#keyOrder.at(0);
+      const outcome = key === undefined ? undefined : this.#keys.get(key);
+      if (key === undefined || outcome === undefined || outcome.at + LIMITS.idempotencyMs > now) return;
       this.#keys.delete(key);
-      this.#keyHead += 1;
-    }
-    const rest = compacted(this.#keyOrder, this.#keyHead);
-    if (rest !== undefined) {
-      this.#keyOrder = rest;
-      this.#keyHead = 0;
+      this.#keyOrder.shift();
     }
   }
 
@@ -187,14 +171,14 @@ export class Requests {
     return [...this.#windows].map(([session, window]) => ({
       session,
       high: window.high,
-      outcomes: window.ids
-        .slice(window.head)
-        .map((id, i) => [id, must(window.outcomes[window.head + i], 'an outcome that is not forgotten')] as const),
+      outcomes: [...window.ids].map(
+        (id, i) => [id, must(window.outcomes.at(i), 'an id that is not forgotten has an outcome')] as const,
+      ),
     }));
   }
 
   holdKeys(): KeyOutcome[] {
-    return this.#keyOrder.slice(this.#keyHead).flatMap((key) => this.#keys.get(key) ?? []);
+    return [...this.#keyOrder].flatMap((key) => this.#keys.get(key) ?? []);
   }
 
   holdOwnKeys(): { readonly young: KeyOutcome[]; readonly old: KeyOutcome[] } {
@@ -206,7 +190,7 @@ export class Requests {
   }
 
   loadWindow(image: { readonly session: string; readonly high: number }): void {
-    this.#windows.set(image.session, { high: image.high, outcomes: [], ids: [], head: 0 });
+    this.#windows.set(image.session, emptyWindow(image.high));
   }
 
   /** In the order of their ids. */

@@ -2,12 +2,13 @@
  * A table of immutable records by id, with its secondary indexes and rollback.
  *
  * T1 Records are replaced, never changed; the table alone keeps its indexes.
- * T2 Nothing may depend on the order of the underlying Map: whatever is iterated for effect goes through an
+ * T2 Nothing may depend on the order of the underlying map: whatever is iterated for effect goes through an
  *    ordered index.
  * T3 Derived structures of others (pools, groups) hear of every change, rollback included, through `watch`.
  */
 import { must } from '../../base/assert.ts';
 import { byCodeUnits } from '../../base/order.ts';
+import { SlotMap } from '../../base/slot-map.ts';
 import { SortedSet, type Compare } from '../../base/sorted-set.ts';
 import type { Journal, Undoable } from './journal.ts';
 
@@ -20,7 +21,7 @@ interface Index<R> {
 export class GroupIndex<R> implements Index<R> {
   readonly #keyOf: (record: R) => string | undefined;
   readonly #compare: Compare<R>;
-  readonly #buckets = new Map<string, SortedSet<R>>();
+  readonly #buckets = new SlotMap<string, SortedSet<R>>();
 
   constructor(keyOf: (record: R) => string | undefined, compare: Compare<R>) {
     this.#keyOf = keyOf;
@@ -56,7 +57,7 @@ export class GroupIndex<R> implements Index<R> {
 
   /** Keys in code-unit order; for reports, not for hot paths. */
   keys(): string[] {
-    return [...this.#buckets.keys()].toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+    return [...this.#buckets].map(([key]) => key).toSorted(byCodeUnits);
   }
 
   clear(): void {
@@ -68,7 +69,7 @@ export class GroupIndex<R> implements Index<R> {
 export class IdGroupIndex<R> implements Index<R> {
   readonly #table: Table<R>;
   readonly #keyOf: (record: R) => string | undefined;
-  readonly #buckets = new Map<string, SortedSet<string>>();
+  readonly #buckets = new SlotMap<string, SortedSet<string>>();
 
   constructor(table: Table<R>, keyOf: (record: R) => string | undefined) {
     this.#table = table;
@@ -217,7 +218,7 @@ export class Table<R> implements Undoable {
   readonly name: string;
   readonly #idOf: (record: R) => string;
   readonly #journal: Journal;
-  readonly #records = new Map<string, R>();
+  readonly #records = new SlotMap<string, R>();
   readonly #indexes: Index<R>[] = [];
   readonly #watchers: Watcher<R>[] = [];
 
@@ -251,21 +252,23 @@ export class Table<R> implements Undoable {
 
   put(record: R): void {
     const id = this.#idOf(record);
-    const before = this.#records.get(id);
+    const before = this.#records.set(id, record);
     this.#journal.record(this, id, before);
-    this.#replace(id, before, record);
+    this.#changed(before, record);
   }
 
   drop(id: string): void {
-    const before = this.#records.get(id);
+    const before = this.#records.take(id);
     if (before === undefined) return;
     this.#journal.record(this, id, before);
-    this.#replace(id, before, undefined);
+    this.#changed(before, undefined);
   }
 
   undo(key: unknown, before: unknown): void {
     const id = key as string;
-    this.#replace(id, this.#records.get(id), before as R | undefined);
+    const record = before as R | undefined;
+    const after = record === undefined ? this.#records.take(id) : this.#records.set(id, record);
+    this.#changed(after, record);
   }
 
   /** References to all records as they are now, in no order that may matter. */
@@ -280,12 +283,11 @@ export class Table<R> implements Undoable {
 
   /** Takes a record of a snapshot, outside any command. */
   load(record: R): void {
-    this.#replace(this.#idOf(record), undefined, record);
+    this.#records.set(this.#idOf(record), record);
+    this.#changed(undefined, record);
   }
 
-  #replace(id: string, before: R | undefined, after: R | undefined): void {
-    if (after === undefined) this.#records.delete(id);
-    else this.#records.set(id, after);
+  #changed(before: R | undefined, after: R | undefined): void {
     for (const index of this.#indexes) index.change(before, after);
     for (const watcher of this.#watchers) watcher(before, after);
   }

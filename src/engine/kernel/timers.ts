@@ -6,6 +6,7 @@
  * A timer is named by kind and entity, so setting it again moves it and there is never a second one.
  */
 import { byCodeUnits } from '../../base/order.ts';
+import { SlotMap } from '../../base/slot-map.ts';
 import { SortedSet } from '../../base/sorted-set.ts';
 import type { Journal, Undoable } from './journal.ts';
 import type { Watcher } from './table.ts';
@@ -71,7 +72,7 @@ function byDue(a: Timer, b: Timer): number {
 
 /** The timers of one kind: by entity, so that setting and clearing one joins no strings into a key. */
 class TimersOfKind implements Undoable {
-  readonly byEntity = new Map<string, Timer>();
+  readonly byEntity = new SlotMap<string, Timer>();
   readonly order: SortedSet<Timer>;
   readonly #watchers: readonly Watcher<Timer>[];
 
@@ -81,13 +82,9 @@ class TimersOfKind implements Undoable {
   }
 
   replace(entity: string, after: Timer | undefined): Timer | undefined {
-    const before = this.byEntity.get(entity);
+    const before = after === undefined ? this.byEntity.take(entity) : this.byEntity.set(entity, after);
     if (before !== undefined) this.order.delete(before);
-    if (after === undefined) this.byEntity.delete(entity);
-    else {
-      this.byEntity.set(entity, after);
-      this.order.add(after);
-    }
+    if (after !== undefined) this.order.add(after);
     for (const watcher of this.#watchers) watcher(before, after);
     return before;
   }

@@ -1,12 +1,12 @@
 /** Follow-ups in order, part of the state: what did not fit into one entry is continued by the next. */
+import { Fifo } from '../../base/fifo.ts';
 import type { FollowUp } from '../records.ts';
 
 export class WorkQueue {
-  #items: FollowUp[] = [];
-  #head = 0;
+  readonly #items = new Fifo<FollowUp>();
 
   get size(): number {
-    return this.#items.length - this.#head;
+    return this.#items.length;
   }
 
   push(work: FollowUp): void {
@@ -14,20 +14,10 @@ export class WorkQueue {
   }
 
   shift(): FollowUp | undefined {
-    if (this.#head === this.#items.length) return undefined;
-    const work = this.#items[this.#head];
-    this.#head += 1;
-    if (this.#head === this.#items.length) {
-      this.#items = [];
-      this.#head = 0;
-    } else if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
-    return work;
+    return this.#items.shift();
   }
 
   hold(): readonly FollowUp[] {
-    return this.#items.slice(this.#head);
+    return [...this.#items];
   }
 }

@@ -65,9 +65,9 @@ const KEYS = {
 };
 
 export class TaskViews {
-  readonly #whole = new Map<TaskRecord, Uint8Array>();
+  #whole = new Map<TaskRecord, Uint8Array>();
   /** What does not change of the tasks that this entry has written, by id: an answer and an order often follow each other. */
-  readonly #fixed = new Map<string, Uint8Array>();
+  #fixed = new Map<string, Uint8Array>();
 
   result(task: TaskRecord): TaskResult {
     return new TaskResult(task, this);
@@ -85,10 +85,10 @@ export class TaskViews {
     return bytes;
   }
 
-  /** The entry is over and answered. */
+  /** The entry is over and answered. New maps, since what was cleared may be kept alive (slot-map.ts). */
   forget(): void {
-    if (this.#whole.size > 0) this.#whole.clear();
-    if (this.#fixed.size > 0) this.#fixed.clear();
+    if (this.#whole.size > 0) this.#whole = new Map();
+    if (this.#fixed.size > 0) this.#fixed = new Map();
   }
 
   write(to: Encoder, task: TaskRecord, withData: boolean): void {

@@ -51,8 +51,8 @@ export class SqliteTenantStore implements TenantStore {
   #history: HistoryChunk[] = [];
   #finished: TaskChunk[] = [];
   #output: OutputRow[] = [];
-  /** Tasks that were not sent. */
-  readonly #unsent = new Map<string, FinishedTask>();
+  /** Tasks that were not sent; a new map for each batch, since what was cleared may be kept alive (slot-map.ts). */
+  #unsent = new Map<string, FinishedTask>();
   /** The oldest rev that was not sent. */
   #firstUnsent = Infinity;
 
@@ -177,7 +177,7 @@ export class SqliteTenantStore implements TenantStore {
     this.#output = [];
     this.#finished = [];
     this.#history = [];
-    this.#unsent.clear();
+    this.#unsent = new Map();
     this.#firstUnsent = Infinity;
     const chunks = batch.finished.length + batch.history.length + batch.output.length;
     return chunks === 0 && facts === undefined ? undefined : batch;
