@@ -1,6 +1,6 @@
 /** Broken histories of trees. */
 import { view } from './edit.ts';
-import { create, hold, take } from './stories.ts';
+import { complete, create, hold, take } from './stories.ts';
 import { row, told, type Row } from './story-book.ts';
 
 export const BROKEN_TREES: readonly Row[] = [
@@ -11,6 +11,20 @@ export const BROKEN_TREES: readonly Row[] = [
       create(made);
       made.run.handlerEnd(made.ag, task.token ?? '');
       hold(made, 'task.complete', task, { output: { done: true }, children: 'wait' });
+    }),
+    broken: view(
+      ({ task }) => task.id === 'task-a-2',
+      () => ({ parentId: 'task-a-1', tree: { depth: 1 } }),
+    ),
+  }),
+  row('W', 'a task that goes on below one that took it along, and completes later', {
+    legal: told((made) => {
+      const [task, other] = [create(made), create(made)];
+      take(made, task);
+      made.run.handlerEnd(made.ag, task.token ?? '');
+      hold(made, 'task.complete', task, { output: { done: true }, children: 'cancel' });
+      take(made, other);
+      complete(made, other);
     }),
     broken: view(
       ({ task }) => task.id === 'task-a-2',

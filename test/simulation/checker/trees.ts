@@ -4,7 +4,7 @@
  */
 import type { AnswerSeen, CheckOptions } from './history.ts';
 import { roomMakers } from './placing.ts';
-import { latest, type Change, type Op, type TaskRec, type Version } from './records.ts';
+import { latest, type Change, type Op, type TaskRec, type Tenant, type Version } from './records.ts';
 import { mayHaveRun } from './request-book.ts';
 import { field, same, text } from './values.ts';
 import { isTerminal } from './views.ts';
@@ -18,6 +18,8 @@ export class Trees implements Family {
   readonly #children = new Map<TaskRec, TaskRec[]>();
   /** How many tasks the tree of each root ever had, without it. */
   readonly #sizes = new Map<TaskRec, number>();
+  /** Tasks whose end takes along what stands below them, until the work of that end is done. */
+  readonly #falling = new Map<Tenant, Change[]>();
 
   constructor(world: World) {
     this.#world = world;
@@ -28,9 +30,11 @@ export class Trees implements Family {
       if (change.prev === undefined) this.#born(change);
       this.#counts(change);
       this.#waited(change);
+      this.#falls(change);
     }
     if (applied?.mark.drained === true) {
       for (const task of applied.tenant.waiting) this.#mustEnd(task, applied.mark.index);
+      this.#fallen(applied.tenant, applied.mark.index);
     }
     if (answer !== undefined && !answer.event.ok) this.#refused(answer.op, answer.event, answer.index);
   }
@@ -123,6 +127,25 @@ export class Trees implements Family {
     const { task: view, mark } = latest(task);
     if (view.tree?.waits !== 'children' || this.#openBelow(task) !== undefined) return;
     this.#world.report('W', `${task.id} still waits, and all below it have ended`, [mark.index, index]);
+  }
+
+  #falls(change: Change): void {
+    const { task, prev, next } = change;
+    if (!isTerminal(next.task.status) || (prev !== undefined && isTerminal(prev.task.status))) return;
+    if (!this.#children.has(task) || !takesBelow(task).must) return;
+    const { tenant } = task;
+    this.#falling.set(tenant, [...(this.#falling.get(tenant) ?? []), change]);
+  }
+
+  /** At the end of the run all have ended, whatever became of those above them: so it is looked as soon as the work is done. */
+  #fallen(tenant: Tenant, index: number): void {
+    for (const { task, next } of this.#falling.get(tenant) ?? []) {
+      const open = this.#openBelow(task);
+      if (open === undefined) continue;
+      const message = `${open.id} goes on as ${latest(open).task.status}, and ${task.id} above it is ${next.task.status}`;
+      this.#world.report('W', message, [next.mark.index, index]);
+    }
+    this.#falling.delete(tenant);
   }
 
   /** One below it that has not ended. */

@@ -76,6 +76,14 @@ export const TREE_BUGS: readonly PlantedBug[] = [
     invariants: ['W'],
   },
   {
+    name: 'cancel-policy-forgotten',
+    file: 'src/engine/tasks/hold.ts',
+    find: "...(children === 'cancel' ? { children } : undefined),",
+    replace: '...undefined,',
+    breaks: 'A task that completes and is to cancel what stands below it leaves that.',
+    invariants: ['W'],
+  },
+  {
     name: 'parent-token-not-compared',
     file: 'src/engine/trees/subtasks.ts',
     find: "if (parentToken !== undefined && String(held?.token) !== parentToken) return rejected('STALE_TOKEN');",
