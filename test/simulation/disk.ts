@@ -2,7 +2,6 @@
  * The disks of the simulated server: what outlives a crash, and a note in the history of everything that becomes
  * durable, is forgotten or is stored as a snapshot.
  */
-import { hash } from 'node:crypto';
 import { DiskTenant, MemoryDisk, type DiskSnapshot } from '../../src/log/memory-disk.ts';
 import type { Recorder } from './recorder.ts';
 import type { ServerView } from './server-view.ts';
@@ -62,7 +61,6 @@ class RecordingTenant extends DiskTenant {
       epoch: this.epoch,
       ts,
       chain: hex(chain),
-      payloadHash: hash('sha256', payload, 'hex'),
       ...(storedBytes ? { stored: hex(bytes) } : {}),
     });
     recorder.add({ kind: 'log.durable', tenant, seq });

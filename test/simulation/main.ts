@@ -9,11 +9,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { setFlagsFromString } from 'node:v8';
-import { Worker } from 'node:worker_threads';
-import { workerUrl } from '../../src/base/worker-url.ts';
 import { MARKS, tooSeldom } from './marks.ts';
 import { reportPlanted } from './planted/report.ts';
+import { runSeeds } from './pool.ts';
 import { linesOf, readScript, scriptOf } from './script.ts';
 import { shrink } from './shrink.ts';
 import { EVERY_LOOK, simulate } from './simulation.ts';
@@ -83,43 +81,27 @@ function newSum(): Sum {
   };
 }
 
-/** A run makes much that lives as long as it does: with V8's small young generation a sixth of the time goes into copying it. */
-const YOUNG_MB = 64;
-
 /** Hands out the seeds one by one to as many threads as there are cores. */
-function runAll(options: Options): Promise<Sum> {
+async function runAll(options: Options): Promise<Sum> {
   const sum = newSum();
-  let next = options.from;
-  const end = options.from + options.seeds;
+  const { from, seeds, workers } = options;
   const began = performance.now();
   const progress = setInterval(() => {
     const rate = sum.seeds / ((performance.now() - began) / 1_000);
-    say(`${sum.seeds} of ${options.seeds} seeds, ${rate.toFixed(1)} a second, ${sum.failed.length} with violations`);
+    say(`${sum.seeds} of ${seeds} seeds, ${rate.toFixed(1)} a second, ${sum.failed.length} with violations`);
   }, PROGRESS_MS);
-  // Before the threads begin: they take it over.
-  setFlagsFromString(`--max-semi-space-size=${YOUNG_MB}`);
-  setFlagsFromString(`--min-semi-space-size=${YOUNG_MB}`);
-  const threads = Array.from({ length: Math.min(options.workers, options.seeds) }, () => {
-    return new Promise<void>((done, failed) => {
-      const worker = new Worker(workerUrl(import.meta.url, './worker.ts'));
-      const give = (): void => {
-        if (next < end) worker.postMessage(next++, []);
-        else void worker.terminate();
-      };
-      worker.on('message', (verdict: Verdict) => {
-        add(sum, verdict);
-        for (const { invariant, message } of verdict.violations.slice(0, 3))
-          say(`seed ${verdict.seed}: ${invariant}: ${message}`);
-        give();
-      });
-      worker.on('error', failed);
-      worker.on('exit', () => done());
-      give();
-    });
-  });
-  return Promise.all(threads)
-    .then(() => sum)
-    .finally(() => clearInterval(progress));
+  const judged = (verdict: Verdict): void => {
+    add(sum, verdict);
+    for (const { invariant, message } of verdict.violations.slice(0, 3))
+      say(`seed ${verdict.seed}: ${invariant}: ${message}`);
+  };
+  try {
+    const all = Array.from({ length: seeds }, (_, i) => from + i);
+    await runSeeds({ workers: Math.min(workers, seeds), seeds: all, judged });
+  } finally {
+    clearInterval(progress);
+  }
+  return sum;
 }
 
 /** Writes the script of a failed seed, made small if there is time for it. */

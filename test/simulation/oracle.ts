@@ -17,7 +17,7 @@ import { PerturbationOracle } from './perturb/oracle.ts';
 import type { Recorder } from './recorder.ts';
 import { Reference } from './reference/reference.ts';
 import { hashAt, HASH_EVERY, type Book, type ServerView } from './server-view.ts';
-import { StateTracker } from './state-tracker.ts';
+import { StateTracker, UNFOLLOWED } from './state-tracker.ts';
 
 /** So many entries are applied upon each snapshot; the replay from zero applies all. */
 const UPON_SNAPSHOT = 100;
@@ -83,7 +83,7 @@ export class Oracle {
     }
     const engine = new Engine(this.#engine);
     load(engine, snapshot);
-    const tracker = new StateTracker(engine, { hashed: true });
+    const tracker = new StateTracker(engine, UNFOLLOWED);
     if (tracker.wholeHash() !== stateHash)
       this.#recorder.trouble('9', `the snapshot of ${tenant} at ${seq} is not the state that it names`);
     this.#recorder.add({ kind: 'snapshot', tenant, seq, stateHash: hashAt(tracker, seq) });
@@ -102,7 +102,7 @@ export class Oracle {
   }
 
   #fromZero(book: Book): void {
-    const tracker = new StateTracker(new Engine(this.#engine), { hashed: true });
+    const tracker = new StateTracker(new Engine(this.#engine), UNFOLLOWED);
     const snapshots = new Map((this.#snapshots.get(book.tenant) ?? []).map(({ seq, stateHash }) => [seq, stateHash]));
     this.#run(book, { tracker, from: 0, until: book.applied }, (seq) => {
       const wanted = snapshots.get(seq);

@@ -56,10 +56,10 @@ export interface Outcome {
 /** The calendar at the beginning of every run. */
 const START = 1_700_000_000_000;
 /** The reference and the replays are slow: they follow so large a share of the runs, drawn by the seed. */
-const REFERENCE_SHARE = 0.4;
+const REFERENCE_SHARE = 0.3;
 const REPLAY_SHARE = 0.25;
 /** Of the runs that are replayed. */
-const PERTURBED_SHARE = 0.12;
+const PERTURBED_SHARE = 0.15;
 /** At the end of so many runs the server is asked what became of their tasks. */
 const ASKED_SHARE = 0.15;
 /** How often it is looked whether everything has ended. */

@@ -45,6 +45,9 @@ export function sha256(bytes: Uint8Array): Uint8Array {
   return hash('sha256', bytes, 'buffer');
 }
 
+/** For replays: what changed is known from the run. */
+export const UNFOLLOWED = { hashed: true, followed: false } as const;
+
 export class StateTracker {
   readonly engine: Engine;
   readonly hashed: boolean;
@@ -56,8 +59,8 @@ export class StateTracker {
   /** The state without its tables: what is hashed anew each time. */
   readonly #rest: State;
 
-  /** `hashed`: `hash` will be asked for; else it costs nothing. */
-  constructor(engine: Engine, { hashed }: { readonly hashed: boolean }) {
+  /** `hashed`: `hash` will be asked for, and `followed`: `take`; else they cost nothing. */
+  constructor(engine: Engine, { hashed, followed = true }: { readonly hashed: boolean; readonly followed?: boolean }) {
     this.engine = engine;
     this.hashed = hashed;
     const { state } = engine;
@@ -72,6 +75,10 @@ export class StateTracker {
         if (after !== undefined) note(dirty, after, 1);
       });
     }
+    if (followed) this.#follow(state);
+  }
+
+  #follow(state: State): void {
     state.tasks.watch((before, after) => {
       if (after === undefined) return;
       this.#changes.tasks.push(after);

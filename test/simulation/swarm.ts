@@ -20,20 +20,26 @@ export const TOPICS = ['news', 'metrics.cpu', 'chat.1'] as const;
 
 export function drawPlan(seed: number, size: Size = sizeOf(seed)): Plan {
   const plan = drawWhole(seed);
-  return size === 'whole' ? plan : thinned(plan);
+  return size === 'whole' ? plan : thinned(plan, size);
 }
 
 /**
- * Most runs are thin: they have all the time and all the faults of a whole one, and a third of its requests. What goes wrong
- * mostly needs faults and time, and not many tasks; two or three thin runs try as many mixtures in the time of one whole run.
+ * Most runs have all the time and all the faults of a whole one, and a third of its requests: thin ones have one here and there,
+ * dense ones all of those that follow each other for a while, so that there still is a crowd. What goes wrong mostly needs faults and
+ * time, and not many tasks; two or three such runs try as many mixtures in the time of one whole run.
  */
-export type Size = 'thin' | 'whole';
+export type Size = 'thin' | 'dense' | 'whole';
 
-const WHOLE_SHARE = 0.3;
-const THIN_SHARE = 0.33;
+/** In percent of the runs. Among the first seeds, with which hunts and short runs begin, those that would be dense are whole too. */
+const WHOLE_SHARE = 10;
+const DENSE_SHARE = 20;
+const WHOLE_SEEDS = 500;
+const KEPT_SHARE = 0.33;
 
 function sizeOf(seed: number): Size {
-  return new Random(`size ${seed}`).chance(WHOLE_SHARE) ? 'whole' : 'thin';
+  const drawn = new Random(`size ${seed}`).below(100);
+  if (drawn >= WHOLE_SHARE + DENSE_SHARE) return 'thin';
+  return drawn < WHOLE_SHARE || seed <= WHOLE_SEEDS ? 'whole' : 'dense';
 }
 
 const ASKS: ReadonlySet<Action['do']> = new Set([
@@ -41,9 +47,15 @@ const ASKS: ReadonlySet<Action['do']> = new Set([
   ...(['meddle', 'reshape', 'explain', 'workload'] as const),
 ]);
 
-function thinned(plan: Plan): Plan {
+function thinned(plan: Plan, size: 'thin' | 'dense'): Plan {
   const random = new Random(`thin ${plan.seed}`);
-  return { ...plan, actions: plan.actions.filter((action) => !ASKS.has(action.do) || random.chance(THIN_SHARE)) };
+  const asks = plan.actions.filter((action) => ASKS.has(action.do));
+  const crowd = Math.ceil(asks.length * KEPT_SHARE);
+  const first = size === 'dense' ? random.below(asks.length - crowd + 1) : 0;
+  const kept = new Set(
+    size === 'dense' ? asks.slice(first, first + crowd) : asks.filter(() => random.chance(KEPT_SHARE)),
+  );
+  return { ...plan, actions: plan.actions.filter((action) => !ASKS.has(action.do) || kept.has(action)) };
 }
 
 function drawWhole(seed: number): Plan {

@@ -14,7 +14,7 @@ export interface Verdict {
 }
 
 /** So many seeds apart one is run twice: the same seed gives the same run. */
-export const TWICE_EVERY = 20;
+export const TWICE_EVERY = 30;
 
 export function verdictOf(outcome: Outcome): Verdict {
   const { seed, steps, virtualMs, quiet, faults, marks, violations } = outcome;

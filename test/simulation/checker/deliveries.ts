@@ -25,6 +25,8 @@ interface Due {
   /** How it is found among what was received: an exact position, or what it says. */
   readonly key: string;
   readonly topic?: string;
+  /** The task whose topic it is. */
+  readonly task?: string | undefined;
   readonly session?: SessionRec | undefined;
   /** `away`: its session was not connected when it was made. */
   readonly order?: { readonly event: string; readonly token: string; readonly away: boolean };
@@ -84,7 +86,8 @@ export class Deliveries implements Family {
           : status !== 'pending' && status !== prev.task.status;
       if (!told) continue;
       const topic = `task.${task.id}`;
-      this.#add(tenant, { ...range(mark), mark, topic, key: `${topic} ${status}`, what: `${task.id} is ${status}` });
+      const what = `${task.id} is ${status}`;
+      this.#add(tenant, { ...range(mark), mark, topic, task: task.id, key: `${topic} ${status}`, what });
     }
     for (const push of event.pushes ?? []) {
       // Who deregisters in the entry in which it is told something is nobody's agent any more when that is on its way.
@@ -97,7 +100,7 @@ export class Deliveries implements Family {
         mark,
         key: String(push.rev),
         what: `${push.event} at ${push.rev}`,
-        ...(push.topic === undefined ? { session: carrier } : { topic: push.topic }),
+        ...(push.topic === undefined ? { session: carrier } : { topic: push.topic, task: taskOf(push.topic) }),
         ...(push.token !== undefined &&
           (isOrder(push) || isControlOrder(push)) && {
             order: { event: push.event, token: push.token, away: carrier?.server?.attached !== true },
@@ -228,11 +231,15 @@ function range(mark: Mark): { readonly lo: number; readonly hi: number } {
   return { lo: mark.prevRev, hi: mark.rev };
 }
 
+function taskOf(topic: string): string | undefined {
+  return topic.startsWith('task.') ? topic.slice('task.'.length) : undefined;
+}
+
 /** Certainly in the audience. */
 function mustGet(session: SessionRec, due: Due): boolean {
   if (due.topic === undefined) return due.session === session;
-  const { topic, lo, hi } = due;
-  if (topic.startsWith('task.') && session.watches.get(topic.slice('task.'.length)) === true) return true;
+  const { topic, task, lo, hi } = due;
+  if (task !== undefined && session.watches.get(task) === true) return true;
   return session.subs.some((sub) => {
     return sub.topic === topic && sub.from !== undefined && sub.from <= lo && hi <= sub.mustTo;
   });

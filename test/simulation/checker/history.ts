@@ -263,8 +263,8 @@ export interface LogAppend extends At {
   readonly ts: number;
   /** Hex. */
   readonly chain: string;
-  /** Any fixed hash of the payload, hex. */
-  readonly payloadHash: string;
+  /** Any fixed hash of the payload, hex, if its entries are read from copies. */
+  readonly payloadHash?: string;
   /** The stored bytes, hex: with them the chain is recomputed. */
   readonly stored?: string;
   /** The entry that opens the tenant. If absent, it is the first one after each start of the server. */
@@ -286,7 +286,7 @@ export interface LogRead extends At {
   readonly epoch: number;
   readonly ts: number;
   readonly chain: string;
-  readonly payloadHash: string;
+  readonly payloadHash?: string;
 }
 
 export interface TaskObservation {

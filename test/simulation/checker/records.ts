@@ -27,7 +27,7 @@ export interface Entry {
   readonly epoch: number;
   readonly ts: number;
   readonly chain: string;
-  readonly payloadHash: string;
+  readonly payloadHash: string | undefined;
   readonly index: number;
   readonly up: boolean;
 }

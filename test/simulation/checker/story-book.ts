@@ -134,7 +134,7 @@ export const checkpointed = told(({ run }) => {
   }
   const stamped = run.events.find((event) => event.kind === 'log.append' && event.tenant === 'a');
   if (stamped?.kind === 'log.append') {
-    const { seq, epoch, ts, chain, payloadHash } = stamped;
+    const { seq, epoch, ts, chain, payloadHash = '' } = stamped;
     run.emit({ kind: 'log.read', tenant: 'a', seq, epoch, ts, chain, payloadHash });
   }
   run.emit({ kind: 'log.trim', tenant: 'a', seq: 2 });

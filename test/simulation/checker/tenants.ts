@@ -15,6 +15,8 @@ interface Owned {
 export class Tenants implements Family {
   readonly #world: World;
   readonly #owners = new Map<string, Owned>();
+  /** Whose ids there are: as long as nobody else's are known, nothing foreign can be found. */
+  readonly #owning = new Set<Tenant>();
 
   constructor(world: World) {
     this.#world = world;
@@ -42,6 +44,7 @@ export class Tenants implements Family {
   }
 
   #own(id: string, tenant: Tenant, index: number): void {
+    this.#owning.add(tenant);
     const known = this.#owners.get(id);
     if (known === undefined) this.#owners.set(id, { tenant, index });
     else if (known.tenant !== tenant) known.tenant = undefined;
@@ -56,6 +59,7 @@ export class Tenants implements Family {
   }
 
   #scan(...[conn, value, index, written]: [Conn, unknown, number, unknown?]): void {
+    if (this.#owning.size === 0 || (this.#owning.size === 1 && this.#owning.has(conn.tenant))) return;
     const own = new Set<string>();
     eachString(written, (found) => own.add(found));
     eachString(value, (found) => {

@@ -10,7 +10,7 @@ import { holdImage, loadRecord, TABLES, type LoadedRecord } from '../../../src/e
 import type { Entry, EntryOutput } from '../../../src/engine/port.ts';
 import { backlog, explain, inspect, inbox, listTasks, searchTasks, workload } from '../../../src/engine/queries.ts';
 import type { Random } from '../random.ts';
-import { StateTracker } from '../state-tracker.ts';
+import { StateTracker, UNFOLLOWED } from '../state-tracker.ts';
 
 export interface Way {
   /** After so many entries, one in this number, the state is taken down and loaded anew; 0: never. */
@@ -42,13 +42,12 @@ export class OtherReplay {
     this.#options = options;
     this.#way = way;
     this.#random = random;
-    this.#tracker = new StateTracker(new Engine(options), { hashed: true });
+    this.#tracker = new StateTracker(new Engine(options), UNFOLLOWED);
   }
 
   /** `share`: how far in the log it is. */
   step(entry: Entry, share: number): EntryOutput {
     const output = this.#tracker.engine.apply(entry);
-    this.#tracker.take();
     const { restoredEvery, readEvery } = this.#way;
     if (readEvery > 0 && this.#random.below(readEvery) === 0) this.#read();
     if (restoredEvery > 0) {
@@ -75,7 +74,7 @@ export class OtherReplay {
   #restore(): void {
     const engine = new Engine(this.#options);
     for (const record of this.#image()) loadRecord(engine.state, record);
-    this.#tracker = new StateTracker(engine, { hashed: true });
+    this.#tracker = new StateTracker(engine, UNFOLLOWED);
   }
 
   #image(): LoadedRecord[] {

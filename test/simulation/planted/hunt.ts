@@ -2,13 +2,16 @@
  * Runs seeds on builds with planted bugs until each bug is caught.
  *
  * U1 What is found does not depend on how fast the machine is: a hunt ends after a number of seeds, not after a time.
- * U2 The seed that caught the bug when the table was written last is run first (caught.json), then seed 1 and those after it.
+ * U2 The seed that caught the bug when the table was written last is run first (caught.json), then the others, of each hundred those
+ *    first that ask least: what is noted is run by every test of the table, and the smallest seeds find as much in their time.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { INVARIANTS } from '../checker/invariants.ts';
 import type { Plan } from '../plan.ts';
+import { giveRoom } from '../pool.ts';
+import { drawPlan } from '../swarm.ts';
 import type { Verdict } from '../verdict.ts';
 import type { ShrinkTask } from '../worker.ts';
 import type { PlantedBug } from './bug.ts';
@@ -16,6 +19,9 @@ import { rootFolder, Workshop } from './workshop.ts';
 
 /** A bug that so many seeds do not show is a hole in the checker or in what the swarm does. */
 export const SEEDS_MAX = 2_000;
+
+/** So many seeds are put in order together. */
+const AT_ONCE = 100;
 
 /** A run that a bug keeps from ending is given up: only that, so that the time decides nothing else. */
 const STUCK_MS = 300_000;
@@ -57,6 +63,7 @@ export function readCaught(): ReadonlyMap<string, number> {
 
 /** In the order of the bugs. */
 export async function huntAll(bugs: readonly PlantedBug[], options: HuntOptions): Promise<readonly Hunted[]> {
+  giveRoom();
   const workshop = new Workshop(bugs);
   const results: Hunted[] = [];
   let next = 0;
@@ -130,8 +137,17 @@ function hunt({ bug, program, known }: Hunt, { shrinkRuns = 0 }: HuntOptions): P
 
 function* seedsOf(known: number | undefined): Generator<number, undefined> {
   if (known !== undefined) yield known; // U2
-  for (let seed = 1; seed <= SEEDS_MAX; seed += 1) if (seed !== known) yield seed; // U1
+  for (let from = 1; from <= SEEDS_MAX; from += AT_ONCE)
+    for (const seed of smallestFirst(from)) if (seed !== known) yield seed; // U1
   return undefined;
+}
+
+function smallestFirst(from: number): readonly number[] {
+  const sized = Array.from({ length: AT_ONCE }, (_, i) => ({
+    seed: from + i,
+    asks: drawPlan(from + i).actions.length,
+  }));
+  return sized.toSorted((a, b) => a.asks - b.asks || a.seed - b.seed).map(({ seed }) => seed);
 }
 
 /** What a verdict reports, each once, in order. */

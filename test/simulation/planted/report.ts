@@ -1,6 +1,6 @@
 /**
  * `npm run sim -- --planted`: hunts all planted bugs and prints at which seed, and as what, each was caught. With
- * `--write` all are hunted from seed 1 on, and caught.json is written: which seed is to be tried first from now on.
+ * `--write` all are hunted from the smallest seeds on, and caught.json is written: which seed is to be tried first from now on.
  */
 import { writeFileSync } from 'node:fs';
 import { BUGS } from './bugs.ts';

@@ -5,7 +5,7 @@ import { RefState, type RefAgent, type RefParts, type RefTask } from './records.
 
 const TIMERS = ['accept', 'timeout', 'progress', 'deadline', 'run'] as const;
 
-export function adopt(before: RefState, state: State): RefState {
+export function adopt(before: RefState, state: State, agents: Map<string, RefAgent>): RefState {
   const s = new RefState();
   s.asked = before.asked;
   s.born = before.born;
@@ -40,7 +40,7 @@ export function adopt(before: RefState, state: State): RefState {
     const { task, agent: agentId, token, control = '' } = slot;
     s.stops.push({ task, agentId, token, control, due: state.timers.get('stop', slot.key)?.due });
   }
-  s.agents = agentsOf(state);
+  s.agents = agents;
   for (const { id, principal, agentId } of state.sessions.hold()) {
     s.sessions.set(id, { principal: principal.id, role: principal.role, agentName: principal.agent, agentId });
   }

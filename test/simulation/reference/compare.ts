@@ -1,6 +1,6 @@
 /** Both states after an entry, side by side. */
 import type { State } from '../../../src/engine/kernel/state.ts';
-import { activeOf, isHeld, type RefState } from './records.ts';
+import { activeOf, isHeld, type RefState, type RefTask } from './records.ts';
 
 export function compare(s: RefState, state: State, fault: (what: string) => void): void {
   for (const record of state.tasks.hold()) {
@@ -17,16 +17,26 @@ export function compare(s: RefState, state: State, fault: (what: string) => void
       if (wait < 0 || wait > most) fault(`${task.id} waits ${wait} ms of at most ${most}`);
     }
     const held = isHeld(task);
-    const mine = { status: task.status, failures: task.failures, losses: task.losses, attempt: task.attempt };
-    const theirs = { status: record.status, failures: record.failures, losses: record.losses, attempt: record.attempt };
-    const [a, b] = [
-      { ...mine, ...(held ? { agent: task.agentId, token: task.token } : {}), not: task.excluded },
-      { ...theirs, ...(held ? { agent: record.agentId, token: record.token } : {}), not: record.excluded },
-    ].map((one) => JSON.stringify(one));
-    if (a !== b) fault(`${task.id} is ${b}, and should be ${a}`);
+    if (isAlike(task, record, held)) continue;
+    fault(`${task.id} is ${shown(record, held)}, and should be ${shown(task, held)}`);
   }
   for (const record of state.agents.hold()) {
     const active = activeOf(s, record.id);
     if (active !== record.active) fault(`${record.id} has ${record.active} slots taken, and should have ${active}`);
   }
+}
+
+type Compared = Pick<RefTask, 'status' | 'failures' | 'losses' | 'attempt' | 'agentId' | 'token' | 'excluded'>;
+
+/** Who holds it is compared while it is held. */
+function isAlike(a: Compared, b: Compared, held: boolean): boolean {
+  if (a.status !== b.status || a.failures !== b.failures || a.losses !== b.losses || a.attempt !== b.attempt)
+    return false;
+  if (held && (a.agentId !== b.agentId || a.token !== b.token)) return false;
+  return a.excluded.length === b.excluded.length && a.excluded.every((mark, i) => mark === b.excluded[i]);
+}
+
+function shown({ status, failures, losses, attempt, agentId, token, excluded }: Compared, held: boolean): string {
+  const holder = held ? { agent: agentId, token } : {};
+  return JSON.stringify({ status, failures, losses, attempt, ...holder, not: excluded });
 }

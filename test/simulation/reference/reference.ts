@@ -116,6 +116,8 @@ export class Reference {
   readonly #report: (message: string) => void;
   readonly #patient: boolean;
   #s = new RefState();
+  /** About agents, as they were taken over last. */
+  #facts = factsOf(this.#s.agents);
   #known = false;
   #over = false;
 
@@ -138,10 +140,15 @@ export class Reference {
     });
     // Whether one may stand below another, and what falls with it, is not decided here.
     const felled = output.finished.some(({ parentId, status }) => parentId !== undefined && status === 'cancelled');
-    const clear = plain && !felled && !output.more && !this.#othersDue(output, state) && !this.#isTangled(output);
+    const agents = agentsOf(state);
+    const facts = factsOf(agents);
+    // Timers of sessions, agents and keys.
+    const othersDue = facts !== this.#facts || this.#keysDue(output);
+    const clear = plain && !felled && !output.more && !othersDue && !this.#isTangled(output);
     if (this.#known && clear) this.#decide({ entry, output, state });
     for (const command of requests) this.#note(command);
-    this.#s = adopt(this.#s, state);
+    this.#s = adopt(this.#s, state, agents);
+    this.#facts = facts;
     this.#known = !output.more;
   }
 
@@ -149,11 +156,6 @@ export class Reference {
     if (command.kind !== 'request') return;
     this.#s.asked.add(`${command.session}#${command.id}`);
     if (command.key !== undefined) this.#s.asked.add(command.key);
-  }
-
-  /** Timers of sessions, agents and keys. */
-  #othersDue(output: EntryOutput, state: State): boolean {
-    return factsOf(this.#s.agents) !== factsOf(agentsOf(state)) || this.#keysDue(output);
   }
 
   /** Several timers of one task, or a deadline and another timer: which of the two clocks goes first is not said. */
