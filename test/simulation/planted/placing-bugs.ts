@@ -54,15 +54,6 @@ export const PLACING_BUGS: readonly PlantedBug[] = [
     invariants: ['R'],
   },
   {
-    name: 'sticky-not-awaited',
-    file: 'src/engine/assignment/groups.ts',
-    find: 'if (!isExcluded(task, agent) && !this.#isAwaited(task, agent)) return task;',
-    replace: 'if (!isExcluded(task, agent)) return task;',
-    breaks:
-      'Who makes room under a concurrency key takes a task whose sticky key is with another that has a free slot.',
-    invariants: ['R'],
-  },
-  {
     name: 'quarantine-short',
     file: 'src/engine/agents/quarantine.ts',
     find: 'const QUARANTINE_MS = 60_000;',
