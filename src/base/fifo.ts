@@ -8,7 +8,7 @@ import { must } from './assert.ts';
 
 const FIRST = 4;
 /** A ring that has been larger is given back when it is empty. */
-const KEPT_MAX = 1_024;
+const KEPT_MAX = 64;
 
 export class Fifo<T> {
   /** As many as a power of two, or none. */

@@ -34,9 +34,9 @@ export interface CheckpointParts {
 
 /** A chunk is hashed and sealed in one go on this thread: small ones hold up serving less. */
 const CHUNK_BYTES = 64 * 1024;
-/** A slice is followed by a rest ten times as long: a checkpoint takes an eleventh of the thread while it lasts. */
+/** A slice is followed by a rest five times as long: a checkpoint takes a sixth of the thread while it lasts. */
 const SLICE_MS = 1;
-const REST_MS = 10;
+const REST_MS = 5;
 /** Also a bound by count, for clocks that stand still in a slice. */
 const SLICE_RECORDS = 1_000;
 const KEEP = 2;
