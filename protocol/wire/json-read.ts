@@ -261,9 +261,9 @@ class JsonReader {
 
   #map(level: number): Value | undefined {
     const at = this.#position;
-    // A binary value looks like a map, and is no level.
-    const binary = this.#binaryHere();
-    if (level > this.#limits.depthMax && !binary) return this.#refuse('too_deep', at);
+    // A binary value looks like a map, and is no level: there may be one below the last, and nothing in it that nests.
+    const levels = this.#limits.depthMax + (this.#binaryHere() ? 1 : 0);
+    if (level > levels) return this.#refuse('too_deep', at);
     this.#position += 1;
     const map: { [key: string]: Value } = {};
     if (this.#space() === CLOSE_MAP) {

@@ -128,6 +128,18 @@ describe('properties', () => {
     expect(refused).toBeGreaterThan(500);
   });
 
+  it('it never throws, however deep and of whatever the text is', () => {
+    const opening = fc.constantFrom('[', '{"a":', '{"$bin":', '{"$$bin":', '{ "$bin" :', '[0,', '{"a":0,"$bin":');
+    const layers = fc.array(fc.tuple(opening, fc.nat({ max: 6_000 })), { minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(layers, fc.constantFrom('', '"AA=="', '0'), (all, inside) => {
+        const text = all.map(([one, times]) => one.repeat(times)).join('');
+        for (const body of [`[5,1,${text}`, `[5,1,{"p":${text}${inside}}]`])
+          expect(() => readJsonMessage(bytesOf(body))).not.toThrow();
+      }),
+    );
+  });
+
   it('base64 is that of Buffer, in one way only', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 50 }), fc.string({ maxLength: 8 }), (bytes, other) => {

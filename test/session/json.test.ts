@@ -84,6 +84,16 @@ it('says where a faulty text is at fault, and closes', () => {
   expect(attached.requests).toEqual([]);
 });
 
+it('takes a text that nests without end for a faulty one', () => {
+  const { say, connection } = online();
+  say(`[5,1,{"p":${'{"$bin":'.repeat(4_000)}`);
+  expect(connection.lines()).toMatchObject([
+    [9, 0, { code: 'INVALID_FRAME', details: { reason: 'too_deep' } }],
+    [13, 0, { reason: 'protocol_error' }],
+  ]);
+  expect(connection.closes).toMatchObject([{ code: CLOSE.PROTOCOL_ERROR.code }]);
+});
+
 it('takes no HELLO above 16 KiB of text', () => {
   const { say, connection } = open();
   say(HELLO.padEnd(LIMITS.helloBytes + 1));

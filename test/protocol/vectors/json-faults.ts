@@ -134,6 +134,26 @@ export const JSON_BOMBS: readonly {
     parts: ['[5,1,{"p":', { $repeat: ['[', DEEP] }, { $repeat: [']', DEEP] }, '}]'],
     reason: 'too_deep',
   },
+  {
+    name: 'a binary value as deep as it may be',
+    parts: ['[5,1,{"p":', { $repeat: ['[', DEEP - 1] }, '{"$bin":"AA=="}', { $repeat: [']', DEEP - 1] }, '}]'],
+    reason: 'ok',
+  },
+  {
+    name: 'binary values in each other, up to the last level',
+    parts: ['[5,1,{"p":', { $repeat: ['{"$bin":', DEEP] }, '"AA=="', { $repeat: ['}', DEEP] }, '}]'],
+    reason: 'bad_bin',
+  },
+  {
+    name: 'binary values in each other, a level too many',
+    parts: ['[5,1,{"p":', { $repeat: ['{"$bin":', DEEP + 1] }, '"AA=="', { $repeat: ['}', DEEP + 1] }, '}]'],
+    reason: 'too_deep',
+  },
+  {
+    name: '4,000 binary values in each other',
+    parts: ['[5,1,{"p":', { $repeat: ['{"$bin":', 4_000] }, '"AA=="', { $repeat: ['}', 4_000] }, '}]'],
+    reason: 'too_deep',
+  },
   { name: '20,000 values', parts: ['[5,1,{"p":[0', { $repeat: [',0', 20_000] }, ']}]'], reason: 'too_many_items' },
   { name: '65 frames', parts: ['[5,0,{}]', { $repeat: ['\n[5,0,{}]', 64] }], reason: 'too_many_frames' },
   { name: '100,000 frames', parts: ['[5,0,{}]', { $repeat: ['\n[5,0,{}]', 99_999] }], reason: 'too_many_frames' },
