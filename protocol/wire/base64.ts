@@ -1,36 +1,63 @@
-/** Base64 as RFC 4648 has it: the standard alphabet, with padding, and one way to write each value. */
+/**
+ * Base64 as RFC 4648 has it: the standard alphabet, with padding, and one way to write each value.
+ *
+ * The platform's where there is one; what runs elsewhere takes and gives the same.
+ */
+import { platformBase64 } from './buffer.ts';
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const PAD = '=';
-
-const char = (bits: number): string => ALPHABET.charAt(bits & 0x3f);
+const PAD_CODE = 0x3d;
+/** By six bits. */
+const CODES: Readonly<Uint8Array> = Uint8Array.from(ALPHABET, (char) => char.charCodeAt(0));
+/** By char code; -1 for what is not of the alphabet. */
+const VALUES: Readonly<Int8Array> = Int8Array.from({ length: 128 }, (_none, code) =>
+  ALPHABET.indexOf(String.fromCharCode(code)),
+);
+const PLATFORM = platformBase64();
 
 export function toBase64(bytes: Uint8Array): string {
-  let text = '';
-  for (let i = 0; i < bytes.length; i += 3) {
-    const [a = 0, b = 0, c = 0] = bytes.subarray(i, i + 3);
-    const left = bytes.length - i;
-    text += char(a >> 2) + char((a << 4) | (b >> 4));
-    text += left > 1 ? char((b << 2) | (c >> 6)) : PAD;
-    text += left > 2 ? char(c) : PAD;
-  }
-  return text;
+  return PLATFORM === undefined ? portableToBase64(bytes) : PLATFORM.slice.call(bytes, 0, bytes.length);
 }
 
 /** Undefined for anything else than what `toBase64` writes. */
 export function fromBase64(text: string): Uint8Array | undefined {
+  if (PLATFORM === undefined) return portableFromBase64(text);
   if (text.length % 4 !== 0) return undefined;
-  const pads = text.endsWith('==') ? 2 : text.endsWith(PAD) ? 1 : 0;
-  const bytes = new Uint8Array((text.length / 4) * 3 - pads);
+  const bytes = new Uint8Array(sizeOf(text));
+  PLATFORM.write.call(bytes, text, 0);
+  // The platform takes much that is not it; only what it would write itself counts.
+  return PLATFORM.slice.call(bytes, 0, bytes.length) === text ? bytes : undefined;
+}
+
+export function portableToBase64(bytes: Uint8Array): string {
+  const codes = new Uint8Array(Math.ceil(bytes.length / 3) * 4);
+  for (let from = 0, to = 0; from < bytes.length; from += 3, to += 4) {
+    const bits = (byteAt(bytes, from) << 16) | (byteAt(bytes, from + 1) << 8) | byteAt(bytes, from + 2);
+    codes[to] = byteAt(CODES, bits >> 18);
+    codes[to + 1] = byteAt(CODES, (bits >> 12) & 0x3f);
+    codes[to + 2] = byteAt(CODES, (bits >> 6) & 0x3f);
+    codes[to + 3] = byteAt(CODES, bits & 0x3f);
+  }
+  const pads = (3 - (bytes.length % 3)) % 3;
+  codes.fill(PAD_CODE, codes.length - pads);
+  return new TextDecoder().decode(codes);
+}
+
+export function portableFromBase64(text: string): Uint8Array | undefined {
+  if (text.length % 4 !== 0) return undefined;
+  const bytes = new Uint8Array(sizeOf(text));
+  const pads = padsOf(text);
   let bits = 0;
   let at = 0;
   for (let i = 0; i < text.length - pads; i += 1) {
-    const value = valueOf(text.charCodeAt(i));
+    const value = VALUES[text.charCodeAt(i)] ?? -1;
     if (value < 0) return undefined;
     bits = ((bits << 6) | value) & 0xff_ffff;
+    const place = i & 3;
     // After the second to fourth char of a group one more byte is whole.
-    if (i % 4 > 0) {
-      bytes[at] = bits >> (6 - 2 * (i % 4));
+    if (place > 0) {
+      bytes[at] = bits >> (6 - 2 * place);
       at += 1;
     }
   }
@@ -39,9 +66,16 @@ export function fromBase64(text: string): Uint8Array | undefined {
   return (bits & unused) === 0 ? bytes : undefined;
 }
 
-function valueOf(code: number): number {
-  if (code >= 0x41 && code <= 0x5a) return code - 0x41;
-  if (code >= 0x61 && code <= 0x7a) return code - 0x61 + 26;
-  if (code >= 0x30 && code <= 0x39) return code - 0x30 + 52;
-  return code === 0x2b ? 62 : code === 0x2f ? 63 : -1;
+/** Of text in whole groups. */
+function sizeOf(text: string): number {
+  return (text.length / 4) * 3 - padsOf(text);
+}
+
+function padsOf(text: string): number {
+  return text.endsWith('==') ? 2 : text.endsWith(PAD) ? 1 : 0;
+}
+
+/** Zero beyond the end. */
+function byteAt(bytes: Readonly<Uint8Array>, at: number): number {
+  return bytes[at] ?? 0;
 }

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { fromBase64, toBase64 } from '../../protocol/wire/base64.ts';
+import { fromBase64, portableFromBase64, portableToBase64, toBase64 } from '../../protocol/wire/base64.ts';
 import { concatFrames, decodeFrames, encodeFrame } from '../../protocol/wire/codec.ts';
 import { readJsonMessage } from '../../protocol/wire/json-read.ts';
 import { writeJsonMessage } from '../../protocol/wire/json-write.ts';
@@ -139,16 +139,70 @@ describe('properties', () => {
       }),
     );
   });
+});
 
-  it('base64 is that of Buffer, in one way only', () => {
+describe('base64', () => {
+  const forms = [
+    ['of the platform', toBase64, fromBase64],
+    ['without one', portableToBase64, portableFromBase64],
+  ] as const;
+  const ALPHABET = Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/');
+  /** What nearly is base64: mostly of the alphabet, and whatever a lenient reader would pass over or take for something else. */
+  const near = fc.array(
+    fc.oneof(
+      { weight: 12, arbitrary: fc.constantFrom(...ALPHABET) },
+      { weight: 2, arbitrary: fc.constant('=') },
+      { weight: 1, arbitrary: fc.constantFrom('-', '_', ' ', '\n', '\0', '\x80', 'é', 'Á', '\u0141', '🦔', '\ud83e') },
+    ),
+    { maxLength: 12 },
+  );
+
+  it.each(forms)('%s is that of Buffer, in one way only', (_name, to, from) => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 50 }), fc.string({ maxLength: 8 }), (bytes, other) => {
-        const text = toBase64(bytes);
+      fc.property(fc.uint8Array({ maxLength: 50 }), near, (bytes, other) => {
+        const text = to(bytes);
         expect(text).toBe(Buffer.from(bytes).toString('base64'));
-        expect(fromBase64(text)).toEqual(bytes);
-        const read = fromBase64(other);
-        if (read !== undefined) expect(toBase64(read)).toBe(other);
+        expect(from(text)).toEqual(bytes);
+        const read = from(other.join(''));
+        if (read !== undefined) expect(to(read)).toBe(other.join(''));
       }),
+      { numRuns: 1_000 },
     );
+  });
+
+  it('with and without a platform takes and means the same', () => {
+    let taken = 0;
+    fc.assert(
+      fc.property(near, (chars) => {
+        const text = chars.join('');
+        const read = fromBase64(text);
+        expect(portableFromBase64(text)).toEqual(read);
+        if (read !== undefined) taken += 1;
+      }),
+      { numRuns: 10_000 },
+    );
+    expect(taken).toBeGreaterThan(1_000);
+  });
+
+  it.each(forms)('%s has one char before the padding for what bits there are', (_name, to, from) => {
+    for (const [first, pads, bits] of [
+      ['A', '==', 2],
+      ['AA', '=', 4],
+      ['AAA', '', 6],
+    ] as const)
+      for (const [value, last] of ALPHABET.entries()) {
+        const text = first + last + pads;
+        const read = from(text);
+        expect(read !== undefined, text).toBe(value % 2 ** (6 - bits) === 0);
+        if (read !== undefined) expect(to(read)).toBe(text);
+      }
+  });
+
+  it.each(forms)('%s goes for a view of a larger block, and for 64 KiB', (_name, to, from) => {
+    const block = Uint8Array.from({ length: 70_000 }, (_none, i) => (i * 31) ^ (i >> 8));
+    const bytes = block.subarray(1_001, 1_001 + 65_536);
+    const text = to(bytes);
+    expect(text).toBe(Buffer.from(bytes).toString('base64'));
+    expect(Buffer.from(from(text) ?? []).equals(bytes)).toBe(true);
   });
 });
