@@ -17,6 +17,7 @@
 import type { Span, SpanContext, Tracer, TraceAPI, Context, Attributes } from '@opentelemetry/api';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { ErrorCode } from '../../protocol/wire/codes.ts';
+import type { TaskStatus } from '../../protocol/wire/types.ts';
 import type { EntryTimes, RequestTrace, TracedOrder, TracedRequest, Tracing } from './port.ts';
 
 /** What is used of the package, which is loaded only where spans are exported. */
@@ -39,8 +40,8 @@ const NO_SPAN = '0'.repeat(16);
 const FAULTS: ReadonlySet<string> = new Set(['INTERNAL', 'UNAVAILABLE']);
 /** Orders that begin an attempt: what its holder does is below them, and not below what it is told later. */
 const BEGINNINGS: ReadonlySet<string> = new Set(['task.assigned', 'task.offered']);
-/** Requests that end the work on a task. */
-const ENDS: ReadonlySet<string> = new Set(['task.complete', 'task.fail', 'task.cancel']);
+/** A task in one of these is never ordered again. */
+const FINAL: ReadonlySet<string> = new Set<TaskStatus>(['completed', 'failed', 'cancelled', 'timed_out']);
 
 /** Undefined for what the standard does not allow. */
 export function parseTraceparent(text: string): SpanContext | undefined {
@@ -160,9 +161,9 @@ class RequestSpan implements RequestTrace {
       this.#owner.step('queue', context, { from: this.#submittedAt, to: appendedAt });
     this.#owner.step('append', context, { from: appendedAt, to: arrivedAt });
     this.#owner.step('apply', context, { from: applyBegan, to: applyEnded });
-    for (const task of tasksOf(result)) {
-      if (ENDS.has(this.#method)) this.#owner.forget(this.#tenant, task);
-      else if (this.#method.startsWith('task.create')) this.#owner.follow(this.#tenant, task, context);
+    for (const { id, status } of tasksOf(result)) {
+      if (FINAL.has(status)) this.#owner.forget(this.#tenant, id);
+      else if (this.#method.startsWith('task.create')) this.#owner.follow(this.#tenant, id, context);
     }
   }
 
@@ -186,8 +187,11 @@ function taskNamed(params: unknown): string | undefined {
 }
 
 /** The tasks in an answer: `{task}` or `{tasks}`, as views. */
-function tasksOf(result: unknown): string[] {
+function tasksOf(result: unknown): { readonly id: string; readonly status: string }[] {
   const many = member(result, 'tasks');
   const all: unknown[] = Array.isArray(many) ? many : [member(result, 'task')];
-  return all.map((task) => member(task, 'id')).filter((id) => typeof id === 'string');
+  return all.flatMap((task) => {
+    const id = member(task, 'id');
+    return typeof id === 'string' ? [{ id, status: String(member(task, 'status')) }] : [];
+  });
 }

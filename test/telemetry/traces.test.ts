@@ -190,6 +190,20 @@ describe('a server that traces', () => {
     expect(Math.abs((all[0] ?? 0) - Date.now())).toBeLessThan(60_000);
   });
 
+  it('keeps the trace of a task over an attempt that failed', async () => {
+    const agent = await open({ agent: { name: 'a', capabilities: ['greet'] } });
+    agent.agent.handle('greet', (task) => {
+      if (task.attempt === 1) throw new Error('not yet');
+      return 'done';
+    });
+    const caller = await open({ openTelemetry: { context, propagation } });
+    await within(CALLER, () => caller.task.run({ type: 'greet', retry: { initialDelayMs: 0 } }));
+    await until(() => named('task.complete').length > 0, 'the end of the trace');
+    const first = 'task.create > push task.assigned';
+    expect(paths()).toContain(`${first} > task.fail`);
+    expect(paths()).toContain(`${first} > push task.assigned > task.complete`);
+  });
+
   it('does not follow what the caller does not sample', async () => {
     const caller = await open({ openTelemetry: { context, propagation } });
     const agent = await open({ agent: { name: 'a', capabilities: ['greet'] } });
@@ -233,6 +247,30 @@ describe('the contexts of tasks', () => {
     expect(paused?.name).toBe('push task.paused');
     expect(progress?.parentSpanContext?.spanId).toBe(assigned?.spanContext().spanId);
     expect(read?.parentSpanContext).toBeUndefined();
+  });
+
+  it('last as long as their tasks do: an attempt that failed is followed by another in the same trace', async () => {
+    const { tracing } = await traceTo(new SimpleSpanProcessor(new InMemorySpanExporter()), '0.0.0');
+    const at = performance.now();
+    const times = { appendedAt: at, arrivedAt: at, applyBegan: at, applyEnded: at };
+    const ask = (method: 'task.create' | 'task.fail' | 'task.cancel', result: unknown): void => {
+      const params = method === 'task.create' ? {} : { id: 'tsk_1', token: '1' };
+      const traceparent = method === 'task.create' ? CALLER : undefined;
+      const request = must(tracing.request({ tenant: 't', session: 's', method, params, traceparent, at }), 'a span');
+      request.applied(times, result);
+      request.ended(at, undefined);
+    };
+    const order = (): string | undefined => tracing.order({ tenant: 't', task: 'tsk_1', event: 'task.assigned', at });
+    for (const status of ['completed', 'failed', 'cancelled', 'timed_out']) {
+      ask('task.create', { task: { id: 'tsk_1', status: 'pending' } });
+      for (const back of ['scheduled', 'pending']) {
+        expect(order()).toContain(TRACE);
+        ask('task.fail', { task: { id: 'tsk_1', status: back } });
+      }
+      expect(order()).toContain(TRACE);
+      ask('task.cancel', { task: { id: 'tsk_1', status } });
+      expect(order(), status).toBeUndefined();
+    }
   });
 
   it('are bounded: the oldest is forgotten', async () => {
