@@ -5,13 +5,13 @@ export const LOG_BUGS: readonly PlantedBug[] = [
   {
     name: 'reply-before-durable',
     file: 'src/node/tenant.ts',
-    find: `    this.#waiting.push({ command, done });
+    find: `    this.#waiting.push({ command, done, trace });
     this.#schedule();`,
     replace: `    if (command.kind === 'request' && command.method === 'topic.publish' && done !== undefined) {
       const { rev } = this.engine.state;
       this.#options.scheduler.defer(() => done({ reply: { ok: true, result: { rev } }, rev }));
-      this.#waiting.push({ command, done: undefined });
-    } else this.#waiting.push({ command, done });
+      this.#waiting.push({ command, done: undefined, trace });
+    } else this.#waiting.push({ command, done, trace });
     this.#schedule();`,
     breaks: 'A message is confirmed to its publisher before its entry is in the log.',
     invariants: ['67'],
