@@ -55,6 +55,7 @@ const limits = z.strictObject({
   queryPerSecond: bound(rates.query),
   adminPerSecond: bound(rates.admin),
   bytesPerSecond: bound(LIMITS.bytesPerSecond),
+  sessionsPerMinute: bound(LIMITS.sessionsPerMinute),
   memoryMiB: bound(0),
 });
 

@@ -427,6 +427,7 @@ function rateSettings({ limits }: Config): RateSettings {
       admin: limits.adminPerSecond,
     },
     bytes: limits.bytesPerSecond,
+    sessions: limits.sessionsPerMinute,
     accepts: limits.acceptsPerSecond,
     acceptsOfAddress: limits.acceptsPerSecondPerAddress,
   };

@@ -84,9 +84,21 @@ describe.each(SOCKET_TRANSPORTS)('%s', (transport) => {
     await begin({ limits: { connectionsPerAddress: 2, connectionsPerPrincipal: 1 } });
     expect((await client()).frames[0]?.op).toBe(Op.WELCOME);
     const second = await client();
-    expect(second.frames[0]).toMatchObject({ op: Op.ERROR, body: { code: 'LIMIT_EXCEEDED' } });
+    expect(second.frames[0]).toMatchObject({ op: Op.ERROR, body: { code: 'UNAVAILABLE', retryable: true } });
     await until(() => second.code !== 0, 'the close');
     expect(second.code).toBe(CLOSE.OVERLOADED.code);
+  });
+
+  test('fresh sessions in a minute, whoever breaks off meanwhile', async () => {
+    await begin({ limits: { sessionsPerMinute: 3 } });
+    const codes: unknown[] = [];
+    for (let i = 0; i < 5; i += 1) {
+      const one = await client();
+      codes.push(one.frames[0]?.op === Op.WELCOME ? 'WELCOME' : one.frames[0]?.body['code']);
+      one.ws.terminate();
+      await until(() => one.code !== 0, 'the close');
+    }
+    expect(codes).toEqual(['WELCOME', 'WELCOME', 'WELCOME', 'UNAVAILABLE', 'UNAVAILABLE']);
   });
 
   test('who comes from where, through a proxy', async () => {

@@ -217,8 +217,9 @@ export const LIMITS = {
   ruleTextMax: 4_096,
   /** Agents (or tasks) that are tried with filters which read the task before others get their turn. */
   ruleTriesMax: 64,
-  /** Per tenant. At the bound: LIMIT_EXCEEDED. */
+  /** Per tenant. At the bound: UNAVAILABLE, for sessions end by themselves. */
   sessionsMax: 100_000,
+  /** The same: LIMIT_EXCEEDED. */
   agentsMax: 100_000,
   tasksMax: 1_000_000,
   tasksBytesMax: 2 * 1024 * 1024 * 1024,
@@ -267,6 +268,11 @@ export const LIMITS = {
   rates: { session: 20_000, work: 50_000, hold: 50_000, control: 20_000, query: 20_000, admin: 1_000 },
   /** Bytes of a principal's messages in a second: the same. */
   bytesPerSecond: 128 * 1024 * 1024,
+  /** Fresh sessions of a principal in a minute: close OVERLOADED. One that breaks off stays for `resumeWindowMs`, so these are less than
+   * `sessionsMax`: no principal alone keeps its tenant from opening sessions. */
+  sessionsPerMinute: 8_000,
+  /** A HELLO that was refused at a bound of connections may come again. */
+  fullRetryMs: 5_000,
   /** PINGs of a connection in a second, of the protocol: a protocol fault each; of WebSockets: close 1008. */
   pingsPerSecond: 100,
   /** Bytes of answers that wait for a client which does not read; above it requests get RATE_LIMIT_EXCEEDED. */

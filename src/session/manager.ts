@@ -111,7 +111,11 @@ class Manager implements SessionManager {
     this.#host.log.debug('connection', { connection: connection.id, remote: connection.remote });
     if (this.#phase !== 'serving') session.end('SHUTDOWN');
     else if (this.#connectionsMax > 0 && this.#sessions.size > this.#connectionsMax)
-      session.end('OVERLOADED', { code: 'UNAVAILABLE', message: 'Too many connections.' });
+      session.end('OVERLOADED', {
+        code: 'UNAVAILABLE',
+        message: 'Too many connections.',
+        retryAfterMs: LIMITS.fullRetryMs,
+      });
     return session;
   }
 

@@ -21,6 +21,8 @@ export interface SessionRates {
   received(bytes: number): void;
   /** Counts a request: 0, it is taken; else after how many ms it may be asked again. */
   ask(method: Method): number;
+  /** Counts a fresh session: 0, it may be opened; else after how many ms. */
+  open(): number;
 }
 
 function nothing(): void {}

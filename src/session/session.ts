@@ -216,7 +216,7 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
   }
 
   get rates(): SessionRates | undefined {
-    return this.#seat?.rates;
+    return this.#seat?.member.rates;
   }
 
   answer(frame: Uint8Array): void {
@@ -265,7 +265,7 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
     if (fault === undefined || frames.length > 0) {
       this.#liveness.heard(this.scheduler.mono());
       this.metrics.received(frames.length, size);
-      this.#seat?.rates?.received(size);
+      this.#seat?.member.rates?.received(size);
     }
     for (const frame of frames) {
       this.#dispatch(frame, bytes);
@@ -430,7 +430,7 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
   #opened(outcome: HelloOutcome): void {
     const phase = this.#phase;
     if (phase.kind !== 'opening') {
-      if (outcome.kind === 'welcome') outcome.attached.detach(); // The connection ended meanwhile.
+      if (outcome.kind === 'welcome') letGo(outcome); // The connection ended meanwhile.
       return;
     }
     if (outcome.kind === 'refused') {
@@ -438,9 +438,9 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
       return;
     }
     const { attached, rev } = outcome;
-    const full = this.#seat === undefined ? undefined : this.#host.census.settle(this.#seat);
+    const full = this.#seat === undefined ? undefined : this.#host.census.settle(this.#seat, outcome.resumed);
     if (full !== undefined) {
-      attached.detach();
+      letGo(outcome);
       this.#refuse({ close: 'OVERLOADED', rejection: full });
       return;
     }
@@ -557,6 +557,15 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
       this.failed(fault);
     }
   }
+}
+
+/**
+ * The client was not told of the session. A fresh one can be resumed by nobody, so it ends; that of an agent ends when the agent
+ * comes again, which may keep its work until then.
+ */
+function letGo({ attached, resumed, agentId }: HelloOutcome & { readonly kind: 'welcome' }): void {
+  if (resumed || agentId !== undefined) attached.detach();
+  else attached.bye(true, nothing);
 }
 
 function nothing(): void {}

@@ -9,6 +9,7 @@ import type { Principal } from '../../src/node/port.ts';
 const NONE: RateSettings = {
   classes: { session: 0, work: 0, hold: 0, control: 0, query: 0, admin: 0 },
   bytes: 0,
+  sessions: 0,
   accepts: 0,
   acceptsOfAddress: 0,
 };
@@ -126,6 +127,42 @@ describe('ends of work', () => {
     expect(ada.ask('task.output')).toBeGreaterThan(0);
     pass(1_000);
     expect(ada.ask('task.output')).toBe(0);
+  });
+});
+
+describe('fresh sessions', () => {
+  test('so many in a minute, each a request of class session too', async () => {
+    const rates = new Rates({ settings: settings({ session: 4 }, { sessions: 6 }), mono });
+    const ada = rates.ofPrincipal(ADA);
+    expect(await taken(() => ada.open(), 10)).toBe(4);
+    expect(ada.open()).toBe(1_000);
+    pass(1_000);
+    expect(await taken(() => ada.open(), 10)).toBe(2);
+    expect(ada.open()).toBe(59_000);
+    pass(59_000);
+    expect(ada.open()).toBe(0);
+    expect(rates.ofPrincipal(BOB).open()).toBe(0);
+  });
+
+  test('who breaks off each time gets no more', async () => {
+    const rates = new Rates({ settings: settings({}, { sessions: 100 }), mono });
+    expect(await taken(() => rates.ofPrincipal(ADA).open(), 500)).toBe(100);
+  });
+
+  test('of any number of principals so many are remembered', () => {
+    const rates = new Rates({ settings: settings({}, { sessions: 1 }), mono });
+    for (let i = 0; i < 20_000; i += 1) rates.ofPrincipal({ ...ADA, id: `key:${i}` });
+    expect(rates.principals).toBe(10_000);
+  });
+
+  test('the defaults let 5,000 agents of one key start at once, and no principal fill its tenant', async () => {
+    const ada = new Rates({
+      settings: { ...NONE, classes: LIMITS.rates, sessions: LIMITS.sessionsPerMinute },
+      mono,
+    }).ofPrincipal(ADA);
+    expect(await taken(() => ada.open(), 5_000)).toBe(5_000);
+    const windows = LIMITS.resumeWindowMs / 60_000 + 1;
+    expect(windows * LIMITS.sessionsPerMinute).toBeLessThan(LIMITS.sessionsMax);
   });
 });
 

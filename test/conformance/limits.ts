@@ -232,7 +232,7 @@ export function limits(name: TransportName): void {
     test('that come too fast are told when to come again, and are taken then', async () => {
       const classes = { session: 0, work: 0, hold: 0, control: 0, query: 0, admin: 0 };
       const rates = new Rates({
-        settings: { classes, bytes: 0, accepts: 0, acceptsOfAddress: 3 },
+        settings: { classes, bytes: 0, sessions: 0, accepts: 0, acceptsOfAddress: 3 },
         mono: () => systemScheduler.mono(),
       });
       await begin({}, { rate: (address) => rates.accept(address) });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { encodeValue } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { sessionSnapshot } from '../../src/engine/sessions/snapshot.ts';
@@ -461,6 +461,16 @@ describe('topics', () => {
     expect(codeOf(rig.ask(session, 'topic.unsubscribe', { topic: 't0' }).reply)).toBe('ok');
     expect(codeOf(rig.ask(session, 'topic.subscribe', { topic: 'more' }).reply)).toBe('ok');
   });
+});
+
+it('sessions at their bound: who opens one is told to come later, who resumes is let in', () => {
+  const rig = new Rig();
+  const session = rig.session();
+  const size = vi.spyOn(rig.engine.state.sessions, 'size', 'get').mockReturnValue(LIMITS.sessionsMax);
+  expect(codeOf(rig.hello().reply)).toBe('UNAVAILABLE');
+  expect(codeOf(rig.hello({ resume: { session, secretHash: 's1', rev: 0 } }).reply)).toBe('ok');
+  size.mockRestore();
+  expect(codeOf(rig.hello().reply)).toBe('ok');
 });
 
 describe('tenants', () => {

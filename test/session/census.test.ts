@@ -39,7 +39,11 @@ function dial(made: Rig, bytes = hello()): Dialled {
 function expectFull({ connection }: Dialled, whose: string): void {
   expect(connection.closes).toEqual([{ code: CLOSE.OVERLOADED.code, reason: 'overloaded' }]);
   expect(connection.all()).toMatchObject([
-    { op: Op.ERROR, id: 0, body: { code: 'LIMIT_EXCEEDED', message: `Too many connections of this ${whose}.` } },
+    {
+      op: Op.ERROR,
+      id: 0,
+      body: { code: 'UNAVAILABLE', retryable: true, message: `Too many connections of this ${whose}.` },
+    },
     { op: Op.GOAWAY, body: { reason: 'overloaded', action: 'resume' } },
   ]);
   expect(connection.all()[0]?.body['retryAfterMs']).toBeGreaterThan(0);
@@ -90,13 +94,41 @@ describe('connections of a principal', () => {
     expectFull(dial(made), 'principal');
   });
 
-  test('who only says so is refused with WELCOME, and its session let go', () => {
+  test('all at the bound may resume at once', () => {
+    const made = rig({ limits: { principal: 3, tenant: 3 } });
+    const old = [dial(made), dial(made), dial(made)];
+    const back = old.map(() => {
+      const connection = new FakeConnection();
+      const handler = made.manager.accept(connection);
+      handler.message(hello('member', { resume: RESUME }));
+      return { connection, handler };
+    });
+    for (const { attached } of old) {
+      attached?.delivery.close('REPLACED');
+      made.node.welcome(100, { resumed: true });
+      made.scheduler.settle();
+    }
+    expect(back.map(isOpen)).toEqual([true, true, true]);
+    expectFull(dial(made), 'principal');
+    for (const { handler } of back) handler.closed(1006);
+    expect([dial(made), dial(made), dial(made)].every(isOpen)).toBe(true);
+    expectFull(dial(made), 'principal');
+  });
+
+  test('who only says so is refused with WELCOME, and its session ended', () => {
     const made = rig({ limits: { principal: 1 } });
     const first = dial(made);
     const second = dial(made, hello('member', { resume: RESUME }));
     expectFull(second, 'principal');
-    expect(second.attached?.calls).toEqual(['detach']);
+    expect(second.attached?.calls).toEqual(['bye true']);
     expect(isOpen(first)).toBe(true);
+  });
+
+  test.each([{ resumed: true }, { agentId: 'agt_1' }])('a session that may be wanted again is left: %j', (outcome) => {
+    const made = rig({ limits: { principal: 1 } });
+    dial(made);
+    made.manager.accept(new FakeConnection()).message(hello('member', { resume: RESUME }));
+    expect(made.node.welcome(100, outcome).calls).toEqual(['detach']);
   });
 
   test('no more may try to resume than may be connected', () => {
@@ -143,10 +175,17 @@ test('a stranger becomes known with a HELLO that is taken', () => {
 /** Takes so many requests, then none for 700 ms. */
 class Purse implements SessionRates {
   left: number;
+  sessions: number;
   bytes = 0;
 
-  constructor(left: number) {
+  constructor(left: number, sessions = Infinity) {
     this.left = left;
+    this.sessions = sessions;
+  }
+
+  open(): number {
+    this.sessions -= 1;
+    return this.sessions < 0 ? 40_000 : 0;
   }
 
   received(bytes: number): void {
@@ -206,7 +245,45 @@ describe('rates', () => {
     one.handler.closed(1006);
     other.handler.closed(1006);
     dial(made);
-    expect(purses, 'the last one took it along').toHaveLength(3);
+    expect(purses, 'asked for anew').toHaveLength(3);
+  });
+
+  const tooFast = [
+    {
+      op: Op.ERROR,
+      body: { code: 'UNAVAILABLE', message: 'Too many fresh sessions of this principal.', retryAfterMs: 40_000 },
+    },
+    { op: Op.GOAWAY, body: { reason: 'overloaded', action: 'resume' } },
+  ];
+
+  test('a fresh session takes from them; one too many is told when to come again', () => {
+    const purse = new Purse(0, 1);
+    const made = rig({ ratesOf: () => purse, limits: { principal: 2 } });
+    const first = dial(made);
+    expect(isOpen(first)).toBe(true);
+    const second = dial(made);
+    expect(second.connection.all()).toMatchObject(tooFast);
+    expect([second.attached, second.connection.closes[0]?.code]).toEqual([undefined, CLOSE.OVERLOADED.code]);
+    purse.sessions = 1;
+    expect(isOpen(dial(made)), 'the one refused is not counted').toBe(true);
+  });
+
+  test('resuming takes nothing, but a session that is fresh in the end does', () => {
+    const purse = new Purse(0, 0);
+    const made = rig({ ratesOf: () => purse });
+    const back = (resumed: boolean): { connection: FakeConnection; attached: FakeAttached } => {
+      const connection = new FakeConnection();
+      made.manager.accept(connection).message(hello('member', { resume: RESUME }));
+      const attached = made.node.welcome(100, { resumed });
+      made.scheduler.settle();
+      return { connection, attached };
+    };
+    expect(back(true).connection.all()[0]?.op).toBe(Op.WELCOME);
+    const { connection, attached } = back(false);
+    expect(connection.all()).toMatchObject(tooFast);
+    expect(attached.calls).toEqual(['bye true']);
+    purse.sessions = 1;
+    expect(back(false).connection.all()[0]?.op).toBe(Op.WELCOME);
   });
 
   test('BYE, PING and PONG are no requests', () => {

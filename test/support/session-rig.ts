@@ -165,10 +165,10 @@ export class FakeNode implements NodePort {
   }
 
   /** Welcomes the oldest HELLO that waits. */
-  welcome(rev = 100): FakeAttached {
+  welcome(rev = 100, more: { readonly resumed?: boolean; readonly agentId?: string } = {}): FakeAttached {
     const { hello: asked, done } = must(this.hellos.shift(), 'a hello that waits');
     const attached = new FakeAttached(`s_${rev}`, asked.principal, asked.delivery);
-    done({ kind: 'welcome', attached, session: attached.session, secret: 'ab', rev, resumed: false });
+    done({ kind: 'welcome', attached, session: attached.session, secret: 'ab', rev, resumed: false, ...more });
     return attached;
   }
 }

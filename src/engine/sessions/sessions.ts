@@ -131,7 +131,8 @@ function openSession(
 ): HelloDecision {
   const { command, refused } = fresh;
   if (s.sessions.size >= LIMITS.sessionsMax) {
-    return { reply: rejected('LIMIT_EXCEEDED', `The tenant has ${s.sessions.size} sessions, which is its limit.`) };
+    // Others end by themselves: whoever is refused comes again.
+    return { reply: rejected('UNAVAILABLE', `The tenant has ${s.sessions.size} sessions, which is its limit.`) };
   }
   const id = c.random.id('ses');
   const opened: SessionRecord = {
