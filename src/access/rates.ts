@@ -264,7 +264,8 @@ class Allowance {
     this.#telling = false;
     if (answer instanceof RateLimiterRes) {
       this.#left = answer.remainingPoints - this.#owed;
-      this.#renewAt = this.#rate.mono() + answer.msBeforeNext;
+      // The library goes by the wall clock, which may have been set back meanwhile.
+      this.#renewAt = this.#rate.mono() + Math.min(answer.msBeforeNext, SECOND_MS);
     } else this.#rate.fault(answer); // R4
     if (this.#owed >= this.#rate.portion) this.#tell();
   }

@@ -104,6 +104,23 @@ describe('with the counters of the library', () => {
   });
 });
 
+test('a wall clock that is set back keeps nobody waiting for longer than a second', async () => {
+  const rates = new Rates({ settings: settings({ work: 100 }, { accepts: 50 }), mono });
+  const ada = rates.ofPrincipal(ADA);
+  const accept = (): number => rates.accept('192.0.2.1');
+  await taken(() => ada.ask('task.create'), 60);
+  await taken(accept, 30);
+  vi.setSystemTime(Date.now() - 3_600_000);
+  await taken(() => ada.ask('task.create'), 60);
+  await taken(accept, 30);
+  for (const ask of [() => ada.ask('task.create'), accept]) {
+    expect(ask()).toBeGreaterThan(0);
+    expect(ask()).toBeLessThanOrEqual(1_000);
+  }
+  pass(1_000);
+  expect([ada.ask('task.create'), accept()]).toEqual([0, 0]);
+});
+
 describe('ends of work', () => {
   const methods: readonly Method[] = Object.keys(OPERATIONS).filter(isMethod);
 
