@@ -7,7 +7,7 @@
  * J2 A token says its tenant and never is an operator, or of the tenant of operators.
  * J3 `sub` is the principal's id. It cannot be that of an API key, nor of another agent than the one that the token names.
  * J4 A token by a key that is not known here is neither right nor wrong while the keys may be out of date: the source is asked
- *    to look again.
+ *    to look for that key.
  */
 import { createDecoder, createVerifier } from 'fast-jwt';
 import { z } from 'zod';
@@ -21,8 +21,8 @@ import { SYSTEM_TENANT } from './keys.ts';
 export interface KeySource {
   /** Undefined: none could be had yet. The same array until they change. */
   readonly keys: readonly VerifyingKey[] | undefined;
-  /** Looks for newer keys, if it has not done so just now; true: an answer is to be expected. */
-  refresh(): boolean;
+  /** Looks for a key that is not among them; false: it has done so since it was first asked for that key, in vain. */
+  refresh(kid: string | undefined): boolean;
 }
 
 export interface JwtOptions {
@@ -94,7 +94,7 @@ export function createJwtAuthenticator(options: JwtOptions): (token: string) => 
     }
     const only = known?.length === 1 ? known[0]?.kid : undefined;
     const verify = verifiers.get(kid ?? only);
-    if (verify === undefined) return source.refresh() || known === undefined ? 'unavailable' : undefined; // J4
+    if (verify === undefined) return source.refresh(kid) || known === undefined ? 'unavailable' : undefined; // J4
     let payload: unknown;
     try {
       payload = verify(token);

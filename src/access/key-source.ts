@@ -6,6 +6,8 @@
  * Q2 Looked again is every five minutes, and when a token names a key that is not known, but not more often than every ten
  *    seconds: nobody can have a server ask another one at will.
  * Q3 Of a URL at most 256 KiB are read, within five seconds, by HTTPS or from this machine, and redirections are not followed.
+ * Q4 A key is not there when a look that began after it was asked for has succeeded without it. Of the keys that are asked
+ *    for and not there the newest 256 are remembered; whoever asks for one that was forgotten has to come again.
  */
 import { readFile, stat } from 'node:fs/promises';
 import type { Scheduler } from '../base/scheduler.ts';
@@ -14,6 +16,7 @@ import { parseKeySet, type VerifyingKey } from './key-set.ts';
 
 const EVERY_MS = 300_000;
 const AGAIN_MS = 10_000;
+const ASKED_MAX = 256;
 const TIMEOUT_MS = 5_000;
 const BYTES_MAX = 256 * 1024;
 const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
@@ -35,6 +38,11 @@ export class KeyFeed implements KeySource {
   #text: string | undefined;
   #fault: string | undefined;
   #lookedAt = -Infinity;
+  /** Looks that have begun; the newest of them that succeeded. */
+  #looks = 0;
+  #succeeded = 0;
+  /** Q4: how many looks had begun when a key was asked for that is not there. */
+  readonly #asked = new Map<string | undefined, number>();
   #looking: Promise<void> | undefined;
   #timer: (() => void) | undefined;
   #stopped = false;
@@ -58,10 +66,14 @@ export class KeyFeed implements KeySource {
     return this.#look();
   }
 
-  refresh(): boolean {
-    if (this.#looking !== undefined) return true;
-    if (this.#stopped || this.#options.scheduler.mono() - this.#lookedAt < AGAIN_MS) return false; // Q2
-    void this.#look();
+  refresh(kid: string | undefined): boolean {
+    if (this.#stopped) return false;
+    const waitMs = this.#lookedAt + AGAIN_MS - this.#options.scheduler.mono();
+    const asked = this.#asked.get(kid);
+    const inVain = asked !== undefined && asked < this.#succeeded;
+    if (inVain && waitMs > 0) return false; // Q4
+    if (asked === undefined || inVain) this.#remember(kid);
+    if (this.#looking === undefined) this.#lookIn(waitMs); // Q2
     return true;
   }
 
@@ -71,26 +83,49 @@ export class KeyFeed implements KeySource {
     this.#timer = undefined;
   }
 
+  #remember(kid: string | undefined): void {
+    this.#asked.delete(kid);
+    this.#asked.set(kid, this.#looks);
+    if (this.#asked.size <= ASKED_MAX) return;
+    for (const oldest of this.#asked.keys()) {
+      this.#asked.delete(oldest);
+      return;
+    }
+  }
+
+  #lookIn(ms: number): void {
+    this.#timer?.();
+    if (ms <= 0) void this.#look();
+    else this.#timer = this.#options.scheduler.after(ms, () => void this.#look());
+  }
+
   #look(): Promise<void> {
     this.#timer?.();
-    this.#looking ??= this.#read()
+    this.#looking ??= this.#begin();
+    return this.#looking;
+  }
+
+  #begin(): Promise<void> {
+    this.#looks += 1;
+    const look = this.#looks;
+    return this.#read()
       .then(
-        (text) => this.#take(text),
+        (text) => this.#take(text, look),
         (error: unknown) => this.#faulty(error instanceof Error ? error.message : String(error)),
       )
       .finally(() => {
         this.#looking = undefined;
         this.#lookedAt = this.#options.scheduler.mono();
-        if (!this.#stopped) this.#timer = this.#options.scheduler.after(EVERY_MS, () => void this.#look());
+        if (!this.#stopped) this.#lookIn(EVERY_MS);
       });
-    return this.#looking;
   }
 
   /** Q1 */
-  #take(text: string): void {
+  #take(text: string, look: number): void {
     if (this.#stopped) return;
     if (text === this.#text) {
       this.#fault = undefined;
+      this.#succeeded = look;
       return;
     }
     const parsed = parseKeySet(text, { secrets: this.#url === undefined });
@@ -101,6 +136,7 @@ export class KeyFeed implements KeySource {
     this.#fault = undefined;
     this.#text = text;
     this.#keys = parsed.value;
+    this.#succeeded = look;
     this.#options.onKeys(parsed.value.length);
   }
 

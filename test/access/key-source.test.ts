@@ -90,14 +90,69 @@ test('asked to, it looks again, but not more often than every ten seconds', asyn
     response.end(setOf(`k${asked}`));
   });
   const keys = await feedFrom(url);
-  expect(keys.refresh()).toBe(false);
   scheduler.advance(10_000);
-  const said = next();
-  expect(keys.refresh()).toBe(true);
-  expect(keys.refresh()).toBe(true);
-  await said;
+  expect(keys.refresh('k2')).toBe(true);
+  expect(keys.refresh('other')).toBe(true);
+  await keys.start();
   expect(kids(keys)).toEqual(['k2']);
   expect(asked).toBe(2);
+  scheduler.advance(9_999);
+  expect(keys.refresh('k3')).toBe(true);
+  expect(keys.refresh('k3')).toBe(true);
+  expect(asked).toBe(2);
+  const again = next();
+  scheduler.advance(1);
+  await again;
+  expect(kids(keys)).toEqual(['k3']);
+  expect(asked).toBe(3);
+});
+
+/** Of a file that has the keys, and can be taken away. */
+async function feedOfFile(): Promise<{ keys: KeyFeed; write: (...kids: string[]) => void; away: () => void }> {
+  const file = join(folder, 'keys.json');
+  const write = (...names: string[]): void => writeFileSync(file, setOf(...names));
+  write('a');
+  const keys = await feedFrom(file);
+  return { keys, write, away: () => rmSync(file) };
+}
+
+/** Goes on to the look that was asked for, and resolves when it is over. */
+function looked(keys: KeyFeed): Promise<void> {
+  scheduler.advance(10_000);
+  return keys.start();
+}
+
+test('a key that is not in the set is wrong when a look that began after it was asked for has not found it', async () => {
+  const { keys } = await feedOfFile();
+  expect(keys.refresh('new')).toBe(true);
+  expect(keys.refresh('new')).toBe(true);
+  await looked(keys);
+  expect(keys.refresh('new')).toBe(false);
+  expect(keys.refresh('another')).toBe(true);
+  // It may have come since.
+  scheduler.advance(10_000);
+  expect(keys.refresh('new')).toBe(true);
+});
+
+test('a key that is not in the set is not wrong while it cannot be looked for', async () => {
+  const { keys, write, away } = await feedOfFile();
+  away();
+  for (let i = 0; i < 3; i += 1) {
+    expect(keys.refresh('new')).toBe(true);
+    await looked(keys);
+    scheduler.advance(1_000);
+    expect(keys.refresh('new')).toBe(true);
+  }
+  write('b');
+  await looked(keys);
+  expect(keys.refresh('new')).toBe(false);
+});
+
+test('of the keys that were asked for the newest 256 are remembered; who asks for another one comes again', async () => {
+  const { keys } = await feedOfFile();
+  for (let i = 0; i <= 256; i += 1) keys.refresh(`k${i}`);
+  await looked(keys);
+  expect([keys.refresh('k1'), keys.refresh('k256'), keys.refresh('k0')]).toEqual([false, false, true]);
 });
 
 test('a provider that is away is asked again later', async () => {
@@ -146,7 +201,7 @@ test('when it is stopped nothing is looked for or taken any more', async () => {
   const under = keys.start();
   keys.stop();
   await under;
-  expect(keys.refresh()).toBe(false);
+  expect(keys.refresh('b')).toBe(false);
   expect(scheduler.timers).toBe(0);
   expect(told).toEqual(['1 keys']);
 });
