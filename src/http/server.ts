@@ -9,6 +9,7 @@
  * H3 `close` answers what has begun, takes nothing new, and ends by force after its grace.
  * H4 Where names of hosts are given a request for another one is refused: a page in a browser whose name was made to lead here
  *    (DNS rebinding) reads nothing.
+ * H5 So many connections may be open; those that were handed over have the bounds of whoever took them, and leave this one.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -34,6 +35,8 @@ export interface HttpOptions {
   readonly hosts?: readonly string[];
   /** Takes over requests that want another protocol. */
   readonly onUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  /** Fewer in tests. */
+  readonly connectionsMax?: number;
   /** Shorter in tests. */
   readonly timeouts?: Partial<HttpTimeouts>;
 }
@@ -83,13 +86,23 @@ export async function listenHttp(options: HttpOptions): Promise<HttpListener> {
   );
   server.timeout = timeouts.requestMs;
   server.maxHeadersCount = HEADERS_MAX;
-  server.maxConnections = CONNECTIONS_MAX;
+  server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX;
   server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX;
-  if (options.onUpgrade !== undefined) server.on('upgrade', options.onUpgrade);
+  if (options.onUpgrade !== undefined) handOver(server, options.onUpgrade);
   await listening(server, options);
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : options.port;
   return { port, close: () => closed(server, timeouts.closeMs) };
+}
+
+/** H5. One that is refused is ended at once, and counts until it is gone. */
+function handOver(server: Server, onUpgrade: NonNullable<HttpOptions['onUpgrade']>): void {
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    onUpgrade(request, socket, head);
+    if (socket.writableEnded || socket.destroyed) return;
+    server.maxConnections += 1;
+    socket.once('close', () => (server.maxConnections -= 1));
+  });
 }
 
 function listening(server: Server, { host, port }: HttpOptions): Promise<void> {

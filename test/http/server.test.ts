@@ -47,8 +47,8 @@ async function ask(port: number, path: string, method = 'GET'): Promise<Reply> {
   return { status: response.statusCode ?? 0, headers: response.headers, body: await text(response) };
 }
 
-async function open(port: number): Promise<Socket> {
-  const socket = connect(port, '127.0.0.1');
+async function open(port: number, more: { readonly allowHalfOpen?: boolean } = {}): Promise<Socket> {
+  const socket = connect({ host: '127.0.0.1', port, ...more });
   sockets.push(socket);
   await once(socket, 'connect');
   return socket;
@@ -195,6 +195,36 @@ describe('an upgrade', () => {
     socket.write(upgrade);
     expect(await rest(socket)).toMatch(/^HTTP\/1\.1 101 /);
     expect(taken).toEqual(['/v1 first bytes']);
+  });
+
+  const answering = (status: string, ends: boolean): Partial<HttpOptions> => ({
+    connectionsMax: 2,
+    onUpgrade: (_request, socket) => {
+      socket.on('error', () => {}).on('end', () => socket.end());
+      socket.resume().write(`HTTP/1.1 ${status}\r\n\r\n`);
+      if (ends) socket.end();
+    },
+  });
+
+  async function answered(port: number, request: string): Promise<string> {
+    const socket = await open(port, { allowHalfOpen: true });
+    socket.write(request);
+    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    return chunk.toString();
+  }
+
+  it('that is taken leaves the bound of connections, which holds for the others', async () => {
+    const { port } = await listen(answering('101 Switching Protocols', false));
+    for (let i = 0; i < 5; i += 1) expect(await answered(port, upgrade)).toContain('101');
+    await open(port);
+    expect(await answered(port, 'GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await rest(await open(port))).toBe('');
+  });
+
+  it('that is refused counts until its connection is gone', async () => {
+    const { port } = await listen(answering('503 Service Unavailable', true));
+    for (let i = 0; i < 2; i += 1) expect(await answered(port, upgrade)).toContain('503');
+    expect(await rest(await open(port))).toBe('');
   });
 
   it('is not there without one', async () => {
