@@ -160,6 +160,19 @@ describe('resuming', () => {
     expect(welcome).toBeUndefined();
   });
 
+  it('of a session of another agent is refused, though both have one subject', () => {
+    const rig = new Rig();
+    const as = (agent: string) => ({ principal: { id: 'robots', role: 'agent', agent } }) as const;
+    const session = rig.session({ ...as('w'), agent: { name: 'w', capabilities: ['work'] } });
+    const resume = { ...RESUME, session };
+    for (const shape of [{}, { agent: { name: 'v', capabilities: ['work'] } }]) {
+      const { reply, welcome } = rig.hello({ ...as('v'), ...shape, resume });
+      expect(codeOf(reply)).toBe('UNAUTHORIZED');
+      expect(welcome).toBeUndefined();
+    }
+    expect(rig.hello({ ...as('w'), resume }).welcome).toMatchObject({ resumed: true, session });
+  });
+
   it('after the grace finds the work given up and the slot still taken until that is acknowledged', () => {
     const rig = new Rig();
     const client = rig.session();

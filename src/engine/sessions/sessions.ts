@@ -36,6 +36,8 @@ function resumable(
   const session = s.sessions.get(resume.session);
   if (session === undefined) return { kind: 'no', reason: 'expired' };
   if (session.principal.id !== principal.id) return { kind: 'foreign' };
+  const agents = session.principal.role === 'agent' && principal.role === 'agent';
+  if (agents && session.principal.agent !== principal.agent) return { kind: 'foreign' };
   if (resume.secretHash !== session.issuedHash && resume.secretHash !== session.provenHash) {
     return { kind: 'no', reason: 'auth' };
   }
