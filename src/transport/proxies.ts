@@ -29,12 +29,18 @@ export function clientAddress(proxies: readonly string[]): ClientAddress {
     const hops = forwarded.split(',').slice(-HOPS_MAX);
     for (const hop of hops.toReversed()) {
       if (!trusted(address)) return address;
-      const before = plainAddress(hop.trim());
+      const before = addressIn(hop.trim());
       if (isIP(before) === 0) return address;
       address = before;
     }
     return address;
   };
+}
+
+/** Some proxies write the port of the peer behind its address, and IPv6 in brackets then. */
+function addressIn(hop: string): string {
+  const [, bare] = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(hop) ?? /^([\d.]+):\d{1,5}$/.exec(hop) ?? [];
+  return plainAddress(bare ?? hop);
 }
 
 function parse(

@@ -132,6 +132,26 @@ test('X-Forwarded-For is believed of proxies that are known, and of nobody else'
   expect(clientAddress([])('10.1.2.3', '198.51.100.1')).toBe('10.1.2.3');
 });
 
+test('an entry of X-Forwarded-For may have a port, which is not of the address', () => {
+  const of = clientAddress(['10.0.0.0/8', '::1']);
+  expect(of('10.1.2.3', '198.51.100.1:4711')).toBe('198.51.100.1');
+  expect(of('10.1.2.3', '192.0.2.1, 198.51.100.1:4711, 10.9.9.9:80')).toBe('198.51.100.1');
+  expect(of('::1', '[2001:db8::1]:4711')).toBe('2001:db8::1');
+  expect(of('::1', '[2001:db8::1]')).toBe('2001:db8::1');
+  expect(of('::1', '[::ffff:198.51.100.1]:4711')).toBe('198.51.100.1');
+  // The last four digits are no port without brackets.
+  expect(of('::1', '2001:db8::1:4711')).toBe('2001:db8::1:4711');
+  for (const faulty of [
+    '198.51.100.1:',
+    '198.51.100.1:http',
+    '198.51.100.1:123456',
+    '[2001:db8::1',
+    '[]:1',
+    '[nobody]:1',
+  ])
+    expect(of('10.1.2.3', faulty)).toBe('10.1.2.3');
+});
+
 test('a proxy is an address or a network', () => {
   expect(faultyProxies(['10.0.0.0/8', '::1', 'fe80::/10', '192.0.2.1/32'])).toEqual([]);
   const faulty = ['proxy.example', '10.0.0.0/33', '10.0.0.0/', '10.0.0.0/8/8', '', '::/129', '10.0.0.0/-1'];
