@@ -265,7 +265,7 @@ class Allowance {
     if (answer instanceof RateLimiterRes) {
       this.#left = answer.remainingPoints - this.#owed;
       // The library goes by the wall clock, which may have been set back meanwhile.
-      this.#renewAt = this.#rate.mono() + Math.min(answer.msBeforeNext, SECOND_MS);
+      this.#renewAt = this.#rate.mono() + Math.min(answer.msBeforeNext, this.#rate.windowMs);
     } else this.#rate.fault(answer); // R4
     if (this.#owed >= this.#rate.portion) this.#tell();
   }
