@@ -231,9 +231,9 @@ export class SimClient {
   }): Sdk {
     const { lane, incarnation, entropy, token, journal } = made;
     const { network, recorder, observer } = this.#around;
-    const { name, tenant, subs, unhandled = [], clumsy = 0 } = this.plan;
+    const { name, tenant, subs, unhandled = [], clumsy = 0, hasty = false } = this.plan;
     const ask = (method: Method, params: object): void => this.ask(method, params);
-    const start = simHandler({ recorder, lane, client: name, incarnation, clumsy, ask });
+    const start = simHandler({ recorder, lane, client: name, incarnation, clumsy, hasty, ask });
     const client = { name, incarnation, tenant, operator: this.plan.operator === true };
     return new Sdk({
       ports: {

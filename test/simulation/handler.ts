@@ -14,6 +14,8 @@ export interface Worker {
   readonly incarnation: number;
   /** So many percent of what it does fail. */
   readonly clumsy: number;
+  /** What it releases may be given out again at once. */
+  readonly hasty: boolean;
   /** Asks under the identity of the agent. */
   ask(method: 'task.create' | 'task.delegate', params: object): void;
 }
@@ -26,7 +28,7 @@ function workOf(job: Job): Work {
   return work === undefined ? IDLE : (work as unknown as Work);
 }
 
-function outcomeOf(work: Work, job: Job, clumsy: number): Outcome {
+function outcomeOf(work: Work, job: Job, { clumsy, hasty }: Worker): Outcome {
   const error = { code: 'PLANNED', message: `attempt ${job.attempt} fails` };
   // Tokens stand for chance: each attempt has another.
   if (job.attempt <= work.failures || (Number(job.token) * 37) % 100 < clumsy)
@@ -44,7 +46,7 @@ function outcomeOf(work: Work, job: Job, clumsy: number): Outcome {
       // Sooner or later a holder with an even token completes it.
       return Number(job.token) % 2 === 0
         ? { kind: 'completed', output: { by: job.token } }
-        : { kind: 'released', delayMs: 10 };
+        : { kind: 'released', delayMs: hasty ? 0 : 10 };
   }
 }
 
@@ -55,7 +57,7 @@ function completed({ family, score }: Work, { token }: Job): Outcome {
 }
 
 export function simHandler(worker: Worker): StartJob {
-  const { recorder, lane, client, incarnation, clumsy } = worker;
+  const { recorder, lane, client, incarnation } = worker;
   return (job, handle) => {
     const about = { client, incarnation, taskId: job.task.id, token: job.token };
     recorder.add({ kind: 'handler.start', ...about, attempt: job.attempt });
@@ -68,7 +70,7 @@ export function simHandler(worker: Worker): StartJob {
       handle.finish(outcome);
     };
     if (work.ms === 0) {
-      end(outcomeOf(work, job, clumsy));
+      end(outcomeOf(work, job, worker));
       return () => undefined;
     }
     report(lane, handle, work);
@@ -76,7 +78,7 @@ export function simHandler(worker: Worker): StartJob {
     spread(lane, work, (task) => (over ? undefined : worker.ask('task.create', below(job, task))));
     if (work.talk !== undefined)
       talk({ job, handle, work: { ...work, talk: work.talk }, lane, recorder, about, over: () => over });
-    lane.after(work.ms, () => end(outcomeOf(work, job, clumsy)));
+    lane.after(work.ms, () => end(outcomeOf(work, job, worker)));
     return () => {
       if (!over)
         lane.after(work.stopMs + 1, () =>

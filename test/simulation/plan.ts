@@ -47,6 +47,8 @@ export interface ClientPlan {
   readonly journal?: true;
   /** Of an agent: so many percent of the attempts fail in its hands, whatever the task says. */
   readonly clumsy?: number;
+  /** Of an agent: what it releases waits for nothing. */
+  readonly hasty?: true;
   readonly subs: readonly string[];
   readonly startAt: number;
 }

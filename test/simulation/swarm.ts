@@ -19,8 +19,14 @@ export const TYPES = ['alpha', 'beta', 'gamma'] as const;
 export const TOPICS = ['news', 'metrics.cpu', 'chat.1'] as const;
 
 export function drawPlan(seed: number, size: Size = sizeOf(seed)): Plan {
-  const plan = drawWhole(seed);
+  const plan = hurried(drawWhole(seed));
   return size === 'whole' ? plan : thinned(plan, size);
+}
+
+/** Above the seeds with which planted bugs were caught: every other client releases without a delay. */
+function hurried(plan: Plan): Plan {
+  if (plan.seed <= CALM_SEEDS) return plan;
+  return { ...plan, clients: plan.clients.map((client, i) => (i % 2 === 0 ? { ...client, hasty: true } : client)) };
 }
 
 /**
@@ -34,6 +40,7 @@ export type Size = 'thin' | 'dense' | 'whole';
 const WHOLE_SHARE = 10;
 const DENSE_SHARE = 20;
 const WHOLE_SEEDS = 1_000;
+const CALM_SEEDS = 500;
 const KEPT_SHARE = 0.33;
 
 function sizeOf(seed: number): Size {
