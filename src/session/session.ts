@@ -430,7 +430,7 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
   #opened(outcome: HelloOutcome): void {
     const phase = this.#phase;
     if (phase.kind !== 'opening') {
-      if (outcome.kind === 'welcome') letGo(outcome); // The connection ended meanwhile.
+      if (outcome.kind === 'welcome') outcome.attached.detach(); // The connection ended meanwhile.
       return;
     }
     if (outcome.kind === 'refused') {
@@ -560,7 +560,7 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
 }
 
 /**
- * The client was not told of the session. A fresh one can be resumed by nobody, so it ends; that of an agent ends when the agent
+ * The client was refused after its session was made. A fresh one can be resumed by nobody, so it ends; that of an agent ends when the agent
  * comes again, which may keep its work until then.
  */
 function letGo({ attached, resumed, agentId }: HelloOutcome & { readonly kind: 'welcome' }): void {

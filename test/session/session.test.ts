@@ -318,18 +318,18 @@ describe('HELLO', () => {
     expectClosed(connection, 'HELLO_TIMEOUT');
   });
 
-  test('a node that does not answer: come back later; its late welcome is ended at once', () => {
+  test('a node that does not answer: come back later; its late welcome is detached at once', () => {
     const { connection, node, scheduler } = openingRig();
     scheduler.advance(LIMITS.helloMs);
     expectClosed(connection, 'UNAVAILABLE');
-    expect(node.welcome().calls).toEqual(['bye true']);
+    expect(node.welcome().calls).toEqual(['detach']);
   });
 
-  test('a connection that ended before the welcome: its session ends when it comes', () => {
+  test('a connection that ended before the welcome is detached when it comes', () => {
     const { handler, node, manager } = openingRig();
     handler.closed(1006);
     expect(manager.connections).toBe(0);
-    expect(node.welcome().calls).toEqual(['bye true']);
+    expect(node.welcome().calls).toEqual(['detach']);
   });
 
   test('BYE before the welcome ends the session when it is there', () => {
