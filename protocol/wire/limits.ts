@@ -126,7 +126,7 @@ export const LIMITS = {
   retryFactorMax: 100,
   /** Infrastructure losses of one task; at the bound it goes to the dead letters. */
   lossesMax: 100,
-  /** Agents that one task excludes because they rejected it or did not confirm; the oldest is forgotten. */
+  /** Agents that one task excludes because they rejected it or did not confirm; the oldest is forgotten. Those that handed it on come on top. */
   excludedMax: 64,
 
   /** Of a tenant: LIMIT_EXCEEDED. */

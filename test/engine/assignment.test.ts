@@ -309,6 +309,22 @@ describe('quarantine', () => {
   });
 });
 
+describe('agents on which a task failed', () => {
+  it('are not given it again when they release it while another has a free slot', () => {
+    const rig = newest();
+    const boss = rig.session();
+    const first = rig.agent('first');
+    const { id } = rig.create(boss, { retry: { initialDelayMs: 0 } });
+    end(rig, first, id, 'fail');
+    rig.tick(1);
+    expect(rig.task(id).agentId).toBe(first.id);
+    const second = rig.agent('second');
+    rig.ask(first.session, 'task.release', { id, token: rig.task(id).token });
+    expect(rig.task(id).agentId).toBe(second.id);
+    expectSound(rig.engine);
+  });
+});
+
 describe('sticky keys', () => {
   it('soft: to the agent of the key while it has a free slot', () => {
     const rig = newest();
@@ -371,6 +387,42 @@ describe('sticky keys among others', () => {
     // The agent that makes room has a free slot itself, and is asked for work first.
     end(rig, far, before.id);
     expect(rig.task(waiting.id).agentId).toBe(near.id);
+    expectSound(rig.engine);
+  });
+
+  it('soft: what its holder released goes to the agent of its key, not back to who has a slot again first', () => {
+    const rig = newest();
+    const boss = rig.session();
+    const near = rig.agent('near');
+    const busy = rig.create(boss, { sticky: { key: 'k' } });
+    expect(rig.task(busy.id).agentId).toBe(near.id);
+    const far = rig.agent('far');
+    const moved = rig.create(boss, { sticky: { key: 'k' } });
+    expect(rig.task(moved.id).agentId).toBe(far.id);
+    end(rig, near, busy.id);
+    const back = rig.create(boss, { sticky: { key: 'k' } });
+    expect(rig.task(back.id).agentId).toBe(near.id);
+    end(rig, near, back.id);
+    rig.ask(far.session, 'task.release', { id: moved.id, token: rig.task(moved.id).token });
+    expect(rig.task(moved.id).agentId).toBe(near.id);
+    expectSound(rig.engine);
+  });
+
+  it('soft: what a process before held goes to the agent of its key, whoever of its agent comes next', () => {
+    const rig = newest();
+    const boss = rig.session();
+    const far = rig.agent('far', { capacity: 3 });
+    const moved = [1, 2].map(() => rig.create(boss, { sticky: { key: 'k' } }));
+    const plain = rig.create(boss);
+    const near = rig.agent('near', { capabilities: ['work', 'near'] });
+    const hard = rig.create(boss, { type: 'near', sticky: { key: 'k', mode: 'hard' } });
+    expect(rig.task(hard.id).agentId).toBe(near.id);
+    end(rig, near, hard.id);
+    rig.agent('far', { capacity: 3 });
+    const holders = [...moved, plain].map(({ id }) => rig.task(id).agentId);
+    expect(holders.filter((id) => id === near.id)).toHaveLength(1);
+    expect(rig.task(moved[0]?.id ?? '').agentId).toBe(near.id);
+    expect(holders.filter((id) => id === far.id)).toHaveLength(2);
     expectSound(rig.engine);
   });
 

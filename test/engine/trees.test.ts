@@ -193,6 +193,19 @@ describe('a parent that completes', () => {
     expectSound(rig.engine);
   });
 
+  it('that is paused waits for them if it is told to, and is paused no more', () => {
+    const rig = newest();
+    const { boss, agent, root, child } = stage(rig);
+    rig.ask(boss, 'task.pause', { id: root });
+    complete(rig, agent, root, { output: 'mine', children: 'wait' });
+    expect(view(rig, root)).toMatchObject({ status: 'in_progress', result: 'mine', tree: { waits: 'children' } });
+    expect(view(rig, root).paused).toBeUndefined();
+    expect(codeOf(rig.ask(boss, 'task.pause', { id: root }).reply)).toBe('INVALID_TRANSITION');
+    complete(rig, agent, child);
+    expect(rig.task(root).status).toBe('completed');
+    expectSound(rig.engine);
+  });
+
   it('waits for nobody if none is below it', () => {
     const rig = newest();
     const agent = agentWith(rig, 'a');
@@ -401,6 +414,25 @@ describe('task.delegate', () => {
     expect(rig.task(id).status).toBe('pending');
     const c = agentWith(rig, 'c');
     expect(rig.task(id).agentId).toBe(c.id);
+  });
+
+  it('never gives it back to one that handed it on, however many others reject it', () => {
+    const rig = newest();
+    const boss = rig.session();
+    const a = agentWith(rig, 'a');
+    const { id } = rig.create(boss);
+    rig.ask(a.session, 'task.delegate', { ...held(rig, id), to: { capability: 'work' } });
+    const others = Array.from({ length: LIMITS.excludedMax + 1 }, (_, n) => {
+      const agent = agentWith(rig, `n${n}`, 1);
+      expect(rig.task(id).agentId).toBe(agent.id);
+      rig.ask(agent.session, 'task.reject', { ...held(rig, id), reason: 'no' });
+      return agent;
+    });
+    // The oldest rejection is forgotten.
+    expect(rig.task(id).agentId).toBe(others[0]?.id);
+    rig.ask(others[0]?.session ?? '', 'task.reject', { ...held(rig, id), reason: 'no' });
+    expect(rig.task(id).agentId).toBe(others[1]?.id);
+    expectSound(rig.engine);
   });
 
   it('does not come back to an agent that deregistered and is registered again', () => {

@@ -48,4 +48,15 @@ export const KEPT: readonly KeptRun[] = [
       'a task created twice: sent again and put off by a server without room, its key was released by an acknowledgement',
   },
   { script: 'seed-5383', found: 'a body that was answered under an id whose first body the edge had refused' },
+  {
+    script: 'seed-1088',
+    found: 'a task with a soft key that a new process of its holder got again, past the free agent of its key',
+  },
+  {
+    script: 'seed-1466',
+    found: 'a task with a soft key that went back to who released it, past the free agent of its key',
+  },
+  { script: 'seed-4631', found: 'the same as of seed 1088, of two tasks' },
+  { script: 'seed-1720', found: 'a task back to the agent that had handed it on, because too many others refused it' },
+  { script: 'seed-4301', found: 'a paused task that its holder completed, and that waits for those below it' },
 ];

@@ -5,6 +5,7 @@
 import { must } from '../../base/assert.ts';
 import { byCodeUnits } from '../../base/order.ts';
 import { SortedSet } from '../../base/sorted-set.ts';
+import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { Concurrency, Strategy } from '../../../protocol/wire/types.ts';
 import { parseSelector, selectsAgent, type Selector } from '../../../protocol/wire/selectors.ts';
 import { isBarred } from '../agents/ratings.ts';
@@ -267,6 +268,19 @@ export function groupOf(task: TaskRecord): string {
 /** Excludes every agent of a name, also one that is registered later. No id of an agent begins like it. */
 export function barOf(name: string): string {
   return `@${name}`;
+}
+
+/**
+ * A task's exclusions, bounded: the oldest rejection or missing confirmation is forgotten. Bars are not: they are as many as
+ * its chain of delegations allows, and a task must never come back to one that handed it on.
+ */
+export function keptExclusions(marks: readonly string[]): readonly string[] {
+  const forgotten = new Set(marks.filter((mark) => !isBar(mark)).slice(0, -LIMITS.excludedMax));
+  return forgotten.size === 0 ? marks : marks.filter((mark) => !forgotten.has(mark));
+}
+
+function isBar(mark: string): boolean {
+  return mark.startsWith('@');
 }
 
 /** The agent rejected the task, or did not confirm it since it is attached, or its name is barred. */

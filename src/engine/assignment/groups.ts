@@ -332,12 +332,29 @@ export class Groups {
    * work that makes room under that has been done.
    */
   #isAwaited(task: TaskRecord, agent: AgentRecord): boolean {
-    if (task.concurrency === undefined || task.sticky?.mode !== 'soft') return false;
+    return task.concurrency !== undefined && this.#isStuckElsewhere(task, agent);
+  }
+
+  /** Its soft key is with another agent that can take it now. */
+  #isStuckElsewhere(task: TaskRecord, agent: AgentRecord): boolean {
+    if (task.sticky?.mode !== 'soft') return false;
     const stuck = this.#stuckTo(task);
     if (stuck === undefined || stuck.id === agent.id || !this.fits(task, stuck.id)) return false;
     if (!hasFreeSlot(stuck) || isExcluded(task, stuck) || task.failedOn?.includes(stuck.id) === true) return false;
     const group = this.#groups.get(groupOf(task));
     return group !== undefined && letsNow(group, task, stuck);
+  }
+
+  /**
+   * Another agent is to have the task now, which is the most urgent for this one: its soft key is with that, or it has
+   * failed on this one and not on that. Both have a free slot: the task came back in this very entry, or both slots did.
+   */
+  isForAnother(task: TaskRecord, agent: AgentRecord): boolean {
+    if (this.#isStuckElsewhere(task, agent)) return true;
+    const { failedOn } = task;
+    if (failedOn?.includes(agent.id) !== true) return false;
+    const other = this.pick(task, () => 0);
+    return other !== undefined && !failedOn.includes(other.id);
   }
 
   /** The places, from 1, of the agents that could take the task, in the order of its strategy; the first hundred. */

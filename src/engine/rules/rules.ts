@@ -14,7 +14,7 @@ import type { PreparedParams } from '../port.ts';
 import type { AgentRecord, FollowUp, RuleRecord, RuleTrees, Urgent } from '../records.ts';
 import { hasFreeSlot } from '../assignment/group.ts';
 import { Tries } from '../assignment/tries.ts';
-import { give } from '../tasks/moves.ts';
+import { give, leaves } from '../tasks/moves.ts';
 import { byOrder, type Rule } from './book.ts';
 
 /** Between the orders of two rules, so that others fit in. */
@@ -198,6 +198,7 @@ export function seek(s: State, c: Context, work: Extract<FollowUp, { kind: 'seek
   const tries = new Tries(work.after);
   const task = c.groups.pickTried(agent, tries);
   if (task !== undefined) {
+    if (leaves(c, { task, agent, again: work })) return;
     give(s, c, { task, agent });
     if (agent.active + 1 < agent.capacity) c.events.push({ kind: 'followed', work: { kind: 'fill', agent: agent.id } });
   } else if (tries.after !== undefined) {

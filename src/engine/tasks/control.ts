@@ -9,7 +9,7 @@ import { hasFreeSlot } from '../assignment/group.ts';
 import { seeking } from '../rules/rules.ts';
 import { Tries } from '../assignment/tries.ts';
 import { excluding, freeStopping } from './hold.ts';
-import { changed, failAttempt, finish, give, letGo, lose, requeue } from './moves.ts';
+import { changed, failAttempt, finish, give, leaves, letGo, lose, requeue } from './moves.ts';
 import { isUnconfirmed } from './control-record.ts';
 import { dueWhilePaused } from './pause.ts';
 import { isHeld, isTerminal } from './transitions.ts';
@@ -76,6 +76,7 @@ export function fill(s: State, c: Context, id: string): void {
     if (tries.after !== undefined) c.events.push({ kind: 'followed', work: seeking(agent, tries.after) });
     return;
   }
+  if (leaves(c, { task, agent, again: { kind: 'fill', agent: id } })) return;
   give(s, c, { task, agent });
   if (agent.active + 1 < agent.capacity) c.events.push({ kind: 'followed', work: { kind: 'fill', agent: id } });
 }

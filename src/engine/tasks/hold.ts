@@ -2,9 +2,9 @@
  * What a holder says of its task. Every call carries the token of its assignment; the guards stand in this
  * order: the task is known, the token is the current one, the caller may speak for the holder, the status allows it.
  */
-import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { Params, TaskStatus } from '../../../protocol/wire/types.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
+import { keptExclusions } from '../assignment/group.ts';
 import type { State } from '../kernel/state.ts';
 import type { Reply } from '../port.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
@@ -122,7 +122,7 @@ export const failTask: Decide<Params['task.fail']> = (s, c, call) => {
 
 /** The task's exclusions with one more; the oldest is forgotten at the bound. */
 export function excluding(task: TaskRecord, mark: string): readonly string[] {
-  return task.excluded.includes(mark) ? task.excluded : [...task.excluded, mark].slice(-LIMITS.excludedMax);
+  return task.excluded.includes(mark) ? task.excluded : keptExclusions([...task.excluded, mark]);
 }
 
 export const rejectTask: Decide<Params['task.reject']> = (s, c, call) => {

@@ -19,6 +19,7 @@ import {
   type AgentRecord,
   type AssignmentRecord,
   type Draft,
+  type FollowUp,
   type LossReason,
   type Outcome,
   type ProbeEnd,
@@ -89,6 +90,17 @@ export function give(s: State, c: Context, given: { readonly task: TaskRecord; r
   stick(s, c, { task, agent });
   order(c, task, agent.to);
   tell(c, task, task.status === 'offered' ? 'offered' : 'assigned');
+}
+
+/** The task that an agent would get is for another: it is placed, by itself, and then the agent asks again. */
+export function leaves(
+  c: Context,
+  of: { readonly task: TaskRecord; readonly agent: AgentRecord; readonly again: FollowUp },
+): boolean {
+  const { task, agent, again } = of;
+  if ((task.sticky ?? task.failedOn) === undefined || !c.groups.isForAnother(task, agent)) return false;
+  c.events.push({ kind: 'followed', work: { kind: 'place', task: task.id } }, { kind: 'followed', work: again });
+  return true;
 }
 
 /** Orders that waited for a holder are told now, with the task: their time to be acknowledged begins. */

@@ -9,7 +9,7 @@ import { LIMITS } from '../../../protocol/wire/limits.ts';
 import { bySelf } from '../../../protocol/wire/selectors.ts';
 import type { DelegateTo } from '../../../protocol/wire/trees.ts';
 import type { Params } from '../../../protocol/wire/types.ts';
-import { barOf } from '../assignment/group.ts';
+import { barOf, keptExclusions } from '../assignment/group.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import { WORK_VERSION, type Reply } from '../port.ts';
@@ -82,7 +82,7 @@ function aimAt(s: State, to: DelegateTo, from: { readonly task: TaskRecord; read
   });
   // By name: whoever deregisters and comes back is another agent, and the same holder.
   const barred = named === undefined ? names.map(barOf) : [];
-  const excluded = [...new Set([...kept, ...barred])].slice(-LIMITS.excludedMax);
+  const excluded = keptExclusions([...new Set([...kept, ...barred])]);
   return { requirements, selectors, group: groupOf(requirements, selectors), excluded };
 }
 

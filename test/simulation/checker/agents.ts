@@ -57,11 +57,18 @@ export class Agents implements Family {
     const present = agent.session !== undefined && !leaseIsOver(this.#world, agent, start);
     const here = agent.session !== undefined && attachmentsAround(agent.session, start).some((state) => state.attached);
     if (!present && !here) wrong(`assigned to ${agentId}, which is away`);
-    if (task.refusedBy.has(agentId) && task.refusedBy.size <= this.#world.options.excludedMax) {
-      const refused = task.assignments.filter((old) => old.agentId === agentId && old !== started);
-      const events = refused.map((old) => old.end?.mark.index);
-      this.#world.report('M', `${task.id}: back to ${agentId}, which refused it`, [...events, start.index]);
-    }
+    if (task.refusedBy.has(agentId)) this.#again(started);
+  }
+
+  /** Its refusal is among the newest exclusions, which are kept (J7). */
+  #again(started: Assignment): void {
+    const { task, agentId, start } = started;
+    const refused = task.assignments.filter((old) => old.agentId === agentId && old !== started);
+    const last = refused.findLast((old) => old.end?.causes.some(({ kind }) => kind === 'reject'));
+    const later = task.assignments.slice(task.assignments.findIndex((one) => one === last) + 1).filter(mayExclude);
+    if (later.length >= this.#world.options.excludedMax) return;
+    const events = refused.map((old) => old.end?.mark.index);
+    this.#world.report('M', `${task.id}: back to ${agentId}, which refused it`, [...events, start.index]);
   }
 
   /** Remembers a holder that was told to stop and still has its slot. */
@@ -182,6 +189,12 @@ export function isExcluded(task: TaskRec, agentId: string): boolean {
   const { name } = task.tenant.agents.get(agentId)?.view ?? {};
   if (task.excluded !== undefined) return task.excluded.some((one) => one === agentId || one === `@${name}`);
   return task.unconfirmedBy.has(agentId);
+}
+
+/** Whoever had it may have refused it, or not confirmed it: of one that ended where it began that is not seen. */
+function mayExclude({ end }: Assignment): boolean {
+  if (end === undefined) return false;
+  return end.causes.length === 0 || end.causes.some(({ kind }) => kind === 'reject' || kind === 'accept');
 }
 
 function acksOf(assignment: Assignment): TaskRec['ops'] {

@@ -90,7 +90,7 @@ export class Control implements Family {
   }
 
   #change(change: Change): void {
-    const { task, prev, next, started } = change;
+    const { task, prev, next, ended, started } = change;
     const { index } = next.mark;
     const [was, is] = [prev?.task.status === 'paused', next.task.status === 'paused'];
     if (is !== (next.task.paused !== undefined)) {
@@ -99,7 +99,9 @@ export class Control implements Family {
     if (is && !was && !asked(change, 'task.pause')) {
       this.#world.report('T', `${task.id} is paused, and nobody asked for it`, [index]);
     }
-    const left = was && !is && !isTerminal(next.task.status);
+    // Its holder is done, which ends a pause too (W5).
+    const done = next.task.tree?.waits !== undefined && ended !== undefined && asked(change, 'task.complete');
+    const left = was && !is && !isTerminal(next.task.status) && !done;
     if ((left || (was && started !== undefined)) && !asked(change, 'task.resume')) {
       this.#world.report('T', `${task.id} goes on though nobody resumed it`, [prev?.mark.index, index]);
     }

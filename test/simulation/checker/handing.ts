@@ -82,9 +82,7 @@ export class Handing implements Family {
     if (wanted !== undefined && wanted !== name) wrong(`and was handed to ${wanted}`);
     const able = viewsIn(agent, start).some((view) => view.capabilities.some((one) => one.name === capability));
     if (capability !== undefined && !able) wrong(`which cannot do ${capability}`);
-    // Who is excluded is forgotten when there are too many.
-    const forgotten = (task.excluded?.length ?? 0) >= this.#world.options.excludedMax;
-    if (barred.has(name) && !forgotten) wrong('which handed it on or waits for it');
+    if (barred.has(name)) wrong('which handed it on or waits for it');
   }
 
   /** What stands in a task of those that handed it on only grows. */

@@ -1,7 +1,7 @@
 /** What is lawful though it looks odd, each beside the same thing without its excuse. */
 import { describe, expect, test } from 'vitest';
 import { check } from './checker.ts';
-import { change, drop, refuse, type Edit } from './edit.ts';
+import { change, drop, inStatus, refuse, view, type Edit } from './edit.ts';
 import type { CheckOptions, HistoryEvent } from './history.ts';
 import { NaiveRun } from './naive-run.ts';
 import { complete, create, hold, story, take } from './stories.ts';
@@ -117,6 +117,23 @@ describe('lawful', () => {
     };
     expect(found(refused('UNAVAILABLE'))).toEqual([]);
     expect(found(refused('ALREADY_EXISTS'))).toContain('6');
+  });
+
+  test('back to an agent that refused it, after so many others that it is forgotten', () => {
+    const made = story();
+    const others = ['b', 'c'].map((name) => {
+      return made.run.client(name, { agent: { capabilities: ['build'], capacity: 1, onLost: 'requeue' } });
+    });
+    const task = create(made);
+    hold(made, 'task.reject', task, { reason: 'busy' });
+    const next = others.find(({ name }) => task.view.agentId === `agent-a-${name}`);
+    if (next === undefined) throw new Error('nobody has it');
+    hold({ ...made, ag: next }, 'task.reject', task, { reason: 'busy' });
+    expect(found(made.run.events)).toEqual([]);
+    const back = view(inStatus('assigned'), () => ({ agentId: 'agent-a-ag' }), -1)(made.run.events);
+    expect(found(back)).toContain('M');
+    expect(found(back, { excludedMax: 2 })).toContain('M');
+    expect(found(back, { excludedMax: 1 })).not.toContain('M');
   });
 
   test('the same key after its day', () => {

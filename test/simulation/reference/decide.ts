@@ -95,7 +95,7 @@ function held(
       return;
     case 'task.reject':
       letGo(s, unit, { task });
-      task.excluded = [...task.excluded.filter((mark) => mark !== by), by];
+      exclude(task, by);
       requeue(unit, task);
       return;
     default: {
@@ -154,6 +154,13 @@ export function endWaiting(s: RefState): void {
   }
 }
 
+/** J7, J35: of the marks the newest are kept, and all by which names are barred. */
+export function exclude(task: RefTask, mark: string): void {
+  const marks = [...task.excluded.filter((one) => one !== mark), mark];
+  const own = marks.filter((one) => !one.startsWith('@'));
+  task.excluded = own.length > LIMITS.excludedMax ? marks.filter((one) => one !== own[0]) : marks;
+}
+
 export function requeue(unit: Unit, task: RefTask): void {
   task.status = 'pending';
   task.agentId = undefined;
@@ -164,7 +171,7 @@ export function requeue(unit: Unit, task: RefTask): void {
 export function failed(task: RefTask, how: { readonly end: TaskStatus; readonly retryable: boolean }): void {
   task.failures += 1;
   const by = task.agentId ?? '';
-  if (!task.failedOn.includes(by)) task.failedOn = [...task.failedOn, by];
+  if (!task.failedOn.includes(by)) task.failedOn = [...task.failedOn, by].slice(-LIMITS.excludedMax);
   if (!how.retryable || task.failures >= task.retry.maxAttempts) return finish(task, how.end);
   task.status = 'scheduled';
   task.agentId = undefined;

@@ -17,7 +17,7 @@ import type { State } from '../../../src/engine/kernel/state.ts';
 import { field, items, text } from '../checker/values.ts';
 import { adopt, agentsOf, factsOf } from './adopt.ts';
 import { compare } from './compare.ts';
-import { decide, endWaiting, failed, finish, letGo, newUnit, requeue, type Unit } from './decide.ts';
+import { decide, endWaiting, exclude, failed, finish, letGo, newUnit, requeue, type Unit } from './decide.ts';
 import { bondOf, candidates, isFirstAgent, isFirstTask } from './placing.ts';
 import { isEnded, isHeld, RefState, type RefAgent, type RefTask } from './records.ts';
 
@@ -266,7 +266,7 @@ export class Reference {
         if (agent?.attached !== true) return;
         letGo(s, unit, { task, control: 'leaseLost' });
         const mark = `${agent.id}@${agent.attachedRev}`;
-        task.excluded = [...task.excluded.filter((one) => one !== mark), mark];
+        exclude(task, mark);
         task.losses += 1;
         requeue(unit, task);
       }
