@@ -22,7 +22,7 @@ import { parseSelector } from '../wire/selectors.ts';
 import { isPlainMap } from './fields.ts';
 import { CONCURRENCY_POLICIES, MODES, ON_LOST, STICKY_MODES } from './methods.ts';
 import { fits } from './size.ts';
-import { isFence, isName, isText, topicFault } from './text.ts';
+import { isFence, isName, isText, subscriptionFault } from './text.ts';
 
 type Check = (value: unknown) => boolean;
 type Guard<T> = (value: unknown) => value is T;
@@ -190,7 +190,7 @@ function helloGuard(): Guard<HelloBody> {
     }),
     auth: shape<HelloBody['auth']>(['token'], { token: isCredential }),
     agent: agentGuard(),
-    subs: distinct(LIMITS.subsHelloMax, (one) => typeof one === 'string' && topicFault(one) === undefined),
+    subs: distinct(LIMITS.subsHelloMax, (one) => typeof one === 'string' && subscriptionFault(one) === undefined),
     resume: shape<NonNullable<HelloBody['resume']>>(['session', 'secret', 'rev'], {
       session: isId,
       secret: name(LIMITS.idBytes),

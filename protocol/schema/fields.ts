@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { LIMITS } from '../wire/limits.ts';
 import type { Value, ValueMap } from '../wire/types.ts';
 import { fits } from './size.ts';
-import { isFence, isName, isText, topicFault } from './text.ts';
+import { isFence, isName, isText, subscriptionFault, topicFault } from './text.ts';
 
 export const REASON = {
   name: (max: number) => `must be 1 to ${max} bytes of UTF-8 without control characters`,
@@ -27,10 +27,16 @@ export const id = name(LIMITS.idBytes);
 export const fence: z.ZodType<string> = z.string().refine(isFence, { error: REASON.fence });
 export const cursor = name(LIMITS.cursorBytes);
 
-export const topic: z.ZodType<string> = z.string().check((check) => {
-  const reason = topicFault(check.value);
-  if (reason !== undefined) check.issues.push({ code: 'custom', message: reason, input: check.value });
-});
+export const topic = withoutFault(topicFault);
+/** A topic or a pattern. */
+export const subscription = withoutFault(subscriptionFault);
+
+function withoutFault(faultOf: (text: string) => string | undefined): z.ZodType<string> {
+  return z.string().check((check) => {
+    const reason = faultOf(check.value);
+    if (reason !== undefined) check.issues.push({ code: 'custom', message: reason, input: check.value });
+  });
+}
 
 /** An integer; JavaScript has no other kind of number for 5.0. */
 export function int(min: number, max: number): z.ZodType<number> {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { LIMITS } from '../wire/limits.ts';
 import type { HelloBody, ValueMap } from '../wire/types.ts';
-import { distinct, id, int, isPlainMap, name, position, REASON, topic } from './fields.ts';
+import { distinct, id, int, isPlainMap, name, position, REASON, subscription } from './fields.ts';
 import { agentShape } from './methods.ts';
 
 const minor = int(0, 1_000_000);
@@ -13,7 +13,7 @@ export const hello: z.ZodType<HelloBody> = z.object({
   client: z.object({ name: name(LIMITS.nameBytes), version: name(LIMITS.nameBytes) }),
   auth: z.object({ token: credential }),
   agent: agentShape.exactOptional(),
-  subs: distinct(topic, LIMITS.subsHelloMax, (one) => one).exactOptional(),
+  subs: distinct(subscription, LIMITS.subsHelloMax, (one) => one).exactOptional(),
   resume: z.object({ session: id, secret: name(LIMITS.idBytes), rev: position }).exactOptional(),
   features: z.array(name(LIMITS.nameBytes)).max(LIMITS.featuresMax).exactOptional(),
 });

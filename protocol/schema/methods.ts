@@ -40,6 +40,7 @@ import {
   position,
   REASON,
   text,
+  subscription,
   topic,
 } from './fields.ts';
 import { OBSERVING_SCHEMAS } from './observing.ts';
@@ -458,8 +459,8 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
   'deadLetter.discardMany': z.object({ ...letterFilter, max: int(1, Number.MAX_SAFE_INTEGER).exactOptional() }),
   'deadLetter.runs': z.object({ id: id.exactOptional(), ...page }),
   'deadLetter.stop': z.object({ id }),
-  'topic.subscribe': z.object({ topic, since: position.exactOptional() }),
-  'topic.unsubscribe': z.object({ topic }),
+  'topic.subscribe': z.object({ topic: subscription, since: position.exactOptional() }),
+  'topic.unsubscribe': z.object({ topic: subscription }),
   'topic.publish': z.object({
     topic,
     data: payload,

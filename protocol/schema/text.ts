@@ -35,11 +35,24 @@ export function isLabel(text: string, max: number): boolean {
 
 /** Why a topic is refused, or undefined. Tokens `[A-Za-z0-9_:-]{1,64}` separated by dots. */
 export function topicFault(topic: string): string | undefined {
-  if (topic.length > LIMITS.topicBytes) return `must be at most ${LIMITS.topicBytes} bytes`;
-  if (topic.includes('*') || topic.includes('>')) return 'wildcards are not supported: name one topic exactly';
+  if (topic.includes('*') || topic.includes('>')) return 'wildcards are for subscriptions: name one topic exactly';
+  return tokensFault(topic, topic.split('.'));
+}
+
+/** The same of what is subscribed to: a topic, or a pattern with `*` for a token and `>` for the tail. */
+export function subscriptionFault(topic: string): string | undefined {
   const tokens = topic.split('.');
-  if (tokens.length > LIMITS.topicTokensMax) return `must have at most ${LIMITS.topicTokensMax} tokens`;
-  return tokens.every(isToken) ? undefined : 'must be tokens of 1 to 64 characters A–Z a–z 0–9 _ : - separated by dots';
+  const named = tokens.filter((token, at) => token !== '*' && (token !== '>' || at < tokens.length - 1));
+  if (named.some((token) => token.includes('*') || token.includes('>'))) {
+    return 'a wildcard is a token of its own: * for one, > for all that follow, at the end';
+  }
+  return tokensFault(topic, named, tokens.length);
+}
+
+function tokensFault(topic: string, named: readonly string[], count = named.length): string | undefined {
+  if (topic.length > LIMITS.topicBytes) return `must be at most ${LIMITS.topicBytes} bytes`;
+  if (count > LIMITS.topicTokensMax) return `must have at most ${LIMITS.topicTokensMax} tokens`;
+  return named.every(isToken) ? undefined : 'must be tokens of 1 to 64 characters A–Z a–z 0–9 _ : - separated by dots';
 }
 
 const TOKEN = /^[A-Za-z0-9_:-]{1,64}$/;

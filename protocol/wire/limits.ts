@@ -48,6 +48,13 @@ export const LIMITS = {
   subsHelloMax: 32,
   topicBytes: 255,
   topicTokensMax: 16,
+  /** Patterns among the subscriptions of a session; more: LIMIT_EXCEEDED. */
+  patternsMax: 32,
+  /**
+   * Of a tenant: places of wildcards in which its patterns differ, which is how many patterns one topic can fit; more:
+   * LIMIT_EXCEEDED.
+   */
+  patternShapesMax: 64,
 
   /** Items in a snapshot of a session; the rest by `session.snapshot {cursor}`. */
   snapshotItems: 200,
@@ -239,6 +246,8 @@ export const LIMITS = {
   ringPushesMax: 100_000,
   ringBytes: 64 * 1024 * 1024,
   historyMs: 3_600_000,
+  /** Kept pushes that are looked at for those that a pattern means; the rest by asking again. */
+  historySearchMax: 16_384,
   historyBytes: 512 * 1024 * 1024,
   /** Finished tasks, per tenant: older ones, and what is over the bytes, are forgotten. Dead letters have their own. */
   finishedMs: 30 * 24 * 3_600_000,

@@ -498,11 +498,14 @@ export interface Results
   'task.retry': TaskResult;
   'topic.subscribe': {
     readonly rev: number;
-    readonly latest?: readonly { readonly key: string; readonly data: Value }[];
-    /** With `since`: there was more than is kept or fits. */
+    /** `topic` is there when a pattern was subscribed to. */
+    readonly latest?: readonly { readonly topic?: string; readonly key: string; readonly data: Value }[];
+    /** There were more latest values than fit; with `since`: there was more than is kept or fits. */
     readonly gap?: boolean;
-    /** With `since`: what was published between it and the subscription. */
-    readonly missed?: readonly { readonly rev: number; readonly e: string; readonly d: Value }[];
+    /** With `since`: what was published between it and the subscription. `t` is there when a pattern was subscribed to. */
+    readonly missed?: readonly { readonly rev: number; readonly e: string; readonly t?: string; readonly d: Value }[];
+    /** With `missed`: there is more, which is read by asking again with this as `since`. */
+    readonly until?: number;
   };
   'topic.unsubscribe': { readonly rev: number };
   'topic.publish': { readonly rev: number };

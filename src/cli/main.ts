@@ -15,6 +15,7 @@ import { addObserve } from './commands/observe.ts';
 import { addRule } from './commands/rule.ts';
 import { addServe } from './commands/serve.ts';
 import { addTask } from './commands/task.ts';
+import { addTopic } from './commands/topic.ts';
 import { Context, type GlobalOptions } from './context.ts';
 import { addDemo } from './demo/command.ts';
 import { Exit, EXIT_HELP, told } from './exit.ts';
@@ -36,6 +37,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addDeadLetter(program, context);
   addRule(program, context);
   addDoctor(program, context);
+  addTopic(program, context);
   addKey(program, context);
   addTenant(program, context);
   const json = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json');

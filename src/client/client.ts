@@ -27,6 +27,7 @@ import { startHandler, startLater, type TaskHandler } from './handlers.ts';
 import type { PushIn } from './incoming.ts';
 import { activeTraceparent, inContext, type OpenTelemetryApi } from './open-telemetry.ts';
 import { makeMethods, type Methods, type RequestOptions } from './methods.ts';
+import { listen, type TopicMethods } from './listening.ts';
 import type { Journal } from './outbox.ts';
 import { watchOutput, type OutputSource, type WatchOptions } from './output-watch.ts';
 import type { Dial, TokenSource } from './ports.ts';
@@ -119,12 +120,12 @@ const NO_OPTIONS: RequestOptions = {};
 
 type Listener<E extends keyof ClientEvents> = (...args: ClientEvents[E]) => void;
 
-export class Client implements Omit<Methods, 'agent' | 'task'> {
+export class Client implements Omit<Methods, 'agent' | 'task' | 'topic'> {
   readonly agent: Methods['agent'] & AgentMethods;
   readonly task: Methods['task'] & TaskMethods;
   readonly strategy: Methods['strategy'];
   readonly rule: Methods['rule'];
-  readonly topic: Methods['topic'];
+  readonly topic: Methods['topic'] & TopicMethods;
   readonly schedule: Methods['schedule'];
   readonly deadLetter: Methods['deadLetter'];
   readonly apiKey: Methods['apiKey'];
@@ -186,7 +187,7 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
     };
     this.strategy = methods.strategy;
     this.rule = methods.rule;
-    this.topic = methods.topic;
+    this.topic = { ...methods.topic, listen: (topic, heard) => listen(this.#listening, topic, heard) };
     this.schedule = methods.schedule;
     this.deadLetter = methods.deadLetter;
     this.apiKey = methods.apiKey;
@@ -455,6 +456,11 @@ export class Client implements Omit<Methods, 'agent' | 'task'> {
       );
       if (accepted instanceof MusterError) reject(accepted);
     });
+  }
+
+  get #listening(): Parameters<typeof listen>[0] {
+    const { subscriptions } = this.#sdk;
+    return { subscriptions, on: (heard) => this.on('push', heard), off: (heard) => this.off('push', heard) };
   }
 
   #outputOf(id: string): OutputSource {

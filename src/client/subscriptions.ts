@@ -6,6 +6,7 @@
  */
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { ClientCore } from './core.ts';
+import type { MusterError } from './errors.ts';
 
 interface Wanted {
   /** Waits of the SDK. */
@@ -34,8 +35,8 @@ export class Subscriptions {
     for (const topic of [...this.#topics.keys()].slice(LIMITS.subsHelloMax)) this.#subscribe(topic, () => undefined); // U1
   }
 
-  /** Has the topic for a wait; `done` says whether it could be had. */
-  acquire(topic: string, done: (subscribed: boolean) => void): void {
+  /** Has the topic, or the pattern, for a wait; `done` says whether it could be had, and why not. */
+  acquire(topic: string, done: (subscribed: boolean, error?: MusterError) => void): void {
     const wanted = this.#topics.get(topic);
     if (wanted !== undefined) {
       wanted.waits += 1;
@@ -43,9 +44,9 @@ export class Subscriptions {
       return;
     }
     this.#topics.set(topic, { waits: 1, caller: false });
-    this.#subscribe(topic, (ok) => {
+    this.#subscribe(topic, (ok, error) => {
       if (!ok) this.#topics.delete(topic);
-      done(ok);
+      done(ok, error);
     });
   }
 
@@ -81,13 +82,13 @@ export class Subscriptions {
     return true;
   }
 
-  #subscribe(topic: string, done: (ok: boolean) => void): void {
+  #subscribe(topic: string, done: (ok: boolean, error?: MusterError) => void): void {
     this.#core.request({
       method: 'topic.subscribe',
       params: { topic },
       key: false,
       urgent: true,
-      done: (reply) => done(reply.ok),
+      done: (reply) => (reply.ok ? done(true) : done(false, reply.error)),
     });
   }
 }

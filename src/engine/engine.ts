@@ -40,6 +40,7 @@ import { runRequest, settle } from './requests.ts';
 import { sessionSnapshot } from './sessions/snapshot.ts';
 import type { FollowUp, TaskRecord } from './records.ts';
 import { archive } from './tasks/control.ts';
+import { withPatterns } from './topics/topics.ts';
 import { PRUNED_AT_ONCE } from './trees/subtasks.ts';
 
 /** The engine met what must not happen. Serving this tenant stops; the position says where. */
@@ -286,7 +287,7 @@ export class Engine implements Effects {
     const push: Push = {
       rev: latestKey === undefined ? this.state.rev : 0,
       event: event.event,
-      to: event.to,
+      to: topic === undefined ? event.to : withPatterns(this.state, event.to, topic),
       data: event.data,
       topic,
       order,

@@ -90,6 +90,8 @@ export interface HelloCommand {
   };
   readonly agent?: AgentShape;
   readonly subs: readonly string[];
+  /** What the credential allows no longer includes to listen: a session that is resumed loses its subscriptions. */
+  readonly deaf?: true;
   readonly node: string;
 }
 
@@ -161,7 +163,7 @@ export interface Entry {
 export interface Push {
   readonly rev: number;
   readonly event: string;
-  /** Audience keys: `a:<agentId>`, `s:<sessionId>`, `t:<topic>`. */
+  /** Audience keys: `a:<agentId>`, `s:<sessionId>`, `t:<topic>`, also `t:<pattern>` of those who listen by one. */
   readonly to: readonly string[];
   readonly topic: string | undefined;
   /** An order is rendered when it is sent and left out when its token is no longer current. */

@@ -16,6 +16,7 @@ import type { Scheduler } from '../base/scheduler.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { EntryOutput, Push, SessionEnd } from '../engine/port.ts';
 import type { PackedPush, StoredPush, TenantStore } from '../store/port.ts';
+import { withPatterns } from '../engine/topics/topics.ts';
 import { ephemeral, renderPush, withTrace } from './frames.ts';
 import type { Delivery, OutPush } from './port.ts';
 import { PushRing, type RingOptions } from './ring.ts';
@@ -165,8 +166,13 @@ export class Hub {
   /** Hands a message that is not logged to the listeners of the topic that are here. */
   message(topic: string, data: object): void {
     const out = ephemeral(topic, data);
-    for (const sub of this.#engine.state.subsByTopic.of(topic) ?? []) {
-      const line = this.#lines.get(sub.session);
+    const { state } = this.#engine;
+    const heard = new Set<string>();
+    for (const audience of withPatterns(state, [`t:${topic}`], topic)) {
+      for (const { session } of state.subsByTopic.of(audience.slice(2)) ?? []) heard.add(session);
+    }
+    for (const session of heard) {
+      const line = this.#lines.get(session);
       if (line !== undefined && line.phase !== 'waiting') line.delivery.push(out);
     }
   }

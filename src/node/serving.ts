@@ -191,12 +191,15 @@ export class Serving {
   ): void {
     const { body, principal, delivery } = asked;
     const secret = hex(this.#parts.entropy(20));
+    const resumes = body.resume !== undefined;
+    const deaf = resumes && this.#parts.access.authorise(principal, 'topic.subscribe', {}) !== undefined;
     const command: HelloCommand = {
       kind: 'session.hello',
       principal: recorded(principal),
       secretHash: this.#hash(secret),
       subs: [...new Set(body.subs)],
       node: this.#parts.nodeId,
+      ...(deaf ? { deaf } : undefined),
       ...(body.agent === undefined ? undefined : { agent: body.agent }),
       ...(body.resume === undefined
         ? undefined

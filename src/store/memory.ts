@@ -16,12 +16,15 @@ import type { Scheduler } from '../base/scheduler.ts';
 import { hashOf } from './audience.ts';
 import { Floors } from './floors.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
+import { meansTopic } from '../../protocol/wire/topics.ts';
 import { matcherOf } from '../../protocol/wire/task-query.ts';
 import type {
   FinishedSearch,
   FinishedTask,
+  FoundPushes,
   FoundTask,
   PackedPush,
+  PatternQuery,
   Retention,
   SearchPlace,
   StatsQuery,
@@ -467,6 +470,20 @@ export class MemoryTenantStore implements TenantStore {
       if (push.to.some((audience) => wanted.has(audience))) found.push(bare(push));
     }
     this.#host.step(() => done(found.slice(0, limit), found.length > limit));
+  }
+
+  searchHistory({ after, upTo, pattern, limit }: PatternQuery, done: (found: FoundPushes) => void): void {
+    const { history, dropped, floors } = this.rows;
+    const found: StoredPush[] = [];
+    const first = firstAfter(history, after);
+    let until: number | undefined;
+    for (let index = first; until === undefined; index += 1) {
+      const push = history[index];
+      if (push === undefined || push.rev > upTo) break;
+      if (index - first === LIMITS.historySearchMax || found.length === limit) until = history[index - 1]?.rev ?? after;
+      else if (push.topic !== undefined && meansTopic(pattern, push.topic)) found.push(bare(push));
+    }
+    this.#host.step(() => done({ pushes: found, until, dropped: Math.max(dropped, floors.common) }));
   }
 
   floor(audiences: readonly string[], done: (rev: number, keptFrom: number) => void): void {

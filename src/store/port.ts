@@ -100,7 +100,7 @@ export interface StoredPush {
   readonly rev: number;
   /** When the entry was appended that made it; absent in what was written before that was kept. */
   readonly at?: number;
-  /** Audience keys: `a:<agentId>`, `s:<sessionId>`, `t:<topic>`. */
+  /** Audience keys: `a:<agentId>`, `s:<sessionId>`, `t:<topic>`, also `t:<pattern>` of those who listened by one. */
   readonly to: readonly string[];
   readonly event: string;
   readonly topic?: string;
@@ -115,6 +115,19 @@ export interface PackedPush {
   readonly record: Uint8Array;
   /** Where in the record its event, topic and data stand as the members of a frame's body. */
   readonly members: number;
+}
+
+export interface FoundPushes {
+  readonly pushes: readonly StoredPush[];
+  readonly until: number | undefined;
+  readonly dropped: number;
+}
+
+export interface PatternQuery {
+  readonly after: number;
+  readonly upTo: number;
+  readonly pattern: string;
+  readonly limit: number;
 }
 
 /** A piece of what a task handed out, as it was accepted. */
@@ -164,6 +177,12 @@ export interface TenantStore {
     },
     done: (pushes: readonly StoredPush[], more: boolean) => void,
   ): void;
+  /**
+   * Pushes on topics that a pattern means with after < rev <= upTo, ascending, at most `limit`, from a bounded number of
+   * pushes that are looked at. `until`: it ended at this rev, and there may be more. `dropped`: up to here retention has
+   * dropped some, of whatever topics.
+   */
+  searchHistory(query: PatternQuery, done: (found: FoundPushes) => void): void;
   /** For the audiences, the newest rev that retention has dropped, and when what is kept behind it was put; 0 if none. */
   floor(audiences: readonly string[], done: (rev: number, keptFrom: number) => void): void;
   /**

@@ -3,6 +3,7 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { TaskQuery } from '../../protocol/wire/observing.ts';
 import { matcherOf, type Queried } from '../../protocol/wire/task-query.ts';
 import { hashOf } from '../../src/store/audience.ts';
@@ -10,7 +11,9 @@ import { FOREVER } from '../../src/store/forever.ts';
 import type {
   FinishedSearch,
   FinishedTask,
+  FoundPushes,
   FoundTask,
+  PatternQuery,
   Retention,
   SearchPlace,
   StatsQuery,
@@ -167,6 +170,7 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
         (done) => acme.getFinished('unknown', done),
         (done) => acme.listFinished({ limit: 10 }, done),
         (done) => acme.readHistory({ after: 0, upTo: 9, audiences: ['a:x'], limit: 10 }, done),
+        (done) => acme.searchHistory({ after: 0, upTo: 9, pattern: '>', limit: 10 }, done),
         (done) => acme.floor(['a:x'], done),
         (done) => acme.flush(done),
         (done) => store.retain(0, done),
@@ -281,6 +285,74 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
         expect(next).toBeDefined();
         const one = await searchTasks(acme, { query: {}, limit: 100, bytesMax: 1 });
         expect(one.found).toHaveLength(1);
+      });
+    });
+
+    describe('a search of the history by a pattern of topics', () => {
+      const search = (query: Partial<PatternQuery>): Promise<FoundPushes> =>
+        new Promise((resolve) => {
+          const whole = { after: 0, upTo: Number.MAX_SAFE_INTEGER, pattern: '>', limit: 100, ...query };
+          acme.searchHistory(whole, resolve);
+        });
+      const on = (rev: number, topic: string, ...more: readonly string[]): StoredPush =>
+        push(rev, [`t:${topic}`, ...more], { topic });
+      const revsOf = async (query: Partial<PatternQuery>): Promise<number[]> =>
+        (await search(query)).pushes.map(({ rev }) => rev);
+
+      test('finds what is on topics that it means, in order, with what is not durable yet', async () => {
+        keep(acme, [on(1, 'build.a'), push(2, ['a:x']), on(3, 'build.a.log', 's:y'), on(4, 'test.a')]);
+        await flushed(acme);
+        keep(acme, [on(5, 'build.b', 't:build.*', 't:*.b')]);
+        expect(await revsOf({})).toEqual([1, 3, 4, 5]);
+        expect(await revsOf({ pattern: 'build.*' })).toEqual([1, 5]);
+        expect(await revsOf({ pattern: 'build.>' })).toEqual([1, 3, 5]);
+        expect(await revsOf({ pattern: '*.a' })).toEqual([1, 4]);
+        // The patterns of those who listened are no topics.
+        expect(await revsOf({ pattern: '*.*.*' })).toEqual([3]);
+        expect(await revsOf({ pattern: 'build.>', after: 1, upTo: 4 })).toEqual([3]);
+        expect(await search({ pattern: 'none.*' })).toEqual({ pushes: [], until: undefined, dropped: 0 });
+        expect((await search({ pattern: 'build.b.>', after: 9 })).pushes).toEqual([]);
+        await reopen();
+        expect(await revsOf({ pattern: 'build.>' })).toEqual([1, 3, 5]);
+        expect((await search({ pattern: 'build.b' })).pushes[0]).toMatchObject({
+          topic: 'build.b',
+          to: ['t:build.b', 't:build.*', 't:*.b'],
+        });
+      });
+
+      test('ends at its limit, and goes on where it says', async () => {
+        const many = Array.from({ length: 1_200 }, (_, at) => on(at + 1, at % 3 === 0 ? 'x' : 'b.y'));
+        keep(acme, many);
+        const found: number[] = [];
+        let until: number | undefined = 0;
+        for (let asked = 0; until !== undefined; asked += 1) {
+          expect(asked).toBeLessThan(10);
+          const page: FoundPushes = await search({ pattern: 'b.*', after: until, limit: 130 });
+          found.push(...page.pushes.map(({ rev }) => rev));
+          ({ until } = page);
+        }
+        expect(found).toEqual(many.flatMap(({ rev, topic }) => (topic === 'b.y' ? [rev] : [])));
+      });
+
+      test('looks at a bounded number of pushes, and says how far it came', async () => {
+        keep(
+          acme,
+          Array.from({ length: LIMITS.historySearchMax + 10 }, (_, at) => on(at + 1, 'x')),
+        );
+        keep(acme, [on(LIMITS.historySearchMax + 11, 'b')]);
+        expect(await search({ pattern: 'b' })).toEqual({ pushes: [], until: LIMITS.historySearchMax, dropped: 0 });
+        expect(await revsOf({ pattern: 'b', after: LIMITS.historySearchMax })).toEqual([LIMITS.historySearchMax + 11]);
+      });
+
+      test('says up to where retention has dropped', async () => {
+        keep(acme, [on(1, 'a'), on(2, 'b')]);
+        await flushed(acme);
+        await reopen({ historyMs: 0 });
+        await retained(store, Number.MAX_SAFE_INTEGER);
+        keep(acme, [on(3, 'c')]);
+        expect(await search({})).toMatchObject({ pushes: [{ rev: 3 }], dropped: 2 });
+        await reopen();
+        expect((await search({})).dropped).toBe(2);
       });
     });
 

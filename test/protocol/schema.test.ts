@@ -14,7 +14,7 @@ import {
   rejectionOf,
 } from '../../protocol/schema/params.ts';
 import { fits } from '../../protocol/schema/size.ts';
-import { isFence, isLabel, isName, isText, topicFault } from '../../protocol/schema/text.ts';
+import { isFence, isLabel, isName, isText, subscriptionFault, topicFault } from '../../protocol/schema/text.ts';
 import { encodeValue } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { OPERATIONS, isMethod } from '../../protocol/wire/operations.ts';
@@ -285,6 +285,8 @@ describe('texts', () => {
   it('as topics say what is wrong with them', () => {
     expect(topicFault('task.tsk_01')).toBeUndefined();
     expect(topicFault('task.*')).toContain('wildcards');
+    expect(subscriptionFault('task.*.x.>')).toBeUndefined();
+    expect(subscriptionFault('task.x*')).toContain('wildcard');
     expect(topicFault('a/b')).toContain('tokens');
   });
 });

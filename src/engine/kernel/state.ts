@@ -22,6 +22,7 @@ import type {
 } from '../records.ts';
 import type { FamilyRecord } from '../trees/tree-records.ts';
 import { isHeld } from '../tasks/transitions.ts';
+import { PatternShapes } from '../topics/patterns.ts';
 import { TaskViews } from '../tasks/written.ts';
 import { Journal } from './journal.ts';
 import { Requests } from './requests.ts';
@@ -181,6 +182,8 @@ export class State {
       (a, b) => byCodeUnits(a.session, b.session),
     ),
   );
+
+  readonly patterns = this.subs.index(new PatternShapes());
 
   readonly latest = new Table<LatestRecord>('latest', (r) => r.id, this.journal);
   readonly latestByTopic = this.latest.index(new GroupIndex<LatestRecord>((r) => r.topic, byId));

@@ -55,6 +55,13 @@ export class GroupIndex<R> implements Index<R> {
     return this.#buckets.get(key)?.size ?? 0;
   }
 
+  /** Keys that fit, in code-unit order; looks at all of them. */
+  keysThat(fits: (key: string) => boolean): string[] {
+    const found: string[] = [];
+    for (const [key] of this.#buckets) if (fits(key)) found.push(key);
+    return found.toSorted(byCodeUnits);
+  }
+
   /** Keys in code-unit order; for reports, not for hot paths. */
   keys(): string[] {
     return [...this.#buckets].map(([key]) => key).toSorted(byCodeUnits);

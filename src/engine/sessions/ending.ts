@@ -12,7 +12,7 @@ export function removeSession(
   gone: { readonly session: SessionRecord; readonly why: SessionEnd },
 ): void {
   const { session } = gone;
-  for (const sub of s.subsBySession.of(session.id) ?? []) c.events.push({ kind: 'unsubscribed', key: sub.key });
+  endSubscriptions(s, c, session.id);
   c.events.push(
     { kind: 'timerCleared', timer: 'grace', entity: session.id },
     { kind: 'timerCleared', timer: 'expire', entity: session.id },
@@ -21,6 +21,10 @@ export function removeSession(
   if (session.attached) {
     c.events.push({ kind: 'connectionEnded', session: session.id, attach: session.attach, why: gone.why });
   }
+}
+
+export function endSubscriptions(s: State, c: Context, session: string): void {
+  for (const sub of s.subsBySession.of(session) ?? []) c.events.push({ kind: 'unsubscribed', key: sub.key });
 }
 
 /** The connection is gone: the grace begins, in live time. */

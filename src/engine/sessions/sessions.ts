@@ -15,7 +15,8 @@ import { accepted, rejected, type Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { HelloCommand, Reply, WelcomeResult } from '../port.ts';
 import { declaredOf, type SessionRecord } from '../records.ts';
-import { loseSession, removeSession } from './ending.ts';
+import { refusePatterns } from '../topics/topics.ts';
+import { endSubscriptions, loseSession, removeSession } from './ending.ts';
 
 export type HelloDecision = {
   readonly reply: Reply;
@@ -62,6 +63,9 @@ export function hello(s: State, c: Context, command: HelloCommand): HelloDecisio
     const refused = refuseAgent(s, { session: command, shape: command.agent });
     if (refused !== undefined) return { reply: refused };
   }
+  const tooMany = outcome?.kind === 'yes' ? undefined : refusePatterns(s, command.subs);
+  // As at the bound of sessions: places are left by those who end.
+  if (tooMany !== undefined) return { reply: rejected('UNAVAILABLE', tooMany.rejection.message) };
   if (outcome?.kind === 'yes') return resumeSession(s, c, { command, session: outcome.session, rev: outcome.rev });
   return openSession(s, c, { command, ...(outcome?.kind === 'no' ? { refused: outcome } : undefined) });
 }
@@ -86,7 +90,9 @@ function resumeSession(
     graceOver: false,
     issuedHash: command.secretHash,
     provenHash: command.resume?.secretHash,
+    ...(command.deaf === true ? { subs: 0 } : undefined),
   };
+  if (command.deaf === true) endSubscriptions(s, c, before.id);
   c.events.push(
     { kind: 'sessionChanged', record: session },
     { kind: 'timerCleared', timer: 'grace', entity: session.id },

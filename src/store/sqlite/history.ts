@@ -11,11 +11,13 @@
  * H4 A damaged chunk counts as dropped, for everybody.
  */
 import type Database from 'better-sqlite3';
+import { LIMITS } from '../../../protocol/wire/limits.ts';
+import { isPattern, meansTopic } from '../../../protocol/wire/topics.ts';
 import { hashOf } from '../audience.ts';
 import { Floors } from '../floors.ts';
 import { HistoryBuilder, HistoryReader, type HistoryChunk } from '../history-chunk.ts';
 import { checked, withCheck } from './checked.ts';
-import type { Retention } from '../port.ts';
+import type { PatternQuery, Retention } from '../port.ts';
 import type { StoreDatabase } from './database.ts';
 import type { HistoryQuery } from './messages.ts';
 import { Postings } from './postings.ts';
@@ -27,6 +29,8 @@ const postingsBytesMax = 32 * 1024 * 1024;
 const floorsMax = 200_000;
 /** Chunks that one transaction removes. */
 const sliceChunks = 64;
+const TOPIC_MARK = 't'.charCodeAt(0);
+const text = new TextDecoder();
 
 interface Chunk {
   readonly no: number;
@@ -129,6 +133,34 @@ export class History {
     }
   }
 
+  /** What `read` finds by audiences, by the topics that a pattern means: every push is looked at, up to a bound. */
+  *search(
+    tenant: StoreTenant,
+    { after, upTo, pattern, limit }: PatternQuery,
+  ): Sliced<{ readonly found: HistoryBuilder; readonly until: number | undefined; readonly dropped: number }> {
+    const line = this.#line(tenant);
+    const found = new HistoryBuilder();
+    let looked = 0;
+    for (let position = after; ;) {
+      const chunk = line.chunks[indexAfter(line.chunks, position)];
+      if (chunk === undefined || chunk.first > upTo) return { found, until: undefined, dropped: droppedOf(line) };
+      const reader = this.#readerOf(line, chunk);
+      for (let index = 0; reader !== undefined && index < chunk.count; index += 1) {
+        const rev = reader.rev(index);
+        if (rev <= after) continue;
+        if (rev > upTo) return { found, until: undefined, dropped: droppedOf(line) };
+        if (looked === LIMITS.historySearchMax || found.count === limit) {
+          return { found, until: position, dropped: droppedOf(line) };
+        }
+        looked += 1;
+        if (topicsOf(reader, index).some((topic) => meansTopic(pattern, topic))) found.add(rev, reader.record(index));
+        position = rev;
+      }
+      position = chunk.last;
+      yield;
+    }
+  }
+
   floor(tenant: StoreTenant, audiences: readonly string[]): { readonly rev: number; readonly keptFrom: number } {
     const line = this.#line(tenant);
     const rev = line.floors.of(audiences.map(hashOf));
@@ -193,7 +225,6 @@ export class History {
     if (indexes.length === 0) return;
     const reader = this.#readerOf(line, chunk);
     if (reader === undefined) return;
-    const text = new TextDecoder();
     for (const index of indexes) {
       let meant = false;
       reader.audiences(index, (bytes, start, end) => {
@@ -296,6 +327,22 @@ export class History {
       line.bytes += chunk.bytes;
     }
   }
+}
+
+/** The topics of a push, as its audiences name them. */
+function topicsOf(reader: HistoryReader, index: number): string[] {
+  const topics: string[] = [];
+  reader.audiences(index, (bytes, start, end) => {
+    if (bytes[start] !== TOPIC_MARK) return;
+    const topic = text.decode(bytes.subarray(start + 2, end));
+    if (!isPattern(topic)) topics.push(topic);
+  });
+  return topics;
+}
+
+/** Up to here something was dropped, or may have been. */
+function droppedOf(line: Line): number {
+  return Math.max(line.dropped, line.floors.common);
 }
 
 function whatOf(line: Line, chunk: Chunk): string {

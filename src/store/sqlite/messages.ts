@@ -7,6 +7,7 @@ import type {
   FinishedSearch,
   FinishedTask,
   FoundTask,
+  PatternQuery,
   Retention,
   SearchPlace,
   StatsQuery,
@@ -60,6 +61,15 @@ export interface StoreCalls {
     ask: { readonly tenant: string; readonly query: HistoryQuery };
     /** The pushes in the layout of a chunk. */
     answer: { readonly count: number; readonly payload: Uint8Array; readonly more: boolean };
+  };
+  searchHistory: {
+    ask: { readonly tenant: string; readonly query: PatternQuery };
+    answer: {
+      readonly count: number;
+      readonly payload: Uint8Array;
+      readonly until: number | undefined;
+      readonly dropped: number;
+    };
   };
   search: {
     ask: { readonly tenant: string; readonly search: FinishedSearch };

@@ -81,6 +81,13 @@ class StoreWorker {
         const { count, payload } = found.build();
         return { count, payload, more };
       }
+      case 'searchHistory': {
+        const tenant = this.#tenants.find(ask.tenant);
+        if (tenant === undefined) return { count: 0, payload: new Uint8Array(0), until: undefined, dropped: 0 };
+        const { found, until, dropped } = yield* this.#history.search(tenant, ask.query);
+        const { count, payload } = found.build();
+        return { count, payload, until, dropped };
+      }
       case 'output': {
         const tenant = this.#tenants.find(ask.tenant);
         return tenant === undefined ? [] : this.#output.read(tenant, ask.query);

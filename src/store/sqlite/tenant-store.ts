@@ -16,8 +16,10 @@ import { FactBuilder } from '../fact-chunk.ts';
 import type {
   FinishedSearch,
   FinishedTask,
+  FoundPushes,
   FoundTask,
   PackedPush,
+  PatternQuery,
   SearchPlace,
   StatsQuery,
   StatsRow,
@@ -143,6 +145,15 @@ export class SqliteTenantStore implements TenantStore {
         Array.from({ length: count }, (_, index) => reader.push(index)),
         more,
       );
+    });
+  }
+
+  searchHistory(query: PatternQuery, done: (found: FoundPushes) => void): void {
+    if (query.upTo >= this.#firstUnsent) this.#host.send(); // TS2
+    const ask = { kind: 'searchHistory', tenant: this.#tenant, query } as const;
+    this.#host.ask<'searchHistory'>(ask, ({ count, payload, until, dropped }) => {
+      const reader = new HistoryReader(payload, count);
+      done({ pushes: Array.from({ length: count }, (_, index) => reader.push(index)), until, dropped });
     });
   }
 

@@ -152,8 +152,24 @@ const topics: readonly ParamsVector[] = [
   bad('too long', { topic: { $repeat: ['abcdefghijklmno.', 17] } }, 'topic'),
   bad('another character', { topic: 'a/b' }, 'topic'),
   bad('a letter with a mark', { topic: 'büro' }, 'topic'),
-  bad('a wildcard', { topic: 'task.*' }, 'topic'),
-  bad('a wildcard for the rest', { topic: 'task.>' }, 'topic'),
+];
+
+/** What may be subscribed to beside topics. */
+const patterns: readonly ParamsVector[] = [
+  good('a pattern with a wildcard for a token', { topic: 'task.*' }),
+  good('a wildcard at the beginning and in between', { topic: '*.a.*.b' }),
+  good('a wildcard for the tail', { topic: 'task.>' }),
+  good('both', { topic: '*.>' }),
+  good('one token, whatever it is', { topic: '*' }),
+  good('everything', { topic: '>' }),
+  bad('a wildcard for the tail that is not at the end', { topic: 'a.>.b' }, 'topic'),
+  bad('a wildcard that is part of a token', { topic: 'a.b*' }, 'topic'),
+  bad('a tail that is part of a token', { topic: 'a.b>' }, 'topic'),
+  bad('two wildcards in a token', { topic: 'a.**' }, 'topic'),
+  bad('a pattern of 17 tokens', { topic: 'a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.*.>' }, 'topic'),
+  bad('a pattern with an empty token', { topic: '*..a' }, 'topic'),
+  bad('a pattern with another character', { topic: '*.a/b' }, 'topic'),
+  bad('a pattern too long', { topic: { $repeat: ['abcdefghijklmn.*.', 16] } }, 'topic'),
 ];
 
 const byId: readonly ParamsVector[] = [
@@ -513,10 +529,11 @@ export const PARAMS: { readonly [M in Method]: readonly ParamsVector[] } = {
   'deadLetter.stop': [good('an id', { id: 'rpl_01' }), bad('no id', {}, 'id')],
   'topic.subscribe': [
     ...topics,
+    ...patterns,
     good('since a position', { topic: 'a', since: 1_099_511_627_776 }),
     bad('since before time', { topic: 'a', since: -1 }, 'since'),
   ],
-  'topic.unsubscribe': topics,
+  'topic.unsubscribe': [...topics, ...patterns],
   'topic.publish': [
     good('the least', { topic: 'builds.main', data: null }),
     good('the newest of a key', { topic: 'builds.main', data: { n: 1 }, kind: 'latest', key: 'linux' }),
@@ -525,7 +542,8 @@ export const PARAMS: { readonly [M in Method]: readonly ParamsVector[] } = {
     bad('an unknown kind', { topic: 'a', data: 1, kind: 'exactly-once' }, 'kind'),
     bad('a key too long', { topic: 'a', data: 1, key: { $repeat: ['x', 129] } }, 'key'),
     large('data above 64 KiB', { topic: 'a', data: { $repeat: ['x', 65_534] } }, 'data'),
-    bad('a wildcard', { topic: '*', data: 1 }, 'topic'),
+    bad('a wildcard', { topic: 'builds.*', data: 1 }, 'topic'),
+    bad('a wildcard for the tail', { topic: 'builds.>', data: 1 }, 'topic'),
   ],
   'apiKey.create': [
     good('for an admin', { role: 'admin' }),

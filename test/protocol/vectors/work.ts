@@ -541,7 +541,55 @@ export const WORK: readonly Transcript[] = [
       ...call('s', [6, 'topic.publish', { topic: 'builds.main', data: { n: 2 } }], { rev: int }),
       ...call('l', [3, 'task.list', {}], { tasks: [] }),
       ...fails('s', [7, 'topic.publish', { topic: 'task.x', data: 1 }], 'UNAUTHORIZED'),
-      ...fails('l', [4, 'topic.subscribe', { topic: 'builds.*' }], 'INVALID_PARAMS', [{ path: 'topic', reason: text }]),
+      ...fails('l', [4, 'topic.subscribe', { topic: 'builds.*x' }], 'INVALID_PARAMS', [
+        { path: 'topic', reason: text },
+      ]),
+    ],
+  },
+  {
+    name: 'patterns-of-topics',
+    rules: ['C1', 'C5', 'C6', 'C7'],
+    steps: [
+      ...open('l', '$viewer', { subs: ['builds.*', 'builds.main'] }),
+      ...open('s'),
+      ...call('s', [1, 'topic.publish', { topic: 'builds.main', data: 1 }], { rev: int }),
+      expect('l', [11, 0, { rev: int, e: 'message', t: 'builds.main', d: { data: 1, from: text } }]),
+      // More tokens than the pattern has: for the tail only.
+      ...call('s', [2, 'topic.publish', { topic: 'builds.main.log', data: 2 }], { rev: int }),
+      ...call('s', [3, 'topic.publish', { topic: 'builds.linux', data: 3, kind: 'latest', key: 'x' }], { rev: int }),
+      expect('l', [11, 0, { rev: absent, e: 'message', t: 'builds.linux', d: { data: 3, key: 'x' } }]),
+      ...call('l', [1, 'topic.subscribe', { topic: 'builds.>', since: 0 }], {
+        rev: int,
+        latest: [{ topic: 'builds.linux', key: 'x', data: 3 }],
+        missed: [
+          { rev: int, e: 'message', t: 'builds.main', d: { data: 1 } },
+          { rev: int, e: 'message', t: 'builds.main.log', d: { data: 2 } },
+        ],
+      }),
+      ...call('s', [4, 'topic.publish', { topic: 'builds.main.log', data: 4, kind: 'ephemeral' }], { rev: int }),
+      expect('l', [11, 0, { rev: absent, e: 'message', t: 'builds.main.log', d: { data: 4 } }]),
+      ...fails('s', [5, 'topic.publish', { topic: 'builds.*', data: 1 }], 'INVALID_PARAMS', [
+        { path: 'topic', reason: text },
+      ]),
+    ],
+  },
+  {
+    name: 'patterns-survive-a-drop',
+    rules: ['C3', 'C5', 'P6'],
+    steps: [
+      ...open('l', '$viewer', { subs: ['builds.>', '*.main'] }),
+      ...open('s'),
+      drop('l'),
+      ...call('s', [1, 'topic.publish', { topic: 'builds.main', data: 1 }], { rev: int }),
+      ...call('s', [2, 'topic.publish', { topic: 'other', data: 2 }], { rev: int }),
+      ...call('s', [3, 'topic.publish', { topic: 'builds.a.b', data: 3 }], { rev: int }),
+      connect('l2'),
+      send('l2', hello('$viewer', resumeOf('l'))),
+      expect('l2', welcome({ resumed: true })),
+      expect('l2', [11, 0, { rev: int, e: 'message', t: 'builds.main', d: { data: 1 } }]),
+      expect('l2', [11, 0, { rev: int, e: 'message', t: 'builds.a.b', d: { data: 3 } }]),
+      ...call('s', [4, 'topic.publish', { topic: 'x.main', data: 4 }], { rev: int }),
+      expect('l2', [11, 0, { rev: int, e: 'message', t: 'x.main', d: { data: 4 } }]),
     ],
   },
   {
