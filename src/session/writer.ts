@@ -6,6 +6,8 @@
  *
  * W1 At most one flush per connection and turn, whatever was queued in it.
  * W2 After `lastWords` nothing is written.
+ * W3 A client is told that it is slow when the first push is held back, and when the first is dropped since it had
+ *    everything.
  */
 import { CLOSE, type CloseName, type Rejection } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -40,6 +42,8 @@ export class Writer implements Flushable {
   readonly #options: WriterOptions;
   #dirty = false;
   #done = false;
+  /** It was told of what is dropped, and did not have everything since. */
+  #dropTold = false;
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -64,11 +68,15 @@ export class Writer implements Flushable {
     const { metrics } = this.#options;
     const { dropped, refused } = out;
     const taken = out.push(push);
-    if (!taken && !refused) {
-      metrics.refused();
-      out.control(noticeFrame('slow', { queuedBytes: out.queuedBytes, dropped: out.dropped }));
+    const drops = out.dropped > dropped;
+    if (!taken && !refused) metrics.refused();
+    if ((!taken && !refused) || (drops && !this.#dropTold)) {
+      out.control(noticeFrame('slow', { queuedBytes: out.queuedBytes, dropped: out.dropped })); // W3
     }
-    if (out.dropped > dropped) metrics.dropped(out.dropped - dropped);
+    if (drops) {
+      this.#dropTold = true;
+      metrics.dropped(out.dropped - dropped);
+    }
     this.#wake();
     return taken;
   }
@@ -114,7 +122,7 @@ export class Writer implements Flushable {
     const { connection, scheduler, metrics, owner } = this.#options;
     const { frames, writtenBytes } = out;
     owner.writing(scheduler.mono(), connection.buffered());
-    out.flush();
+    if (!out.flush()) this.#dropTold = false;
     if (out.frames > frames) metrics.sent(out.frames - frames, out.writtenBytes - writtenBytes);
     if (out.room()) owner.room();
   }

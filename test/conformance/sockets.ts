@@ -2,19 +2,22 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { LIMITS } from '../../protocol/wire/limits.ts';
+import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import type { TransportListener, TransportName } from '../../src/transport/choose.ts';
 import { listen } from '../support/listen.ts';
 import { RawSocket, upgradeRequest, wsFrame } from '../support/raw-socket.ts';
 import { until } from '../support/until.ts';
-import { Recorder, transportConformance, type Peer } from './transport.ts';
+import { slowReaders } from './slow.ts';
+import { Recorder, transportConformance, type Peer, type TransportUnderTest } from './transport.ts';
 
 export function socketConformance(name: TransportName): void {
-  transportConformance({
+  const transport: TransportUnderTest = {
     name,
     async open(accept) {
       const listener = await listen(name, { accept, timeouts: { closeMs: 100 } });
       const peers: WebSocket[] = [];
       return {
+        scheduler: systemScheduler,
         async dial() {
           const ws = await connect(listener);
           peers.push(ws);
@@ -27,7 +30,9 @@ export function socketConformance(name: TransportName): void {
         },
       };
     },
-  });
+  };
+  transportConformance(transport);
+  slowReaders(transport, { speed: 10 });
   describe(`frames by ${name}`, () => {
     framesOf(name);
   });

@@ -2,6 +2,7 @@
  * What every transport promises (src/session/port.ts, T1–T5), as tests that run for each of them.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Scheduler } from '../../src/base/scheduler.ts';
 import type { Accept, Connection, ConnectionHandler } from '../../src/session/port.ts';
 
 /** The dialling side, as plain as a test needs it. */
@@ -18,6 +19,8 @@ export interface Peer {
 }
 
 export interface TransportFixture {
+  /** The clock by which it lives. */
+  readonly scheduler: Scheduler;
   dial(): Promise<Peer>;
   /** Lets time and traffic pass until the condition holds; fails if it never does. */
   until(condition: () => boolean): Promise<void>;

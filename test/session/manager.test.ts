@@ -143,6 +143,31 @@ describe('stop', () => {
     expect(made.scheduler.timers).toBe(0);
   });
 
+  test('5,000 who stay are closed over two seconds, evenly, each with a second to come back in', () => {
+    const made = rig();
+    made.handler.closed(1006);
+    const dialled = dial(made, 5_000);
+    made.manager.stop(() => undefined);
+    made.scheduler.advance(LIMITS.drainMs - 1);
+    let closed = 0;
+    const steps: number[] = [];
+    made.scheduler.advance(1);
+    while (closed < dialled.length && steps.length < 100) {
+      const now = codes(dialled).length;
+      steps.push(now - closed);
+      closed = now;
+      made.scheduler.advance(50);
+    }
+    expect(steps).toEqual(Array.from({ length: 40 }, () => 125));
+    for (const { connection } of dialled) {
+      const delays = connection.frames().flatMap(({ op, body }) => (op === Op.GOAWAY ? [body['delayMs']] : []));
+      expect(delays).toEqual([
+        [0, (LIMITS.drainMs * 4) / 5],
+        [0, 1_000],
+      ]);
+    }
+  });
+
   test('what was asked before is answered while the node drains', () => {
     const made = openRig();
     made.handler.message(hello());

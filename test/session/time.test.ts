@@ -230,6 +230,42 @@ describe('a reader that is slow', () => {
     expect(attached.delivery.push(pushOf({ class: 'reliable', rev: rev + 1 }))).toBe(true);
   });
 
+  test.each(['latest', 'ephemeral'] as const)(
+    'is told of what is dropped of class %s, once until it has all',
+    (kind) => {
+      const { connection, handler, scheduler, attached } = openRig();
+      const say = (count: number): void => {
+        for (let n = 0; n < count; n += 1) attached.delivery.push(pushOf({ class: kind, key: `k${n}`, d: n }));
+        scheduler.settle();
+      };
+      const notices = (): unknown[] =>
+        connection.frames().flatMap((one) => (one.op === Op.NOTICE ? [[one.body['kind'], one.body['dropped']]] : []));
+      const takes = (): void => {
+        connection.held = 0;
+        connection.reading = true;
+        handler.drain();
+        scheduler.settle();
+      };
+      const blocks = (): void => {
+        connection.reading = false;
+        connection.held = LIMITS.socketBytes;
+      };
+      blocks();
+      say(LIMITS.outboundFrames);
+      takes();
+      expect(notices(), 'nothing was dropped').toEqual([]);
+      blocks();
+      say(LIMITS.outboundFrames + 3);
+      say(kind === 'latest' ? 3 : 0);
+      takes();
+      expect(notices()).toEqual([['slow', 1]]);
+      blocks();
+      say(LIMITS.outboundFrames + 1);
+      takes();
+      expect(notices()).toEqual([['slow', kind === 'latest' ? 7 : 4]]);
+    },
+  );
+
   test('one that floods us with PINGs and reads none is closed', () => {
     const { connection, handler, scheduler } = openRig();
     connection.reading = false;

@@ -1,14 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { memoryTransport, type Fate, type MemoryFaults, type MemoryLink } from '../../src/transport/memory.ts';
 import { FakeScheduler } from '../support/fake-scheduler.ts';
-import { Recorder, transportConformance, type Peer } from '../conformance/transport.ts';
+import { slowReaders } from '../conformance/slow.ts';
+import { Recorder, transportConformance, type Peer, type TransportUnderTest } from '../conformance/transport.ts';
 
-transportConformance({
+const memory: TransportUnderTest = {
   name: 'memory',
   async open(accept) {
     const scheduler = new FakeScheduler();
     const transport = memoryTransport({ scheduler, accept });
     return {
+      scheduler,
       async dial() {
         return dial((client) => transport.dial(client));
       },
@@ -27,7 +29,9 @@ transportConformance({
       },
     };
   },
-});
+};
+transportConformance(memory);
+slowReaders(memory, { speed: 1 });
 
 function dial(connect: (client: (connection: Recorder['connection']) => Recorder) => MemoryLink): Peer {
   const recorders: Recorder[] = [];
