@@ -24,6 +24,7 @@ const MEASURE_MS = 2_500;
 const QUICK_MS = 300;
 
 const MUSTER_OVER_BULLMQ = 2.5;
+const MUSTER_OVER_RABBITMQ = 1.5;
 const P50_OVER_LIMIT = 2;
 const MUSTER_OVER_LIMIT = 0.4;
 /** The default transport is the one that takes less. */
@@ -139,13 +140,23 @@ async function run(context: ScenarioContext): Promise<ScenarioReport> {
         .map(({ name }) => name)
         .join(', ')}.`,
     );
-  for (const variant of chosen) variant.require?.();
+  const measured = chosen.filter((variant) => isHere(variant, context));
+  for (const variant of measured) variant.require?.();
   const all: Measured[] = [];
   for (let round = 1; round <= context.runs; round += 1) {
     context.say(`round ${round} of ${context.runs}`);
-    for (const variant of chosen) all.push(...(await measureVariant(variant, context)));
+    for (const variant of measured) all.push(...(await measureVariant(variant, context)));
   }
   return { figures: figuresOf(all), ratios: ratiosOf(all), bottleneck: bottleneckOf(all) };
+}
+
+/** One that was asked for by name must be there; another is left out where it is not, and that is said. */
+function isHere(variant: Variant, context: ScenarioContext): boolean {
+  const missing = variant.missing?.();
+  if (missing === undefined) return true;
+  if (context.only.includes(variant.name)) throw new BenchError(missing);
+  context.say(`  ${variant.name} is not measured: ${missing}`);
+  return false;
 }
 
 function pick(all: readonly Measured[], variant: string, inFlight: number): readonly Measured[] {
@@ -190,6 +201,14 @@ function ratiosOf(all: readonly Measured[]): Record<string, Ratio> {
       bullmq.map(({ rate }) => rate),
     );
     ratios['rate at 512: muster / bullmq-always'] = atLeast(value, MUSTER_OVER_BULLMQ);
+  }
+  const rabbitmq = pick(all, 'rabbitmq-quorum', 512);
+  if (muster.length > 0 && rabbitmq.length > 0) {
+    const value = pairedRatio(
+      muster.map(({ rate }) => rate),
+      rabbitmq.map(({ rate }) => rate),
+    );
+    ratios['rate at 512: muster / rabbitmq-quorum'] = atLeast(value, MUSTER_OVER_RABBITMQ);
   }
   for (const suffix of ['', '-ws', '-uws']) {
     const muster = pick(all, `muster${suffix}`, 512);

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { chooseTransport, type TransportName } from '../../src/transport/choose.ts';
 import { Child } from '../harness/child.ts';
 import { startMuster } from '../harness/muster-server.ts';
+import { missingNats, startNats } from '../harness/nats-server.ts';
+import { missingRabbitMq, startRabbitMq } from '../harness/rabbitmq-server.ts';
 import { requireRedis, startRedis } from '../harness/redis-server.ts';
 import { BenchError, type ScenarioContext } from '../harness/scenario.ts';
 import type { LimitServerCalls } from './limit-server-role.ts';
@@ -25,6 +27,8 @@ export interface Variant {
   readonly worker: string;
   /** Fails, with the cure named, if something is missing on this machine. */
   require?(): void;
+  /** Of a program that is measured where it is installed: what is missing here, and how to get it. */
+  missing?(): string | undefined;
   start(context: ScenarioContext): Promise<Server>;
 }
 
@@ -99,12 +103,50 @@ function bullmq(name: string, appendfsync: 'always' | 'everysec'): Variant {
   };
 }
 
+function rabbitmq(): Variant {
+  return {
+    name: 'rabbitmq-quorum',
+    title: 'RabbitMQ, a quorum queue of one member, confirms and acknowledgements',
+    submitter: './rabbitmq-submitter-role.ts',
+    worker: './rabbitmq-worker-role.ts',
+    missing: missingRabbitMq,
+    start: async ({ dir, cleanup }) => {
+      const server = await startRabbitMq({ dir, cleanup });
+      return {
+        target: { url: `amqp://guest:guest@127.0.0.1:${server.port}`, key: '' },
+        pid: server.process.pid,
+        stop: () => server.stop(),
+      };
+    },
+  };
+}
+
+function nats(): Variant {
+  return {
+    name: 'nats-jetstream',
+    title: 'NATS JetStream, a work queue in a file that is not synced',
+    submitter: './nats-submitter-role.ts',
+    worker: './nats-worker-role.ts',
+    missing: missingNats,
+    start: async ({ dir, cleanup }) => {
+      const server = await startNats({ dir, cleanup });
+      return {
+        target: { url: `nats://127.0.0.1:${server.port}`, key: '' },
+        pid: server.process.pid,
+        stop: () => server.process.stop(),
+      };
+    },
+  };
+}
+
 export function variants(): readonly Variant[] {
   const named = (variant: Variant): Variant => ({ ...variant, onRequest: true });
   return [
     muster('muster', 'auto'),
     bullmq('bullmq-always', 'always'),
     bullmq('bullmq-everysec', 'everysec'),
+    rabbitmq(),
+    nats(),
     limit('limit', usualTransport()),
     named(muster('muster-ws', 'ws')),
     named(muster('muster-uws', 'uws')),

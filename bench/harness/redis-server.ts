@@ -1,7 +1,8 @@
 /** A redis-server of the bench's own: a free loopback port, a temporary directory, ended by its pid. */
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { spawnSync } from 'node:child_process';
 import type { Cleanup } from './cleanup.ts';
+import { freePort } from './free-port.ts';
 import { BenchError } from './scenario.ts';
 import { Spawned } from './spawned.ts';
 
@@ -61,21 +62,6 @@ function redisArguments(port: number, dir: string, appendfsync: string): readonl
     daemonize: 'no',
   };
   return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-}
-
-/** A port that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => {
-        if (address === null || typeof address === 'string') reject(new Error('no port'));
-        else resolve(address.port);
-      });
-    });
-  });
 }
 
 async function answers(port: number, process: Spawned): Promise<boolean> {

@@ -217,7 +217,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'src/transport/',
       'test/support/',
     ],
-    packages: ['better-sqlite3', 'bullmq', 'ioredis', 'msgpackr', 'ws', 'zod', 'node:'],
+    packages: ['@nats-io/', 'amqplib', 'better-sqlite3', 'bullmq', 'ioredis', 'msgpackr', 'ws', 'zod', 'node:'],
   },
   simulation: {
     at: ['test/simulation/'],
