@@ -23,7 +23,7 @@ export interface SocketState {
 const SLOW_CHECK_MS = LIMITS.slowMs / 10;
 
 export class Liveness {
-  /** Monotonic ms. */
+  /** Monotonic ms, whole ones: a number with a fraction is an object of its own in each connection. */
   #heardAt: number;
   #spokeAt: number;
   #asked = false;
@@ -32,20 +32,21 @@ export class Liveness {
   #takenAt: number;
 
   constructor(mono: number) {
-    this.#heardAt = mono;
-    this.#spokeAt = mono;
-    this.#takenAt = mono;
+    const now = Math.floor(mono);
+    this.#heardAt = now;
+    this.#spokeAt = now;
+    this.#takenAt = now;
   }
 
   heard(mono: number): void {
-    this.#heardAt = mono;
+    this.#heardAt = Math.floor(mono);
     this.#asked = false;
   }
 
   /** Called before a write: a socket that holds nothing is not slow, however long it had nothing to do. */
   writing(mono: number, bufferedBytes: number): void {
-    this.#spokeAt = mono;
-    if (bufferedBytes === 0) this.#takenAt = mono;
+    this.#spokeAt = Math.floor(mono);
+    if (bufferedBytes === 0) this.#takenAt = this.#spokeAt;
   }
 
   judge(mono: number, socket: SocketState): Verdict {
@@ -54,12 +55,12 @@ export class Liveness {
     const empty = socket.bufferedBytes === 0 && !socket.waiting;
     if (empty || taken - this.#taken >= LIMITS.slowBytes) {
       this.#taken = taken;
-      this.#takenAt = mono;
+      this.#takenAt = Math.floor(mono);
     } else if (mono - this.#takenAt >= LIMITS.slowMs) return 'slow';
     const idle = !this.#asked && mono - this.#heardAt >= LIMITS.pingIntervalMs;
     if (!idle && mono - this.#spokeAt < LIMITS.pingIntervalMs) return 'fine';
     this.#asked = true;
-    this.#spokeAt = mono;
+    this.#spokeAt = Math.floor(mono);
     return 'ping';
   }
 

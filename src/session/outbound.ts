@@ -17,6 +17,7 @@
  * O4 A message carries at most `LIMITS.framesPerMessage` frames, and more than `LIMITS.socketBytes` only if a
  *    single frame does.
  * O5 `position` never exceeds what was handed to the socket.
+ * O6 What most connections never need is made when it is needed: thousands of them have nothing to do.
  */
 import { assert, must } from '../base/assert.ts';
 import { Fifo } from '../base/fifo.ts';
@@ -27,36 +28,27 @@ import type { OutPush } from '../node/port.ts';
 import type { Connection } from './port.ts';
 
 /** Frames of one class, first in first out. */
-class Queue<T> {
+class Queue<T> extends Fifo<T> {
   bytes = 0;
-  readonly #items = new Fifo<T>();
 
-  get length(): number {
-    return this.#items.length;
-  }
-
-  push(item: T, size: number): void {
-    this.#items.push(item);
+  put(item: T, size: number): void {
+    this.push(item);
     this.bytes += size;
   }
 
   first(): T | undefined {
-    return this.#items.at(0);
+    return this.at(0);
   }
 
   /** Removes the first, which had `size`. */
-  shift(size: number): void {
-    assert(this.length > 0, 'shift of an empty queue');
-    this.#items.shift();
+  drop(size: number): void {
+    assert(this.length > 0, 'drop of an empty queue');
+    this.shift();
     this.bytes -= size;
   }
 
-  replaceAll(change: (item: T) => T): void {
-    this.#items.replaceAll(change);
-  }
-
-  clear(): void {
-    this.#items.clear();
+  override clear(): void {
+    super.clear();
     this.bytes = 0;
   }
 }
@@ -72,9 +64,11 @@ export class Outbound {
   readonly #control = new Queue<Uint8Array>();
   readonly #answers = new Queue<Uint8Array>();
   readonly #ordered = new Queue<OutPush>();
-  readonly #latest = new Map<string, OutPush>();
+  /** O6 */
+  #latest: Map<string, OutPush> | undefined;
   #latestBytes = 0;
-  readonly #ephemeral = new Queue<Uint8Array>();
+  /** O6 */
+  #ephemeral: Queue<Uint8Array> | undefined;
   readonly #batch: Uint8Array[] = [];
   #batchBytes = 0;
   #full = false;
@@ -108,11 +102,13 @@ export class Outbound {
   }
 
   get empty(): boolean {
-    return this.controlFrames + this.#ordered.length + this.#latest.size + this.#ephemeral.length === 0;
+    const others = (this.#latest?.size ?? 0) + (this.#ephemeral?.length ?? 0);
+    return this.controlFrames + this.#ordered.length + others === 0;
   }
 
   get queuedBytes(): number {
-    return this.#control.bytes + this.#answers.bytes + this.#ordered.bytes + this.#latestBytes + this.#ephemeral.bytes;
+    const others = this.#latestBytes + (this.#ephemeral?.bytes ?? 0);
+    return this.#control.bytes + this.#answers.bytes + this.#ordered.bytes + others;
   }
 
   /** True from the first refused push until `room()`. */
@@ -128,12 +124,12 @@ export class Outbound {
   }
 
   control(frame: Uint8Array): void {
-    this.#control.push(frame, frame.length);
+    this.#control.put(frame, frame.length);
     this.#owned = false;
   }
 
   answer(frame: Uint8Array): void {
-    this.#answers.push(frame, frame.length);
+    this.#answers.put(frame, frame.length);
     this.#owned = false;
   }
 
@@ -197,9 +193,9 @@ export class Outbound {
     this.#control.clear();
     this.#answers.clear();
     this.#ordered.clear();
-    this.#latest.clear();
+    this.#latest = undefined;
     this.#latestBytes = 0;
-    this.#ephemeral.clear();
+    this.#ephemeral = undefined;
     this.#grants = 0;
     this.#grantBytes = 0;
   }
@@ -219,7 +215,7 @@ export class Outbound {
       return false;
     }
     this.#queuedRev = rev;
-    this.#ordered.push(push, size);
+    this.#ordered.put(push, size);
     if (isGrant) {
       this.#grants += 1;
       this.#grantBytes += size;
@@ -233,24 +229,25 @@ export class Outbound {
 
   #pushLatest(push: OutPush): void {
     const key = must(push.key, 'a latest push has a key');
-    const before = this.#latest.get(key);
+    const latest = (this.#latest ??= new Map());
+    const before = latest.get(key);
     if (before !== undefined) this.#latestBytes -= before.msgpack().length;
-    this.#latest.set(key, push);
+    latest.set(key, push);
     this.#latestBytes += push.msgpack().length;
-    for (const [oldest, old] of this.#latest) {
-      if (this.#latest.size === 1) break;
-      if (this.#latest.size <= LIMITS.outboundFrames && this.#latestBytes <= LIMITS.outboundBytes) break;
-      this.#latest.delete(oldest);
+    for (const [oldest, old] of latest) {
+      if (latest.size === 1) break;
+      if (latest.size <= LIMITS.outboundFrames && this.#latestBytes <= LIMITS.outboundBytes) break;
+      latest.delete(oldest);
       this.#latestBytes -= old.msgpack().length;
       this.dropped += 1;
     }
   }
 
   #pushEphemeral(frame: Uint8Array): void {
-    const queue = this.#ephemeral;
-    queue.push(frame, frame.length);
+    const queue = (this.#ephemeral ??= new Queue());
+    queue.put(frame, frame.length);
     while (queue.length > 1 && (queue.length > LIMITS.outboundFrames || queue.bytes > LIMITS.outboundBytes)) {
-      queue.shift(must(queue.first(), 'a queue with a length has a first').length);
+      queue.drop(must(queue.first(), 'a queue with a length has a first').length);
       this.dropped += 1;
     }
   }
@@ -266,7 +263,7 @@ export class Outbound {
     this.#takeFrom(this.#answers);
     this.#takeOrdered();
     this.#takeLatest();
-    this.#takeFrom(this.#ephemeral);
+    if (this.#ephemeral !== undefined) this.#takeFrom(this.#ephemeral);
     assert(this.#batch.length > 0, 'a message without frames');
     const frames = concatFrames(this.#batch);
     const message = this.#connection.text === true ? writeJsonMessage(frames) : frames;
@@ -294,7 +291,7 @@ export class Outbound {
   #takeFrom(queue: Queue<Uint8Array>): void {
     for (let frame = queue.first(); frame !== undefined && this.#fits(frame.length); frame = queue.first()) {
       this.#take(frame);
-      queue.shift(frame.length);
+      queue.drop(frame.length);
     }
   }
 
@@ -304,7 +301,7 @@ export class Outbound {
       const frame = push.msgpack();
       if (!this.#fits(frame.length)) return;
       this.#take(frame);
-      queue.shift(frame.length);
+      queue.drop(frame.length);
       if (push.class === 'grant') {
         this.#grants -= 1;
         this.#grantBytes -= frame.length;
@@ -314,6 +311,7 @@ export class Outbound {
   }
 
   #takeLatest(): void {
+    if (this.#latest === undefined) return;
     for (const [key, push] of this.#latest) {
       const frame = push.msgpack();
       if (!this.#fits(frame.length)) return;

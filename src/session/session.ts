@@ -93,7 +93,8 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
   readonly #liveness: Liveness;
   readonly #tick: () => void;
   #phase: Phase;
-  readonly #pings = new PerSecond();
+  /** From the first one on. */
+  #pings: PerSecond | undefined;
   /** From a HELLO that was taken until nothing is served any more. */
   #seat: Seat | undefined;
   #faults = 0;
@@ -103,8 +104,7 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
     this.scheduler = host.scheduler;
     this.metrics = host.metrics;
     this.#host = host;
-    const { scheduler, flusher, metrics } = host;
-    this.#writer = new Writer({ connection, scheduler, flusher, metrics, owner: this });
+    this.#writer = new Writer(this, host.flusher);
     this.#requests = new Requests(this);
     this.#liveness = new Liveness(host.scheduler.mono());
     this.#tick = () => this.#guarded(() => this.#checkUp());
@@ -350,7 +350,8 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
         this.#pong(phase.attached, frame);
         return;
       case Op.PING:
-        if (this.#pings.count(this.scheduler.mono()) > LIMITS.pingsPerSecond) this.#fault(frame.id, 'Too many PINGs.');
+        if ((this.#pings ??= new PerSecond()).count(this.scheduler.mono()) > LIMITS.pingsPerSecond)
+          this.#fault(frame.id, 'Too many PINGs.');
         else this.#writer.control(pongFrame(this.scheduler.now()));
         return;
       case Op.REAUTH:

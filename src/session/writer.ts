@@ -19,15 +19,10 @@ import type { EdgeMetrics } from '../telemetry/port.ts';
 import { Outbound } from './outbound.ts';
 import type { Connection } from './port.ts';
 
-export interface WriterOptions {
+export interface WriterOwner {
   readonly connection: Connection;
   readonly scheduler: Scheduler;
-  readonly flusher: Flusher;
   readonly metrics: EdgeMetrics;
-  readonly owner: WriterOwner;
-}
-
-export interface WriterOwner {
   /** About to write at `mono`, to a socket that holds so much. */
   writing(mono: number, bufferedBytes: number): void;
   /** Pushes are taken again. */
@@ -39,15 +34,17 @@ export interface WriterOwner {
 
 export class Writer implements Flushable {
   readonly out: Outbound;
-  readonly #options: WriterOptions;
+  readonly #owner: WriterOwner;
+  readonly #flusher: Flusher;
   #dirty = false;
   #done = false;
   /** It was told of what is dropped, and did not have everything since. */
   #dropTold = false;
 
-  constructor(options: WriterOptions) {
-    this.#options = options;
-    this.out = new Outbound(options.connection);
+  constructor(owner: WriterOwner, flusher: Flusher) {
+    this.#owner = owner;
+    this.#flusher = flusher;
+    this.out = new Outbound(owner.connection);
   }
 
   control(frame: Uint8Array): void {
@@ -65,7 +62,7 @@ export class Writer implements Flushable {
   push(push: OutPush): boolean {
     if (this.#done) return false;
     const { out } = this;
-    const { metrics } = this.#options;
+    const { metrics } = this.#owner;
     const { dropped, refused } = out;
     const taken = out.push(push);
     const drops = out.dropped > dropped;
@@ -87,7 +84,7 @@ export class Writer implements Flushable {
     try {
       this.#flush();
     } catch (fault) {
-      this.#options.owner.failed(fault);
+      this.#owner.failed(fault);
     }
   }
 
@@ -100,7 +97,7 @@ export class Writer implements Flushable {
     if (rejection !== undefined) out.control(errorFrame(0, rejection));
     out.control(closingFrame(name));
     out.flushAll();
-    this.#options.connection.close(CLOSE[name].code, CLOSE[name].reason);
+    this.#owner.connection.close(CLOSE[name].code, CLOSE[name].reason);
   }
 
   /** The connection is gone. */
@@ -112,14 +109,15 @@ export class Writer implements Flushable {
   #wake(): void {
     if (!this.#dirty) {
       this.#dirty = true;
-      this.#options.flusher.mark(this);
+      this.#flusher.mark(this);
     }
-    if (this.out.controlFrames > LIMITS.controlFrames) this.#options.owner.overflow();
+    if (this.out.controlFrames > LIMITS.controlFrames) this.#owner.overflow();
   }
 
   #flush(): void {
     const { out } = this;
-    const { connection, scheduler, metrics, owner } = this.#options;
+    const owner = this.#owner;
+    const { connection, scheduler, metrics } = owner;
     const { frames, writtenBytes } = out;
     owner.writing(scheduler.mono(), connection.buffered());
     if (!out.flush()) this.#dropTold = false;

@@ -196,7 +196,8 @@ class UwsConnection implements Connection {
   /** Undefined from its end on. */
   #socket: UwsSocket<Holder> | undefined;
   #handler: ConnectionHandler | undefined;
-  readonly #pings = new PerSecond();
+  /** From the first one on. */
+  #pings: PerSecond | undefined;
   #stranger = true;
 
   constructor(parts: ConnectionParts) {
@@ -259,7 +260,8 @@ class UwsConnection implements Connection {
 
   pinged(): void {
     if (this.buffered() > BACKLOG_FUSE_BYTES) this.destroy();
-    else if (this.#pings.count(performance.now()) > LIMITS.pingsPerSecond) this.close(TOO_MUCH, '');
+    else if ((this.#pings ??= new PerSecond()).count(performance.now()) > LIMITS.pingsPerSecond)
+      this.close(TOO_MUCH, '');
   }
 
   drained(): void {

@@ -212,7 +212,8 @@ class WsConnection implements Connection {
   readonly #ws: WebSocket;
   readonly #socket: Socket;
   readonly #gate: Gate;
-  readonly #pings = new PerSecond();
+  /** From the first one on. */
+  #pings: PerSecond | undefined;
   #handler: ConnectionHandler | undefined;
   #stranger = true;
   #destroyed = false;
@@ -244,7 +245,7 @@ class WsConnection implements Connection {
   }
 
   pinged(): void {
-    if (this.#pings.count(performance.now()) > LIMITS.pingsPerSecond) this.close(TOO_MUCH, '');
+    if ((this.#pings ??= new PerSecond()).count(performance.now()) > LIMITS.pingsPerSecond) this.close(TOO_MUCH, '');
   }
 
   greeted(): void {
