@@ -241,6 +241,11 @@ export class Serving {
     const { entry, output } = done;
     this.#entries += 1;
     this.#bytes += entry.payload.length;
+    const { tracing, scheduler } = this.#parts;
+    if (tracing !== undefined && done.live && output.pushes.length > 0) {
+      const at = scheduler.mono();
+      for (const { event, data } of output.pushes) tracing.happened({ tenant: this.id, event, data, at });
+    }
     this.hub.deliver(output);
     this.tenant.engine.state.views.forget();
     if (this.tenant.engine.state.awaitingSchedules.size > 0) this.schedules.look();

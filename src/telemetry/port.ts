@@ -127,10 +127,21 @@ export interface TracedOrder {
   readonly at: number;
 }
 
+/** Something that a task was told of without anybody's request: by a timer, a lost session, a schedule. */
+export interface TracedEvent {
+  readonly tenant: string;
+  readonly event: string;
+  /** Of the push. */
+  readonly data: unknown;
+  readonly at: number;
+}
+
 /** Where nothing is traced there is none. It is told what happened and when; nothing waits for it. */
 export interface Tracing {
   /** A request came; undefined: this one is not followed. */
   request(request: TracedRequest): RequestTrace | undefined;
+  /** An event of a topic, before the orders of its entry are handed over. */
+  happened(event: TracedEvent): void;
   /** An order is handed to a task's holder; what it returns goes with it, and is the parent of what the holder does. */
   order(order: TracedOrder): string | undefined;
 }

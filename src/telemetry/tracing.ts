@@ -8,17 +8,20 @@
  *                  ├─ append                                 ├─ append
  *                  ├─ apply                                  └─ apply
  *                  └─ push task.assigned ◄── parent of what the holder asks about the task
+ *                     ├─ retry, requeue     from the end of an attempt until the task is given again
+ *                     └─ push task.assigned
  *
  * S1 A request continues the trace that its caller named. One that names none and stands under the token of a task continues the trace of
  *    that task, so that agents which know nothing of traces are in it too.
  * S2 What is not sampled leaves nothing behind.
  * S3 Contexts of tasks are bounded: the oldest is forgotten, and its task goes on untraced.
+ * S4 A task that a schedule made begins a trace of its own: there is no caller.
  */
 import type { Span, SpanContext, Tracer, TraceAPI, Context, Attributes } from '@opentelemetry/api';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { ErrorCode } from '../../protocol/wire/codes.ts';
-import type { TaskStatus } from '../../protocol/wire/types.ts';
-import type { EntryTimes, RequestTrace, TracedOrder, TracedRequest, Tracing } from './port.ts';
+import type { Method, TaskStatus } from '../../protocol/wire/types.ts';
+import type { EntryTimes, RequestTrace, TracedEvent, TracedOrder, TracedRequest, Tracing } from './port.ts';
 
 /** What is used of the package, which is loaded only where spans are exported. */
 export interface TracingParts {
@@ -40,6 +43,19 @@ const NO_SPAN = '0'.repeat(16);
 const FAULTS: ReadonlySet<string> = new Set(['INTERNAL', 'UNAVAILABLE']);
 /** Orders that begin an attempt: what its holder does is below them, and not below what it is told later. */
 const BEGINNINGS: ReadonlySet<string> = new Set(['task.assigned', 'task.offered']);
+/** Requests whose answer is a task that they made. */
+const MAKERS: ReadonlySet<string> = new Set<Method>([
+  'task.create',
+  'task.createBatch',
+  'task.retry',
+  'deadLetter.replay',
+  'schedule.trigger',
+]);
+/** A task waits to be given again: what that is called. */
+const BACK: ReadonlyMap<string, string> = new Map([
+  ['task.retrying', 'retry'],
+  ['task.requeued', 'requeue'],
+]);
 /** A task in one of these is never ordered again. */
 const FINAL: ReadonlySet<string> = new Set<TaskStatus>(['completed', 'failed', 'cancelled', 'timed_out']);
 
@@ -56,10 +72,17 @@ export function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): str
   return `00-${traceId}-${spanId}-${(traceFlags & SAMPLED).toString(16).padStart(2, '0')}`;
 }
 
+/** Where a task that is under way hangs. */
+interface Followed {
+  readonly context: SpanContext;
+  /** It was taken back, and waits since then. */
+  readonly back?: { readonly name: string; readonly at: number; readonly reason: string | undefined };
+}
+
 export class SpanTracing implements Tracing {
   readonly #parts: TracingParts;
   /** By tenant and task: of the request that made it, later of the order to its holder. */
-  readonly #tasks = new Map<string, SpanContext>();
+  readonly #tasks = new Map<string, Followed>();
 
   constructor(parts: TracingParts) {
     this.#parts = parts;
@@ -69,7 +92,7 @@ export class SpanTracing implements Tracing {
     const task = taskNamed(params);
     const named = traceparent === undefined ? undefined : parseTraceparent(traceparent);
     const held = task !== undefined && member(params, 'token') !== undefined;
-    const parent = named ?? (held ? this.#tasks.get(`${tenant} ${task}`) : undefined); // S1
+    const parent = named ?? (held ? this.#tasks.get(`${tenant} ${task}`)?.context : undefined); // S1
     const attributes: Attributes = {
       'rpc.system': 'muster',
       'rpc.method': method,
@@ -84,19 +107,58 @@ export class SpanTracing implements Tracing {
 
   order({ tenant, task, event, at }: TracedOrder): string | undefined {
     const key = `${tenant} ${task}`;
-    const parent = this.#tasks.get(key);
-    if (parent === undefined) return undefined;
+    const followed = this.#tasks.get(key);
+    if (followed === undefined) return undefined;
+    const { context: parent, back } = followed;
     const attributes: Attributes = { 'muster.tenant': tenant, 'muster.task': task };
+    if (back !== undefined && BEGINNINGS.has(event)) this.#retry(parent, back, { at, attributes });
     const span = this.#start(`push ${event}`, KIND.PRODUCER, { at, parent, attributes });
     span.end(this.time(at));
     if ((span.spanContext().traceFlags & SAMPLED) === 0) return undefined; // S2
-    if (BEGINNINGS.has(event)) this.#tasks.set(key, span.spanContext());
+    if (BEGINNINGS.has(event)) this.#tasks.set(key, { context: span.spanContext() });
     return traceparentOf(span.spanContext());
+  }
+
+  happened({ tenant, event, data, at }: TracedEvent): void {
+    if (event === 'schedule.ran') return this.#ran(tenant, data, at);
+    const name = BACK.get(event);
+    if (name === undefined) return;
+    const key = `${tenant} ${String(member(data, 'id'))}`;
+    const followed = this.#tasks.get(key);
+    if (followed === undefined) return;
+    const reason = member(data, 'reason');
+    const back = { name, at, reason: typeof reason === 'string' ? reason : undefined };
+    this.#tasks.set(key, { context: followed.context, back });
+  }
+
+  /** S4. One that somebody triggered is in the trace of that request. */
+  #ran(tenant: string, data: unknown, at: number): void {
+    const task = member(member(data, 'run'), 'taskId');
+    if (typeof task !== 'string' || this.#tasks.has(`${tenant} ${task}`)) return;
+    const attributes: Attributes = {
+      'muster.tenant': tenant,
+      'muster.schedule': String(member(data, 'id')),
+      'muster.task': task,
+    };
+    const span = this.#start('schedule.ran', KIND.PRODUCER, { at, parent: undefined, attributes });
+    span.end(this.time(at));
+    const context = span.spanContext();
+    if ((context.traceFlags & SAMPLED) !== 0) this.follow(tenant, task, context); // S2
+  }
+
+  #retry(
+    parent: SpanContext,
+    back: NonNullable<Followed['back']>,
+    { at, attributes }: { readonly at: number; readonly attributes: Attributes },
+  ): void {
+    const why: Attributes = back.reason === undefined ? {} : { 'muster.reason': back.reason };
+    const of = { at: back.at, parent, attributes: { ...attributes, ...why } };
+    this.#start(back.name, KIND.INTERNAL, of).end(this.time(at));
   }
 
   /** The task goes on in this trace. */
   follow(tenant: string, task: string, context: SpanContext): void {
-    this.#tasks.set(`${tenant} ${task}`, context);
+    this.#tasks.set(`${tenant} ${task}`, { context });
     if (this.#tasks.size <= LIMITS.tracedTasks) return;
     for (const oldest of this.#tasks.keys()) {
       this.#tasks.delete(oldest); // S3
@@ -163,7 +225,7 @@ class RequestSpan implements RequestTrace {
     this.#owner.step('apply', context, { from: applyBegan, to: applyEnded });
     for (const { id, status } of tasksOf(result)) {
       if (FINAL.has(status)) this.#owner.forget(this.#tenant, id);
-      else if (this.#method.startsWith('task.create')) this.#owner.follow(this.#tenant, id, context);
+      else if (MAKERS.has(this.#method)) this.#owner.follow(this.#tenant, id, context);
     }
   }
 

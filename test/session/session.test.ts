@@ -376,6 +376,7 @@ describe('requests', () => {
         return method === 'task.create' ? trace : undefined;
       },
       order: () => undefined,
+      happened: () => undefined,
     };
     const { handler, attached } = openRig('member', { tracing });
     handler.message(request(1, { m: 'task.create', p: { type: 't' }, meta: { tp: '00-aa-bb-01' } }));

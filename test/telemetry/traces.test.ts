@@ -201,7 +201,46 @@ describe('a server that traces', () => {
     await until(() => named('task.complete').length > 0, 'the end of the trace');
     const first = 'task.create > push task.assigned';
     expect(paths()).toContain(`${first} > task.fail`);
+    const back = paths().filter((path) => path.endsWith('retry') || path.endsWith('requeue'));
+    expect(back).toHaveLength(1);
+    expect(back[0]?.startsWith(`${first} > `)).toBe(true);
     expect(paths()).toContain(`${first} > push task.assigned > task.complete`);
+  });
+
+  it('begins one for each task that a schedule makes, and goes on in that of who triggers it', async () => {
+    const agent = await open({ agent: { name: 'a', capabilities: ['greet'] } });
+    agent.agent.handle('greet', () => 'done');
+    const caller = await open({ openTelemetry: { context, propagation } });
+    const { schedule } = await caller.schedule.create({ delayMs: 1, task: { type: 'greet' } });
+    await until(() => named('schedule.ran').length === 1, 'the task of the schedule');
+    await until(() => named('task.complete').length === 1, 'its end');
+    const ran = must(named('schedule.ran')[0], 'a span');
+    const push = must(named('push task.assigned')[0], 'a span');
+    expect(ran.parentSpanContext).toBeUndefined();
+    expect(ran.attributes).toMatchObject({ 'muster.schedule': schedule.id, 'muster.tenant': 'default' });
+    expect(push.parentSpanContext?.spanId).toBe(ran.spanContext().spanId);
+    expect(named('task.complete')[0]?.parentSpanContext?.spanId).toBe(push.spanContext().spanId);
+    const hourly = await caller.schedule.create({ everyMs: 3_600_000, task: { type: 'greet' } });
+    await within(CALLER, () => caller.schedule.trigger({ id: hourly.schedule.id }));
+    await until(() => named('task.complete').length === 2, 'the end of the other');
+    expect(paths()).toContain('schedule.trigger > push task.assigned > task.complete');
+    expect(named('schedule.ran')).toHaveLength(1);
+  });
+
+  it('goes on in the trace of who tries a dead letter again', async () => {
+    const agent = await open({ agent: { name: 'a', capabilities: ['greet'] } });
+    let tries = 0;
+    agent.agent.handle('greet', () => {
+      tries += 1;
+      if (tries === 1) throw new Error('not yet');
+      return 'done';
+    });
+    const caller = await open({ openTelemetry: { context, propagation } });
+    const { task } = await caller.task.create({ type: 'greet', retry: { maxAttempts: 1 } });
+    await caller.task.wait(task);
+    await within(CALLER, () => caller.task.retry({ id: task.id }));
+    await until(() => named('task.complete').length === 1, 'its end');
+    expect(paths()).toContain('task.retry > push task.assigned > task.complete');
   });
 
   it('does not follow what the caller does not sample', async () => {
@@ -247,6 +286,36 @@ describe('the contexts of tasks', () => {
     expect(paused?.name).toBe('push task.paused');
     expect(progress?.parentSpanContext?.spanId).toBe(assigned?.spanContext().spanId);
     expect(read?.parentSpanContext).toBeUndefined();
+  });
+
+  it('say how long a task waited to be given again, and why', async () => {
+    const exporter = new InMemorySpanExporter();
+    const { tracing } = await traceTo(new SimpleSpanProcessor(exporter), '0.0.0');
+    tracing.follow('t', 'tsk_1', must(parseTraceparent(CALLER), 'a context'));
+    const order = (at: number): void => void tracing.order({ tenant: 't', task: 'tsk_1', event: 'task.assigned', at });
+    const back = (event: string, data: object, at: number): void =>
+      tracing.happened({ tenant: 't', event, data: { id: 'tsk_1', ...data }, at });
+    order(1_000);
+    back('task.retrying', { reason: 'timeout' }, 2_000);
+    back('task.progress', {}, 2_500);
+    tracing.happened({ tenant: 't', event: 'task.retrying', data: { id: 'tsk_other' }, at: 2_600 });
+    order(5_000);
+    back('task.requeued', {}, 6_000);
+    order(6_001);
+    const spans = exporter.getFinishedSpans();
+    expect(spans.map(({ name }) => name)).toEqual([
+      'push task.assigned',
+      'retry',
+      'push task.assigned',
+      'requeue',
+      'push task.assigned',
+    ]);
+    const [first, retry, second, requeue] = spans;
+    expect(retry?.parentSpanContext?.spanId).toBe(first?.spanContext().spanId);
+    expect(requeue?.parentSpanContext?.spanId).toBe(second?.spanContext().spanId);
+    expect(retry?.attributes).toEqual({ 'muster.tenant': 't', 'muster.task': 'tsk_1', 'muster.reason': 'timeout' });
+    const [seconds, nanos] = must(retry, 'a span').duration;
+    expect(seconds + nanos / 1e9).toBeCloseTo(3, 3);
   });
 
   it('last as long as their tasks do: an attempt that failed is followed by another in the same trace', async () => {
