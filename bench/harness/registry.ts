@@ -5,9 +5,10 @@ import { dispatch } from '../dispatch/scenario.ts';
 import { idle } from '../idle/scenario.ts';
 import { recovery } from '../recovery/scenario.ts';
 import { storm } from '../storm/scenario.ts';
+import { traces } from '../traces/scenario.ts';
 import { tree } from '../tree/scenario.ts';
 import type { Scenario } from './scenario.ts';
 
 export function scenarios(): readonly Scenario[] {
-  return [assignment, control, dispatch, idle, recovery, storm, tree];
+  return [assignment, control, dispatch, idle, recovery, storm, traces, tree];
 }

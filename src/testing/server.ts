@@ -13,6 +13,7 @@ import type { MintedKey } from '../node/requests.ts';
 import { compileRule } from '../rules/index.ts';
 import { createSessionManager } from '../session/manager.ts';
 import type { Accept } from '../session/port.ts';
+import type { Tracing } from '../telemetry/port.ts';
 import { memoryStore, MemoryStoreDisk, type MemoryStore } from '../store/memory.ts';
 import type { Lane } from './clock.ts';
 
@@ -50,6 +51,8 @@ export interface TestServerParts {
   readonly entropy: Entropy;
   readonly version: string;
   readonly nodeId: string;
+  /** Undefined: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
   /** A bug of the server: a tenant was halted. */
   readonly onHalted: (error: Error) => void;
 }
@@ -62,7 +65,7 @@ export class TestServer {
   readonly #accept: Accept;
 
   constructor(parts: TestServerParts) {
-    const { lane, disks, entropy, nodeId, version } = parts;
+    const { lane, disks, entropy, nodeId, version, tracing } = parts;
     this.#parts = parts;
     this.#log = memoryLog({ scheduler: lane, disk: disks.log });
     this.#store = memoryStore({ scheduler: lane, disk: disks.store, ...RETENTION });
@@ -79,10 +82,11 @@ export class TestServer {
         keys: { find: (tenant, keyId) => node.findKey(tenant, keyId) },
         now: () => lane.now(),
       }),
+      tracing,
       events: { halted: (_tenant, error) => parts.onHalted(error) },
     });
     this.#node = node;
-    this.#accept = createSessionManager({ node, scheduler: lane }).accept;
+    this.#accept = createSessionManager({ node, scheduler: lane, tracing }).accept;
   }
 
   /** Resolves when it takes connections, with how. */

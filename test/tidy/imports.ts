@@ -214,6 +214,8 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'src/log/',
       'src/store/',
       'src/cli/muster.ts',
+      'src/telemetry/',
+      'src/testing/',
       'src/transport/',
       'test/support/',
     ],
