@@ -32,12 +32,30 @@ interface Kept {
   readonly descriptor: PropertyDescriptor;
 }
 
-function refuse(kept: readonly Kept[]): void {
-  for (const { of, member, descriptor } of kept) {
+/**
+ * By assignment where that is possible, so that the object keeps its shape: a prototype of which a member was defined anew
+ * is a dictionary from then on, and every call of any of its methods, for as long as the process lives, several times as slow.
+ */
+function isAssigned({ of, descriptor }: Kept): boolean {
+  return of !== globalThis && of !== process && descriptor.writable === true && typeof descriptor.value === 'function';
+}
+
+function refuse(all: readonly Kept[]): void {
+  for (const kept of all) {
+    const { of, member, descriptor } = kept;
     const get = (): never => {
       throw new AskedElsewhere(`asked for ${member}`);
     };
-    Object.defineProperty(of, member, { configurable: true, enumerable: descriptor.enumerable ?? false, get });
+    if (isAssigned(kept)) Reflect.set(of, member, get);
+    else Object.defineProperty(of, member, { configurable: true, enumerable: descriptor.enumerable ?? false, get });
+  }
+}
+
+function giveBack(all: readonly Kept[]): void {
+  for (const kept of all) {
+    const { of, member, descriptor } = kept;
+    if (isAssigned(kept)) Reflect.set(of, member, descriptor.value);
+    else Object.defineProperty(of, member, descriptor);
   }
 }
 
@@ -55,6 +73,6 @@ export function elsewhere<T>(fn: () => T): T {
   try {
     return fn();
   } finally {
-    for (const { of, member, descriptor } of kept) Object.defineProperty(of, member, descriptor);
+    giveBack(kept);
   }
 }

@@ -1,4 +1,6 @@
 /** Replays in other ways than the server's: what they change, and that what is the same stays the same. */
+import { setFlagsFromString } from 'node:v8';
+import { runInThisContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { Random } from '../random.ts';
 import { EVERY_LOOK, simulate } from '../simulation.ts';
@@ -34,6 +36,18 @@ describe('elsewhere', () => {
       }),
     ).toThrow('by itself');
     for (const [, ask] of ASKED.slice(0, -1)) expect(ask).not.toThrow();
+  });
+});
+
+describe('after it', () => {
+  it('prototypes have kept their shape, without which every call of their methods is slow', () => {
+    elsewhere(() => 1);
+    setFlagsFromString('--allow-natives-syntax');
+    const fast = ['Array.prototype', 'String.prototype', 'Number.prototype', 'Math'].map((name): unknown =>
+      runInThisContext(`%HasFastProperties(${name})`),
+    );
+    setFlagsFromString('--no-allow-natives-syntax');
+    expect(fast).toEqual([true, true, true, true]);
   });
 });
 
