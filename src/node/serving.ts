@@ -10,7 +10,7 @@ import type { Sha256 } from '../engine/kernel/image.ts';
 import { REV_EPOCH } from '../engine/kernel/state.ts';
 import type { EntryOutput, HelloCommand, SessionPrincipal } from '../engine/port.ts';
 import { backlog, type Backlog } from '../engine/queries.ts';
-import type { LogDriver, LogEntry, TenantLog } from '../log/port.ts';
+import type { LogDriver, TenantLog } from '../log/port.ts';
 import type { PackedPush, TenantStore } from '../store/port.ts';
 import type { Tracing } from '../telemetry/port.ts';
 import { packPush } from '../store/push-record.ts';
@@ -27,14 +27,9 @@ import { Schedules } from './schedules.ts';
 import { hex, Tenant, type AppliedEntry } from './tenant.ts';
 
 /** What an observer outside is told of an applied entry: metrics, simulator. */
-export interface Applied {
+export interface Applied extends AppliedEntry {
   readonly tenant: string;
-  readonly entry: LogEntry;
-  readonly output: EntryOutput;
   readonly engine: Engine;
-  readonly live: boolean;
-  readonly appendMs: number | undefined;
-  readonly applyMs: number;
 }
 
 export interface ServingParts {
@@ -238,7 +233,8 @@ export class Serving {
   }
 
   #applied(done: AppliedEntry): void {
-    const { entry, output } = done;
+    const { entry, decoded, output, live, appendMs, applyMs } = done;
+    const { engine } = this.tenant;
     this.#entries += 1;
     this.#bytes += entry.payload.length;
     const { tracing, scheduler } = this.#parts;
@@ -247,10 +243,10 @@ export class Serving {
       for (const { event, data } of output.pushes) tracing.happened({ tenant: this.id, event, data, at });
     }
     this.hub.deliver(output);
-    this.tenant.engine.state.views.forget();
-    if (this.tenant.engine.state.awaitingSchedules.size > 0) this.schedules.look();
-    if (this.tenant.engine.state.runningLetterRuns.size > 0) this.letterRuns.look();
-    this.#parts.applied({ ...done, tenant: this.id, engine: this.tenant.engine });
+    engine.state.views.forget();
+    if (engine.state.awaitingSchedules.size > 0) this.schedules.look();
+    if (engine.state.runningLetterRuns.size > 0) this.letterRuns.look();
+    this.#parts.applied({ tenant: this.id, entry, decoded, output, engine, live, appendMs, applyMs });
   }
 
   /** What leaves memory one day goes to the store now, where it becomes durable in its own time. */

@@ -26,6 +26,7 @@ import type { AppendOutcome, LogEntry, LogFault, LogHead, TailSink, TenantLog } 
 
 export interface AppliedEntry {
   readonly entry: LogEntry;
+  readonly decoded: Entry;
   readonly output: EntryOutput;
   /** False while the log is replayed at the start. */
   readonly live: boolean;
@@ -322,6 +323,7 @@ export class Tenant implements TailSink {
     const sentAt = this.#answer(decoded, output, { arrivedAt: at, applyBegan: began, applyEnded: this.#appliedAt });
     observer.applied({
       entry,
+      decoded,
       output,
       live: this.#live,
       appendMs: sentAt === undefined ? undefined : at - sentAt,

@@ -50,7 +50,7 @@ export class Recorder {
   }
 
   add(event: NewEvent): void {
-    this.events.push({ at: this.#time.now, ...event });
+    this.events.push({ ...event, at: this.#time.now });
   }
 
   newConn(): string {

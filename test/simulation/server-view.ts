@@ -6,8 +6,7 @@
 import { encodeValue, isMap } from '../../protocol/wire/codec.ts';
 import { agentView } from '../../src/engine/agents/agents.ts';
 import type { Engine } from '../../src/engine/engine.ts';
-import { decodeEntry } from '../../src/engine/entry.ts';
-import type { EntryOutput, Push } from '../../src/engine/port.ts';
+import type { Entry, EntryOutput, Push } from '../../src/engine/port.ts';
 import type { AgentRecord, SessionRecord, TaskRecord } from '../../src/engine/records.ts';
 import { isHeld } from '../../src/engine/tasks/transitions.ts';
 import { ruleView } from '../../src/engine/rules/rules.ts';
@@ -20,6 +19,9 @@ import { noChanges, StateTracker, type Changes } from './state-tracker.ts';
 
 /** If it is hashed at all, the state is at every entry whose seq is a multiple of this; in between the position stands for it. */
 export const HASH_EVERY = 64;
+
+/** Members are set one by one where there are many: what is spread into an object that has some is copied slowly. */
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** An entry as it stood in the log. */
 export interface Kept {
@@ -92,9 +94,14 @@ export class ServerView {
 
   applied(
     tenant: string,
-    done: { readonly entry: LogEntry; readonly output: EntryOutput; readonly engine: Engine },
+    done: {
+      readonly entry: LogEntry;
+      readonly decoded: Entry;
+      readonly output: EntryOutput;
+      readonly engine: Engine;
+    },
   ): void {
-    const { entry, output, engine } = done;
+    const { entry, decoded, output, engine } = done;
     const book = this.book(tenant);
     let { tracker } = book;
     const fresh = tracker?.engine !== engine;
@@ -111,7 +118,7 @@ export class ServerView {
     book.applied = seq;
     book.rev = output.rev;
     const changed = fresh ? difference(book, engine, output) : changes;
-    const made = { decoded: decodeEntry(entry.payload, entry), output, changes: changed, state: engine.state };
+    const made = { decoded, output, changes: changed, state: engine.state };
     this.#marks.entry(made);
     this.#options.made(tenant, made);
     this.#recorder.add({
@@ -130,8 +137,8 @@ export class ServerView {
       if (book.tasks.get(task.id) === task) continue;
       book.tasks.set(task.id, task);
       noteTask(book, task);
-      const token = isHeld(task) ? { token: String(task.token) } : {};
-      tasks.push({ task: taskView(task), excluded: excludedOf(task), ...token });
+      const about = { task: taskView(task), excluded: excludedOf(task) };
+      tasks.push(isHeld(task) ? { ...about, token: String(task.token) } : about);
     }
     const agents = changes.reshaped.map(agentView);
     const agentsGone = [];
@@ -233,14 +240,14 @@ function pushOf(push: Push): PushObservation {
   const data = push.data as { readonly id?: string; readonly token?: string; readonly status?: string };
   const [first = ''] = to;
   const id = first.slice(2);
-  return {
-    rev,
-    event,
-    ...(topic === undefined ? (first.startsWith('a:') ? { agentId: id } : { session: id }) : { topic }),
-    ...(order === undefined ? {} : { taskId: order.task }),
-    ...(topic === undefined && data.token !== undefined ? { token: data.token } : {}),
-    ...(topic !== undefined && data.status !== undefined ? { status: data.status } : {}),
-  };
+  const seen: Mutable<PushObservation> = { rev, event };
+  if (topic !== undefined) seen.topic = topic;
+  else if (first.startsWith('a:')) seen.agentId = id;
+  else seen.session = id;
+  if (order !== undefined) seen.taskId = order.task;
+  if (topic === undefined && data.token !== undefined) seen.token = data.token;
+  if (topic !== undefined && data.status !== undefined) seen.status = data.status;
+  return seen;
 }
 
 /** Ids of the agents that the task excludes, and barred names behind an `@`; whether one that did not confirm has come back since is not said. */

@@ -261,7 +261,7 @@ export class SimServer {
       engine,
       ring,
       events: {
-        applied: ({ tenant, ...done }) => this.#options.view.applied(tenant, done),
+        applied: (done) => this.#options.view.applied(done.tenant, done),
         halted: (tenant, error) => this.#refused(tenant, error),
         snapshotDamaged: () => recorder.marks.count('damaged snapshot passed over'),
         checkpointed: (_tenant, outcome) => {

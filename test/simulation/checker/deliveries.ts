@@ -87,7 +87,8 @@ export class Deliveries implements Family {
       if (!told) continue;
       const topic = `task.${task.id}`;
       const what = `${task.id} is ${status}`;
-      this.#add(tenant, { ...range(mark), mark, topic, task: task.id, key: `${topic} ${status}`, what });
+      const { prevRev: lo, rev: hi } = mark;
+      this.#add(tenant, { lo, hi, mark, topic, task: task.id, key: `${topic} ${status}`, what });
     }
     for (const push of event.pushes ?? []) {
       // Who deregisters in the entry in which it is told something is nobody's agent any more when that is on its way.
@@ -126,7 +127,8 @@ export class Deliveries implements Family {
     const session = agent?.session;
     const key = `${event} ${token}`;
     const away = session?.server?.attached !== true;
-    this.#add(tenant, { ...range(mark), mark, session, key, order: { event, token, away }, what: `the order ${key}` });
+    const { prevRev: lo, rev: hi } = mark;
+    this.#add(tenant, { lo, hi, mark, session, key, order: { event, token, away }, what: `the order ${key}` });
   }
 
   finish(): void {
@@ -255,7 +257,8 @@ function index(conn: Conn): Map<string, number[]> {
   };
   for (const { event } of conn.pushes) {
     const { rev } = event;
-    if (rev !== undefined) for (const key of keysOf({ ...event, rev })) put(key, rev);
+    if (rev === undefined) continue;
+    for (const key of keysOf({ rev, event: event.event, topic: event.topic, data: event.data })) put(key, rev);
   }
   return found;
 }

@@ -104,6 +104,8 @@ export class RefState {
   asked = new Set<string>();
   /** Ids of all tasks that ever were. */
   born = new Set<string>();
+  /** Tasks that have ended, by their records: they stay what they are. */
+  ended = new WeakMap<object, RefTask>();
   now = 0;
   live = 0;
 }

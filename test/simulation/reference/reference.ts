@@ -15,7 +15,7 @@ import { decodeValue, encodeValue } from '../../../protocol/wire/codec.ts';
 import type { Command, Entry, EntryOutput, RequestCommand } from '../../../src/engine/port.ts';
 import type { State } from '../../../src/engine/kernel/state.ts';
 import { field, items, text } from '../checker/values.ts';
-import { adopt, agentsOf, factsOf } from './adopt.ts';
+import { adopt, Agents } from './adopt.ts';
 import { compare } from './compare.ts';
 import { decide, endWaiting, exclude, failed, finish, letGo, newUnit, requeue, type Unit } from './decide.ts';
 import { bondOf, candidates, isFirstAgent, isFirstTask } from './placing.ts';
@@ -115,9 +115,10 @@ export class Reference {
   readonly judged: Judged = { entries: 0, exact: 0, lawful: 0 };
   readonly #report: (message: string) => void;
   readonly #patient: boolean;
+  readonly #agents = new Agents();
   #s = new RefState();
   /** About agents, as they were taken over last. */
-  #facts = factsOf(this.#s.agents);
+  #facts = '';
   #known = false;
   #over = false;
 
@@ -140,8 +141,7 @@ export class Reference {
     });
     // Whether one may stand below another, and what falls with it, is not decided here.
     const felled = output.finished.some(({ parentId, status }) => parentId !== undefined && status === 'cancelled');
-    const agents = agentsOf(state);
-    const facts = factsOf(agents);
+    const { agents, facts } = this.#agents.of(state);
     // Timers of sessions, agents and keys.
     const othersDue = facts !== this.#facts || this.#keysDue(output);
     const clear = plain && !felled && !output.more && !othersDue && !this.#isTangled(output);
