@@ -37,8 +37,8 @@ function hurried(plan: Plan): Plan {
 export type Size = 'thin' | 'dense' | 'whole';
 
 /** In percent of the runs. Among the first seeds, with which hunts and short runs begin, those that would be dense are whole too. */
-const WHOLE_SHARE = 10;
-const DENSE_SHARE = 20;
+const WHOLE_SHARE = 5;
+const DENSE_SHARE = 25;
 const WHOLE_SEEDS = 1_000;
 const CALM_SEEDS = 500;
 const KEPT_SHARE = 0.33;
