@@ -66,6 +66,8 @@ export const LIMITS = {
 
   /** Faults that one `tenant.mend` takes care of; said again it goes on. */
   mendMax: 1_000,
+  /** Inspections (`tenant.check`, `tenant.mend`) of a node that wait for their turn; more: UNAVAILABLE. */
+  inspectionsMax: 64,
   /** Rows in a page of a report; the rest by the cursor. */
   reportRowsMax: 1_000,
   /** Chunks and tasks of the archive that one page of a search looks at; then it ends, with a cursor. */
@@ -238,7 +240,7 @@ export const LIMITS = {
 
   /** Internal commands in one entry; the rest waits in the state for `continue`. */
   followUpsMax: 256,
-  /** Commands of clients in one log entry. */
+  /** Commands of clients in one log entry; of those that make many tasks, as many as make `batchMax` together. */
   entryCommandsMax: 64,
   /** Commands waiting for the log in one node; more: UNAVAILABLE. */
   pendingCommandsMax: 20_000,

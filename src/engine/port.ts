@@ -4,6 +4,7 @@
  */
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import type { OutputPiece } from '../../protocol/wire/control.ts';
+import type { FindingCode } from '../../protocol/wire/observing.ts';
 import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import type { AgentShape, Data, Params, Role, SessionSnapshot, TaskView, Value } from '../../protocol/wire/types.ts';
 import type { RuleTrees, TaskRecord } from './records.ts';
@@ -40,6 +41,15 @@ export interface Foreseen {
   readonly foreseen?: { readonly version: number; readonly next: number };
 }
 
+/** What an inspection before the command found; each is looked at again before it is mended. */
+export interface Found {
+  readonly found?: {
+    readonly faults: readonly { readonly code: FindingCode; readonly entity: string }[];
+    /** Faults that are not among these. */
+    readonly left: number;
+  };
+}
+
 /** Params as they stand in the log: what the edge drew or computed is added to what the client sent. */
 export interface Prepared {
   'apiKey.create': Params['apiKey.create'] & { readonly keyId: string; readonly secretHash: string };
@@ -52,6 +62,7 @@ export interface Prepared {
   'rule.add': Params['rule.add'] & { readonly trees: RuleTrees };
   /** Of the expressions that it brings. */
   'rule.update': Params['rule.update'] & { readonly trees: RuleTrees };
+  'tenant.mend': Params['tenant.mend'] & Found;
 }
 export type PreparedParams = { readonly [M in WriteMethod]: M extends keyof Prepared ? Prepared[M] : Params[M] };
 

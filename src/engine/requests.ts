@@ -57,7 +57,7 @@ const DECIDERS: Deciders = {
   'rule.update': updateRule,
   'rule.reorder': reorderRules,
   'rule.remove': removeRule,
-  'tenant.mend': (s, c) => mend(s, c),
+  'tenant.mend': (s, c, { params }) => mend(s, c, params.found),
   'task.create': createTask,
   'task.createBatch': createTasks,
   'task.accept': acceptTask,

@@ -18,6 +18,7 @@ import { LogFault, type LogDriver, type TenantLog } from '../log/port.ts';
 import type { Store } from '../store/port.ts';
 import type { Tracing } from '../telemetry/port.ts';
 import { loadNewest, type CheckpointDone, type Loaded } from './checkpoint.ts';
+import { Inspections } from './inspections.ts';
 import type { HelloOutcome, NodePort, Principal, Reply } from './port.ts';
 import { withCursor } from './read-parts.ts';
 import { toReply, unavailable, type Access, type Answer, type MintedKey, type SystemPort } from './requests.ts';
@@ -76,6 +77,7 @@ export class Node implements NodePort {
   readonly version: string;
   readonly #options: NodeOptions;
   readonly #calendar = new Calendar();
+  readonly #inspections: Inspections;
   readonly #servings = new Map<string, Serving>();
   readonly #waiting = new Map<string, Opened[]>();
   readonly #refused = new Map<string, Error>();
@@ -84,6 +86,7 @@ export class Node implements NodePort {
   constructor(options: NodeOptions) {
     this.nodeId = options.nodeId;
     this.version = options.version;
+    this.#inspections = new Inspections(options.scheduler);
     this.#options = options;
   }
 
@@ -270,6 +273,7 @@ export class Node implements NodePort {
       access,
       system: this.#system,
       calendar: this.#calendar,
+      inspections: this.#inspections,
       engine: loaded.engine,
       storedRev,
       ring,

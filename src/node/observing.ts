@@ -12,9 +12,10 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { BacklogView, FindingView, StatsView, TaskQuery } from '../../protocol/wire/observing.ts';
 import { asksForEnded } from '../../protocol/wire/task-query.ts';
 import type { Data, Params, TaskView } from '../../protocol/wire/types.ts';
-import { inbox, inspect, searchTasks } from '../engine/queries.ts';
+import { inbox, searchTasks } from '../engine/queries.ts';
 import { isTerminal } from '../engine/tasks/transitions.ts';
 import type { SearchPlace, StatsQuery, StatsRow } from '../store/port.ts';
+import type { Reply } from './port.ts';
 import { listedView, now, refuse, withCursor, type Answer, type ReadParts } from './read-parts.ts';
 import { CSV_HEAD, csvLine, reportRow } from './report.ts';
 
@@ -215,38 +216,33 @@ export function readBacklog(parts: ReadParts, { type, limit }: Params['task.back
   now(parts, { backlog }, done);
 }
 
-/** How long an inspection works before others have their turn. */
-const SLICE_MS = 2;
-
 /** The state is inspected in slices while serving goes on. */
 export function readCheck(
   parts: ReadParts,
   { limit = LIMITS.pageDefault }: Params['tenant.check'],
   done: Answer,
 ): void {
-  const { engine } = parts.tenant;
-  const { tasks, agents, sessions } = engine.state;
+  const { tasks, agents, sessions } = parts.tenant.engine.state;
   const sizes = { tasks: tasks.size, agents: agents.size, sessions: sessions.size };
   const findings: FindingView[] = [];
   let count = 0;
-  const looks = inspect(engine);
-  const slice = (): void => {
-    if (!parts.tenant.serving) return done(unserved());
-    const until = parts.scheduler.mono() + SLICE_MS;
-    for (;;) {
-      const next = looks.next();
-      if (next.done === true) return done(told(parts, { findings, count, ...sizes }));
-      if (next.value !== undefined) {
-        count += 1;
-        if (findings.length < limit) findings.push(next.value);
-      } else if (parts.scheduler.mono() >= until) break;
-    }
-    parts.scheduler.after(1, slice);
-  };
-  parts.scheduler.defer(slice);
+  const taken = parts.inspections.run({
+    tenant: parts.tenant,
+    finding: (finding) => {
+      count += 1;
+      if (findings.length < limit) findings.push(finding);
+    },
+    done: (outcome) => done(outcome === 'halted' ? unserved() : told(parts, { findings, count, ...sizes })),
+  });
+  if (!taken) parts.scheduler.defer(() => done(tooManyInspections()));
 }
 
-function unserved(): Parameters<Answer>[0] {
+export function tooManyInspections(): Reply {
+  const message = 'Too many inspections wait for their turn.';
+  return { ok: false, rejection: { code: 'UNAVAILABLE', message, retryAfterMs: 1_000 } };
+}
+
+export function unserved(): Reply {
   const message = 'The tenant is not served any more.';
   return { ok: false, rejection: { code: 'UNAVAILABLE', message, retryAfterMs: 1_000 } };
 }

@@ -7,6 +7,7 @@ import type { Calendar } from '../calendar/index.ts';
 import type { Backlog } from '../engine/queries.ts';
 import type { TenantStore } from '../store/port.ts';
 import type { Principal, Reply } from './port.ts';
+import type { Inspections } from './inspections.ts';
 import type { Tenant } from './tenant.ts';
 
 export interface ReadParts {
@@ -15,6 +16,7 @@ export interface ReadParts {
   readonly scheduler: Scheduler;
   readonly backlog: () => Backlog;
   readonly calendar: Calendar;
+  readonly inspections: Inspections;
   readonly caller: { readonly session: string; readonly principal: Principal };
 }
 

@@ -8,6 +8,7 @@
 import { decodeValue, isMap, valueHash } from '../../protocol/wire/codec.ts';
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
+import type { FindingCode } from '../../protocol/wire/observing.ts';
 import { OPERATIONS, isRead, type WriteMethod } from '../../protocol/wire/operations.ts';
 import { RULE_PARTS, type RulePart } from '../../protocol/wire/rules.ts';
 import type { Data, Method, Params, Value, ValueMap } from '../../protocol/wire/types.ts';
@@ -20,6 +21,8 @@ import { isTerminal } from '../engine/tasks/transitions.ts';
 import { isServerTopic } from '../engine/topics/topics.ts';
 import type { FinishedTask, TenantStore } from '../store/port.ts';
 import type { Hub } from './hub.ts';
+import type { Inspections } from './inspections.ts';
+import { tooManyInspections, unserved } from './observing.ts';
 import type { Principal, Reply, RequestIn } from './port.ts';
 import { Progress } from './progress.ts';
 import { DAMAGED } from './read-parts.ts';
@@ -69,6 +72,7 @@ export interface RequestsParts {
   readonly disk: () => { readonly freeBytes: number; readonly freePercent: number } | undefined;
   readonly system: SystemPort;
   readonly calendar: Calendar;
+  readonly inspections: Inspections;
   readonly backlog: () => Backlog;
 }
 
@@ -90,6 +94,7 @@ export class Requests {
     'rule.add': (caller, request, done) => this.#compileRule(caller, request, done),
     'rule.update': (caller, request, done) => this.#compileRule(caller, request, done),
     'tenant.create': (caller, request, done) => this.#createTenant(caller, request, done),
+    'tenant.mend': (caller, request, done) => this.#mend(caller, request, done),
     'task.retry': (caller, request, done) => this.#retry(caller, request, done),
     'deadLetter.edit': (caller, request, done) => this.#withArchived(caller, request, done),
     'deadLetter.replay': (caller, request, done) => this.#withArchived(caller, request, done),
@@ -269,6 +274,31 @@ export class Requests {
       }
       this.#prepared(caller);
     });
+    return true;
+  }
+
+  /** Faults are looked for here, in slices, and not by the command, which would hold everybody up as long as that takes. */
+  #mend(caller: Caller, request: RequestIn, done: Answer): boolean {
+    const { tenant, inspections, scheduler } = this.#parts;
+    const faults: { code: FindingCode; entity: string }[] = [];
+    let left = 0;
+    const taken = inspections.run({
+      tenant,
+      finding: ({ code, entity, mendable }) => {
+        if (mendable && faults.length < LIMITS.mendMax) faults.push({ code, entity });
+        else left += 1;
+      },
+      done: (outcome) => {
+        if (outcome === 'halted') done(unserved());
+        else {
+          const params = { ...(isMap(request.params) ? request.params : {}), found: { faults, left } };
+          this.#submit(caller, { request, params }, (output) => done(toReply(output)));
+        }
+        this.#prepared(caller);
+      },
+    });
+    if (taken) caller.preparing = true;
+    else scheduler.defer(() => done(tooManyInspections()));
     return true;
   }
 

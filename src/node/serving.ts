@@ -18,6 +18,7 @@ import type { Calendar } from '../calendar/index.ts';
 import { AttachedSession } from './attached.ts';
 import { checkpoint, type CheckpointDone } from './checkpoint.ts';
 import { Hub, type OrderTracing } from './hub.ts';
+import type { Inspections } from './inspections.ts';
 import { finishedRow } from './kept.ts';
 import type { Delivery, HelloOutcome, Principal } from './port.ts';
 import { LetterRuns } from './letter-runs.ts';
@@ -44,6 +45,7 @@ export interface ServingParts {
   readonly access: Access;
   readonly system: SystemPort;
   readonly calendar: Calendar;
+  readonly inspections: Inspections;
   readonly engine: Engine;
   /** The newest rev that the store has of this tenant: up to there a replay puts nothing. */
   readonly storedRev: number;
@@ -119,6 +121,7 @@ export class Serving {
       disk: () => parts.driver.disk(),
       system: parts.system,
       calendar: parts.calendar,
+      inspections: parts.inspections,
       backlog: () => this.backlog(),
     });
     this.letterRuns = new LetterRuns({ tenant: this.tenant, store, scheduler });

@@ -12,9 +12,11 @@
  * R6 What nobody would ask again (lost sessions, ticks, an opening) is not dropped because the log was full for a while.
  * R7 While it serves, one entry is applied in a turn of the event loop: its answers and pushes leave, and clients
  *    work on them, while the next one is applied. (A commit of many entries applied at once made everybody take turns.)
+ *    Nor does an entry hold more commands that make many tasks each than make as many as one of them may.
  * R8 Beside requests a tree rests after each portion of its end three times as long as that took, at most 20 ms. So what
  *    others ask seldom meets a portion, and the end of a tree takes longer while others work.
  */
+import { isMap } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { assert } from '../base/assert.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
@@ -237,8 +239,7 @@ export class Tenant implements TailSink {
     if (taken.length === 0) return;
     const payloads: Uint8Array[] = [];
     const sent: Sent[] = [];
-    for (let i = 0; i < taken.length; i += LIMITS.entryCommandsMax) {
-      const commands = taken.slice(i, i + LIMITS.entryCommandsMax);
+    for (const commands of portionsOf(taken)) {
       const random = this.#options.entropy(16);
       payloads.push(encodeEntry({ node: this.#options.nodeId, random, commands: commands.map((one) => one.command) }));
       sent.push({ random, commands, at: this.#options.scheduler.mono(), unknown: false });
@@ -470,4 +471,31 @@ export function hex(bytes: Uint8Array): string {
   let text = '';
   for (const byte of bytes) text += byte.toString(16).padStart(2, '0');
   return text;
+}
+
+/** R7. What shares an entry, in order. */
+function portionsOf(taken: readonly Waiting[]): Waiting[][] {
+  const portions: Waiting[][] = [];
+  let last: Waiting[] = [];
+  let made = 0;
+  for (const one of taken) {
+    const makes = tasksMadeBy(one.command);
+    if (last.length === 0 || last.length >= LIMITS.entryCommandsMax || made + makes > LIMITS.batchMax) {
+      portions.push((last = []));
+      made = 0;
+    }
+    last.push(one);
+    made += makes;
+  }
+  return portions;
+}
+
+/** Of those commands that can make many. */
+function tasksMadeBy(command: Command): number {
+  if (command.kind !== 'request' || !isMap(command.params)) return 0;
+  const { tasks, parts, copies, each } = command.params;
+  if (command.method === 'task.createBatch') return Array.isArray(tasks) ? tasks.length : 0;
+  if (command.method !== 'task.distribute') return 0;
+  if (each !== undefined) return LIMITS.eachMax;
+  return Array.isArray(parts) ? parts.length : typeof copies === 'number' ? copies : 0;
 }

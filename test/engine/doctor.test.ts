@@ -281,6 +281,29 @@ describe('a state', () => {
     expect(rig.one({ kind: 'mend' }).reply).toMatchObject({ ok: true, result: { mended: 0, left: 0 } });
   });
 
+  it('is not looked through within an entry, where an inspection before says what is wrong', () => {
+    const rig = busy();
+    const { codes, plant } = must(FAULTS[0], 'a fault');
+    plant(rig.engine.state);
+    rig.engine.state.journal.commit();
+    const admin = rig.session();
+    expect(rig.ask(admin, 'tenant.mend', { found: { faults: [], left: 7 } }).reply).toMatchObject({
+      ok: true,
+      result: { mended: 0, left: 7 },
+    });
+    const faults = found(rig).map(({ code, entity }) => ({ code, entity }));
+    expect([...new Set(faults.map(({ code }) => code))]).toEqual(codes);
+    // One that is no fault any more is passed over.
+    const stale = { code: 'SUBSCRIPTION_ORPHAN', entity: 'ses_gone topic' };
+    const asked = { found: { faults: [...faults, stale], left: 0 } };
+    expect(rig.ask(admin, 'tenant.mend', asked).reply).toMatchObject({
+      ok: true,
+      result: { mended: faults.length + 1 },
+    });
+    expect(found(rig)).toEqual([]);
+    expectSound(rig.engine);
+  });
+
   it.each(FAULTS)('with $what is mended by a logged command', ({ codes, plant }) => {
     const rig = busy();
     plant(rig.engine.state);

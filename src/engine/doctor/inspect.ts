@@ -3,13 +3,14 @@
  *
  * DI1 An inspection yields after every so many looks, so that it can go on between entries; it changes nothing.
  * DI2 Mending is logged: the command finds what is wrong and each fault is mended by a follow-up of its own, which asks
- *     again whether it is still there. At most `mendMax` of them come of one command; said again it goes on.
+ *     again whether it is still there. At most `mendMax` of them come of one command; said again it goes on. What a client asks for
+ *     was looked for before its command, in slices; a command without findings, as of a doctor that is alone with the state, looks itself.
  */
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import { FINDING_CODES, type FindingCode, type FindingView } from '../../../protocol/wire/observing.ts';
 import { accepted, type Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
-import type { Reply } from '../port.ts';
+import type { Found, Reply } from '../port.ts';
 import type { FollowUp } from '../records.ts';
 import type { Inspected } from './check.ts';
 import { CHECKS } from './checks.ts';
@@ -62,8 +63,13 @@ const CURES: { readonly [C in FindingCode]: Pick<FindingView, 'severity' | 'cure
   TOKEN: { severity: 'error', cure: RESTORE },
 };
 
-/** DI2 */
-export function mend(s: State, c: Context): Reply {
+/** DI2. `found`: by an inspection before, which did not stop everybody else as one within an entry does. */
+export function mend(s: State, c: Context, found?: Found['found']): Reply {
+  if (found !== undefined) {
+    for (const { code, entity } of found.faults)
+      c.events.push({ kind: 'followed', work: { kind: 'mend', code, entity } });
+    return accepted({ mended: found.faults.length, left: found.left });
+  }
   let mended = 0;
   let left = 0;
   for (const finding of inspect({ state: s, groups: c.groups })) {
