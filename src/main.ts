@@ -36,6 +36,7 @@ import { ConfigError, resolveConfig, type Config, type ServeOptions } from './co
 import { listenHttp, type HttpListener } from './http/index.ts';
 import { RETENTION, startHousekeeping } from './housekeeping.ts';
 import type { EmbeddedJobs } from './jobs/index.ts';
+import { recordCounts } from './engine/kernel/image.ts';
 import { openSqliteLog } from './log/sqlite/index.ts';
 import type { LogDriver } from './log/port.ts';
 import { backlogFigures } from './node/backlog.ts';
@@ -474,6 +475,7 @@ function packageVersion(): string {
 
 function figures(node: Node): NodeFigures {
   const tasks: { [S in TaskStatus]?: number } = {};
+  const records: { [table: string]: number } = {};
   const sum = {
     sessions: 0,
     attached: 0,
@@ -490,6 +492,7 @@ function figures(node: Node): NodeFigures {
     const { state } = tenant.engine;
     const { ring } = hub;
     for (const status of TASK_STATUSES) tasks[status] = (tasks[status] ?? 0) + state.taskStatus.of(status);
+    for (const [table, count] of Object.entries(recordCounts(state))) records[table] = (records[table] ?? 0) + count;
     sum.sessions += state.sessions.size;
     sum.attached += state.attachedSessions.size;
     sum.active += state.agentStatus.of('active');
@@ -514,6 +517,7 @@ function figures(node: Node): NodeFigures {
     pendingCommands: sum.queued,
     ringPushes: sum.ringPushes,
     ringBytes: sum.ringBytes,
+    records,
     gaps: sum.gaps,
   };
 }

@@ -117,6 +117,9 @@ export function watchNode(scrape: Scrape, figures: () => NodeFigures): void {
   scrape.gauge({ name: 'muster_agents', help: 'Registered agents, by status.', labels: ['status'] }, () =>
     byStatus(AGENT_STATUSES, now.agents),
   );
+  scrape.gauge({ name: 'muster_records', help: 'Records in memory, by table of the state.', labels: ['table'] }, () =>
+    Object.entries(now.records).map(([table, value]) => ({ labels: { table }, value })),
+  );
   scrape.gauge({ name: 'muster_tasks', help: 'Tasks in memory, by status.', labels: ['status'] }, () =>
     byStatus(TASK_STATUSES, now.tasks),
   );

@@ -74,6 +74,8 @@ export interface NodeFigures {
   readonly pendingCommands: number;
   readonly ringPushes: number;
   readonly ringBytes: number;
+  /** Records in memory, by the table of the state that holds them. */
+  readonly records: { readonly [table: string]: number };
   /** Clients that were told of a gap since the start. */
   readonly gaps: number;
 }

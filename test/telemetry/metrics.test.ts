@@ -17,6 +17,7 @@ const FIGURES: NodeFigures = {
   pendingCommands: 9,
   ringPushes: 10,
   ringBytes: 11,
+  records: { tasks: 8, timers: 13 },
   gaps: 12,
 };
 
@@ -135,6 +136,7 @@ describe('the node', () => {
     expect(TASK_STATUSES.map((status) => values.has(`muster_tasks{status="${status}"}`))).not.toContain(false);
     expect(values.get('muster_log_head')).toBe(100);
     expect(values.get('muster_queue_depth')).toBe(9);
+    expect(values.get('muster_records{table="timers"}')).toBe(13);
   });
 
   it('names at most 50 types of a backlog, those with most waiting, and drops what waits no more', async () => {

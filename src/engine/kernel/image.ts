@@ -58,6 +58,17 @@ interface Holder {
   load(record: object): void;
 }
 
+/** How many records there are of each kind that a state keeps. */
+export function recordCounts(s: State): { readonly [kind: string]: number } {
+  const counts: { [kind: string]: number } = {
+    outcomes: s.requests.outcomeCount,
+    keys: s.requests.keyCount,
+  };
+  for (const name of TABLES) counts[name] = s[name].size;
+  for (const [queue] of QUEUES) counts[queue] = s[queue].size;
+  return counts;
+}
+
 function tableOf(s: State, name: TableName): Holder {
   return s[name];
 }

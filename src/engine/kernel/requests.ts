@@ -167,6 +167,13 @@ export class Requests {
     return this.#windows.size;
   }
 
+  /** Of all sessions. Counted when somebody asks: it looks at each session. */
+  get outcomeCount(): number {
+    let count = 0;
+    for (const { ids } of this.#windows.values()) count += ids.length;
+    return count;
+  }
+
   holdWindows(): RequestImage[] {
     return [...this.#windows].map(([session, window]) => ({
       session,
