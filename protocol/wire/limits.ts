@@ -67,7 +67,7 @@ export const LIMITS = {
   /** Faults that one `tenant.mend` takes care of; said again it goes on. */
   mendMax: 1_000,
   /** Inspections (`tenant.check`, `tenant.mend`) of a node that wait for their turn; more: UNAVAILABLE. */
-  inspectionsMax: 64,
+  inspectionsMax: 256,
   /** Rows in a page of a report; the rest by the cursor. */
   reportRowsMax: 1_000,
   /** Chunks and tasks of the archive that one page of a search looks at; then it ends, with a cursor. */

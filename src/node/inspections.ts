@@ -5,7 +5,8 @@
  *
  * N1 One inspection of the node works at a time, for a moment; then others have their turn. So however many are asked for, the event
  *    loop is held no longer than by one.
- * N2 At most `inspectionsMax` wait; one more is refused.
+ * N2 Those that wait for the same tenant are answered by one: whoever asks waits for two at most of each tenant.
+ * N3 At most `inspectionsMax` wait; one more is refused.
  */
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { FindingView } from '../../protocol/wire/observing.ts';
@@ -25,19 +26,30 @@ export interface Inspection {
   readonly done: (outcome: 'whole' | 'halted') => void;
 }
 
+/** Of one tenant, and not begun. */
+interface Group {
+  readonly tenant: Tenant;
+  readonly inspections: Inspection[];
+}
+
 export class Inspections {
   readonly #scheduler: Scheduler;
-  readonly #waiting = new Fifo<Inspection>();
+  readonly #groups = new Fifo<Group>();
+  #waiting = 0;
   #busy = false;
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler;
   }
 
-  /** False: too many wait (N2). None of the callbacks runs inside the call. */
+  /** False: too many wait (N3). None of the callbacks runs inside the call. */
   run(inspection: Inspection): boolean {
-    if (this.#waiting.length >= LIMITS.inspectionsMax) return false;
-    this.#waiting.push(inspection);
+    if (this.#waiting >= LIMITS.inspectionsMax) return false;
+    this.#waiting += 1;
+    const { tenant } = inspection;
+    const group = [...this.#groups].find((one) => one.tenant === tenant);
+    if (group === undefined) this.#groups.push({ tenant, inspections: [inspection] });
+    else group.inspections.push(inspection); // N2
     if (!this.#busy) {
       this.#busy = true;
       this.#scheduler.defer(() => this.#next());
@@ -47,26 +59,27 @@ export class Inspections {
 
   /** N1 */
   #next(): void {
-    const inspection = this.#waiting.shift();
-    if (inspection === undefined) {
+    const group = this.#groups.shift();
+    if (group === undefined) {
       this.#busy = false;
       return;
     }
-    const { tenant, finding, done } = inspection;
+    const { tenant, inspections } = group;
+    this.#waiting -= inspections.length;
     const looks = inspect(tenant.engine);
     const slice = (): void => {
       const until = this.#scheduler.mono() + SLICE_MS;
       while (tenant.serving) {
         const next = looks.next();
         if (next.done === true) return end('whole');
-        if (next.value !== undefined) finding(next.value);
+        if (next.value !== undefined) for (const { finding } of inspections) finding(next.value);
         else if (this.#scheduler.mono() >= until) return void this.#scheduler.after(REST_MS, slice);
       }
       end('halted');
     };
     const end = (outcome: 'whole' | 'halted'): void => {
       this.#scheduler.after(REST_MS, () => this.#next());
-      done(outcome);
+      for (const { done } of inspections) done(outcome);
     };
     slice();
   }
