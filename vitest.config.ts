@@ -4,7 +4,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
  * Two projects: the tests, and after them, alone on the machine, those that run real server and agent processes
  * against the clock.
  */
-const alone = ['test/chaos/**/*.test.ts', 'test/bench/**/*.test.ts'];
+const alone = ['test/chaos/**/*.test.ts', 'test/bench/**/*.test.ts', 'test/fuzz/**/*.test.ts'];
 
 export default defineConfig({
   test: {

@@ -29,8 +29,13 @@ const dist = join(root, 'dist');
 const stampFile = join(dist, '.stamp');
 const executable = join('src', 'cli', 'muster.js');
 
-/** What tsconfig.build.json includes. */
-const folders = ['src', 'protocol', 'bench', 'test/simulation', 'test/chaos', 'test/support'];
+/** What tsconfig.build.json includes, and what that imports. */
+const folders = [
+  'src',
+  'protocol',
+  'bench',
+  ...['chaos', 'conformance', 'fuzz', 'protocol', 'simulation', 'soak', 'support'].map((folder) => `test/${folder}`),
+];
 const settings = ['tsconfig.base.json', 'tsconfig.build.json'];
 
 /**

@@ -26,6 +26,8 @@ export interface MusterOptions {
   readonly args?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
   readonly execArgv?: readonly string[];
+  /** Gets the server's log. */
+  readonly errors?: (text: string) => void;
 }
 
 export interface Muster {
@@ -51,7 +53,7 @@ export async function startMuster(options: MusterOptions): Promise<Muster> {
 
 export async function spawnMuster(options: MusterOptions): Promise<Starting> {
   const cli = fileURLToPath(workerUrl(import.meta.url, '../../src/cli/muster.ts'));
-  const { data, args = [], env = {}, execArgv = [], cleanup } = options;
+  const { data, args = [], env = {}, execArgv = [], cleanup, errors } = options;
   // The file of a server that was killed names ports of the past.
   rmSync(join(data, ADDRESS_FILE), { force: true });
   const beganAt = performance.now();
@@ -60,6 +62,7 @@ export async function spawnMuster(options: MusterOptions): Promise<Starting> {
     args: [...execArgv, cli, 'serve', '--data', data, '--port', '0', '--http-port', '0', ...args],
     env: { ...process.env, ...env },
     cleanup,
+    ...(errors === undefined ? {} : { errors }),
   });
   return { process: server, data, beganAt };
 }

@@ -26,6 +26,8 @@ export interface SpawnOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly cleanup: Cleanup;
+  /** Gets everything that it writes to standard error. */
+  readonly errors?: (text: string) => void;
 }
 
 export class Spawned {
@@ -35,16 +37,17 @@ export class Spawned {
   #tail = '';
   #ended: Exit | undefined;
 
-  private constructor(process: ChildProcess, cleanup: Cleanup) {
+  private constructor(process: ChildProcess, { cleanup, errors }: SpawnOptions) {
     this.#process = process;
     this.pid = must(process.pid, 'a started process has a pid');
     cleanup.watch(this.pid);
     cleanup.add(() => this.stop());
-    const keep = (chunk: Buffer): void => {
-      this.#tail = (this.#tail + chunk.toString('utf8')).slice(-TAIL_BYTES);
+    const keep = (text: string): void => {
+      this.#tail = (this.#tail + text).slice(-TAIL_BYTES);
     };
-    process.stdout?.on('data', keep);
-    process.stderr?.on('data', keep);
+    process.stdout?.setEncoding('utf8').on('data', keep);
+    process.stderr?.setEncoding('utf8').on('data', keep);
+    if (errors !== undefined) process.stderr?.on('data', errors);
     this.exited = new Promise((resolve) => {
       process.once('exit', () => cleanup.unwatch(this.pid));
       // After its output was read to the end, so that the last words are there.
@@ -64,7 +67,7 @@ export class Spawned {
         ...(options.env === undefined ? {} : { env: options.env }),
       });
       child.once('error', (cause) => reject(new BenchError(`${options.command} cannot be started.`, { cause })));
-      child.once('spawn', () => resolve(new Spawned(child, options.cleanup)));
+      child.once('spawn', () => resolve(new Spawned(child, options)));
     });
   }
 

@@ -11,7 +11,7 @@ export interface ServerMetrics {
 }
 
 export async function readMetrics(http: string): Promise<ServerMetrics> {
-  const text = await fetchText(new URL('/metrics', http));
+  const text = await readMetricsText(http);
   return {
     commands: metric(text, 'muster_log_entry_commands_sum'),
     checkpoints: metric(text, 'muster_checkpoint_seconds_count'),
@@ -26,7 +26,9 @@ export function metric(text: string, name: string): number {
   return Number(line.slice(name.length + 1));
 }
 
-function fetchText(url: URL): Promise<string> {
+/** All of /metrics. */
+export function readMetricsText(http: string): Promise<string> {
+  const url = new URL('/metrics', http);
   return new Promise((resolve, reject) => {
     get(url, { agent: false }, (response) => {
       let text = '';

@@ -21,12 +21,15 @@ const Opcode = { CONTINUATION: 0, TEXT: 1, BINARY: 2 } as const;
 
 export class MessageReader {
   readonly #message: (bytes: Buffer) => void;
+  readonly #control: (opcode: number, payload: Buffer) => void;
   #rest: Buffer = Buffer.alloc(0);
   #inHead = true;
   #parts: Buffer[] = [];
 
-  constructor(message: (bytes: Buffer) => void) {
+  /** `control` gets what is no message: close, ping, pong. */
+  constructor(message: (bytes: Buffer) => void, control: (opcode: number, payload: Buffer) => void = () => undefined) {
     this.#message = message;
+    this.#control = control;
   }
 
   /** True once the HTTP head has passed. */
@@ -53,7 +56,10 @@ export class MessageReader {
   }
 
   #frame({ opcode, final, payload }: Frame): void {
-    if (opcode > Opcode.BINARY) return;
+    if (opcode > Opcode.BINARY) {
+      this.#control(opcode, payload);
+      return;
+    }
     this.#parts.push(payload);
     if (!final) return;
     const whole = this.#parts.length === 1 ? must(this.#parts[0], 'one part') : Buffer.concat(this.#parts);
