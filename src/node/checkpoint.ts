@@ -5,23 +5,18 @@
  *    a start that replays it puts it into the store again.
  * C2 The same holds for the history up to it: the ring begins at the snapshot.
  * C3 The log is trimmed to the older of the two newest snapshots, so a damaged newest one costs time, not data.
- * C4 Records are encoded from held references in slices of a millisecond; serving goes on between them.
+ * C4 Records are encoded from held references in slices of a millisecond; serving goes on between them. What did not
+ *    change since the last snapshot is not encoded again (snapshot-chunks.ts).
  * C5 It is written in small pieces with rests between them: the commits of running work use the same disk.
  */
-import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
+import { decodeValue } from '../../protocol/wire/codec.ts';
 import { assert, must } from '../base/assert.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { Engine } from '../engine/engine.ts';
-import {
-  holdImage,
-  loadRecord,
-  StateHasher,
-  type ImageRecord,
-  type LoadedRecord,
-  type Sha256,
-} from '../engine/kernel/image.ts';
+import { holdImage, loadRecord, StateHasher, type LoadedRecord, type Sha256 } from '../engine/kernel/image.ts';
 import type { LogFault, SnapshotMeta, SnapshotStore, SnapshotWriter } from '../log/port.ts';
 import type { TenantStore } from '../store/port.ts';
+import { ChunkEncoder, type KeptChunks } from './snapshot-chunks.ts';
 import type { Tenant } from './tenant.ts';
 
 export interface CheckpointParts {
@@ -30,20 +25,30 @@ export interface CheckpointParts {
   readonly snapshots: SnapshotStore;
   readonly scheduler: Scheduler;
   readonly sha256: Sha256;
+  /** Chunks of this tenant's last snapshot. */
+  readonly kept: KeptChunks;
+  readonly chunkBytes?: number | undefined;
 }
 
-/** A chunk is hashed and sealed in one go on this thread: small ones hold up serving less. */
-const CHUNK_BYTES = 64 * 1024;
 /** A slice is followed by a rest five times as long: a checkpoint takes a sixth of the thread while it lasts. */
 const SLICE_MS = 1;
 const REST_MS = 5;
+/** While work goes on and much is still to be written, each piece of which costs the thread a third of a millisecond and the disk one or two. */
+const BUSY_REST_MS = 20;
+const MUCH = 16;
 /** Also a bound by count, for clocks that stand still in a slice. */
 const SLICE_RECORDS = 1_000;
 const KEEP = 2;
 
 export type CheckpointDone = (
   outcome:
-    | { readonly seq: number; readonly ms: number; readonly bytes: number }
+    | {
+        readonly seq: number;
+        readonly ms: number;
+        readonly bytes: number;
+        /** So many chunks were those of the last snapshot. */
+        readonly reused: number;
+      }
     | { readonly error: Error }
     | { readonly skipped: string },
 ) => void;
@@ -64,70 +69,37 @@ function hold(parts: CheckpointParts, done: CheckpointDone): void {
   const { counters } = tenant.engine.state;
   const head = must(tenant.head, 'a serving tenant has applied an entry');
   assert(head.seq === counters.seq, 'the state is that of the last entry applied');
-  const hasher = new StateHasher(parts.sha256);
+  const { kept, sha256, chunkBytes } = parts;
+  const encoder = new ChunkEncoder({ records: image.records(), kept, sha256, chunkBytes });
   const about = { seq: head.seq, chain: head.chain, epoch: counters.epoch, engineVersion: counters.engineVersion };
-  const chunks: Uint8Array[] = [];
-  encodeSlices(parts, { records: image.records(), hasher, chunks }, () => {
-    const meta: SnapshotMeta = { ...about, stateHash: hasher.hex(), createdAt: parts.scheduler.now() };
-    parts.store.flush(() => write(parts, { meta, chunks, began }, done));
+  encodeSlices(parts.scheduler, encoder, () => {
+    const meta: SnapshotMeta = { ...about, stateHash: encoder.hex(), createdAt: parts.scheduler.now() };
+    const chunks = encoder.chunks.map(({ bytes }) => bytes);
+    const { reused } = encoder;
+    parts.store.flush(() => write(parts, { meta, chunks, began, reused }, done));
   });
 }
 
-interface Encoding {
-  readonly records: Iterator<ImageRecord>;
-  readonly hasher: StateHasher;
-  readonly chunks: Uint8Array[];
-}
-
-function encodeSlices(parts: CheckpointParts, work: Encoding, done: () => void): void {
-  let pending: Uint8Array[] = [];
-  let size = 0;
-  const cut = (): void => {
-    if (size > 0) work.chunks.push(joined(pending, size));
-    pending = [];
-    size = 0;
-  };
+function encodeSlices(scheduler: Scheduler, encoder: ChunkEncoder, done: () => void): void {
   const slice = (): void => {
-    const until = parts.scheduler.mono() + SLICE_MS;
+    const until = scheduler.mono() + SLICE_MS;
     for (let i = 0; i < SLICE_RECORDS; i += 1) {
-      const next = work.records.next();
-      if (next.done === true) {
-        cut();
-        return done();
-      }
-      const bytes = encodeValue(next.value);
-      work.hasher.add(bytes);
-      if (size + bytes.length + 4 > CHUNK_BYTES) cut();
-      pending.push(bytes);
-      size += bytes.length + 4;
-      if (i % 16 === 15 && parts.scheduler.mono() >= until) break;
+      if (!encoder.step()) return done();
+      if (i % 16 === 15 && scheduler.mono() >= until) break;
     }
-    parts.scheduler.after(REST_MS, slice);
+    scheduler.after(REST_MS, slice);
   };
   slice();
 }
 
-/**
- * Records one after the other, each behind its length (u32, big-endian). A record larger than a chunk has one of its own.
- *
- * In shared memory, though nobody shares it: V8 marks the whole heap when 64 MB of other buffers have come since it did
- * that last, and all chunks of a snapshot wait here until the hash of the state is known.
- */
-function joined(records: readonly Uint8Array[], size: number): Uint8Array {
-  const chunk = new Uint8Array(new SharedArrayBuffer(size));
-  const view = new DataView(chunk.buffer);
-  let at = 0;
-  for (const record of records) {
-    view.setUint32(at, record.length);
-    chunk.set(record, at + 4);
-    at += record.length + 4;
-  }
-  return chunk;
-}
-
 function write(
   parts: CheckpointParts,
-  made: { readonly meta: SnapshotMeta; readonly chunks: Uint8Array[]; readonly began: number },
+  made: {
+    readonly meta: SnapshotMeta;
+    readonly chunks: Uint8Array[];
+    readonly began: number;
+    readonly reused: number;
+  },
   done: CheckpointDone,
 ): void {
   const bytes = made.chunks.reduce((sum, chunk) => sum + chunk.length, 0);
@@ -136,18 +108,24 @@ function write(
     writer.abort();
     done({ error: fault });
   };
+  let seen = parts.tenant.head?.seq;
+  const restMs = (): number => {
+    const busy = parts.tenant.head?.seq !== seen;
+    seen = parts.tenant.head?.seq;
+    return busy && made.chunks.length >= MUCH ? BUSY_REST_MS : REST_MS;
+  };
   const next = (): void => {
     const chunk = made.chunks.shift();
     if (chunk !== undefined) {
       return writer.chunk(chunk, (fault) => {
         if (fault !== undefined) return failed(fault);
-        parts.scheduler.after(REST_MS, next); // C5
+        parts.scheduler.after(restMs(), next); // C5
       });
     }
     writer.commit((fault) => {
       if (fault !== undefined) return failed(fault);
-      const { seq } = made.meta;
-      trim(parts, () => done({ seq, bytes, ms: parts.scheduler.mono() - made.began }));
+      const { meta, began, reused } = made;
+      trim(parts, () => done({ seq: meta.seq, bytes, ms: parts.scheduler.mono() - began, reused }));
     });
   };
   next();

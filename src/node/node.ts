@@ -56,6 +56,8 @@ export interface NodeOptions {
   readonly events?: NodeEvents;
   readonly engine?: EngineOptions;
   readonly ring?: RingOptions;
+  /** What the chunks of a snapshot hold at most, if not the usual 64 KiB. */
+  readonly chunkBytes?: number;
   /** Undefined: nothing is traced. */
   readonly tracing?: Tracing | undefined;
 }
@@ -259,7 +261,8 @@ export class Node implements NodePort {
 
   #serve(of: { readonly log: TenantLog; readonly loaded: Loaded; readonly storedRev: number }, done: Opened): void {
     const { log, loaded, storedRev } = of;
-    const { log: driver, store, scheduler, entropy, sha256, access, events, nodeId, ring, tracing } = this.#options;
+    const { log: driver, store, scheduler, entropy, sha256, access, events, nodeId } = this.#options;
+    const { ring, chunkBytes, tracing } = this.#options;
     const id = log.tenant;
     const serving = new Serving({
       id,
@@ -277,6 +280,7 @@ export class Node implements NodePort {
       engine: loaded.engine,
       storedRev,
       ring,
+      chunkBytes,
       tracing,
       applied: (applied) => events?.applied?.(applied),
       halted: (tenant, error) => this.#halted(tenant, error),

@@ -25,6 +25,7 @@ import { LetterRuns } from './letter-runs.ts';
 import { Requests, type Access, type SystemPort } from './requests.ts';
 import type { RingOptions } from './ring.ts';
 import { Schedules } from './schedules.ts';
+import { KeptChunks } from './snapshot-chunks.ts';
 import { hex, Tenant, type AppliedEntry } from './tenant.ts';
 
 /** What an observer outside is told of an applied entry: metrics, simulator. */
@@ -51,6 +52,7 @@ export interface ServingParts {
   readonly storedRev: number;
   /** Its bounds, if not the usual ones. */
   readonly ring: RingOptions | undefined;
+  readonly chunkBytes: number | undefined;
   readonly tracing: Tracing | undefined;
   readonly applied: (applied: Applied) => void;
   readonly halted: (tenant: string, error: Error) => void;
@@ -81,6 +83,7 @@ export class Serving {
   #entries = 0;
   #bytes = 0;
   #checkpointing = false;
+  readonly #kept = new KeptChunks();
   #backlog: { readonly at: number; readonly view: Backlog } | undefined;
 
   constructor(parts: ServingParts) {
@@ -162,9 +165,11 @@ export class Serving {
   checkpoint(done: CheckpointDone): void {
     if (this.#checkpointing) return done({ skipped: 'one is under way' });
     this.#checkpointing = true;
-    const { store, driver, scheduler, sha256 } = this.#parts;
+    const { store, driver, scheduler, sha256, chunkBytes } = this.#parts;
     const [entries, bytes] = [this.#entries, this.#bytes];
-    checkpoint({ tenant: this.tenant, store, snapshots: driver.snapshots, scheduler, sha256 }, (outcome) => {
+    const { snapshots } = driver;
+    const parts = { tenant: this.tenant, store, snapshots, scheduler, sha256, kept: this.#kept, chunkBytes };
+    checkpoint(parts, (outcome) => {
       this.#checkpointing = false;
       if ('seq' in outcome) {
         this.#entries -= entries;

@@ -4,7 +4,6 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { encodeValue } from '../../protocol/wire/codec.ts';
 import { mintKey, authorise } from '../../src/access/index.ts';
 import { must } from '../../src/base/assert.ts';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
@@ -118,7 +117,7 @@ export async function twisted(dir: string, twist: (state: State) => void): Promi
   engine.state.journal.commit();
   const writer = log.snapshots.begin('default', { ...newest, stateHash: stateHash(engine.state, sha256) });
   for (const record of holdImage(engine.state).records()) {
-    const bytes = encodeValue(record);
+    const bytes = record.bytes();
     const chunk = new Uint8Array(bytes.length + 4);
     new DataView(chunk.buffer).setUint32(0, bytes.length);
     chunk.set(bytes, 4);

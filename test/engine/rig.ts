@@ -149,7 +149,7 @@ export class Rig {
   restored(): Engine {
     const fresh = new Engine(this.#options);
     for (const record of holdImage(this.engine.state).records()) {
-      loadRecord(fresh.state, decodeValue(encodeValue(record)) as unknown as LoadedRecord);
+      loadRecord(fresh.state, decodeValue(record.bytes()) as unknown as LoadedRecord);
     }
     return fresh;
   }

@@ -58,6 +58,7 @@ export const MARKS = {
   'log full': 720,
   'durable group that nobody was told of': 44,
   'snapshot restored': 240,
+  'chunk of a snapshot taken again': 1,
   'damaged snapshot passed over': 62,
   'log trimmed': 460,
   'error of the disk in the log': 71,

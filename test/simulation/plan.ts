@@ -33,6 +33,8 @@ export interface Tuning {
   readonly keys: boolean;
   /** The stored bytes of every entry stand in the history, so that the chain is computed again. */
   readonly storedBytes: boolean;
+  /** What the chunks of a snapshot hold, if less than usual. */
+  readonly chunkBytes?: number;
 }
 
 export interface ClientPlan {

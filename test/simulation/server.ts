@@ -260,12 +260,14 @@ export class SimServer {
       authenticate: (token) => claims(token) ?? real(token),
       engine,
       ring,
+      ...(tuning.chunkBytes === undefined ? {} : { chunkBytes: tuning.chunkBytes }),
       events: {
         applied: (done) => this.#options.view.applied(done.tenant, done),
         halted: (tenant, error) => this.#refused(tenant, error),
         snapshotDamaged: () => recorder.marks.count('damaged snapshot passed over'),
         checkpointed: (_tenant, outcome) => {
           if ('error' in outcome) recorder.marks.count('checkpoint failed');
+          if ('reused' in outcome) recorder.marks.count('chunk of a snapshot taken again', outcome.reused);
         },
       },
     });

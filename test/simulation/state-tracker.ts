@@ -119,7 +119,7 @@ export class StateTracker {
       dirty.clear();
     }
     const sum = this.#sum.slice();
-    for (const record of holdImage(this.#rest).records()) xor(sum, sha256(encodeValue(record)));
+    for (const record of holdImage(this.#rest).records()) xor(sum, sha256(record.bytes()));
     return Buffer.from(sum).toString('hex');
   }
 
@@ -163,7 +163,7 @@ function ordered(record: object): { readonly [key: string]: Value } {
 
 /** As far as an image of it goes. */
 function withoutTables(state: State): State {
-  const empty = { hold: () => [] };
+  const empty = { held: () => [].values() };
   const tables = Object.fromEntries(TABLES.map((section) => [section, empty]));
   const { counters, work, settles, prunes, requests } = state;
   return { ...tables, counters, work, settles, prunes, requests } as unknown as State;

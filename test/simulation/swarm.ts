@@ -23,10 +23,11 @@ export function drawPlan(seed: number, size: Size = sizeOf(seed)): Plan {
   return size === 'whole' ? plan : thinned(plan, size);
 }
 
-/** Above the seeds with which planted bugs were caught: every other client releases without a delay. */
+/** Above the seeds with which planted bugs were caught: every other client releases without a delay, and chunks of snapshots are small. */
 function hurried(plan: Plan): Plan {
   if (plan.seed <= CALM_SEEDS) return plan;
-  return { ...plan, clients: plan.clients.map((client, i) => (i % 2 === 0 ? { ...client, hasty: true } : client)) };
+  const clients = plan.clients.map((client, i): ClientPlan => (i % 2 === 0 ? { ...client, hasty: true } : client));
+  return { ...plan, tuning: { ...plan.tuning, chunkBytes: SMALL_CHUNK_BYTES }, clients };
 }
 
 /**
@@ -41,6 +42,7 @@ const WHOLE_SHARE = 5;
 const DENSE_SHARE = 25;
 const WHOLE_SEEDS = 1_000;
 const CALM_SEEDS = 500;
+const SMALL_CHUNK_BYTES = 1_500;
 const KEPT_SHARE = 0.33;
 
 function sizeOf(seed: number): Size {

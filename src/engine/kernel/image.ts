@@ -1,7 +1,8 @@
 /**
  * The state as records: what a snapshot holds and what the state hash is over.
  *
- * I1 Holding an image costs one array of references per table; records are immutable, so serving goes on.
+ * I1 Holding an image costs two arrays of references per table, which are plain memory; records are immutable, so serving
+ *    goes on.
  * I2 A record's bytes are the same whoever made it: members in code-unit order, none undefined.
  * I3 The hash is the exclusive or of SHA-256(section ‖ bytes) of all records, so no order of tables matters.
  */
@@ -40,21 +41,36 @@ const QUEUES = [
 ] as const;
 type TableName = (typeof TABLES)[number];
 
-/** A record of an image: the section that it belongs to and what it is; to be encoded, and decoded before it is loaded. */
-export type ImageRecord = readonly [section: string, value: unknown];
+/** A record of an image. */
+export class ImageRecord {
+  readonly section: string;
+  /** The record itself, if it is immutable and always stands in this section: the same object has the same bytes. */
+  readonly row: object | undefined;
+  readonly #value: () => unknown;
 
-/** The same, decoded. */
+  constructor(section: string, value: () => unknown, row?: object) {
+    this.section = section;
+    this.row = row;
+    this.#value = value;
+  }
+
+  /** Its section and what it is. A view that no later call writes to. */
+  bytes(): Uint8Array {
+    return encodeValue([this.section, this.#value()]);
+  }
+}
+
+/** What the bytes of a record of an image say. */
 export type LoadedRecord = readonly [section: string, value: Value];
 
 export interface Image {
-  readonly count: number;
-  /** Records, made one at a time; stop whenever the time slice is over. */
+  /** Records, made one at a time; stop whenever the time slice is over. To be called once. */
   records(): IterableIterator<ImageRecord>;
 }
 
 /** What an image needs of a table. */
 interface Holder {
-  hold(): readonly object[];
+  held(): IterableIterator<object>;
   load(record: object): void;
 }
 
@@ -118,37 +134,39 @@ class Keys {
 
 /** References to everything, taken between two entries. */
 export function holdImage(s: State): Image {
-  const held = TABLES.map((name) => [name, tableOf(s, name).hold()] as const);
+  const held = TABLES.map((name) => [name, tableOf(s, name).held()] as const);
   const counters = { ...s.counters };
   const queues = QUEUES.map(([queue, section]) => [section, s[queue].hold()] as const);
   const windows = s.requests.holdWindows();
-  const keys = s.requests.holdKeys();
-  const { young, old } = s.requests.holdOwnKeys();
-  const count = held.reduce(
-    (sum, [, records]) => sum + records.length,
-    2 + windows.length + keys.length + young.length + old.length,
-  );
+  const keys = s.requests.heldKeys();
+  const { young, old } = s.requests.heldOwnKeys();
   const sorted = new Keys();
   const ordered = (section: string, record: object): Composed => new Ordered(record, sorted.of(section, record));
   const outcomeOf = (outcome: Outcome): Composed =>
     ordered('outcome', { ...outcome, reply: ordered('reply', outcome.reply) });
   function* records(): IterableIterator<ImageRecord> {
-    yield ['counters', ordered('counters', counters)];
+    yield new ImageRecord('counters', () => ordered('counters', counters));
     // With their places, so that two that are alike are two.
     for (const [section, items] of queues) {
-      for (const [place, item] of items.entries()) yield [section, [place, ordered('work', item)]];
+      for (const [place, item] of items.entries()) {
+        yield new ImageRecord(section, () => [place, ordered('work', item)]);
+      }
     }
-    for (const [name, rows] of held) for (const row of rows) yield [name, ordered(name, row)];
+    for (const [name, rows] of held) {
+      for (const row of rows) yield new ImageRecord(name, () => ordered(name, row), row);
+    }
     for (const window of windows) {
       // One record per outcome: a window as a whole can be large.
-      yield ['window', { session: window.session, high: window.high }];
-      for (const [id, outcome] of window.outcomes) yield ['outcome', [window.session, id, outcomeOf(outcome)]];
+      yield new ImageRecord('window', () => ({ session: window.session, high: window.high }));
+      for (const [id, outcome] of window.outcomes) {
+        yield new ImageRecord('outcome', () => [window.session, id, outcomeOf(outcome)]);
+      }
     }
-    for (const key of keys) yield ['key', outcomeOf(key)];
-    for (const key of young) yield ['youngKey', outcomeOf(key)];
-    for (const key of old) yield ['oldKey', outcomeOf(key)];
+    for (const key of keys) yield new ImageRecord('key', () => outcomeOf(key), key);
+    for (const key of young) yield new ImageRecord('youngKey', () => outcomeOf(key));
+    for (const key of old) yield new ImageRecord('oldKey', () => outcomeOf(key));
   }
-  return { count, records };
+  return { records };
 }
 
 /** Puts one record of an image into an empty state. Keys must come in the order in which they were given. */
@@ -183,9 +201,18 @@ export class StateHasher {
 
   /** `bytes` is the encoded record, section included. */
   add(bytes: Uint8Array): void {
-    const digest = this.#sha256(bytes);
+    this.merge(this.#sha256(bytes));
+  }
+
+  /** Digest of one record, or the sum of some. */
+  merge(digest: Uint8Array): void {
     assert(digest.length === 32, 'a SHA-256 digest has 32 bytes');
     for (let i = 0; i < 32; i += 1) this.#sum[i] = (this.#sum[i] ?? 0) ^ (digest[i] ?? 0);
+  }
+
+  /** Over what was added so far; a copy. */
+  sum(): Uint8Array {
+    return this.#sum.slice();
   }
 
   hex(): string {
@@ -198,6 +225,6 @@ export class StateHasher {
 /** Hash of the whole state at once: for tests and audits, not beside serving. */
 export function stateHash(s: State, sha256: Sha256): string {
   const hasher = new StateHasher(sha256);
-  for (const record of holdImage(s).records()) hasher.add(encodeValue(record));
+  for (const record of holdImage(s).records()) hasher.add(record.bytes());
   return hasher.hex();
 }

@@ -184,12 +184,13 @@ export class Requests {
     }));
   }
 
-  holdKeys(): KeyOutcome[] {
-    return [...this.#keyOrder].flatMap((key) => this.#keys.get(key) ?? []);
+  /** As they are now, in the order of their time; to be taken whenever there is time. */
+  heldKeys(): IterableIterator<KeyOutcome> {
+    return this.#keys.held();
   }
 
-  holdOwnKeys(): { readonly young: KeyOutcome[]; readonly old: KeyOutcome[] } {
-    return { young: [...this.#young.values()], old: [...this.#old.values()] };
+  heldOwnKeys(): { readonly young: IterableIterator<KeyOutcome>; readonly old: IterableIterator<KeyOutcome> } {
+    return { young: this.#young.held(), old: this.#old.held() };
   }
 
   loadOwnKey(outcome: KeyOutcome, generation: 'young' | 'old'): void {

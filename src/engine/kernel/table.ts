@@ -283,6 +283,11 @@ export class Table<R> implements Undoable {
     return [...this.#records.values()];
   }
 
+  /** The same, to be taken whenever there is time: holding them costs next to nothing. */
+  held(): IterableIterator<R> {
+    return this.#records.held();
+  }
+
   /** All records as they are now, in no order that may matter: for what is counted or chosen by a total order. */
   scan(): IterableIterator<R> {
     return this.#records.values();

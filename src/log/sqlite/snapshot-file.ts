@@ -63,10 +63,15 @@ export function headOf(fileId: Uint8Array, header: SnapshotHeader): Uint8Array {
   return head;
 }
 
-/** A chunk as it stands in the file; a copy. */
-export function itemOf(meta: SnapshotMeta, chunk: Uint8Array): Uint8Array {
-  const item = new Uint8Array(lengthBytes + overheadBytes + chunk.length);
-  new DataView(item.buffer).setUint32(0, overheadBytes + chunk.length);
+/** What a chunk takes in the file. */
+export function itemBytes(chunk: Uint8Array): number {
+  return lengthBytes + overheadBytes + chunk.length;
+}
+
+/** A chunk as it stands in the file, written to the beginning of `room`. */
+export function itemOf(meta: SnapshotMeta, chunk: Uint8Array, room: Uint8Array): Uint8Array {
+  const item = room.subarray(0, itemBytes(chunk));
+  new DataView(item.buffer, item.byteOffset).setUint32(0, overheadBytes + chunk.length);
   item.set(chunk, lengthBytes + headerBytes);
   const at = { offset: lengthBytes, payloadBytes: chunk.length };
   sealInPlace(item, at, { kind: EnvelopeKind.chunk, epoch: meta.epoch, ts: meta.createdAt });

@@ -14,13 +14,13 @@ import { createHash } from 'node:crypto';
 import { open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { assert, must } from '../../base/assert.ts';
 import { snapshotChunkBytes, type LogFault, type SnapshotWriter } from '../port.ts';
-import { endOf, faultOfSnapshot, headOf, itemOf, type SnapshotHeader } from './snapshot-file.ts';
+import { endOf, faultOfSnapshot, headOf, itemBytes, itemOf, type SnapshotHeader } from './snapshot-file.ts';
 
 /**
  * So much is synced at once. A disk works off its flushes one after the other: all of a snapshot at the end would stand
- * before the log's next commits for as long as it takes to be written, a piece of this size for a few milliseconds.
+ * before the log's next commits for as long as it takes to be written, a piece of this size for a millisecond or two.
  */
-const stepBytes = 1024 * 1024;
+const stepBytes = 192 * 1024;
 
 export interface SnapshotWriterOptions {
   readonly header: SnapshotHeader;
@@ -41,6 +41,9 @@ export class SnapshotFileWriter implements SnapshotWriter {
   readonly #content = createHash('sha256');
   #steps: Promise<void> = Promise.resolve();
   #handle: FileHandle | undefined;
+  #room = new Uint8Array(0);
+  /** A chunk in it is not written yet. */
+  #roomInUse = false;
   #at = 0;
   #unsynced = 0;
   #chunks = 0;
@@ -59,10 +62,11 @@ export class SnapshotFileWriter implements SnapshotWriter {
   chunk(bytes: Uint8Array, done: (fault?: LogFault) => void): void {
     assert(this.#open, 'a snapshot that has ended takes no chunk');
     assert(bytes.length <= snapshotChunkBytes, 'a chunk of a snapshot is too large');
-    const item = itemOf(this.#options.header.meta, bytes);
+    const item = this.#sealed(bytes);
     this.#step(async () => {
       await this.#put(item);
       this.#chunks += 1;
+      if (item.buffer === this.#room.buffer) this.#roomInUse = false;
     }, done);
   }
 
@@ -104,6 +108,16 @@ export class SnapshotFileWriter implements SnapshotWriter {
     }
     const fault = this.#fault;
     if (done !== undefined) this.#options.defer(() => done(fault));
+  }
+
+  /** A copy, in a place of its own only if another one is still to be written. */
+  #sealed(chunk: Uint8Array): Uint8Array {
+    const { meta } = this.#options.header;
+    const needed = itemBytes(chunk);
+    if (this.#roomInUse) return itemOf(meta, chunk, new Uint8Array(needed));
+    if (this.#room.length < needed) this.#room = new Uint8Array(needed);
+    this.#roomInUse = true;
+    return itemOf(meta, chunk, this.#room);
   }
 
   async #put(bytes: Uint8Array): Promise<void> {

@@ -81,7 +81,7 @@ export class OtherReplay {
     const records: LoadedRecord[] = [];
     const tables = new Map<string, LoadedRecord[]>(TABLES.map((name) => [name, []]));
     for (const record of holdImage(this.#tracker.engine.state).records()) {
-      const read = decodeValue(encodeValue(record)) as unknown as LoadedRecord;
+      const read = decodeValue(record.bytes()) as unknown as LoadedRecord;
       (tables.get(read[0]) ?? records).push(read);
       this.#loaded += 1;
     }

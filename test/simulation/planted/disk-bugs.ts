@@ -6,10 +6,18 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     name: 'snapshot-error-ignored',
     file: 'src/node/checkpoint.ts',
     find: `        if (fault !== undefined) return failed(fault);
-        parts.scheduler.after(REST_MS, next); // C5`,
-    replace: `        parts.scheduler.after(REST_MS, next); // C5`,
+        parts.scheduler.after(restMs(), next); // C5`,
+    replace: `        parts.scheduler.after(restMs(), next); // C5`,
     breaks: 'A snapshot of which a piece could not be written counts.',
     invariants: ['9'],
+  },
+  {
+    name: 'changed-chunk-taken-again',
+    file: 'src/node/snapshot-chunks.ts',
+    find: `    if (record.row !== rows[records.length]) {`,
+    replace: `    if (record.section !== 'tasks') {`,
+    breaks: 'A chunk of the last snapshot stands in the next one though a task in it has changed.',
+    invariants: ['9', '8'],
   },
   {
     name: 'damaged-snapshot-used',
