@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { metric } from '../../bench/recovery/server-metrics.ts';
-import { split } from '../../bench/recovery/windows.ts';
+import { pairs, split } from '../../bench/recovery/windows.ts';
 
 describe('latencies by window', () => {
   const windows = [{ from: 1_000, to: 1_100 }];
@@ -18,6 +18,34 @@ describe('latencies by window', () => {
     const { during, calm } = split({ dueAt: Float64Array.of(due), latencyMs: Float64Array.of(ms) }, windows, 200);
     expect([...during]).toEqual(side === 'during' ? [ms] : []);
     expect([...calm]).toEqual(side === 'calm' ? [ms] : []);
+  });
+});
+
+describe('a checkpoint beside the calm next to it', () => {
+  const windows = [
+    { from: 1_000, to: 1_100 },
+    { from: 2_000, to: 2_400 },
+    { from: 2_500, to: 2_600 },
+  ];
+  /** A task each 10 ms, told 1 ms after it was due, but 50 ms in the second checkpoint. */
+  const dueAt = Float64Array.from({ length: 400 }, (_, i) => 10 * i);
+  const latencyMs = dueAt.map((due) => (due >= 2_000 && due <= 2_400 ? 50 : 1));
+  const split = pairs({ dueAt, latencyMs }, windows, 20);
+
+  it('is of its own tasks, and of calm ones that lie no farther than it took', () => {
+    expect(split.map(({ during }) => Math.max(...during))).toEqual([1, 50, 1]);
+    // 100 ms on each side of the first, in steps of 10 ms.
+    expect(split[0]?.calm.length).toBe(20);
+    expect(split.every(({ calm }) => calm.every((ms) => ms === 1))).toBe(true);
+  });
+
+  it('is left out where nothing is calm next to it', () => {
+    const crowded = [
+      { from: 1_000, to: 1_100 },
+      { from: 1_105, to: 1_700 },
+      { from: 500, to: 995 },
+    ];
+    expect(pairs({ dueAt, latencyMs }, crowded, 200).map(({ calm }) => calm.length > 0)).toEqual([true, true]);
   });
 });
 
