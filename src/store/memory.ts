@@ -11,7 +11,7 @@
 import { decodeValue, encodeValue } from '../../protocol/wire/codec.ts';
 import { pieceBytes } from '../../protocol/wire/control.ts';
 import { assert } from '../base/assert.ts';
-import { byCodeUnits } from '../base/order.ts';
+import { byCodePoints, byCodeUnits } from '../base/order.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import { hashOf } from './audience.ts';
 import { Floors } from './floors.ts';
@@ -206,9 +206,12 @@ class MemoryStats {
     this.#keep(0);
     const found = [...this.rows.values()]
       .filter(({ place }) => place.scope === by && place.level === level && place.slot >= from)
-      .filter(({ place }) => (key === undefined || place.key === key) && (after === undefined || place.key > after))
+      .filter(
+        ({ place }) =>
+          (key === undefined || place.key === key) && (after === undefined || byCodePoints(place.key, after) > 0),
+      )
       .map(({ place, tally }) => ({ key: place.key, tally }))
-      .toSorted((a, b) => byCodeUnits(a.key, b.key));
+      .toSorted((a, b) => byCodePoints(a.key, b.key));
     const { sums, more } = summed(found, limit);
     return { rows: sums.map(({ key: one, tally }) => rowOf(one, tally)), more };
   }

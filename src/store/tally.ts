@@ -9,6 +9,7 @@
  */
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { assert } from '../base/assert.ts';
+import { byCodePoints } from '../base/order.ts';
 import { Durations } from './durations.ts';
 import type { StatsQuery, StatsRow, WorkFact } from './port.ts';
 
@@ -224,7 +225,7 @@ export function summed(
   const sums: { readonly key: string; readonly tally: Tally }[] = [];
   for (const { key, tally } of rows) {
     let last = sums.at(-1);
-    assert(last === undefined || last.key <= key, 'counts come in the order of keys');
+    assert(last === undefined || byCodePoints(last.key, key) <= 0, 'counts come in the order of keys');
     if (last?.key !== key) {
       if (sums.length === limit) return { sums, more: true };
       last = { key, tally: new Tally() };

@@ -417,6 +417,28 @@ export function storeConformance(name: string, fixtureOf: () => Promise<StoreFix
         expect(one).toMatchObject({ key: 't00007', counts: { completed: 1 } });
       });
 
+      test('come by code points, whatever is in the keys, and none is left out', async () => {
+        // As UTF-16 the last three would stand before the one before them.
+        const keys = ['a', 'a\u0000b', 'é', '\u{ff21}', '\u{1f600}', '\u{10ffff}', '\u{10ffff}z'];
+        keys.toReversed().forEach((type, index) => acme.putFacts(index + 1, at, [fact('completed', 0, { type })]));
+        const seen: string[] = [];
+        for (let after: string | undefined; ;) {
+          const { rows, more } = await statsOf(acme, {
+            by: 'type',
+            ...minutes,
+            limit: 2,
+            ...(after === undefined ? {} : { after }),
+          });
+          seen.push(...rows.map(({ key }) => key));
+          if (!more) break;
+          after = seen.at(-1);
+        }
+        expect(seen).toEqual(keys);
+        for (const key of keys) {
+          expect((await statsOf(acme, { by: 'type', ...minutes, key })).rows).toMatchObject([{ key }]);
+        }
+      });
+
       test('end with their time', async () => {
         acme.putFacts(1, at, [fact('ok', 10)]);
         await flushed(acme);

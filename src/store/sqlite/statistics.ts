@@ -40,7 +40,7 @@ export class Statistics {
   readonly #put: Database.Statement<(number | string | Uint8Array)[]>;
   readonly #counted: Database.Statement<[number]>;
   readonly #count: Database.Statement<[number, number]>;
-  readonly #read: Database.Statement<(number | string)[], Row>;
+  readonly #read: Database.Statement<(number | string | Uint8Array)[], Row>;
   readonly #drop: Database.Statement<[string, number]>;
 
   constructor(database: StoreDatabase, damaged: (what: string) => void) {
@@ -154,8 +154,8 @@ export class Statistics {
   }
 }
 
-/** Above every key. */
-const top = '\u{10ffff}';
+/** Above every key: in SQLite any blob is above any text. */
+const top = new Uint8Array(0);
 
 function isPacked(value: unknown): value is readonly (readonly number[])[] {
   return (
