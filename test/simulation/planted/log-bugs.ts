@@ -65,7 +65,7 @@ export const LOG_BUGS: readonly PlantedBug[] = [
   {
     name: 'snapshot-without-keys',
     file: 'src/engine/kernel/image.ts',
-    find: `    for (const key of keys) yield ['key', outcomeOf(key)];
+    find: `    for (const key of keys) yield new ImageRecord('key', () => outcomeOf(key), key);
 `,
     replace: '',
     breaks: 'Snapshots leave out the idempotency keys.',
