@@ -11,7 +11,7 @@ import { Child } from '../../bench/harness/child.ts';
 import { sharedMs } from '../../bench/harness/shared-clock.ts';
 import type { Cleanup } from '../../bench/harness/cleanup.ts';
 import { connect } from '../../src/client/node.ts';
-import type { Client, TaskStatus } from '../../src/client/node.ts';
+import type { Client } from '../../src/client/node.ts';
 import type { SubmitterCalls } from './chaos-roles.ts';
 import { check } from './checker.ts';
 import type { Marks } from './checker.ts';
@@ -23,6 +23,7 @@ import { JOURNAL_SUFFIX, JournalWriter, readJournals } from './journal.ts';
 import { ChaosProxy } from './proxy.ts';
 import type { ProxyCounts } from './proxy.ts';
 import { Random } from './random.ts';
+import { UNFINISHED } from '../support/unfinished.ts';
 
 export interface ChaosOptions extends FleetShape {
   readonly seed: number;
@@ -60,15 +61,6 @@ export interface ChaosReport {
  */
 const AWAY_MS = 11_000;
 const SUBMITTERS = 2;
-const UNFINISHED: readonly TaskStatus[] = [
-  'scheduled',
-  'pending',
-  'offered',
-  'assigned',
-  'accepted',
-  'in_progress',
-  'paused',
-];
 const POLL_MS = 200;
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {

@@ -2,18 +2,10 @@
  * An honest client of the fuzzers' tenant that ends what they began, so that a long run has a bounded state. It lives on the server
  * that is fuzzed, and fails loudly if that does not serve it.
  */
-import { connect, type Client, type TaskStatus } from '../../src/client/node.ts';
+import { connect, type Client } from '../../src/client/node.ts';
 import { delay } from './delay.ts';
+import { UNFINISHED } from '../support/unfinished.ts';
 
-const OPEN_STATUSES: readonly TaskStatus[] = [
-  'scheduled',
-  'pending',
-  'offered',
-  'assigned',
-  'accepted',
-  'in_progress',
-  'paused',
-];
 /** Of each status. */
 const TASKS_MAX = 400;
 const PAGE = 200;
@@ -34,7 +26,7 @@ export async function tidy(
 }
 
 async function round(client: Client): Promise<void> {
-  for (const status of OPEN_STATUSES) {
+  for (const status of UNFINISHED) {
     const { tasks, cursor } = await client.task.list({ status, limit: PAGE });
     if (cursor === undefined) continue;
     const more = await client.task.list({ status, limit: PAGE, cursor });

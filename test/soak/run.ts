@@ -9,7 +9,7 @@ import { Child } from '../../bench/harness/child.ts';
 import type { Cleanup } from '../../bench/harness/cleanup.ts';
 import { memoryOf } from '../../bench/idle/memory.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
-import { connect, type Client, type TaskStatus } from '../../src/client/node.ts';
+import { connect, type Client } from '../../src/client/node.ts';
 import type { TransportName } from '../../src/transport/choose.ts';
 import { Random } from '../chaos/random.ts';
 import { makeKeys } from '../fuzz/keys.ts';
@@ -20,6 +20,7 @@ import { FAULTS, type Crowd } from './faults.ts';
 import type { Sample } from './trend.ts';
 import type { Collection, SoakFigures } from './verdict.ts';
 import { delay } from '../fuzz/delay.ts';
+import { UNFINISHED } from '../support/unfinished.ts';
 
 export interface SoakOptions {
   readonly transport: TransportName;
@@ -41,15 +42,6 @@ const MINUTE_MS = 60_000;
 /** The last tasks may wait for agents whose lease has to run out first. */
 const REST_MS = 90_000;
 const MIB = 1024 * 1024;
-const UNFINISHED: readonly TaskStatus[] = [
-  'scheduled',
-  'pending',
-  'offered',
-  'assigned',
-  'accepted',
-  'in_progress',
-  'paused',
-];
 /** Those that fill up to a bound of their own. */
 const BOUNDED: ReadonlyMap<string, number> = new Map([
   ['muster_ring_pushes', LIMITS.ringPushesMax * 2],
