@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { dataFolder } from '../discovery.ts';
+import { growSeldom } from '../heap-growth.ts';
 import type { RunningServer } from '../../main.ts';
 import { wholeNumber } from '../values.ts';
 
@@ -49,8 +50,7 @@ async function runServer(flags: Flags, context: Context): Promise<void> {
   // Before there is code that would learn otherwise: V8 finds that much of what one place allocates is kept (the tasks
   // of a start, of a burst), and from then on puts all of it where only a marking of the whole heap frees it.
   setFlagsFromString('--no-allocation-site-pretenuring');
-  // Marking takes both processors of a small machine for a tenth of a second: seldom, at the price of memory.
-  setFlagsFromString('--heap-growing-percent=200');
+  growSeldom();
   // Here and not above: every other command starts three times faster without the server.
   const { serve } = await import('../../main.ts');
   const { parseLimits } = await import('../../config.ts');

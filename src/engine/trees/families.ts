@@ -17,7 +17,7 @@ import type { State } from '../kernel/state.ts';
 import type { WorkFact } from '../port.ts';
 import { copyOfTask, type TaskRecord } from '../records.ts';
 import { isTerminal } from '../tasks/transitions.ts';
-import { treeWith, type FamilyRecord } from './tree-records.ts';
+import { copyOfFamily, treeWith, type FamilyRecord, type Written } from './tree-records.ts';
 import { runningOf, takeOutcome } from './outcomes.ts';
 
 export function countsOf(family: FamilyRecord): ChildCounts {
@@ -118,11 +118,13 @@ function count(
   const ended = before.finishedAt === undefined && after.finishedAt !== undefined;
   const isOverNow = !isOver(before) && isOver(after);
   if (!ended && !isOverNow) return;
-  const open = isOverNow ? family.open - 1 : family.open;
-  const next = ended ? withEnd(s, { ...family, open }, after) : { ...family, open };
-  s.families.put({ ...next, queued: true });
+  const next = copyOfFamily(family);
+  if (isOverNow) next.open -= 1;
+  next.queued = true;
+  const put = ended ? withEnd(s, next, after) : next;
+  s.families.put(put);
   if (family.queued !== true) effects.follow({ kind: 'settle', task: family.id });
-  if (isOverNow && open === 0) letGoOf(s, effects, next);
+  if (isOverNow && next.open === 0) letGoOf(s, effects, put);
 }
 
 /** T2: nothing keeps the task above in memory any more. */
@@ -136,11 +138,17 @@ function letGoOf(s: State, effects: Effects, family: FamilyRecord): void {
 }
 
 function join(s: State, family: FamilyRecord): void {
-  const grown = { ...family, total: family.total + 1, open: family.open + 1 };
-  if (family.root === family.id) return s.families.put({ ...grown, size: (family.size ?? 0) + 1 });
+  const grown = copyOfFamily(family);
+  grown.total += 1;
+  grown.open += 1;
+  const isRoot = family.root === family.id;
+  if (isRoot) grown.size = (family.size ?? 0) + 1;
   s.families.put(grown);
-  const root = s.families.get(family.root);
-  if (root !== undefined) s.families.put({ ...root, size: (root.size ?? 0) + 1 });
+  const root = isRoot ? undefined : s.families.get(family.root);
+  if (root === undefined) return;
+  const larger = copyOfFamily(root);
+  larger.size = (root.size ?? 0) + 1;
+  s.families.put(larger);
 }
 
 export function counterOf(status: TaskStatus): 'completed' | 'failed' | 'cancelled' | 'timedOut' | undefined {
@@ -148,17 +156,17 @@ export function counterOf(status: TaskStatus): 'completed' | 'failed' | 'cancell
   return status === 'timed_out' ? 'timedOut' : undefined;
 }
 
-function withEnd(s: State, family: FamilyRecord, task: TaskRecord): FamilyRecord {
+/** Writes into the record, which nobody else has yet. */
+function withEnd(s: State, counted: Written<FamilyRecord>, task: TaskRecord): FamilyRecord {
   const { status } = task;
   const counter = counterOf(status);
-  const untold = family.untold ?? [];
-  const tells = untold.length < LIMITS.childrenTold;
-  const counted: FamilyRecord = {
-    ...family,
-    ...(counter === undefined ? undefined : { [counter]: family[counter] + 1 }),
-    untold: tells ? [...untold, { id: task.id, status }] : untold,
-    untoldMore: tells ? family.untoldMore : (family.untoldMore ?? 0) + 1,
-  };
-  const distribution = s.tasks.get(family.id)?.tree?.distribution;
+  if (counter !== undefined) counted[counter] += 1;
+  const untold = counted.untold ?? [];
+  if (untold.length < LIMITS.childrenTold) counted.untold = [...untold, { id: task.id, status }];
+  else {
+    counted.untold = untold;
+    counted.untoldMore = (counted.untoldMore ?? 0) + 1;
+  }
+  const distribution = s.tasks.get(counted.id)?.tree?.distribution;
   return distribution === undefined ? counted : takeOutcome(counted, distribution, task);
 }

@@ -16,22 +16,38 @@ export interface TaskTree {
 }
 
 type Changes<T> = { readonly [K in keyof T]?: T[K] | undefined };
+export type Written<T> = { -readonly [K in keyof T]: T[K] };
 
-/** The members in one order, none undefined; undefined if nothing is left to say. */
+/**
+ * The members in one order, none undefined; undefined if nothing is left to say. Member by member: each child of a tree
+ * passes here at its end, and spreads cost three times as much.
+ */
 export function treeWith(tree: TaskTree | undefined, change: Changes<TaskTree>): TaskTree | undefined {
-  const all: Changes<TaskTree> = { ...tree, ...change };
-  const { depth = 0, waits, left, part, distribution, delegatedBy, children } = all;
+  const depth = changed('depth', tree, change) ?? 0;
+  const waits = changed('waits', tree, change);
+  const left = changed('left', tree, change);
+  const part = changed('part', tree, change);
+  const distribution = changed('distribution', tree, change);
+  const delegatedBy = changed('delegatedBy', tree, change);
+  const children = changed('children', tree, change);
   const known = waits ?? left ?? part ?? distribution ?? delegatedBy ?? children;
   if (depth === 0 && known === undefined) return undefined;
-  return {
-    depth,
-    ...(waits === undefined ? undefined : { waits }),
-    ...(left === undefined ? undefined : { left }),
-    ...(part === undefined ? undefined : { part }),
-    ...(distribution === undefined ? undefined : { distribution }),
-    ...(delegatedBy === undefined ? undefined : { delegatedBy }),
-    ...(children === undefined ? undefined : { children }),
-  };
+  const made: Written<TaskTree> = { depth };
+  if (waits !== undefined) made.waits = waits;
+  if (left !== undefined) made.left = left;
+  if (part !== undefined) made.part = part;
+  if (distribution !== undefined) made.distribution = distribution;
+  if (delegatedBy !== undefined) made.delegatedBy = delegatedBy;
+  if (children !== undefined) made.children = children;
+  return made;
+}
+
+function changed<K extends keyof TaskTree>(
+  key: K,
+  tree: TaskTree | undefined,
+  change: Changes<TaskTree>,
+): TaskTree[K] | undefined {
+  return key in change ? change[key] : tree?.[key];
 }
 
 /** How one part of a distributed task ended. */
@@ -71,4 +87,28 @@ export interface FamilyRecord {
   readonly bytes: number | undefined;
   readonly items: number | undefined;
   readonly omitted: number | undefined;
+}
+
+/** For who changes some members: see `treeWith` for why they are named. */
+export function copyOfFamily(of: FamilyRecord): Written<FamilyRecord> {
+  return {
+    id: of.id,
+    root: of.root,
+    depth: of.depth,
+    total: of.total,
+    completed: of.completed,
+    failed: of.failed,
+    cancelled: of.cancelled,
+    timedOut: of.timedOut,
+    open: of.open,
+    size: of.size,
+    queued: of.queued,
+    untold: of.untold,
+    untoldMore: of.untoldMore,
+    outcomes: of.outcomes,
+    chosen: of.chosen,
+    bytes: of.bytes,
+    items: of.items,
+    omitted: of.omitted,
+  };
 }
