@@ -240,7 +240,7 @@ export const LIMITS = {
 
   /** Internal commands in one entry; the rest waits in the state for `continue`. */
   followUpsMax: 256,
-  /** Commands of clients in one log entry; of those that make many tasks, as many as make `batchMax` together. */
+  /** Commands in one log entry. */
   entryCommandsMax: 64,
   /** Commands waiting for the log in one node; more: UNAVAILABLE. */
   pendingCommandsMax: 20_000,

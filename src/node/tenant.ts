@@ -8,11 +8,13 @@
  * R2 A command's outcome is told when its entry came back by the tail, in log order; never before.
  * R3 At most one append is under way: what arrives meanwhile shares the next one (group commit).
  * R4 A halted tenant applies and takes nothing more; the others go on.
- * R5 Commands stand in the log in the order in which they were submitted, also when an append is lost.
+ * R5 Commands of one session stand in the log in the order in which they were submitted, also when an append is lost;
+ *    sessions take turns (fair-queue.ts).
  * R6 What nobody would ask again (lost sessions, ticks, an opening) is not dropped because the log was full for a while.
  * R7 While it serves, one entry is applied in a turn of the event loop: its answers and pushes leave, and clients
  *    work on them, while the next one is applied. (A commit of many entries applied at once made everybody take turns.)
- *    Nor does an entry hold more commands that make many tasks each than make as many as one of them may.
+ *    An append takes what makes so many tasks, or one command that makes more, and none is begun while as much waits to be
+ *    applied: what comes late and is fair to be next would stand behind it in the log.
  * R8 Beside requests a tree rests after each portion of its end three times as long as that took, at most 20 ms. So what
  *    others ask seldom meets a portion, and the end of a tree takes longer while others work.
  */
@@ -24,6 +26,7 @@ import { decodeEntry, encodeEntry } from '../engine/entry.ts';
 import { EngineHalted, type Engine } from '../engine/engine.ts';
 import { ENGINE_VERSION, type Command, type CommandOutput, type Entry, type EntryOutput } from '../engine/port.ts';
 import type { EntryTimes, RequestTrace } from '../telemetry/port.ts';
+import { FairQueue } from './fair-queue.ts';
 import type { AppendOutcome, LogEntry, LogFault, LogHead, TailSink, TenantLog } from '../log/port.ts';
 
 export interface AppliedEntry {
@@ -82,8 +85,12 @@ const UNAVAILABLE: CommandOutput = {
   reply: { ok: false, rejection: { code: 'UNAVAILABLE', retryAfterMs: 1_000 } },
   rev: 0,
 };
-/** Entries of one append. */
-const APPEND_ENTRIES = 32;
+/** R7: what an append takes; a command costs 1, and as much again for each task that it makes. */
+const APPEND_COST = 8 * LIMITS.entryCommandsMax;
+/** R7: entries that are durable and not applied; with so many nothing more is appended. */
+const BEHIND_MAX = 4;
+/** Of what one append takes, a turn of a session. */
+const TURN_COST = 8;
 /** After an append that failed. */
 const REST_MS = 50;
 /** The clock looks again at least so often, so that a jump of the wall clock is met. */
@@ -99,7 +106,7 @@ export class Tenant implements TailSink {
   readonly log: TenantLog;
   readonly engine: Engine;
   readonly #options: TenantOptions;
-  #waiting: Waiting[] = [];
+  readonly #waiting = new FairQueue<Waiting>({ keyOf: lineOf, costOf, quantum: TURN_COST });
   #sent: Sent[] = [];
   #appending = false;
   /** Delivered by the tail, not yet applied. */
@@ -138,7 +145,7 @@ export class Tenant implements TailSink {
   }
 
   get queued(): number {
-    return this.#waiting.length;
+    return this.#waiting.size;
   }
 
   get head(): { readonly seq: number; readonly chain: Uint8Array } | undefined {
@@ -154,7 +161,7 @@ export class Tenant implements TailSink {
 
   /** Puts a command into the log; `done` is told its outcome, later. */
   submit(command: Command, done?: Done, trace?: RequestTrace): void {
-    const full = this.#waiting.length >= LIMITS.pendingCommandsMax && !isOwn(command);
+    const full = this.#waiting.size >= LIMITS.pendingCommandsMax && !isOwn(command);
     if (this.#halted !== undefined || this.#stopped !== 'no' || full) {
       if (done !== undefined) this.#options.scheduler.defer(() => done(UNAVAILABLE));
       return;
@@ -225,7 +232,8 @@ export class Tenant implements TailSink {
 
   #schedule(): void {
     if (this.#flushing || this.#appending || this.#resting !== undefined) return;
-    if (this.#waiting.length === 0 && !this.#probing) return;
+    if (this.#waiting.size === 0 && !this.#probing) return;
+    if (this.#arrived.length >= BEHIND_MAX) return;
     this.#flushing = true;
     this.#options.scheduler.defer(() => {
       this.#flushing = false;
@@ -261,7 +269,7 @@ export class Tenant implements TailSink {
       if (!this.#probing) return [];
       return [{ command: this.#live ? { kind: 'tick' } : this.#up, done: undefined, trace: undefined }];
     }
-    return this.#waiting.splice(0, LIMITS.entryCommandsMax * APPEND_ENTRIES);
+    return this.#waiting.take(APPEND_COST);
   }
 
   #appended(outcome: AppendOutcome, sent: readonly Sent[]): void {
@@ -295,7 +303,7 @@ export class Tenant implements TailSink {
       else waiting.done?.(UNAVAILABLE);
     }
     if (kept.length === 0) return;
-    this.#waiting.unshift(...kept);
+    this.#waiting.putBack(kept);
     this.#rest();
   }
 
@@ -344,7 +352,7 @@ export class Tenant implements TailSink {
     this.#sent = at + 1 === this.#sent.length ? [] : this.#sent.slice(at + 1);
     for (const one of passed) assert(one.unknown, 'own entries come back in the order in which they were appended');
     // Not in the log and never will be: asked again. Requests are remembered, so twice would not hurt them.
-    if (passed.length > 0) this.#waiting.unshift(...passed.flatMap((one) => one.commands).filter(isWanted));
+    if (passed.length > 0) this.#waiting.putBack(passed.flatMap((one) => one.commands).filter(isWanted));
     mine.commands.forEach((waiting, i) => {
       const { done, trace } = waiting;
       const result = output.commands[i];
@@ -385,9 +393,8 @@ export class Tenant implements TailSink {
     this.#clock = undefined;
     this.#resting?.();
     this.#resting = undefined;
-    const waiting = [...this.#sent.flatMap((one) => one.commands), ...this.#waiting];
+    const waiting = [...this.#sent.flatMap((one) => one.commands), ...this.#waiting.drain()];
     this.#sent = [];
-    this.#waiting = [];
     this.#arrived = [];
     this.#options.observer.halted(error);
     for (const one of waiting) one.done?.(UNAVAILABLE);
@@ -441,7 +448,7 @@ export class Tenant implements TailSink {
 
   #settleIdle(): void {
     if (this.#idle === undefined || this.#appending || this.#draining) return;
-    if (this.#halted === undefined && (this.#sent.length > 0 || this.#waiting.length > 0)) return;
+    if (this.#halted === undefined && (this.#sent.length > 0 || this.#waiting.size > 0)) return;
     const idle = this.#idle;
     this.#idle = undefined;
     this.#stopped = 'stopped';
@@ -473,21 +480,22 @@ export function hex(bytes: Uint8Array): string {
   return text;
 }
 
-/** R7. What shares an entry, in order. */
+/** What shares an entry, in order. */
 function portionsOf(taken: readonly Waiting[]): Waiting[][] {
   const portions: Waiting[][] = [];
-  let last: Waiting[] = [];
-  let made = 0;
-  for (const one of taken) {
-    const makes = tasksMadeBy(one.command);
-    if (last.length === 0 || last.length >= LIMITS.entryCommandsMax || made + makes > LIMITS.batchMax) {
-      portions.push((last = []));
-      made = 0;
-    }
-    last.push(one);
-    made += makes;
-  }
+  for (let from = 0; from < taken.length; from += LIMITS.entryCommandsMax)
+    portions.push(taken.slice(from, from + LIMITS.entryCommandsMax));
   return portions;
+}
+
+/** Whose turn it is: of a session, or of the node itself. */
+function lineOf({ command }: Waiting): string {
+  if (command.kind === 'session.hello') return command.resume?.session ?? '';
+  return 'session' in command ? command.session : '';
+}
+
+function costOf({ command }: Waiting): number {
+  return 1 + tasksMadeBy(command);
 }
 
 /** Of those commands that can make many. */

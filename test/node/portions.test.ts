@@ -53,11 +53,16 @@ describe('commands of one turn', () => {
     ],
     [
       'with small batches share one',
-      Array.from({ length: 4 }, () => ['task.createBatch', batch(LIMITS.batchMax / 4)]),
+      Array.from({ length: 4 }, () => ['task.createBatch', batch(LIMITS.batchMax / 10)]),
       1,
     ],
-    ['that distribute share as many as a batch has', Array.from({ length: 4 }, () => distribute), 2],
-    ['with a full batch among small ones share it', [one, ['task.createBatch', batch(LIMITS.batchMax)], one], 1],
+    [
+      'with larger ones share as many as make half of what a batch may',
+      Array.from({ length: 4 }, () => ['task.createBatch', batch(LIMITS.batchMax / 4)]),
+      2,
+    ],
+    ['that distribute to many take an entry each', Array.from({ length: 4 }, () => distribute), 4],
+    ['with a full batch among small ones leave it alone', [one, ['task.createBatch', batch(LIMITS.batchMax)], one], 3],
     ['keep their order around what does not fit', [['task.createBatch', batch(LIMITS.batchMax)], distribute, one], 2],
   ])('%s', (_name, commands, entries) => {
     expect(entriesFor(commands)).toBe(entries);
