@@ -358,7 +358,7 @@ class Server implements RunningServer {
     const { tasks } = applied.engine.state;
     for (const push of applied.output.pushes) {
       node.pushed(push.latestKey !== undefined ? 'latest' : push.topic === undefined ? 'grant' : 'reliable', 1);
-      const task = push.order === undefined ? undefined : tasks.get(push.order.task);
+      const task = push.order?.task === undefined ? undefined : tasks.get(push.order.task);
       // Of later attempts it is not kept since when they could have been assigned.
       const first = task !== undefined && task.attempt === 1 && task.losses === 0;
       if (first && task.token === push.order?.token) node.dispatched(Math.max(0, applied.output.now - task.createdAt));

@@ -101,7 +101,7 @@ export class Crowd {
       ),
     );
     for (const { order } of output.pushes)
-      if (order !== undefined) this.#given.push({ task: order.task, token: String(order.token) });
+      if (order?.task !== undefined) this.#given.push({ task: order.task, token: String(order.token) });
   }
 
   #open(who: string): string {

@@ -45,6 +45,7 @@ import {
 } from './fields.ts';
 import { OBSERVING_SCHEMAS } from './observing.ts';
 import { CONTROL_SCHEMAS } from './control.ts';
+import { LOCK_SCHEMAS } from './locks.ts';
 import { isName, isTenantId } from './text.ts';
 
 export const KEY_ROLES = ['admin', 'member', 'agent', 'viewer'] as const;
@@ -431,6 +432,7 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
     }),
   'task.tree': z.object({ id, ...page }),
   ...CONTROL_SCHEMAS,
+  ...LOCK_SCHEMAS,
   'task.retry': z.object({ id, parameters: payload.exactOptional() }),
   'schedule.create': scheduleCreate,
   'schedule.get': z.object({ id, upcoming: int(0, LIMITS.upcomingMax).exactOptional() }),

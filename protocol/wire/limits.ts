@@ -210,6 +210,38 @@ export const LIMITS = {
   lettersPerSecond: 50,
   lettersPerSecondMax: 1_000,
 
+  /** A path of a lock. */
+  lockPathBytes: 200,
+  lockSegmentsMax: 8,
+  /** Paths of one lock. */
+  lockPathsMax: 32,
+  /** How often one lock is acquired by its owner before it releases it; more: REENTRY_LIMIT. */
+  lockCountMax: 255,
+  /** Locks and requests for locks, of an owner and of a tenant (of these each path counts): LIMIT_EXCEEDED. */
+  locksPerOwnerMax: 1_000,
+  locksMax: 100_000,
+  /** Requests that wait for one path: QUEUE_FULL. */
+  lockQueueMax: 1_000,
+  lockWaitMsMax: 600_000,
+  /** Of a lock with a time of its own. */
+  lockTtlMs: 30_000,
+  lockTtlMsMin: 1_000,
+  lockTtlMsMax: 24 * 3_600_000,
+  /** How long the owner of a lock may be away. */
+  lockGraceMs: 15_000,
+  lockGraceMsMax: 120_000,
+  /** How long nobody else gets what was lost; the default of what is not this server's. */
+  lockDelayMs: 15_000,
+  lockDelayMsMax: 60_000,
+  /** Requests and owners that one search for a circle of waits looks at; beyond it the request is refused: LIMIT_EXCEEDED. */
+  lockSearchMax: 20_000,
+  /** Requests of a circle that are told. */
+  lockCycleMax: 32,
+  /** Requests that one step of granting looks at. */
+  lockLooksMax: 256,
+  /** What keeps a request, in `lock.graph`. */
+  lockBlockersMax: 16,
+
   strategiesMax: 1_000,
   /** Of a tenant; more: LIMIT_EXCEEDED. */
   rulesMax: 200,

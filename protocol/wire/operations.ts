@@ -5,7 +5,7 @@
 import type { Method, Role } from './types.ts';
 
 /**
- * session: the caller's own session. work: creates or moves tasks. hold: a holder's call on its task.
+ * session: the caller's own session. work: creates or moves tasks. hold: a holder's call on its task, and locks.
  * control: an operator of work. query: reads. admin: keys, tenants.
  */
 export type OperationClass = 'session' | 'work' | 'hold' | 'control' | 'query' | 'admin';
@@ -95,6 +95,17 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'deadLetter.discardMany': { roles: OWNERS, class: 'control', access: 'write' },
   'deadLetter.runs': { roles: EVERYONE, class: 'query', access: 'read' },
   'deadLetter.stop': { roles: OWNERS, class: 'control', access: 'write', ends: true },
+  'lock.acquire': { roles: WRITERS, class: 'hold', access: 'write' },
+  'lock.acquireAll': { roles: WRITERS, class: 'hold', access: 'write' },
+  'lock.extend': { roles: WRITERS, class: 'hold', access: 'write', ends: true },
+  'lock.release': { roles: WRITERS, class: 'hold', access: 'write', ends: true },
+  'lock.convert': { roles: WRITERS, class: 'hold', access: 'write' },
+  'lock.cancel': { roles: WRITERS, class: 'hold', access: 'write', ends: true },
+  'lock.forceUnlock': { roles: ['admin'], class: 'admin', access: 'write', ends: true },
+  'lock.get': { roles: EVERYONE, class: 'query', access: 'read' },
+  'lock.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'lock.validate': { roles: EVERYONE, class: 'query', access: 'read' },
+  'lock.graph': { roles: EVERYONE, class: 'query', access: 'read' },
   'topic.subscribe': { roles: EVERYONE, class: 'session', access: 'write', ends: true },
   'topic.unsubscribe': { roles: EVERYONE, class: 'session', access: 'write', ends: true },
   'topic.publish': { roles: WRITERS, class: 'work', access: 'write' },
@@ -134,6 +145,10 @@ export type ReadMethod =
   | 'deadLetter.list'
   | 'deadLetter.get'
   | 'deadLetter.runs'
+  | 'lock.get'
+  | 'lock.list'
+  | 'lock.validate'
+  | 'lock.graph'
   | 'apiKey.list'
   | 'tenant.list';
 

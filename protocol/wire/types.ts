@@ -5,6 +5,7 @@
  * Does not own: checking (protocol/schema), encoding (codec.ts), prose (PROTOCOL.md).
  */
 import type { AttemptError, LetterParams, LetterResults } from './letters.ts';
+import type { LockParams, LockPushes, LockResults, LockView } from './locks.ts';
 import type { RuleParams, RuleResults, RuleVerdict } from './rules.ts';
 import type { ScheduleParams, ScheduleResults } from './schedules.ts';
 import type { ObservingParams, ObservingResults } from './observing.ts';
@@ -384,7 +385,7 @@ export interface TenantView {
 /** What a session that could not be resumed is told that it still holds, taken at WELCOME.rev. */
 export interface SessionSnapshot {
   readonly tasks: readonly TaskOrder[];
-  readonly locks: readonly Value[];
+  readonly locks: readonly LockView[];
   readonly waits: readonly { readonly requestId: string; readonly path: string }[];
   readonly subs: readonly string[];
   /** Cursor for `session.snapshot` when there was more than fits. */
@@ -394,7 +395,8 @@ export interface SessionSnapshot {
 type Held = { readonly id: string; readonly token: string };
 
 /** Params by method. */
-export interface Params extends ScheduleParams, LetterParams, ObservingParams, ControlParams, RuleParams, TreeParams {
+export interface Params
+  extends ScheduleParams, LetterParams, LockParams, ObservingParams, ControlParams, RuleParams, TreeParams {
   'session.snapshot': { readonly cursor?: string };
   'agent.register': AgentShape;
   'agent.get': { readonly id: string };
@@ -470,7 +472,7 @@ type Page<K extends string, V> = { readonly [key in K]: readonly V[] } & { reado
 
 /** Results by method (`RESULT.r`). */
 export interface Results
-  extends ScheduleResults, LetterResults, ObservingResults, ControlResults, RuleResults, TreeResults {
+  extends ScheduleResults, LetterResults, LockResults, ObservingResults, ControlResults, RuleResults, TreeResults {
   'session.snapshot': { readonly snapshot: SessionSnapshot; readonly rev: number };
   'agent.register': { readonly agent: AgentView };
   'agent.get': { readonly agent: AgentView };
@@ -519,7 +521,7 @@ export interface Results
 export type Method = keyof Params;
 
 /** Data of pushes by event name. An order to a holder has no topic; an event for watchers has one. */
-export interface PushData extends ControlPushes {
+export interface PushData extends ControlPushes, LockPushes {
   'task.assigned': TaskOrder;
   'task.offered': TaskOrder;
   'task.cancelled': { readonly id: string; readonly attempt: number; readonly token: string; readonly reason?: string };

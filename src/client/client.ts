@@ -128,6 +128,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic'> {
   readonly topic: Methods['topic'] & TopicMethods;
   readonly schedule: Methods['schedule'];
   readonly deadLetter: Methods['deadLetter'];
+  readonly lock: Methods['lock'];
   readonly apiKey: Methods['apiKey'];
   readonly tenant: Methods['tenant'];
   readonly session: Methods['session'];
@@ -190,6 +191,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic'> {
     this.topic = { ...methods.topic, listen: (topic, heard) => listen(this.#listening, topic, heard) };
     this.schedule = methods.schedule;
     this.deadLetter = methods.deadLetter;
+    this.lock = methods.lock;
     this.apiKey = methods.apiKey;
     this.tenant = methods.tenant;
     this.session = methods.session;

@@ -7,6 +7,9 @@ import { ENGINE_VERSION, type Reply, type SystemCommand } from './port.ts';
 import type { FollowUp } from './records.ts';
 import { drainOver } from './agents/lifecycle.ts';
 import { probe } from './agents/quarantine.ts';
+import { delayOver, waitOver } from './locks/ends.ts';
+import { revokeOver } from './locks/force.ts';
+import { leaseOver, progressOver, runLockWork } from './locks/work.ts';
 import { mend, mendOne } from './doctor/inspect.ts';
 import { unblock } from './assignment/keys.ts';
 import { unstick } from './assignment/sticky.ts';
@@ -108,6 +111,18 @@ export function runTimer(s: State, c: Context, timer: Timer): void {
       return deadlinePassed(s, c, timer.entity);
     case 'run':
       return runTask(s, c, timer.entity);
+    case 'lockLease':
+      return leaseOver(s, c, timer.entity);
+    case 'lockProgress':
+      return progressOver(s, c, timer.entity);
+    case 'lockGrace':
+      return runLockWork(s, c, { kind: 'lapse', owner: timer.entity });
+    case 'lockWait':
+      return waitOver(s, c, timer.entity);
+    case 'lockDelay':
+      return delayOver(s, c, timer.entity);
+    case 'lockRevoke':
+      return revokeOver(s, c, timer.entity);
   }
   unreachable(timer.kind);
 }
@@ -136,6 +151,8 @@ export function runFollowUp(s: State, c: Context, work: FollowUp): void {
       return settle(s, c, work.task);
     case 'prune':
       return prune(s, c, work);
+    case 'locks':
+      return runLockWork(s, c, work.work);
     case 'mend':
       return mendOne(s, c, work);
     case 'end':

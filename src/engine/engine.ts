@@ -34,6 +34,7 @@ import type {
   SessionEnd,
   WelcomeResult,
   WorkFact,
+  LockFact,
   TaskPiece,
 } from './port.ts';
 import { runRequest, settle } from './requests.ts';
@@ -58,6 +59,7 @@ interface Output {
   pushes: Push[];
   finished: TaskRecord[];
   facts: WorkFact[];
+  locks: LockFact[] | undefined;
   pieces: TaskPiece[] | undefined;
   ended: { session: string; attach: number; why: SessionEnd }[];
 }
@@ -75,7 +77,7 @@ export class Engine implements Effects {
   readonly groups = new Groups(this.state);
   readonly #options: EngineOptions;
   #halted: EngineHalted | undefined;
-  #output: Output = { pushes: [], finished: [], facts: [], pieces: undefined, ended: [] };
+  #output: Output = { pushes: [], finished: [], facts: [], locks: undefined, pieces: undefined, ended: [] };
   #follow: FollowUp[] = [];
   #forgotten: string[] = [];
   #budget = 0;
@@ -105,7 +107,7 @@ export class Engine implements Effects {
 
   #run(entry: Entry): EntryOutput {
     const s = this.state;
-    this.#output = { pushes: [], finished: [], facts: [], pieces: undefined, ended: [] };
+    this.#output = { pushes: [], finished: [], facts: [], locks: undefined, pieces: undefined, ended: [] };
     this.#budget = this.#options.followUpsMax ?? LIMITS.followUpsMax;
     // Of a state that was loaded.
     this.groups.order(this.state.counters.engineVersion >= WORK_VERSION);
@@ -144,6 +146,7 @@ export class Engine implements Effects {
       pushes: this.#output.pushes,
       finished: this.#output.finished,
       facts: this.#output.facts,
+      locks: this.#output.locks,
       pieces: this.#output.pieces,
       ended: this.#output.ended,
       more: waits || s.prunes.size > 0,
@@ -238,6 +241,7 @@ export class Engine implements Effects {
       case 'lose':
       case 'mend':
       case 'end':
+      case 'locks':
         return this.state.work;
     }
   }
@@ -310,6 +314,10 @@ export class Engine implements Effects {
 
   counted(fact: WorkFact): void {
     this.#output.facts.push(fact);
+  }
+
+  locked(fact: LockFact): void {
+    (this.#output.locks ??= []).push(fact);
   }
 
   handedOut(task: string, piece: OutputPiece): void {

@@ -7,14 +7,17 @@ import type { OutputPiece } from '../../protocol/wire/control.ts';
 import type { FindingCode } from '../../protocol/wire/observing.ts';
 import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import type { AgentShape, Data, Params, Role, SessionSnapshot, TaskView, Value } from '../../protocol/wire/types.ts';
+import type { LockFact } from './locks/lock-records.ts';
 import type { RuleTrees, TaskRecord } from './records.ts';
 
-export type { RuleTrees };
+export type { LockFact, RuleTrees };
 
 /** The behaviour that the state is under; a build takes part only while it supports it. */
-export const ENGINE_VERSION = 2;
+export const ENGINE_VERSION = 3;
 /** From here on: agents are rated, a failed task goes elsewhere, waiting counts as priority. */
 export const WORK_VERSION = 2;
+/** From here on: there are locks. */
+export const LOCKS_VERSION = 3;
 /** The oldest state and log that this build can still run. */
 export const ENGINE_VERSION_MIN = 1;
 
@@ -171,6 +174,11 @@ export interface Entry {
   readonly commands: readonly Command[];
 }
 
+/** What an order is about: a task, or a lock, under a token. */
+export type OrderOf =
+  | { readonly task: string; readonly lock?: undefined; readonly token: number }
+  | { readonly lock: string; readonly task?: undefined; readonly token: number };
+
 export interface Push {
   readonly rev: number;
   readonly event: string;
@@ -178,7 +186,7 @@ export interface Push {
   readonly to: readonly string[];
   readonly topic: string | undefined;
   /** An order is rendered when it is sent and left out when its token is no longer current. */
-  readonly order: { readonly task: string; readonly token: number } | undefined;
+  readonly order: OrderOf | undefined;
   /** Undefined for orders that hold a reference only. */
   readonly data: Data;
   /** latest: no rev of its own, not replayed; the newest per key. */
@@ -234,6 +242,8 @@ export interface EntryOutput {
   /** Tasks that reached a terminal status. */
   readonly finished: readonly TaskRecord[];
   readonly facts: readonly WorkFact[];
+  /** What became of locks; absent if nothing did. */
+  readonly locks?: readonly LockFact[] | undefined;
   /** Pieces of output, in order; absent if there is none. */
   readonly pieces?: readonly TaskPiece[] | undefined;
   /** Sessions whose connection (attach number) must close. */

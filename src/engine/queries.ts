@@ -117,6 +117,8 @@ function hasLabels(agent: AgentRecord, wanted: { readonly [key: string]: string 
 export { backlog, type Backlog } from './assignment/backlog.ts';
 export { explain } from './assignment/explain.ts';
 export { inspect } from './doctor/inspect.ts';
+export { lockOrder } from './locks/view.ts';
+export { getLock, listLocks, lockGraph, validateLock } from './locks/reads.ts';
 export { inbox } from './agents/inbox.ts';
 export { childrenPage, treeNode } from './trees/nodes.ts';
 export { listStrategies } from './assignment/defaults.ts';

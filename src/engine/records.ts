@@ -25,6 +25,7 @@ import type {
   LetterState,
 } from '../../protocol/wire/letters.ts';
 import type { FindingCode } from '../../protocol/wire/observing.ts';
+import type { LockWork } from './locks/lock-records.ts';
 import type { SessionPrincipal } from './port.ts';
 import type { TaskControl } from './tasks/control-record.ts';
 import type { RuleTree } from './rules/tree.ts';
@@ -329,6 +330,8 @@ export interface SessionRecord {
   /** The grace is over: the agent's assignments were given up. */
   readonly graceOver: boolean;
   readonly subs: number;
+  /** The session whose locks it took over: it owns all its own under that name. */
+  readonly lockOwner?: string | undefined;
   readonly openedRev: number;
   readonly createdAt: number;
 }
@@ -517,5 +520,6 @@ export type FollowUp =
   /** The task has ended, and what stands below it is to be cancelled; `after`: up to this one it is. */
   | { readonly kind: 'prune'; readonly task: string; readonly after: string }
   | { readonly kind: 'lose'; readonly task: string; readonly token: number; readonly why: LossReason }
+  | { readonly kind: 'locks'; readonly work: LockWork }
   | { readonly kind: 'mend'; readonly code: FindingCode; readonly entity: string }
   | { readonly kind: 'end'; readonly session: string; readonly why: 'revoked' };

@@ -7,6 +7,9 @@ import { discardLetter, editLetter, replayLetter } from './letters/letters.ts';
 import { discardMany, replayMany, stopRun } from './letters/runs.ts';
 import { deregisterAgent, registerAgent } from './agents/agents.ts';
 import { drainAgent, setAgentStatus, updateAgent } from './agents/lifecycle.ts';
+import { acquireLock, acquireLocks } from './locks/acquire.ts';
+import { forceUnlock } from './locks/force.ts';
+import { cancelRequest, convertLock, extendLock, releaseLocks } from './locks/hold.ts';
 import { mend } from './doctor/inspect.ts';
 import { rejected, type Context } from './kernel/context.ts';
 import { isKeyed, isOwnKey, type Outcome, type Requests, type Window } from './kernel/requests.ts';
@@ -93,6 +96,13 @@ const DECIDERS: Deciders = {
   'deadLetter.replayMany': replayMany,
   'deadLetter.discardMany': discardMany,
   'deadLetter.stop': stopRun,
+  'lock.acquire': acquireLock,
+  'lock.acquireAll': acquireLocks,
+  'lock.extend': extendLock,
+  'lock.release': releaseLocks,
+  'lock.convert': convertLock,
+  'lock.cancel': cancelRequest,
+  'lock.forceUnlock': forceUnlock,
   'topic.subscribe': subscribe,
   'topic.unsubscribe': unsubscribe,
   'topic.publish': publish,

@@ -3,6 +3,7 @@ import { encodeBy, Key } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { Op, type Data } from '../../protocol/wire/types.ts';
 import type { State } from '../engine/kernel/state.ts';
+import { lockOrder } from '../engine/queries.ts';
 import type { Push } from '../engine/port.ts';
 import { controlItems, isOpenOrder } from '../engine/tasks/control-view.ts';
 import { isHeld } from '../engine/tasks/transitions.ts';
@@ -85,6 +86,7 @@ export function withTrace(push: OutPush, tp: string): OutPush {
 }
 
 function orderData(s: State, push: Push, order: NonNullable<Push['order']>): Data | undefined {
+  if (order.lock !== undefined) return lockOrder(s, push, order);
   const task = s.tasks.get(order.task);
   if (task === undefined || task.token !== order.token || !isHeld(task)) return undefined;
   if (!BEGINNINGS.has(push.event)) return isOpenOrder(task, push.data) ? push.data : undefined;

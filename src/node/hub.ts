@@ -343,5 +343,6 @@ function asPush(stored: StoredPush): Push {
   const base = { rev, to, event, data, topic, order: undefined, latestKey: undefined };
   if (stored.order !== true) return base;
   const { id, token } = data as { readonly id: string; readonly token: string };
-  return { ...base, order: { task: id, token: Number(token) } };
+  const about = event.startsWith('lock.') ? { lock: id } : { task: id };
+  return { ...base, order: { ...about, token: Number(token) } };
 }

@@ -6,16 +6,20 @@ import { byCodeUnits } from '../base/order.ts';
 import {
   explain,
   getAgent,
+  getLock,
   getRule,
   getSchedule,
   getTask,
   listAgents,
   listApiKeys,
   listLetterRuns,
+  listLocks,
+  lockGraph,
   listRules,
   listSchedules,
   listStrategies,
   listTasks,
+  validateLock,
   workload,
 } from '../engine/queries.ts';
 import { sessionSnapshot } from '../engine/sessions/snapshot.ts';
@@ -105,6 +109,10 @@ const HANDLERS: Handlers = {
     now(parts, withCursor({ runs: page.items }, page.next), done);
   },
   'task.tree': readTree,
+  'lock.get': (parts, params, done) => now(parts, getLock(parts.tenant.engine.state, params), done),
+  'lock.list': (parts, params, done) => now(parts, listLocks(parts.tenant.engine.state, params), done),
+  'lock.validate': (parts, params, done) => now(parts, validateLock(parts.tenant.engine.state, params), done),
+  'lock.graph': (parts, params, done) => now(parts, lockGraph(parts.tenant.engine.state, params), done),
 };
 
 export function read(parts: ReadParts, asked: Read, done: Answer): void {

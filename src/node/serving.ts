@@ -301,5 +301,7 @@ function recorded(principal: Principal): SessionPrincipal {
 function orderTracing({ id, tracing, scheduler }: ServingParts): OrderTracing | undefined {
   if (tracing === undefined) return undefined;
   return ({ order, event }) =>
-    order === undefined ? undefined : tracing.order({ tenant: id, task: order.task, event, at: scheduler.mono() });
+    order?.task === undefined
+      ? undefined
+      : tracing.order({ tenant: id, task: order.task, event, at: scheduler.mono() });
 }

@@ -2,7 +2,7 @@
  * Recorded logs and the state hash after each of their entries. Every later build must reproduce them: a difference
  * means that logs on users' disks would now mean something else.
  *
- * The recording of the kernel is frozen: what came later adds members to records that are undefined unless they are
+ * The recordings of the kernel and of work are frozen: what came later adds members to records that are undefined unless they are
  * used. `GOLDEN=write npx vitest run test/engine/golden.test.ts` makes those again that are not frozen yet.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -17,6 +17,7 @@ import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import type { Reply } from '../../src/engine/port.ts';
 import { taskView } from '../../src/engine/tasks/view.ts';
 import { compileRule, type Sources } from '../../src/rules/index.ts';
+import { performLocks } from './golden-locks.ts';
 import { performTrees } from './golden-trees.ts';
 import { Rig, sha256 } from './rig.ts';
 
@@ -349,7 +350,8 @@ interface Golden {
 
 const GOLDEN: readonly Golden[] = [
   { name: 'the kernel', file: new URL('golden/engine-1.json', import.meta.url), frozen: true, perform },
-  { name: 'work in full', file: new URL('golden/work.json', import.meta.url), frozen: false, perform: performWork },
+  { name: 'work in full', file: new URL('golden/work.json', import.meta.url), frozen: true, perform: performWork },
+  { name: 'locks', file: new URL('golden/locks.json', import.meta.url), frozen: false, perform: performLocks },
 ];
 
 function record(golden: Golden): Recording {

@@ -55,6 +55,7 @@ const INTERNAL = new Set([
   'finishedKept',
   'followUpsMax',
   'lettersPerFeed',
+  'lockLooksMax',
   'liveGapMs',
   'outboundBytes',
   'outboundFrames',
@@ -142,6 +143,7 @@ describe('PROTOCOL.md', () => {
         'max',
         'threshold',
         'by',
+        'mode',
       ];
       expect(
         named.filter((name) => !known.includes(name) && !inner.includes(name)),

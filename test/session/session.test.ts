@@ -289,7 +289,8 @@ describe('HELLO', () => {
     handler.message(hello());
     const { done } = node.hellos[0]!;
     const attached = new FakeAttached('s', MEMBER, node.hellos[0]!.hello.delivery);
-    const snapshot = { tasks: [], locks: ['x'.repeat(LIMITS.frameBytes)], waits: [], subs: [] };
+    const waits = [{ requestId: 'x'.repeat(LIMITS.frameBytes), path: 'x' }];
+    const snapshot = { tasks: [], locks: [], waits, subs: [] };
     done({ kind: 'welcome', attached, session: 's', secret: 'ab', rev: 1, resumed: false, snapshot });
     expect(seen(connection)).toEqual(ending('UNAVAILABLE'));
     expect(attached.calls).toEqual(['detach']);

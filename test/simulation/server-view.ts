@@ -244,7 +244,7 @@ function pushOf(push: Push): PushObservation {
   if (topic !== undefined) seen.topic = topic;
   else if (first.startsWith('a:')) seen.agentId = id;
   else seen.session = id;
-  if (order !== undefined) seen.taskId = order.task;
+  if (order?.task !== undefined) seen.taskId = order.task;
   if (topic === undefined && data.token !== undefined) seen.token = data.token;
   if (topic !== undefined && data.status !== undefined) seen.status = data.status;
   return seen;

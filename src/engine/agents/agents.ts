@@ -19,6 +19,7 @@ import {
 } from '../records.ts';
 import { WHOLE } from './ratings.ts';
 import { restick, unstickAll } from '../assignment/sticky.ts';
+import { ownerBack, ownerOf, sessionGone, surrender } from '../locks/owners.ts';
 import { removeSession } from '../sessions/ending.ts';
 import { isUnconfirmed } from '../tasks/control-record.ts';
 
@@ -224,7 +225,12 @@ export function bindAgent(
   const agent = described(s, c, bound);
   const former =
     known?.session === undefined || known.session === session.id ? undefined : s.sessions.get(known.session);
-  if (former !== undefined) removeSession(s, c, { session: former, why: 'replaced' });
+  if (former !== undefined) {
+    removeSession(s, c, { session: former, why: 'replaced' });
+    // Unless this session took them over.
+    if (ownerOf(former) !== ownerOf(session)) sessionGone(s, c, { session: former, why: 'lost' });
+  }
+  if (known !== undefined) ownerBack(s, c, known.id);
   c.events.push({ kind: 'agentChanged', record: agent });
   if (known !== undefined && known.session !== session.id) {
     const running = new Map((shape.running ?? []).map((one) => [one.id, one.token]));
@@ -293,6 +299,7 @@ export const deregisterAgent: Decide<Params['agent.deregister']> = (s, c, { sess
   }
   const speaker = agent.session === undefined ? undefined : s.sessions.get(agent.session);
   if (speaker !== undefined) c.events.push({ kind: 'sessionChanged', record: { ...speaker, agentId: undefined } });
+  surrender(c, agent.id, 'deregistered');
   unstickAll(s, c, agent.id);
   c.events.push({ kind: 'timerCleared', timer: 'probe', entity: agent.id });
   c.events.push({ kind: 'timerCleared', timer: 'drain', entity: agent.id });

@@ -8,8 +8,10 @@ import { must, unreachable } from '../../base/assert.ts';
 import type { OutputPiece } from '../../../protocol/wire/control.ts';
 import type { Data } from '../../../protocol/wire/types.ts';
 import { changeLetters, type LetterChange } from '../letters/changes.ts';
+import { changeLocks, type LockChange } from '../locks/changes.ts';
+import type { LockFact } from '../locks/lock-records.ts';
 import { judged, probed, rated } from '../agents/ratings.ts';
-import type { SessionEnd, WorkFact } from '../port.ts';
+import type { OrderOf, SessionEnd, WorkFact } from '../port.ts';
 import {
   withLoad,
   type AgentRecord,
@@ -30,7 +32,7 @@ import {
 } from '../records.ts';
 import type { FamilyRecord } from '../trees/tree-records.ts';
 import { archiveTask, changeFamily, changeTask } from '../trees/families.ts';
-import { REV_EPOCH, type State } from './state.ts';
+import { REV_EPOCH, type Counters, type State } from './state.ts';
 import type { TimerKind } from './timers.ts';
 
 export interface PushEvent {
@@ -38,7 +40,7 @@ export interface PushEvent {
   readonly event: string;
   readonly to: readonly string[];
   readonly topic?: string;
-  readonly order?: { readonly task: string; readonly token: number };
+  readonly order?: OrderOf;
   readonly data: Data;
   readonly latestKey?: string;
 }
@@ -71,6 +73,7 @@ export type Event =
   | { readonly kind: 'scheduleChanged'; readonly record: ScheduleRecord }
   | { readonly kind: 'scheduleRemoved'; readonly id: string }
   | { readonly kind: 'letters'; readonly change: LetterChange }
+  | { readonly kind: 'locks'; readonly change: LockChange }
   | {
       readonly kind: 'rulesChanged';
       readonly version: number;
@@ -102,6 +105,7 @@ export interface Effects {
   ended(end: { readonly session: string; readonly attach: number; readonly why: SessionEnd }): void;
   finished(task: TaskRecord): void;
   counted(fact: WorkFact): void;
+  locked(fact: LockFact): void;
   handedOut(task: string, piece: OutputPiece): void;
   forgotten(session: string): void;
   upgraded(version: number): void;
@@ -134,6 +138,8 @@ export function evolve(s: State, event: Event, effects: Effects): void {
       return s.schedules.drop(event.id);
     case 'letters':
       return changeLetters(s, event.change);
+    case 'locks':
+      return changeLocks(s, event.change, effects);
     case 'rulesChanged':
       return changeRules(s, event);
     case 'agentChanged':
@@ -164,17 +170,24 @@ export function evolve(s: State, event: Event, effects: Effects): void {
     case 'connectionEnded':
       return effects.ended(event);
     case 'incarnated':
-      s.counters.incarnation = event.incarnation;
-      return;
+      return count(s, { incarnation: event.incarnation });
     case 'upgraded':
-      s.counters.engineVersion = event.version;
-      return effects.upgraded(event.version);
+      return upgrade(s, event.version, effects);
     case 'handedOut':
       return effects.handedOut(event.task, event.piece);
     case 'pushed':
       return effects.push(event);
   }
   unreachable(event);
+}
+
+function count(s: State, counters: Partial<Counters>): void {
+  Object.assign(s.counters, counters);
+}
+
+function upgrade(s: State, version: number, effects: Effects): void {
+  count(s, { engineVersion: version });
+  effects.upgraded(version);
 }
 
 function countEnd(event: Extract<Event, { readonly kind: 'slotFreed' }>, effects: Effects): void {

@@ -31,6 +31,10 @@ export const TABLES = [
   'letters',
   'letterRuns',
   'families',
+  'locks',
+  'lockWaits',
+  'lockDelays',
+  'lockOwners',
   'timers',
 ] as const;
 /** Queues of follow-ups: of each, which section its items are. */

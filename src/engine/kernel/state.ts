@@ -20,6 +20,8 @@ import type {
   TaskRecord,
   TenantRecord,
 } from '../records.ts';
+import { LockBook } from '../locks/book.ts';
+import type { LockDelayRecord, LockOwnerRecord, LockRecord, LockWaitRecord } from '../locks/lock-records.ts';
 import type { FamilyRecord } from '../trees/tree-records.ts';
 import { isHeld } from '../tasks/transitions.ts';
 import { PatternShapes } from '../topics/patterns.ts';
@@ -47,6 +49,8 @@ export interface Counters {
   keysTurnedAt: number;
   /** Grows with each change of the rules; undefined: there never was one. */
   rules?: number;
+  /** Numbers requests for locks that wait; undefined: none ever did. */
+  lockRequests?: number;
 }
 
 /** Every log begins under the first version; a later one comes with a logged upgrade. */
@@ -59,6 +63,12 @@ const isFinished = (task: TaskRecord): boolean => task.finishedAt !== undefined;
 const isOver = (task: TaskRecord): boolean => task.finishedAt !== undefined && task.tree?.left !== true;
 const byCreation = (a: TaskRecord, b: TaskRecord): number => a.createdAt - b.createdAt || byCodeUnits(a.id, b.id);
 const byId = (a: { readonly id: string }, b: { readonly id: string }): number => byCodeUnits(a.id, b.id);
+
+const byHold = (a: LockRecord, b: LockRecord): number =>
+  (a.holdMs ?? Number.MAX_SAFE_INTEGER) - (b.holdMs ?? Number.MAX_SAFE_INTEGER) || byId(a, b);
+const bySeq = (a: LockWaitRecord, b: LockWaitRecord): number => a.seq - b.seq;
+const ownPath = ({ several, members, owner, id }: LockRecord): string =>
+  several ? id : `${members[0]?.path ?? ''} ${owner}`;
 
 export class State {
   readonly journal = new Journal();
@@ -194,7 +204,30 @@ export class State {
   readonly tenants = new Table<TenantRecord>('tenants', (r) => r.id, this.journal);
   readonly tenantsById = this.tenants.index(new IdIndex<TenantRecord>(this.tenants));
 
+  readonly locks = new Table<LockRecord>('locks', (r) => r.id, this.journal);
+  /** Those that last as long as their owner is there come first, those that outlast it shortest before the others. */
+  readonly locksByOwner = this.locks.index(new GroupIndex<LockRecord>((r) => r.owner, byHold));
+  /** Locks on one path alone: `<path> <owner>`. */
+  readonly locksByOwnPath = this.locks.index(new UniqueIndex<LockRecord>(this.locks, ownPath, () => true));
+  readonly #locksByRequest = this.locks.index(new GroupIndex<LockRecord>((r) => r.requestId, byId));
+  readonly lockWaits = new Table<LockWaitRecord>('lockWaits', (r) => r.id, this.journal);
+  readonly lockWaitsByOwner = this.lockWaits.index(new GroupIndex<LockWaitRecord>((r) => r.owner, bySeq));
+  readonly lockWaitsBySeq = this.lockWaits.index(new OrderIndex<LockWaitRecord>(bySeq));
+  readonly #lockWaitsByLock = this.lockWaits.index(new GroupIndex<LockWaitRecord>((r) => r.converts, bySeq));
+  readonly lockDelays = new Table<LockDelayRecord>('lockDelays', (r) => r.id, this.journal);
+  readonly lockOwners = new Table<LockOwnerRecord>('lockOwners', (r) => r.id, this.journal);
+  readonly lockOwnersById = this.lockOwners.index(new IdIndex<LockOwnerRecord>(this.lockOwners));
+  /** Who holds what and who waits for what, by path; derived. */
+  readonly lockBook = new LockBook();
+
   constructor() {
+    const { lockBook } = this;
+    this.locks.watch((before, after) => lockBook.lockChanged(before, after));
+    this.lockWaits.watch((before, after) => lockBook.waitChanged(before, after));
+    this.lockDelays.watch((before, after) => lockBook.delayChanged(before, after));
+    this.lockOwners.watch((before, after) =>
+      lockBook.ownerChanged({ before, after }, (owner) => this.lockWaitsByOwner.of(owner) ?? []),
+    );
     this.tasks.watch((before, after) => {
       this.taskBytes.sum += (after?.bytes ?? 0) - (before?.bytes ?? 0);
     });
@@ -204,6 +237,16 @@ export class State {
     this.schedules.watch((before, after) => {
       this.scheduleBytes.sum += (after?.bytes ?? 0) - (before?.bytes ?? 0);
     });
+  }
+
+  /** The lock that a request was granted, if that is the last one that it was granted to. */
+  lockOfRequest(id: string): LockRecord | undefined {
+    return this.#locksByRequest.of(id)?.first();
+  }
+
+  /** The request by which a lock is to get another mode. */
+  conversionOf(lock: string): LockWaitRecord | undefined {
+    return this.#lockWaitsByLock.of(lock)?.first();
   }
 
   get rev(): number {

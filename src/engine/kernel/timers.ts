@@ -30,6 +30,18 @@ export type TimerKind =
   | 'probe'
   /** live: an order was not acknowledged in its time. */
   | 'control'
+  /** live: a lock was not extended in its time. */
+  | 'lockLease'
+  /** live: the owner of a lock showed no progress. */
+  | 'lockProgress'
+  /** live: an owner has been away for too long for one of its locks. */
+  | 'lockGrace'
+  /** live: a request for a lock has waited for long enough. */
+  | 'lockWait'
+  /** live: a lock that was lost keeps others away no more. */
+  | 'lockDelay'
+  /** live: a holder was asked to release a lock, and did not. */
+  | 'lockRevoke'
   /** wall: nobody answered a question. */
   | 'ask'
   /** wall: a sticky key is bound to its agent no more. */
@@ -53,6 +65,12 @@ export const CLOCK_OF: { readonly [K in TimerKind]: Clock } = {
   drain: 'live',
   probe: 'live',
   control: 'live',
+  lockLease: 'live',
+  lockProgress: 'live',
+  lockGrace: 'live',
+  lockWait: 'live',
+  lockDelay: 'live',
+  lockRevoke: 'live',
   ask: 'wall',
   unstick: 'wall',
   occur: 'wall',
@@ -115,6 +133,12 @@ export class Timers {
       drain: of('drain'),
       probe: of('probe'),
       control: of('control'),
+      lockLease: of('lockLease'),
+      lockProgress: of('lockProgress'),
+      lockGrace: of('lockGrace'),
+      lockWait: of('lockWait'),
+      lockDelay: of('lockDelay'),
+      lockRevoke: of('lockRevoke'),
       ask: of('ask'),
       unstick: of('unstick'),
       occur: of('occur'),

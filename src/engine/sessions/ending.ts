@@ -1,5 +1,6 @@
 /** How sessions end: taken over, said BYE, revoked, lost for too long. */
 import { LIMITS } from '../../../protocol/wire/limits.ts';
+import { ownerAway, ownersOf } from '../locks/owners.ts';
 import type { Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { SessionEnd } from '../port.ts';
@@ -27,11 +28,11 @@ export function endSubscriptions(s: State, c: Context, session: string): void {
   for (const sub of s.subsBySession.of(session) ?? []) c.events.push({ kind: 'unsubscribed', key: sub.key });
 }
 
-/** The connection is gone: the grace begins, in live time. */
+/** The connection is gone: the grace begins, in live time. Locks have graces of their own; `locksMs` is for all at least. */
 export function loseSession(
   s: State,
   c: Context,
-  lost: { readonly session: SessionRecord; readonly graceMs: number },
+  lost: { readonly session: SessionRecord; readonly graceMs: number; readonly locksMs?: number },
 ): void {
   const { session } = lost;
   c.events.push(
@@ -39,6 +40,7 @@ export function loseSession(
     { kind: 'timerSet', timer: 'grace', entity: session.id, due: c.live + lost.graceMs },
     { kind: 'timerSet', timer: 'expire', entity: session.id, due: c.live + LIMITS.resumeWindowMs },
   );
+  for (const owner of ownersOf(s, session)) ownerAway(s, c, { owner, graceMs: lost.locksMs ?? 0 });
   const agent = session.agentId === undefined ? undefined : s.agents.get(session.agentId);
   if (agent?.session === session.id) {
     c.events.push({ kind: 'agentChanged', record: { ...agent, attached: false, lastSeenAt: c.now, rev: s.rev } });

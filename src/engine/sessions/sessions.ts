@@ -16,6 +16,7 @@ import type { State } from '../kernel/state.ts';
 import type { HelloCommand, Reply, WelcomeResult } from '../port.ts';
 import { declaredOf, type SessionRecord } from '../records.ts';
 import { refusePatterns } from '../topics/topics.ts';
+import { ownerAway, ownerBack, ownersOf, sessionGone, surrender, takenOver, takeOver } from '../locks/owners.ts';
 import { endSubscriptions, loseSession, removeSession } from './ending.ts';
 
 export type HelloDecision = {
@@ -98,6 +99,7 @@ function resumeSession(
     { kind: 'timerCleared', timer: 'grace', entity: session.id },
     { kind: 'timerCleared', timer: 'expire', entity: session.id },
   );
+  for (const owner of ownersOf(s, before)) ownerBack(s, c, owner);
   const agent = before.agentId === undefined ? undefined : s.agents.get(before.agentId);
   if (before.agentId === undefined && shape !== undefined) {
     // The agent was removed meanwhile, or was never there: the client says that it is one.
@@ -143,6 +145,7 @@ function openSession(
     return { reply: rejected('UNAVAILABLE', `The tenant has ${s.sessions.size} sessions, which is its limit.`) };
   }
   const id = c.random.id('ses');
+  const kept = refused !== undefined && refused.reason !== 'auth' ? takenOver(s, refused.proven) : undefined;
   const opened: SessionRecord = {
     id,
     audience: `s:${id}`,
@@ -155,6 +158,7 @@ function openSession(
     node: command.node,
     graceOver: false,
     subs: command.subs.length,
+    ...(kept === undefined ? undefined : { lockOwner: kept }),
     openedRev: s.rev,
     createdAt: c.now,
   };
@@ -163,9 +167,10 @@ function openSession(
     const record = { key: `${opened.id} ${topic}`, session: opened.id, topic, rev: s.rev };
     c.events.push({ kind: 'subscribed', record });
   }
+  if (kept !== undefined) takeOver(s, c, { owner: kept, session: opened.id });
   const agent = command.agent === undefined ? undefined : bindAgent(s, c, { shape: command.agent, session: opened });
   if (agent !== undefined) c.events.push({ kind: 'sessionChanged', record: { ...opened, agentId: agent.id } });
-  endProven(s, c, { proven: refused?.proven, keptAgent: agent?.id });
+  endProven(s, c, { proven: refused?.proven, keptAgent: agent?.id, keptLocks: kept !== undefined });
   return {
     reply: accepted(null),
     welcome: {
@@ -182,12 +187,17 @@ function openSession(
 function endProven(
   s: State,
   c: Context,
-  end: { readonly proven: SessionRecord | undefined; readonly keptAgent: string | undefined },
+  end: {
+    readonly proven: SessionRecord | undefined;
+    readonly keptAgent: string | undefined;
+    readonly keptLocks: boolean;
+  },
 ): void {
   const { proven } = end;
   if (proven === undefined) return;
   if (proven.agentId !== undefined && proven.agentId === end.keptAgent) return;
   removeSession(s, c, { session: proven, why: 'replaced' });
+  if (!end.keptLocks) sessionGone(s, c, { session: proven, why: 'lost' });
   partAgent(s, c, { session: proven, why: 'released' });
 }
 
@@ -209,6 +219,8 @@ export function partAgent(
   };
   c.events.push({ kind: 'agentChanged', record });
   giveUp(s, c, { agent, why: parted.why });
+  if (parted.why !== 'lost') surrender(c, agent.id, parted.why);
+  else if (parted.session.attached) ownerAway(s, c, { owner: agent.id, graceMs: 0 });
   if (agent.status !== 'offline') tellAgent(c, record, 'offline');
 }
 
@@ -230,6 +242,7 @@ export function sessionBye(
     return;
   }
   removeSession(s, c, { session: { ...session, attached: false }, why: 'bye' });
+  sessionGone(s, c, { session, why: 'released' });
   partAgent(s, c, { session, why: 'released' });
 }
 
@@ -237,6 +250,7 @@ export function sessionEnded(s: State, c: Context, id: string): void {
   const session = s.sessions.get(id);
   if (session === undefined) return;
   removeSession(s, c, { session, why: 'revoked' });
+  sessionGone(s, c, { session, why: 'revoked' });
   partAgent(s, c, { session, why: 'revoked' });
 }
 
@@ -262,6 +276,7 @@ export function sessionExpired(s: State, c: Context, id: string): void {
   const session = s.sessions.get(id);
   if (session === undefined || session.attached) return;
   removeSession(s, c, { session, why: 'expired' });
+  sessionGone(s, c, { session, why: 'lost' });
   partAgent(s, c, { session, why: 'lost' });
 }
 
@@ -272,7 +287,11 @@ export function sessionExpired(s: State, c: Context, id: string): void {
 export function up(s: State, c: Context, incarnation: string): void {
   if (s.counters.incarnation === incarnation) return;
   c.events.push({ kind: 'incarnated', incarnation });
-  for (const session of s.attachedSessions) loseSession(s, c, { session, graceMs: LIMITS.recoveryGraceMs });
+  const { recoveryGraceMs } = LIMITS;
+  for (const session of s.attachedSessions)
+    loseSession(s, c, { session, graceMs: recoveryGraceMs, locksMs: recoveryGraceMs });
+  for (const owner of s.lockOwnersById)
+    if (owner.awaySince !== undefined) ownerAway(s, c, { owner: owner.id, graceMs: recoveryGraceMs });
   // Those who were already away get the recovery grace too: they could not come back while nobody served.
   for (const timer of [...s.timers.pending('grace')]) {
     const due = c.live + LIMITS.recoveryGraceMs;

@@ -2,6 +2,7 @@
 import type { Method } from '../../../protocol/wire/types.ts';
 import { OBSERVING } from './observing.ts';
 import { CONTROL_PARAMS } from './params-control.ts';
+import { LOCK_PARAMS } from './params-locks.ts';
 import { bad, good, held, large, reduced, unheld, type ParamsVector } from './params-forms.ts';
 
 export type { ParamsVector } from './params-forms.ts';
@@ -180,6 +181,7 @@ const byId: readonly ParamsVector[] = [
 
 export const PARAMS: { readonly [M in Method]: readonly ParamsVector[] } = {
   ...OBSERVING,
+  ...LOCK_PARAMS,
   'session.snapshot': [
     good('the first page', {}),
     good('the next', { cursor: '1099511627777' }),

@@ -31,8 +31,8 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
   {
     name: 'recovery-grace-short',
     file: 'src/engine/sessions/sessions.ts',
-    find: 'for (const session of s.attachedSessions) loseSession(s, c, { session, graceMs: LIMITS.recoveryGraceMs });',
-    replace: 'for (const session of s.attachedSessions) loseSession(s, c, { session, graceMs: LIMITS.leaseMs / 2 });',
+    find: 'loseSession(s, c, { session, graceMs: recoveryGraceMs, locksMs: recoveryGraceMs });',
+    replace: 'loseSession(s, c, { session, graceMs: LIMITS.leaseMs / 2, locksMs: recoveryGraceMs });',
     breaks: 'After a restart, clients have half a lease to come back instead of the grace of recovery.',
     invariants: ['27'],
   },

@@ -378,7 +378,7 @@ interface How {
 
 function givenIn(output: EntryOutput): Given[] {
   return output.pushes.flatMap(({ rev, event, to, order }) => {
-    if (order === undefined || (event !== 'task.assigned' && event !== 'task.offered')) return [];
+    if (order?.task === undefined || (event !== 'task.assigned' && event !== 'task.offered')) return [];
     return [{ task: order.task, agent: (to[0] ?? '').slice(2), token: order.token, rev }];
   });
 }

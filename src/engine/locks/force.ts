@@ -1,0 +1,54 @@
+/** An administrator ends the locks on a path, at once or after their owners were asked to. */
+import type { LockParams } from '../../../protocol/wire/locks.ts';
+import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
+import { REV_EPOCH, type State } from '../kernel/state.ts';
+import type { LockRecord, LockWork } from './lock-records.ts';
+import { notYet } from './acquire.ts';
+import { endLock } from './ends.ts';
+import { follow } from './owners.ts';
+import { firstOf, tellOwner } from './view.ts';
+
+type Force = Extract<LockWork, { readonly kind: 'force' }>;
+
+export const forceUnlock: Decide<LockParams['lock.forceUnlock']> = (s, c, { session, params }) => {
+  const early = notYet(s);
+  if (early !== undefined) return early;
+  const { path, reason, expectToken, graceMs = 0 } = params;
+  const only = expectToken === undefined ? undefined : Number(expectToken);
+  let count = 0;
+  for (const id of s.lockBook.locksOn(path)) if (only === undefined || s.locks.get(id)?.token === only) count += 1;
+  if (count === 0) return rejected('NOT_HELD', 'Nobody holds this path, or not under this token.');
+  // Those that are granted from now on are not meant.
+  const upTo = s.counters.epoch * REV_EPOCH + s.counters.tokens;
+  const by = session.principal.id;
+  follow(c, { kind: 'force', path, upTo, only, by, reason, graceMs, after: '' });
+  return accepted(graceMs > 0 ? { forced: 0, asked: count } : { forced: count, asked: 0 });
+};
+
+/** One lock at a time. */
+export function forceNext(s: State, c: Context, work: Force): void {
+  const [id] = s.lockBook.locksOn(work.path, work.after);
+  const lock = id === undefined ? undefined : s.locks.get(id);
+  if (lock === undefined) return;
+  follow(c, { ...work, after: lock.id });
+  if (lock.token > work.upTo || (work.only !== undefined && lock.token !== work.only)) return;
+  if (work.graceMs === 0) endLock(s, c, { lock, reason: 'forced', by: work.by, message: work.reason });
+  else ask(c, lock, work);
+}
+
+function ask(c: Context, lock: LockRecord, { by, reason, graceMs }: Force): void {
+  const { id, token, owner } = lock;
+  c.events.push(
+    { kind: 'locks', change: { kind: 'put', lock: { ...lock, revoking: { by, reason } } } },
+    { kind: 'timerSet', timer: 'lockRevoke', entity: id, due: c.live + graceMs },
+  );
+  const data = { id, path: firstOf(lock.members).path, token: String(token), by, message: reason, graceMs };
+  tellOwner(c, owner, { event: 'lock.revokeRequested', data, order: { lock: id, token } });
+}
+
+/** Live: its owner was asked to release it and did not. */
+export function revokeOver(s: State, c: Context, id: string): void {
+  const lock = s.locks.get(id);
+  if (lock?.revoking === undefined) return;
+  endLock(s, c, { lock, reason: 'forced', by: lock.revoking.by, message: lock.revoking.reason });
+}
