@@ -355,6 +355,7 @@ class Server implements RunningServer {
       ms: applied.appendMs ?? 0,
     });
     node.applied(applied.applyMs);
+    for (const { kind, waitedMs } of applied.output.locks ?? []) node.lock(kind, waitedMs);
     const { tasks } = applied.engine.state;
     for (const push of applied.output.pushes) {
       node.pushed(push.latestKey !== undefined ? 'latest' : push.topic === undefined ? 'grant' : 'reliable', 1);

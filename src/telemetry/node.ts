@@ -1,8 +1,11 @@
 /** Figures of the path of a write, and of how things stand. */
 import { AGENT_STATUSES, TASK_STATUSES } from '../../protocol/wire/types.ts';
 import { COMMANDS, SECONDS, WAIT_SECONDS, type HistogramSeries } from './histogram.ts';
-import type { NodeFigures, NodeMetrics, PushClass } from './port.ts';
+import type { LockOutcome, NodeFigures, NodeMetrics, PushClass } from './port.ts';
 import type { Sample, Scrape } from './scrape.ts';
+
+/** Labels of more than one word. */
+const OUTCOMES: { readonly [outcome: string]: string } = { timedOut: 'timed_out', passedOver: 'passed_over' };
 
 export class WriteFigures implements NodeMetrics {
   readonly #appendSeconds: HistogramSeries;
@@ -10,7 +13,16 @@ export class WriteFigures implements NodeMetrics {
   readonly #applySeconds: HistogramSeries;
   readonly #dispatchSeconds: HistogramSeries;
   readonly #checkpointSeconds: HistogramSeries;
+  readonly #lockWaitSeconds: HistogramSeries;
   readonly #pushes: Record<PushClass, number> = { grant: 0, reliable: 0, latest: 0, ephemeral: 0 };
+  readonly #locks: Record<LockOutcome, number> = {
+    granted: 0,
+    timedOut: 0,
+    deadlock: 0,
+    forced: 0,
+    expired: 0,
+    passedOver: 0,
+  };
   #logBytes = 0;
   #checkpointBytes = 0;
   #storeDamaged = 0;
@@ -32,6 +44,19 @@ export class WriteFigures implements NodeMetrics {
       WAIT_SECONDS,
     );
     this.#checkpointSeconds = histogram('muster_checkpoint_seconds', 'Taking one checkpoint.', SECONDS);
+    this.#lockWaitSeconds = histogram(
+      'muster_lock_wait_seconds',
+      'From asking for a lock until it is granted, in live time.',
+      WAIT_SECONDS,
+    );
+    scrape.counter(
+      { name: 'muster_locks_total', help: 'What became of locks and of requests for them.', labels: ['outcome'] },
+      () =>
+        Object.entries(this.#locks).map(([outcome, value]) => ({
+          labels: { outcome: OUTCOMES[outcome] ?? outcome },
+          value,
+        })),
+    );
     scrape.counter({ name: 'muster_log_bytes_total', help: 'Bytes of payload appended.' }, () => [
       { value: this.#logBytes },
     ]);
@@ -64,6 +89,11 @@ export class WriteFigures implements NodeMetrics {
 
   dispatched(waitMs: number): void {
     this.#dispatchSeconds.observe(waitMs / 1_000);
+  }
+
+  lock(what: LockOutcome, waitedMs?: number): void {
+    this.#locks[what] += 1;
+    if (waitedMs !== undefined) this.#lockWaitSeconds.observe(waitedMs / 1_000);
   }
 
   pushed(pushClass: PushClass, count: number): void {

@@ -41,6 +41,8 @@ export interface EdgeMetrics {
 
 export type PushClass = 'grant' | 'reliable' | 'latest' | 'ephemeral';
 
+export type LockOutcome = 'granted' | 'timedOut' | 'deadlock' | 'forced' | 'expired' | 'passedOver';
+
 /** The path of a write behind the edge. */
 export interface NodeMetrics {
   /** One entry came back by the tail: its commands, and how long that took since it was handed to the log. */
@@ -49,6 +51,8 @@ export interface NodeMetrics {
   applied(ms: number): void;
   /** A task was assigned so long after it could have been. */
   dispatched(waitMs: number): void;
+  /** Something became of a lock or of a request for one; a grant had waited so long, in live time. */
+  lock(what: LockOutcome, waitedMs?: number): void;
   pushed(pushClass: PushClass, count: number): void;
   checkpoint(run: { readonly ms: number; readonly bytes: number }): void;
   /** Rows of the read store turned out to be damaged, and count as dropped. */

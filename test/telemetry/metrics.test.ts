@@ -98,6 +98,8 @@ describe('the node', () => {
     metrics.node.appended({ commands: 3, bytes: 500, ms: 2 });
     metrics.node.applied(0.2);
     metrics.node.dispatched(700);
+    metrics.node.lock('granted', 700);
+    metrics.node.lock('timedOut');
     metrics.node.pushed('grant', 2);
     metrics.node.checkpoint({ ms: 40, bytes: 9_000 });
     metrics.node.storeDamaged();
@@ -111,6 +113,9 @@ describe('the node', () => {
     expect(values.get('muster_apply_seconds_bucket{le="0.0005"}')).toBe(1);
     expect(values.get('muster_dispatch_wait_seconds_bucket{le="0.5"}')).toBe(0);
     expect(values.get('muster_dispatch_wait_seconds_bucket{le="1"}')).toBe(1);
+    expect(values.get('muster_lock_wait_seconds_count')).toBe(1);
+    expect(values.get('muster_locks_total{outcome="granted"}')).toBe(1);
+    expect(values.get('muster_locks_total{outcome="timed_out"}')).toBe(1);
     expect(values.get('muster_pushes_total{class="grant"}')).toBe(2);
     expect(values.get('muster_pushes_total{class="latest"}')).toBe(0);
     expect(values.get('muster_checkpoint_bytes')).toBe(9_000);
