@@ -56,6 +56,8 @@ interface Waiting {
   readonly command: Command;
   readonly done: Done | undefined;
   readonly trace: RequestTrace | undefined;
+  /** 1, and as much again for each task that it makes. */
+  readonly cost: number;
 }
 
 interface Arrived {
@@ -85,12 +87,12 @@ const UNAVAILABLE: CommandOutput = {
   reply: { ok: false, rejection: { code: 'UNAVAILABLE', retryAfterMs: 1_000 } },
   rev: 0,
 };
-/** R7: what an append takes; a command costs 1, and as much again for each task that it makes. */
+/** R7: what an append takes. */
 const APPEND_COST = 8 * LIMITS.entryCommandsMax;
 /** R7: entries that are durable and not applied; with so many nothing more is appended. */
 const BEHIND_MAX = 4;
 /** Of what one append takes, a turn of a session. */
-const TURN_COST = 8;
+const TURN_COST = 16;
 /** After an append that failed. */
 const REST_MS = 50;
 /** The clock looks again at least so often, so that a jump of the wall clock is met. */
@@ -167,7 +169,7 @@ export class Tenant implements TailSink {
       return;
     }
     if (trace !== undefined) trace.submitted(this.#options.scheduler.mono());
-    this.#waiting.push({ command, done, trace });
+    this.#waiting.push({ command, done, trace, cost: 1 + tasksMadeBy(command) });
     this.#schedule();
   }
 
@@ -267,7 +269,7 @@ export class Tenant implements TailSink {
     // was not appended after all is asked again in its old place, so that the order of requests stays (R5).
     if (this.#sent.some((one) => one.unknown)) {
       if (!this.#probing) return [];
-      return [{ command: this.#live ? { kind: 'tick' } : this.#up, done: undefined, trace: undefined }];
+      return [{ command: this.#live ? { kind: 'tick' } : this.#up, done: undefined, trace: undefined, cost: 1 }];
     }
     return this.#waiting.take(APPEND_COST);
   }
@@ -494,8 +496,8 @@ function lineOf({ command }: Waiting): string {
   return 'session' in command ? command.session : '';
 }
 
-function costOf({ command }: Waiting): number {
-  return 1 + tasksMadeBy(command);
+function costOf({ cost }: Waiting): number {
+  return cost;
 }
 
 /** Of those commands that can make many. */

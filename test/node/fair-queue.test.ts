@@ -26,6 +26,14 @@ describe('a fair queue', () => {
     expect(q.size).toBe(0);
   });
 
+  it('keeps the order of arrival while all can be taken', () => {
+    const q = queue();
+    const items = [...many('a', 9), ...many('b', 9), ...many('c', 3)];
+    for (const item of items) q.push(item);
+    expect(q.take(items.length)).toEqual(items);
+    expect(q.size).toBe(0);
+  });
+
   it('gives who asks little his turn beside who asks much', () => {
     const q = queue();
     for (const item of many('greedy', 1_000)) q.push(item);

@@ -5,13 +5,13 @@ export const LOG_BUGS: readonly PlantedBug[] = [
   {
     name: 'reply-before-durable',
     file: 'src/node/tenant.ts',
-    find: `    this.#waiting.push({ command, done, trace });
+    find: `    this.#waiting.push({ command, done, trace, cost: 1 + tasksMadeBy(command) });
     this.#schedule();`,
     replace: `    if (command.kind === 'request' && command.method === 'topic.publish' && done !== undefined) {
       const { rev } = this.engine.state;
       this.#options.scheduler.defer(() => done({ reply: { ok: true, result: { rev } }, rev }));
-      this.#waiting.push({ command, done: undefined, trace });
-    } else this.#waiting.push({ command, done, trace });
+      this.#waiting.push({ command, done: undefined, trace, cost: 1 });
+    } else this.#waiting.push({ command, done, trace, cost: 1 + tasksMadeBy(command) });
     this.#schedule();`,
     breaks: 'A message is confirmed to its publisher before its entry is in the log.',
     invariants: ['67'],
