@@ -16,6 +16,7 @@ import {
   type Rating,
   type SessionRecord,
   type WeightedCapability,
+  type Draft,
 } from '../records.ts';
 import { WHOLE } from './ratings.ts';
 import { restick, unstickAll } from '../assignment/sticky.ts';
@@ -23,10 +24,8 @@ import { ownerBack, ownerOf, sessionGone, surrender } from '../locks/owners.ts';
 import { removeSession } from '../sessions/ending.ts';
 import { isUnconfirmed } from '../tasks/control-record.ts';
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
 export function agentView(agent: AgentRecord): AgentView {
-  const view: Mutable<AgentView> = {
+  const view: Draft<AgentView> = {
     id: agent.id,
     name: agent.name,
     instance: agent.instance,

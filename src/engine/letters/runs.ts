@@ -15,13 +15,11 @@ import { must } from '../../base/assert.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { FedLetter, Reply, SystemCommand } from '../port.ts';
-import type { LetterRunRecord, SessionRecord } from '../records.ts';
+import type { LetterRunRecord, SessionRecord, Draft } from '../records.ts';
 import { createOwn, full, paramsOf } from '../tasks/create.ts';
 import { edited, isKept, mark, tooMany } from './letters.ts';
 
 type Feed = Extract<SystemCommand, { readonly kind: 'letters.feed' }>;
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** When the next feed may come: after a rate that was used up, after a tenant that was full. */
 const FULL_MS = 1_000;
@@ -31,7 +29,7 @@ const TOGETHER_US = 125_000;
 const BURST_US = 1_000_000;
 
 export function runView(run: LetterRunRecord): LetterRunView {
-  const view: Mutable<LetterRunView> = {
+  const view: Draft<LetterRunView> = {
     id: run.id,
     kind: run.kind,
     state: run.state,
@@ -53,7 +51,7 @@ export function runView(run: LetterRunRecord): LetterRunView {
 
 function filterOf(params: LetterFilter): LetterFilter {
   const { type, status, agentId, workspaceId, code, from, until } = params;
-  const filter: Mutable<LetterFilter> = {};
+  const filter: Draft<LetterFilter> = {};
   if (type !== undefined) filter.type = type;
   if (status !== undefined) filter.status = status;
   if (agentId !== undefined) filter.agentId = agentId;

@@ -6,8 +6,7 @@ import type { Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { LockRecord, LockWaitRecord } from './lock-records.ts';
 import { audienceOf, holdsUntil, shownOwner } from './owners.ts';
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+import type { Draft } from '../records.ts';
 
 export function firstOf(members: readonly LockMember[]): LockMember {
   return must(members[0], 'a lock has a path');
@@ -17,7 +16,7 @@ export function lockView(s: State, lock: LockRecord): LockView {
   const { path, mode } = firstOf(lock.members);
   const away = s.lockOwners.get(lock.owner);
   const isAway = away?.awaySince !== undefined;
-  const view: Mutable<LockView> = {
+  const view: Draft<LockView> = {
     id: lock.id,
     path,
     mode,

@@ -11,7 +11,7 @@ import type { Params } from '../../../protocol/wire/types.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { PreparedParams } from '../port.ts';
-import type { AgentRecord, FollowUp, RuleRecord, RuleTrees, Urgent } from '../records.ts';
+import type { AgentRecord, FollowUp, RuleRecord, RuleTrees, Urgent, Draft } from '../records.ts';
 import { hasFreeSlot } from '../assignment/group.ts';
 import { Tries } from '../assignment/tries.ts';
 import { give, leaves } from '../tasks/moves.ts';
@@ -23,11 +23,9 @@ const STEP = 10;
 const LOOKED_AT = 64;
 const JUDGED = 16;
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
 export function ruleView(record: RuleRecord, errors?: Rule['errors']): RuleView {
   const { name, order, onError, enabled, createdAt, createdBy, updatedAt } = record;
-  const view: Mutable<RuleView> = { name, order, onError, enabled, createdAt, createdBy, updatedAt };
+  const view: Draft<RuleView> = { name, order, onError, enabled, createdAt, createdBy, updatedAt };
   if (record.type !== undefined) view.type = record.type;
   if (record.workspaceId !== undefined) view.workspaceId = record.workspaceId;
   if (record.condition !== undefined) view.condition = record.condition;

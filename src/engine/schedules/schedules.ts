@@ -6,17 +6,15 @@ import { accepted, rejected, type Context, type Decide } from '../kernel/context
 import type { State } from '../kernel/state.ts';
 import { weigh } from '../kernel/weigh.ts';
 import type { Foreseen, Prepared, Refusal } from '../port.ts';
-import type { ScheduleRecord } from '../records.ts';
+import type { ScheduleRecord, Draft } from '../records.ts';
 import { createOwn } from '../tasks/create.ts';
 import { arm, note, put, tellSchedule } from './firing.ts';
 
 /** A schedule without its template. */
 const SCHEDULE_BYTES = 2_000;
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
 export function scheduleView(schedule: ScheduleRecord): ScheduleView {
-  const view: Mutable<ScheduleView> = {
+  const view: Draft<ScheduleView> = {
     id: schedule.id,
     status: schedule.status,
     task: schedule.task,

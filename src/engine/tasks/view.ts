@@ -5,17 +5,15 @@ import type { ChildEndedData } from '../../../protocol/wire/trees.ts';
 import { PRIORITIES, type TaskError, type TaskStatus, type TaskView } from '../../../protocol/wire/types.ts';
 import { must } from '../../base/assert.ts';
 import type { Context } from '../kernel/context.ts';
-import type { TaskRecord } from '../records.ts';
+import type { TaskRecord, Draft } from '../records.ts';
 import type { FamilyRecord } from '../trees/tree-records.ts';
 import { countsOf } from '../trees/families.ts';
 import { controlView } from './control-view.ts';
 import { progressOf, treeView, type Progress } from './written.ts';
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
 /** `whole`: with the data of its checkpoint. */
 export function taskView(task: TaskRecord, whole = false): TaskView {
-  const view: Mutable<TaskView> = {
+  const view: Draft<TaskView> = {
     id: task.id,
     type: task.type,
     status: task.status,

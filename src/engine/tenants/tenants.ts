@@ -5,15 +5,13 @@ import type { Params } from '../../../protocol/wire/types.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { Prepared, Reply, SystemCommand } from '../port.ts';
-import type { ApiKeyRecord, TenantRecord } from '../records.ts';
+import type { ApiKeyRecord, TenantRecord, Draft } from '../records.ts';
 
 /** Tenants that every server has. */
 export const BUILT_IN: readonly string[] = ['system', 'default'];
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
 export function apiKeyView(key: ApiKeyRecord): ApiKeyView {
-  const view: Mutable<ApiKeyView> = { id: key.id, role: key.role, createdAt: key.createdAt, createdBy: key.createdBy };
+  const view: Draft<ApiKeyView> = { id: key.id, role: key.role, createdAt: key.createdAt, createdBy: key.createdBy };
   if (key.agent !== undefined) view.agent = key.agent;
   if (key.scopes !== undefined) view.scopes = key.scopes;
   if (key.expiresAt !== undefined) view.expiresAt = key.expiresAt;

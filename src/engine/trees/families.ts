@@ -15,9 +15,9 @@ import type { TaskStatus } from '../../../protocol/wire/types.ts';
 import type { Effects } from '../kernel/events.ts';
 import type { State } from '../kernel/state.ts';
 import type { WorkFact } from '../port.ts';
-import { copyOfTask, type TaskRecord } from '../records.ts';
+import { copyOfTask, type Draft, type TaskRecord } from '../records.ts';
 import { isTerminal } from '../tasks/transitions.ts';
-import { copyOfFamily, treeWith, type FamilyRecord, type Written } from './tree-records.ts';
+import { copyOfFamily, treeWith, type FamilyRecord } from './tree-records.ts';
 import { runningOf, takeOutcome } from './outcomes.ts';
 
 export function countsOf(family: FamilyRecord): ChildCounts {
@@ -157,7 +157,7 @@ export function counterOf(status: TaskStatus): 'completed' | 'failed' | 'cancell
 }
 
 /** Writes into the record, which nobody else has yet. */
-function withEnd(s: State, counted: Written<FamilyRecord>, task: TaskRecord): FamilyRecord {
+function withEnd(s: State, counted: Draft<FamilyRecord>, task: TaskRecord): FamilyRecord {
   const { status } = task;
   const counter = counterOf(status);
   if (counter !== undefined) counted[counter] += 1;

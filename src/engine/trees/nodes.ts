@@ -3,15 +3,13 @@ import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { TreeNode } from '../../../protocol/wire/trees.ts';
 import type { Params, TaskView } from '../../../protocol/wire/types.ts';
 import type { State } from '../kernel/state.ts';
-import type { TaskRecord } from '../records.ts';
+import type { TaskRecord, Draft } from '../records.ts';
 import { countsOf } from './families.ts';
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Of a task in memory, or of one as the archive has it. */
 export function treeNode(s: State, task: TaskRecord | TaskView): TreeNode {
   const { tree } = task;
-  const node: Mutable<TreeNode> = {
+  const node: Draft<TreeNode> = {
     id: task.id,
     type: task.type,
     status: task.status,

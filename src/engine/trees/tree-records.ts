@@ -1,6 +1,7 @@
 /** The records of trees. */
 import type { ChildCounts, Distribution } from '../../../protocol/wire/trees.ts';
 import type { TaskStatus, Value } from '../../../protocol/wire/types.ts';
+import type { Draft } from '../records.ts';
 
 /** What a task is in a tree. Made by `treeWith` alone, so that equal ones have equal bytes. */
 export interface TaskTree {
@@ -16,7 +17,6 @@ export interface TaskTree {
 }
 
 type Changes<T> = { readonly [K in keyof T]?: T[K] | undefined };
-export type Written<T> = { -readonly [K in keyof T]: T[K] };
 
 /**
  * The members in one order, none undefined; undefined if nothing is left to say. Member by member: each child of a tree
@@ -32,7 +32,7 @@ export function treeWith(tree: TaskTree | undefined, change: Changes<TaskTree>):
   const children = changed('children', tree, change);
   const known = waits ?? left ?? part ?? distribution ?? delegatedBy ?? children;
   if (depth === 0 && known === undefined) return undefined;
-  const made: Written<TaskTree> = { depth };
+  const made: Draft<TaskTree> = { depth };
   if (waits !== undefined) made.waits = waits;
   if (left !== undefined) made.left = left;
   if (part !== undefined) made.part = part;
@@ -90,7 +90,7 @@ export interface FamilyRecord {
 }
 
 /** For who changes some members: see `treeWith` for why they are named. */
-export function copyOfFamily(of: FamilyRecord): Written<FamilyRecord> {
+export function copyOfFamily(of: FamilyRecord): Draft<FamilyRecord> {
   return {
     id: of.id,
     root: of.root,

@@ -540,14 +540,7 @@ export class Play {
 
   #resume(): void {
     const session = this.#lostSession();
-    if (session === undefined) return;
-    const { welcome, output } = this.#hello(this.#principalFor(session), undefined, this.#resumeOf(session));
-    session.attach = welcome.attach;
-    session.attached = true;
-    this.#model.expiries.delete(session.owner);
-    for (const owner of this.#ownersOf(session)) this.#model.back(owner);
-    this.#model.settle();
-    this.#compare(output.pushes);
+    if (session !== undefined) this.#resumeOne(session);
   }
 
   /** A session that cannot be resumed, because of a gap, hands what it had on to a fresh one. */
