@@ -8,7 +8,7 @@ const AGAIN_MS = 1_000;
 export class KeyMaster {
   readonly #simulation: Simulation;
   readonly #keyIds = new Map<string, string>();
-  #tenantAsked = false;
+  #tenantMade = false;
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
@@ -17,10 +17,9 @@ export class KeyMaster {
   /** Calls back when the client has a credential. */
   provide(client: SimClient, done: () => void): void {
     const { plan } = this.#simulation;
-    if (client.token !== undefined) return done();
     const { name, tenant } = client.plan;
-    if (!plan.tuning.keys || tenant !== 'default' || name === 'root') {
-      client.token = `claim:${name}`;
+    if (!plan.tuning.keys || tenant !== 'default' || name === 'root') client.token ??= `claim:${name}`;
+    if (client.token !== undefined) {
       done();
       if (name === 'root' && plan.tenants.length > 1) this.#makeTenants(client);
       return;
@@ -59,18 +58,20 @@ export class KeyMaster {
     this.#simulation.world.after(AGAIN_MS, () => this.provide(client, done));
   }
 
+  /** Asked by each program of the administrator until it is known to be done: one that is killed takes what it asked with it. */
   #makeTenants(root: SimClient): void {
-    if (this.#tenantAsked) return;
-    this.#tenantAsked = true;
+    const { recorder, world } = this.#simulation;
+    const { incarnation } = root;
     const ask = (): void => {
+      if (this.#tenantMade || root.incarnation !== incarnation) return;
       root.ask(
         'tenant.create',
         { id: 'other' },
         {
           done: (reply) => {
-            if (reply.ok || reply.error.code === 'ALREADY_EXISTS')
-              this.#simulation.recorder.marks.count('second tenant');
-            else this.#simulation.world.after(AGAIN_MS, ask);
+            this.#tenantMade ||= reply.ok || reply.error.code === 'ALREADY_EXISTS';
+            if (this.#tenantMade) recorder.marks.count('second tenant');
+            else world.after(AGAIN_MS, ask);
           },
         },
       );

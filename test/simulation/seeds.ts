@@ -59,4 +59,13 @@ export const KEPT: readonly KeptRun[] = [
   { script: 'seed-4631', found: 'the same as of seed 1088, of two tasks' },
   { script: 'seed-1720', found: 'a task back to the agent that had handed it on, because too many others refused it' },
   { script: 'seed-4301', found: 'a paused task that its holder completed, and that waits for those below it' },
+  {
+    script: 'seed-7329',
+    found: 'a first subscription, a publication and a second subscription with `since` in one entry',
+  },
+  {
+    script: 'seed-11089',
+    found: 'nobody of a tenant connected: who was to make the tenant was killed before it was answered',
+  },
+  { script: 'seed-12014', found: 'the same, before its server had started' },
 ];

@@ -86,7 +86,9 @@ class Shrinker {
   }
 
   #fewerClients(): void {
-    for (const { name } of this.best.clients) {
+    for (const { name, tenant, operator } of this.best.clients) {
+      // Who makes the tenants stays as long as others are in one: nobody could ever connect there.
+      if (operator === true && this.best.clients.some((other) => other.tenant !== tenant)) continue;
       const clients = this.best.clients.filter((client) => client.name !== name);
       const actions = this.best.actions.filter((action: Action) => action.client !== name);
       this.#take({ ...this.best, clients, actions }, OTHER_SEEDS);

@@ -152,7 +152,7 @@ export class Deliveries implements Family {
       const due = list[i];
       if (due === undefined || due.hi > top) return;
       if (due.lo < from || !mustGet(session, due)) continue;
-      if (received.get(due.key)?.some((rev) => rev > due.lo && rev <= due.hi) === true) continue;
+      if (has(received, due)) continue;
       const passed = conn.positions[firstIndex(conn.positions, ({ rev }) => rev >= due.hi)]?.index ?? end?.index ?? 0;
       if (due.order !== undefined && this.#mayBeLeftOut(conn, due, passed)) continue;
       const name = due.key === String(due.hi) ? '66' : '67';
@@ -201,9 +201,10 @@ export class Deliveries implements Family {
     }));
     for (const due of list) {
       if (due.topic !== topic || due.lo < since || due.hi > until) continue;
-      // Whoever listened already has it as a push.
-      if (mustGet(answer.group.session, due)) continue;
       if (got.some(({ rev, keys }) => rev > due.lo && rev <= due.hi && keys.includes(due.key))) continue;
+      // Whoever listened already has it as a push, also if it began to in the same entry: what came tells.
+      const { session } = answer.group;
+      if (mustGet(session, due) || session.conns.some((conn) => has(index(conn), due))) continue;
       this.#world.report('67', `${op.session.id} subscribed since ${since} and was not told: ${due.what}`, [
         due.mark.index,
         op.index,
@@ -261,6 +262,10 @@ function index(conn: Conn): Map<string, number[]> {
     for (const key of keysOf({ rev, event: event.event, topic: event.topic, data: event.data })) put(key, rev);
   }
   return found;
+}
+
+function has(received: ReadonlyMap<string, readonly number[]>, { key, lo, hi }: Due): boolean {
+  return received.get(key)?.some((rev) => rev > lo && rev <= hi) === true;
 }
 
 interface Received {

@@ -5,6 +5,7 @@ import { change, drop, inStatus, refuse, view, type Edit } from './edit.ts';
 import type { CheckOptions, HistoryEvent } from './history.ts';
 import { NaiveRun } from './naive-run.ts';
 import { complete, create, hold, story, take } from './stories.ts';
+import { num } from './values.ts';
 
 function found(events: readonly HistoryEvent[], options?: Partial<CheckOptions>): string[] {
   return check({ format: 1, events, ...(options && { options }) }).map(({ invariant }) => invariant);
@@ -161,6 +162,25 @@ describe('lawful', () => {
       });
       expect(found(run.events)).toEqual([]);
     }
+  });
+
+  test('a subscription, what is published on its topic, and another with `since`, all in one entry', () => {
+    const { run, sub } = story();
+    const reader = run.client('reader');
+    const since = reader.position;
+    const [topic, kind] = ['news.a', 'reliable'];
+    run.batch(run.tenant('a'), () => {
+      run.call(reader, { method: 'topic.subscribe', params: { topic } });
+      run.call(sub, { method: 'topic.publish', params: { topic, kind, data: { mark: 'p' } } });
+      run.call(reader, { method: 'topic.subscribe', params: { topic, since } });
+    });
+    // It listens already: what was published reaches it as a push and is no part of the answer.
+    const listened = change({ kind: 'answer', nth: -1 }, (event) =>
+      event.ok ? { ...event, result: { rev: num(event.result, 'rev'), missed: [] } } : event,
+    )(run.events);
+    expect(found(listened)).toEqual([]);
+    const untold = drop({ kind: 'push', where: ({ topic: on }) => on === topic })(listened);
+    expect(found(untold)).toContain('67');
   });
 
   test('a new session of the agent that still runs its task', () => {
