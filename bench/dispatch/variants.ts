@@ -69,7 +69,7 @@ function requireTransport(transport: 'auto' | TransportName): void {
 }
 
 /** The transport of a server that was told nothing. */
-function usualTransport(): TransportName {
+export function usualTransport(): TransportName {
   const choice = chooseTransport('auto', { runtime: process });
   return choice.ok ? choice.transport.name : 'ws';
 }

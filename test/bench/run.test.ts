@@ -52,6 +52,18 @@ describe('npm run bench', () => {
     expect(Object.keys(ratios)).toEqual(['ws: KiB for each of 200 agents']);
   });
 
+  it('reads from the history of a server whether its locks were granted in turn', () => {
+    const { stdout, stderr } = bench('locks', '--quick', '--only', 'muster', '--json');
+    expect(stderr).toContain('64 on one path');
+    const { figures, ratios, bottleneck } = reportSchema.parse(JSON.parse(stdout));
+    expect(figures['muster at 64 on own paths: rate']?.median).toBeGreaterThan(0);
+    for (const contenders of [16, 64]) {
+      expect(ratios[`grants out of turn at ${contenders} on one path`]?.value).toBe(0);
+      expect(ratios[`most grants to others while one waited at ${contenders} on one path`]?.value).toBeGreaterThan(0);
+    }
+    expect(bottleneck).toContain('muster at 64 on one path: main threads server');
+  });
+
   it('says how it is used', () => {
     const { status, stdout, stderr } = bench('nothing');
     expect(status).toBe(2);
