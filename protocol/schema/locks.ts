@@ -4,11 +4,11 @@ import { LIMITS } from '../wire/limits.ts';
 import { LOCK_MODES, LOCK_SCOPES, lockPathFault, type LockParams } from '../wire/locks.ts';
 import { cursor, distinct, fence, id, int, limit, metadata, text } from './fields.ts';
 
-const BOUNDS = { bytes: LIMITS.lockPathBytes, segments: LIMITS.lockSegmentsMax };
+export const LOCK_PATH_BOUNDS = { bytes: LIMITS.lockPathBytes, segments: LIMITS.lockSegmentsMax };
 
 /** Of locks, as they are named. */
 export const lockPath: z.ZodType<string> = z.string().check((check) => {
-  const reason = lockPathFault(check.value, BOUNDS);
+  const reason = lockPathFault(check.value, LOCK_PATH_BOUNDS);
   if (reason !== undefined) check.issues.push({ code: 'custom', message: reason, input: check.value });
 });
 const mode = z.enum(LOCK_MODES);

@@ -90,6 +90,16 @@ const agentShape = partial(
   ['name', 'capabilities'],
 );
 
+const lockPath = mostly(
+  pick('deploy', 'doc/7/sec/2', 'a:b_c-d'),
+  pick('', '/', 'a//b', 'a/', 'a b', 'é', 'x'.repeat(64), 'x'.repeat(65), '1/2/3/4/5/6/7/8', '1/2/3/4/5/6/7/8/9', 7),
+);
+/** Milliseconds around every bound that locks have. */
+const lockMs = mostly<number>(
+  fc.integer({ min: 1_000, max: 60_000 }),
+  fc.constantFrom(-1, 0, 0.5, 999, ...[60_000, 120_000, 600_000, 86_400_000].flatMap((ms) => [ms, ms + 1])),
+);
+
 const PARAMS: { readonly [method: string]: fc.Arbitrary<ValueMap> } = {
   'task.create': taskCreate,
   'task.createBatch': partial(
@@ -109,6 +119,24 @@ const PARAMS: { readonly [method: string]: fc.Arbitrary<ValueMap> } = {
   'task.complete': partial({ ...held, output: value }, ['id', 'token']),
   'task.fail': partial({ ...held, error, retryable: flag }, ['id', 'token', 'error']),
   'task.acknowledge': partial({ ...held, control: pick('cancel', 'leaseLost', 'stop') }, ['id', 'token', 'control']),
+  'lock.acquire': partial(
+    {
+      path: lockPath,
+      mode: mostly(pick('exclusive', 'shared', 'intent_shared'), pick('write', 1)),
+      waitMs: lockMs,
+      ttlMs: lockMs,
+      autoRefresh: flag,
+      graceMs: lockMs,
+      lockDelayMs: lockMs,
+      external: flag,
+      progressTimeoutMs: lockMs,
+      scope: mostly(pick('session', 'agent'), pick('tenant')),
+      metadata: mostly(fc.dictionary(fc.string({ maxLength: 4 }), value, { maxKeys: 3, noNullPrototype: true }), value),
+    },
+    ['path'],
+  ),
+  'lock.extend': partial({ ...held, ttlMs: lockMs }, ['id', 'token']),
+  'lock.release': partial({ ...held, all: flag, paths: fc.array(lockPath, { maxLength: 3 }) }, ['id', 'token']),
 };
 
 const HELLO = partial(
