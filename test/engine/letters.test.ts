@@ -299,6 +299,39 @@ describe('a run', () => {
     expect(failing.record(run)).toMatchObject({ handled: 1, refused: 3, state: 'done' });
   });
 
+  it('counts what it replays below one task against the bounds of its tree', () => {
+    Object.assign(LIMITS, { treeTasksMax: 5 });
+    const failing = new Failing();
+    const { id: parentId } = failing.rig.create(failing.boss, { type: 'nobody' });
+    const dead = [1, 2, 3].map(() => failing.letter({ parentId }));
+    const run = failing.run({ perSecond: 1_000 });
+    failing.finish(run);
+    expect(failing.record(run)).toMatchObject({ handled: 2, refused: 1, state: 'done', code: 'LIMIT_EXCEEDED' });
+    expect(failing.rig.engine.state.families.get(parentId)).toMatchObject({ total: 5, size: 5 });
+    // The oldest is the one that found no room: it stays in the queue.
+    expect(dead.map((id) => failing.rig.engine.state.letters.get(id)?.state)).toEqual([
+      undefined,
+      'replayed',
+      'replayed',
+    ]);
+  });
+
+  it('does not count what was refused for another reason', () => {
+    Object.assign(LIMITS, { childrenMax: 3 });
+    const failing = new Failing();
+    const { rig, boss } = failing;
+    const { id: parentId } = rig.create(boss, { type: 'nobody' });
+    const fits = failing.letter({ parentId });
+    // The newer one, which is replayed first, selects agents as nobody else does.
+    const refused = failing.letter({ parentId, selectors: ['!zone'] });
+    for (let n = 0; n < 1_000; n += 1) rig.create(boss, { type: 'nobody', selectors: [`n=${n}`] });
+    const run = failing.run({ perSecond: 1_000 });
+    failing.finish(run);
+    expect(failing.record(run)).toMatchObject({ handled: 1, refused: 1, state: 'done' });
+    expect(rig.engine.state.letters.get(refused)).toBeUndefined();
+    expect(rig.engine.state.letters.get(fits)?.state).toBe('replayed');
+  });
+
   it('can be stopped', () => {
     const failing = new Failing();
     for (let n = 0; n < 40; n += 1) failing.letter();

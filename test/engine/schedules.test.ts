@@ -1,7 +1,8 @@
 /** Schedules: what becomes of occurrences under each policy, and that each is dealt with once. */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import type { ScheduleView } from '../../protocol/wire/schedules.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
 import { must } from '../../src/base/assert.ts';
 import { Calendar, keepFor } from '../../src/calendar/index.ts';
 import { ENGINE_VERSION, type Reply } from '../../src/engine/port.ts';
@@ -10,6 +11,14 @@ import { codeOf, Rig, followed } from './rig.ts';
 
 const calendar = new Calendar();
 const MINUTE = 60_000;
+const BOUNDS = { ...LIMITS };
+
+/** An instant of every five seconds, with time before it. */
+function soon(now: number): number {
+  return (Math.floor(now / 5_000) + 2) * 5_000;
+}
+
+afterEach(() => void Object.assign(LIMITS, BOUNDS));
 
 function scheduleOf(reply: Reply): ScheduleView {
   if (!reply.ok) throw new Error(`refused: ${reply.rejection.code} ${reply.rejection.message ?? ''}`);
@@ -192,6 +201,27 @@ describe('a schedule', () => {
     expect(planned.outcomes(id).at(-1)).toBe('created');
   });
 
+  it('whose tasks stand below another one makes no more at once than there is room for', () => {
+    const planned = new Planned();
+    const { rig, boss } = planned;
+    const { id: parentId } = rig.create(boss, { type: 'nobody' });
+    const task = { type: 'work', parentId };
+    const id = planned.create({ everyMs: MINUTE, task, missed: 'all', missedMax: 10, overlap: 'allow' });
+    Object.assign(LIMITS, { childrenMax: 3 });
+    planned.outage(5 * MINUTE + 1_000);
+    expect(planned.outcomes(id)).toEqual(['created', 'created', 'created', 'refused', 'refused']);
+    expect(rig.engine.state.families.get(parentId)?.total).toBe(3);
+  });
+
+  it('makes no more tasks at once than the tenant has room for', () => {
+    const planned = new Planned();
+    const id = planned.create({ everyMs: MINUTE, missed: 'all', missedMax: 10, overlap: 'allow' });
+    Object.assign(LIMITS, { tasksMax: 3 });
+    planned.outage(5 * MINUTE + 1_000);
+    expect(planned.outcomes(id)).toEqual(['created', 'created', 'created', 'refused', 'refused']);
+    expect(planned.tasks(id)).toHaveLength(3);
+  });
+
   it('that was run by hand goes on as before', () => {
     const planned = new Planned();
     const id = planned.create({ everyMs: MINUTE });
@@ -318,6 +348,43 @@ describe('changing a schedule', () => {
     planned.rig.ask(planned.boss, 'schedule.resume', { id });
     planned.pass(MINUTE);
     expect(planned.outcomes(id)).toEqual(['created', 'created']);
+  });
+
+  it.each([
+    ['in its instant', 0],
+    ['a millisecond after it', 1],
+    ['while the request was under way', 30],
+  ])('an occurrence that was made is not made again by an update %s', (_when, after) => {
+    const planned = new Planned();
+    const { rig, boss } = planned;
+    const next = soon(rig.now);
+    const rest = { task: { type: 'nobody' }, overlap: 'allow' };
+    const cron = planned.create({ cron: '*/5 * * * * *', foreseen: { version: 1, next }, ...rest });
+    const every = planned.create({ everyMs: next - rig.now - 1, ...rest });
+    rig.tick(next - rig.now - 1);
+    // The occurrence is dealt with in the entry of the first request, before it.
+    const asked = { name: 'other', foreseen: { version: 2, next } };
+    expect(codeOf(rig.ask(boss, 'schedule.update', { id: cron, ...asked }, { after: 1 + after }).reply)).toBe('ok');
+    expect(codeOf(rig.ask(boss, 'schedule.update', { id: every, name: 'other' }, { after: 0 }).reply)).toBe('ok');
+    planned.pass(4_000, 1_000);
+    for (const id of [cron, every]) {
+      expect(planned.tasks(id).map((made) => made.schedule?.at)).toEqual([next]);
+      expect(planned.record(id)).toMatchObject({ status: 'active', runs: 1 });
+      expect(planned.record(id).next).toBeGreaterThan(rig.now);
+    }
+  });
+
+  it('an occurrence that was made is not made again by going on after a pause', () => {
+    const planned = new Planned();
+    const { rig, boss } = planned;
+    const next = soon(rig.now);
+    const rest = { task: { type: 'nobody' }, overlap: 'allow' };
+    const id = planned.create({ cron: '*/5 * * * * *', foreseen: { version: 1, next }, ...rest });
+    rig.tick(next - rig.now);
+    rig.ask(boss, 'schedule.pause', { id }, { after: 0 });
+    rig.ask(boss, 'schedule.resume', { id, foreseen: { version: 3, next } }, { after: 0 });
+    planned.pass(4_000, 1_000);
+    expect(planned.tasks(id).map((made) => made.schedule?.at)).toEqual([next]);
   });
 
   it('an update takes what it names, and null takes away', () => {

@@ -16,7 +16,8 @@ import { accepted, rejected, type Context, type Decide } from '../kernel/context
 import type { State } from '../kernel/state.ts';
 import type { FedLetter, Reply, SystemCommand } from '../port.ts';
 import type { LetterRunRecord, SessionRecord, Draft } from '../records.ts';
-import { createOwn, full, paramsOf } from '../tasks/create.ts';
+import { adoptionOf, createOwn, full, paramsOf } from '../tasks/create.ts';
+import type { Adoption } from '../trees/subtasks.ts';
 import { edited, isKept, mark, tooMany } from './letters.ts';
 
 type Feed = Extract<SystemCommand, { readonly kind: 'letters.feed' }>;
@@ -160,13 +161,14 @@ export function feedRun(s: State, c: Context, feed: Feed): Reply {
   let run: LetterRunRecord = { ...known, updatedAt: c.now, code: undefined };
   let waitMs: number | undefined;
   let marks = 0;
+  const adoption = adoptionOf(s);
   for (const letter of feed.letters) {
     if (isUsedUp(run)) break;
     waitMs = pause(c, run);
     if (waitMs !== undefined) break;
     // What it asks for depends on what this command has made.
     if (marks > 0 && run.kind !== 'discard' && isAlone(paramsFor(s, run, letter))) break;
-    const { done, wait, alone } = handle(s, c, { run, letter, marks });
+    const { done, wait, alone } = handle(s, c, { run, letter, marks, adoption });
     run = done;
     marks += 1;
     if (wait) waitMs = FULL_MS;
@@ -212,9 +214,14 @@ interface Handled {
 function handle(
   s: State,
   c: Context,
-  of: { readonly run: LetterRunRecord; readonly letter: FedLetter; readonly marks: number },
+  of: {
+    readonly run: LetterRunRecord;
+    readonly letter: FedLetter;
+    readonly marks: number;
+    readonly adoption: Adoption | undefined;
+  },
 ): Handled {
-  const { run, letter, marks } = of;
+  const { run, letter, marks, adoption } = of;
   const known = s.letters.get(letter.id);
   const closed = known !== undefined && known.state !== 'open';
   const gone = closed || letter.finishedAt > run.createdAt || !isKept(c, letter.finishedAt);
@@ -227,7 +234,8 @@ function handle(
   }
   const params = must(paramsFor(s, run, letter), 'a letter that is replayed has its task');
   const alone = isAlone(params);
-  const task = createOwn(s, c, { params, origin: { by: run.createdBy, retryOf: letter.id }, ahead: marks });
+  const origin = { by: run.createdBy, retryOf: letter.id };
+  const task = createOwn(s, c, { params, origin, ahead: marks, adoption });
   const spent = { ...run, dueUs: spend(c, run) };
   if ('ok' in task) {
     const { code } = task.rejection;

@@ -13,8 +13,9 @@ import type { State } from '../kernel/state.ts';
 import type { Timer } from '../kernel/timers.ts';
 import type { Reply, SystemCommand } from '../port.ts';
 import type { ScheduleRecord } from '../records.ts';
-import { createOwn } from '../tasks/create.ts';
+import { adoptionOf, createOwn } from '../tasks/create.ts';
 import { isTerminal } from '../tasks/transitions.ts';
+import type { Adoption } from '../trees/subtasks.ts';
 
 export type Plan = Extract<SystemCommand, { readonly kind: 'schedule.plan' }>;
 
@@ -96,7 +97,8 @@ export function planSchedule(s: State, c: Context, plan: Plan): Reply {
     });
   }
   const now = isAlone(schedule) ? runs.slice(0, 1) : runs;
-  for (const at of now) after = run(s, c, { schedule: after, at });
+  const adoption = adoptionOf(s);
+  for (const at of now) after = run(s, c, { schedule: after, at, adoption });
   const isAll = now.length === runs.length;
   after = finished(c, { ...after, cursor: isAll ? newest : (now.at(-1) ?? cursor) });
   // Those that are left are proposed again (S3).
@@ -147,8 +149,12 @@ function finished(c: Context, schedule: ScheduleRecord): ScheduleRecord {
 }
 
 /** One occurrence, by the policy of overlap: a task, or why there is none. */
-function run(s: State, c: Context, due: { readonly schedule: ScheduleRecord; readonly at: number }): ScheduleRecord {
-  const { schedule, at } = due;
+function run(
+  s: State,
+  c: Context,
+  due: { readonly schedule: ScheduleRecord; readonly at: number; readonly adoption?: Adoption | undefined },
+): ScheduleRecord {
+  const { schedule, at, adoption } = due;
   const { maxRuns, overlap, runs } = schedule;
   if (maxRuns !== undefined && runs >= maxRuns) return schedule;
   // What this command made is not in the state yet: it runs.
@@ -161,6 +167,8 @@ function run(s: State, c: Context, due: { readonly schedule: ScheduleRecord; rea
   const made = createOwn(s, c, {
     params: schedule.task,
     origin: { by: schedule.createdBy, schedule: { id: schedule.id, at } },
+    ahead: adoption === undefined ? 0 : runs - (s.schedules.get(schedule.id)?.runs ?? runs),
+    adoption,
   });
   if ('ok' in made) {
     return note(c, schedule, { at, firedAt: c.now, outcome: 'refused', code: made.rejection.code });

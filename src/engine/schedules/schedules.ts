@@ -5,7 +5,7 @@ import type { Params, Value } from '../../../protocol/wire/types.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import { weigh } from '../kernel/weigh.ts';
-import type { Foreseen, Prepared, Refusal } from '../port.ts';
+import { MENDED_VERSION, type Foreseen, type Prepared, type Refusal } from '../port.ts';
 import type { ScheduleRecord, Draft } from '../records.ts';
 import { createOwn } from '../tasks/create.ts';
 import { arm, note, put, tellSchedule } from './firing.ts';
@@ -61,16 +61,19 @@ function timingOf(
 }
 
 /** The first occurrence after the cursor, where that is plain; undefined: it is to be proposed. */
-function first(schedule: ScheduleRecord, { foreseen }: Foreseen): number | undefined {
+function first(c: Context, schedule: ScheduleRecord, { foreseen }: Foreseen): number | undefined {
   const { at, everyMs, anchor, cursor, startAt = 0 } = schedule;
-  if (foreseen?.version === schedule.version) return foreseen.next;
+  // It may have been dealt with while the request was under way.
+  const isMended = c.state.counters.engineVersion >= MENDED_VERSION;
+  if (foreseen?.version === schedule.version) return isMended && foreseen.next <= cursor ? undefined : foreseen.next;
   if (at !== undefined && at > cursor && at >= startAt) return at;
-  if (everyMs !== undefined && anchor >= cursor - everyMs && anchor + everyMs >= startAt) return anchor + everyMs;
+  const isAhead = everyMs !== undefined && anchor + everyMs >= cursor + (isMended ? 1 : 0);
+  if (isAhead && anchor + everyMs >= startAt) return anchor + everyMs;
   return undefined;
 }
 
 function begin(c: Context, schedule: ScheduleRecord, foreseen: Foreseen): ScheduleRecord {
-  const next = first(schedule, foreseen);
+  const next = first(c, schedule, foreseen);
   if (next !== undefined) return arm(c, schedule, next);
   c.events.push({ kind: 'timerCleared', timer: 'occur', entity: schedule.id });
   return schedule;

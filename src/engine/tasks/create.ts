@@ -11,7 +11,7 @@ import { treeWith, type TaskTree } from '../trees/tree-records.ts';
 import { Admission } from '../assignment/keys.ts';
 import { strategyFor } from '../assignment/defaults.ts';
 import { Adoption } from '../trees/subtasks.ts';
-import { WORK_VERSION } from '../port.ts';
+import { MENDED_VERSION, WORK_VERSION } from '../port.ts';
 import { finish, letGo } from './moves.ts';
 import { isTerminal } from './transitions.ts';
 
@@ -192,6 +192,11 @@ export const createTask: Decide<Params['task.create']> = (s, c, { session, param
   return accepted({ task: s.views.result(task) });
 };
 
+/** For tasks that one command makes by itself, one after another: each is counted in the trees that those before it joined. */
+export function adoptionOf(s: State): Adoption | undefined {
+  return s.counters.engineVersion < MENDED_VERSION ? undefined : new Adoption(s, undefined);
+}
+
 /** A task that was not asked for by `task.create`; or why it may not be. */
 export function createOwn(
   s: State,
@@ -201,17 +206,22 @@ export function createOwn(
     readonly origin: Origin | OwnOrigin;
     /** Tasks that this command has made before. */
     readonly ahead?: number;
+    /** Of a command that makes several, from `adoptionOf`. */
+    readonly adoption?: Adoption | undefined;
   },
 ): TaskRecord | Refusal {
   const refused = full(s, 1 + (made.ahead ?? 0));
   if (refused !== undefined) return refused;
   const { parentToken: _, ...template } = made.params;
   const params = withOpenParent(s, template);
-  const adoption = new Adoption(s, undefined);
+  const adoption = made.adoption ?? new Adoption(s, undefined);
   const orphaned = adoption.refuse(params);
   if (orphaned !== undefined) return orphaned;
   const task = newTask(s, c, { params, origin: { ...made.origin, tree: treeBelow(adoption, params) } });
-  return beginAll(s, c, { tasks: [task], adoption }) ?? task;
+  const unwanted = beginAll(s, c, { tasks: [task], adoption });
+  if (unwanted === undefined) return task;
+  adoption.withdraw(params);
+  return unwanted;
 }
 
 export const createTasks: Decide<Params['task.createBatch']> = (s, c, { session, params }) => {

@@ -54,6 +54,16 @@ export class Adoption {
     return this.#refuseUnder(parent, params) ?? this.#grow(parent);
   }
 
+  /** One that was not refused here is not created after all: it takes nobody's place. */
+  withdraw({ parentId }: TaskCreate): void {
+    const added = parentId === undefined ? undefined : this.#added.get(parentId);
+    const root = parentId === undefined ? undefined : this.familyOf(parentId)?.root;
+    if (parentId === undefined || added === undefined || root === undefined) return;
+    this.#added.set(parentId, added - 1);
+    this.#grown.set(root, (this.#grown.get(root) ?? 0) - 1);
+    if (added === 1) this.#begun.delete(parentId);
+  }
+
   /** Of a task below which some are created by this command. */
   familyOf(parentId: string): FamilyRecord | undefined {
     return this.#state.families.get(parentId) ?? this.#begun.get(parentId);
