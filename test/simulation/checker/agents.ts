@@ -1,6 +1,7 @@
 /**
  * Agents and their slots: 44, 45 (as the server counts), 23, K, M.
  */
+import type { TaskView } from '../../../protocol/wire/types.ts';
 import { leaseIsOver } from './causes.ts';
 import type { AgentRec, Assignment, CauseKind, Change, Mark, Stop, TaskRec, Tenant } from './records.ts';
 import { isFit, isFree, isKept } from './placing.ts';
@@ -28,7 +29,7 @@ export class Agents implements Family {
     const touched = new Set<AgentRec>();
     for (const view of applied.event.agents ?? []) add(touched, applied.tenant.agents.get(view.id));
     for (const change of applied.changes) {
-      if (change.started !== undefined) this.#assigned(change.started);
+      if (change.started !== undefined) this.#assigned(change.started, change.next.task);
       if (change.ended !== undefined) this.#stops(change, change.ended);
       add(touched, applied.tenant.agents.get(change.started?.agentId ?? ''));
       add(touched, applied.tenant.agents.get(change.ended?.agentId ?? ''));
@@ -40,7 +41,7 @@ export class Agents implements Family {
     if (applied.mark.drained && !this.#world.stopping) this.#wakeUps(applied.tenant, applied.mark);
   }
 
-  #assigned(started: Assignment): void {
+  #assigned(started: Assignment, given: TaskView): void {
     const { task, agentId, start } = started;
     const agent = task.tenant.agents.get(agentId);
     const wrong = (message: string): void =>
@@ -51,7 +52,7 @@ export class Agents implements Family {
     const active = states.some((view) => view.status === 'active');
     if (!active) wrong(`assigned to ${agentId}, which is ${agent.view.status}`);
     const missing = states.every((view) => !isFit(view, task));
-    const barred = states.every((view) => !isLet(view, task)) && !rulesMoved(task, start);
+    const barred = states.every((view) => !isLet(view, task, given)) && !rulesMoved(task, start);
     if (barred) wrong(`assigned to ${agentId}, which a rule keeps from it`);
     if (missing) wrong(`assigned to ${agentId}, which lacks a capability or a label`);
     const present = agent.session !== undefined && !leaseIsOver(this.#world, agent, start);

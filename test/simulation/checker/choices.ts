@@ -2,7 +2,7 @@
  * Who gets what: 48. The most urgent task first, of equally urgent ones the oldest; of several agents the one that the
  * strategy prefers. Only judged where one entry leaves no doubt about what was to choose from.
  */
-import { PRIORITIES, type AgentView } from '../../../protocol/wire/types.ts';
+import { PRIORITIES, type AgentView, type TaskView } from '../../../protocol/wire/types.ts';
 import { isExcluded } from './agents.ts';
 import { isFit, isKept } from './placing.ts';
 import { isLet, rulesMoved } from './rules.ts';
@@ -74,7 +74,8 @@ export class Choices implements Family {
     if (score === undefined) return;
     for (const agent of tenant.agents.values()) {
       const view = viewBefore(agent, mark);
-      if (agent === chosen || view === undefined || !couldTake(agent, { view, started, mark })) continue;
+      if (agent === chosen || view === undefined || !couldTake(agent, { view, started, given: next.task, mark }))
+        continue;
       if (score(view) <= score(before)) continue;
       const message = `${task.id} went to ${chosen.id}, though ${agent.id} was better`;
       this.#world.report('48', message, [agent.changed.index, mark.index]);
@@ -83,8 +84,11 @@ export class Choices implements Family {
   }
 }
 
-function couldTake(agent: AgentRec, at: { view: AgentView; started: Assignment; mark: Mark }): boolean {
-  const { view, started, mark } = at;
+function couldTake(
+  agent: AgentRec,
+  at: { view: AgentView; started: Assignment; given: TaskView; mark: Mark },
+): boolean {
+  const { view, started, given, mark } = at;
   const { session } = agent;
   const here = session !== undefined && attachmentsAround(session, mark).every((state) => state.attached);
   const free =
@@ -92,7 +96,9 @@ function couldTake(agent: AgentRec, at: { view: AgentView; started: Assignment; 
     view.active < view.capacity &&
     agent.gone === undefined &&
     view.quarantine === undefined;
-  return here && free && isFit(view, started.task) && isLet(view, started.task) && !isExcluded(started.task, agent.id);
+  return (
+    here && free && isFit(view, started.task) && isLet(view, started.task, given) && !isExcluded(started.task, agent.id)
+  );
 }
 
 /** More is better. Shares of slots are compared as whole basis points: finer differences are not judged. */

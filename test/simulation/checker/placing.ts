@@ -128,7 +128,7 @@ export class Placing implements Family {
     }
   }
 
-  #sticky({ tenant, event, mark }: AppliedStep, started: Assignment, begun: readonly Assignment[]): void {
+  #sticky({ tenant, event, changes, mark }: AppliedStep, started: Assignment, begun: readonly Assignment[]): void {
     const { task, agentId } = started;
     const { sticky } = latest(task).task;
     const bond = sticky === undefined ? undefined : this.#bonds.get(tenant)?.get(sticky.key);
@@ -140,7 +140,13 @@ export class Placing implements Family {
     // What changed about the agent in the same entry may have let the task go elsewhere.
     const touched = (event.agents ?? []).some((one) => one.id === id) || (event.agentsGone ?? []).includes(id);
     if (agent === undefined || touched || agent.gone !== undefined || mark.ts >= bond.until) return;
-    if (!isFit(agent.view, task) || !isLet(agent.view, task) || rulesMoved(task, mark) || agent.bound?.seq === mark.seq)
+    const given = changes.find((change) => change.started === started)?.next.task;
+    if (
+      !isFit(agent.view, task) ||
+      !isLet(agent.view, task, given) ||
+      rulesMoved(task, mark) ||
+      agent.bound?.seq === mark.seq
+    )
       return;
     const { failures, assignments } = task;
     const failedThere = failures[1] > 0 && assignments.some((one) => one !== started && one.agentId === id);

@@ -43,9 +43,8 @@ export function lets(rule: RuleRec, agent: AgentFacts, task: TaskFacts): boolean
   return FILTERS[rule.filter]?.(agent, task) ?? rule.onError === 'ignore';
 }
 
-/** No rule that is in force keeps the agent from the task. */
-export function isLet(agent: AgentView, task: TaskRec): boolean {
-  const view = latest(task).task;
+/** No rule that is in force keeps the agent from the task, as it was when it was given: it may have changed again since. */
+export function isLet(agent: AgentView, task: TaskRec, view: TaskFacts = latest(task).task): boolean {
   return task.tenant.rules.every((rule) => lets(rule, agent, view));
 }
 
