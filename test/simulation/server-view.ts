@@ -208,7 +208,9 @@ function sessionOf(book: Book, id: string, record: SessionRecord | undefined, en
 function difference(book: Book, engine: Engine, output: EntryOutput): Changes {
   const { state } = engine;
   const changes = noChanges();
-  for (const task of output.finished) if (!alike(book.tasks.get(task.id), task)) changes.tasks.push(task);
+  // A whole that ends stays until its parts have ended, which it takes with it: by `rev` it comes before them.
+  for (const task of output.finished.toSorted((one, other) => one.rev - other.rev))
+    if (!alike(book.tasks.get(task.id), task)) changes.tasks.push(task);
   for (const task of state.tasks.hold()) if (!alike(book.tasks.get(task.id), task)) changes.tasks.push(task);
   for (const agent of state.agents.hold())
     if (!alike(book.agents.get(agent.id), agent)) changes.agents.set(agent.id, agent);
