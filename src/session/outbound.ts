@@ -21,10 +21,10 @@
  */
 import { assert, must } from '../base/assert.ts';
 import { Fifo } from '../base/fifo.ts';
-import { concatFrames } from '../../protocol/wire/codec.ts';
 import { writeJsonMessage } from '../../protocol/wire/json-write.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { OutPush } from '../node/port.ts';
+import { Joiner } from './joiner.ts';
 import type { Connection } from './port.ts';
 
 /** Frames of one class, first in first out. */
@@ -61,6 +61,7 @@ export class Outbound {
   writtenBytes = 0;
 
   readonly #connection: Connection;
+  readonly #joiner: Joiner;
   readonly #control = new Queue<Uint8Array>();
   readonly #answers = new Queue<Uint8Array>();
   readonly #ordered = new Queue<OutPush>();
@@ -83,8 +84,9 @@ export class Outbound {
   /** Waiting frames up to here have memory of their own. */
   #owned = false;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, joiner: Joiner = new Joiner()) {
     this.#connection = connection;
+    this.#joiner = joiner;
   }
 
   /** Control and answers that wait. */
@@ -160,10 +162,13 @@ export class Outbound {
     return Math.max(this.#bookmark, this.#sentRev);
   }
 
+  /** The next message for the caller to write at once, to a socket that holds `buffered` bytes; undefined: none now. */
+  take(buffered: number): Uint8Array | undefined {
+    return this.empty || buffered >= LIMITS.socketBytes ? undefined : this.#message();
+  }
+
   /** Hands over what the socket takes. Returns true if something is left. */
   flush(): boolean {
-    if (this.#writable()) this.#write();
-    // Nearly always that was all, in one message.
     if (this.#writable())
       this.#connection.corked(() => {
         while (this.#writable()) this.#write();
@@ -257,22 +262,25 @@ export class Outbound {
     return !this.empty && this.#connection.buffered() < LIMITS.socketBytes;
   }
 
-  /** Writes one message. */
   #write(): void {
-    this.#takeFrom(this.#control);
-    this.#takeFrom(this.#answers);
-    this.#takeOrdered();
-    this.#takeLatest();
+    this.#connection.write(this.#message());
+  }
+
+  #message(): Uint8Array {
+    if (this.#control.length > 0) this.#takeFrom(this.#control);
+    if (this.#answers.length > 0) this.#takeFrom(this.#answers);
+    if (this.#ordered.length > 0) this.#takeOrdered();
+    if (this.#latest !== undefined) this.#takeLatest(this.#latest);
     if (this.#ephemeral !== undefined) this.#takeFrom(this.#ephemeral);
     assert(this.#batch.length > 0, 'a message without frames');
-    const frames = concatFrames(this.#batch);
+    const frames = this.#joiner.join(this.#batch);
     const message = this.#connection.text === true ? writeJsonMessage(frames) : frames;
     this.frames += this.#batch.length;
     this.writtenBytes += message.length;
     this.#batch.length = 0;
     this.#batchBytes = 0;
     this.#full = false;
-    this.#connection.write(message);
+    return message;
   }
 
   /** Once something did not fit, nothing behind it does: O1. */
@@ -310,13 +318,12 @@ export class Outbound {
     }
   }
 
-  #takeLatest(): void {
-    if (this.#latest === undefined) return;
-    for (const [key, push] of this.#latest) {
+  #takeLatest(latest: Map<string, OutPush>): void {
+    for (const [key, push] of latest) {
       const frame = push.msgpack();
       if (!this.#fits(frame.length)) return;
       this.#take(frame);
-      this.#latest.delete(key);
+      latest.delete(key);
       this.#latestBytes -= frame.length;
     }
   }

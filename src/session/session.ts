@@ -145,7 +145,7 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
   }
 
   drain(): void {
-    this.#writer.flush();
+    this.#writer.flush(this.scheduler.mono());
   }
 
   closed(code: number): void {

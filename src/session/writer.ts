@@ -34,6 +34,7 @@ export interface WriterOwner {
 
 export class Writer implements Flushable {
   readonly out: Outbound;
+  readonly connection: Connection;
   readonly #owner: WriterOwner;
   readonly #flusher: Flusher;
   #dirty = false;
@@ -44,7 +45,8 @@ export class Writer implements Flushable {
   constructor(owner: WriterOwner, flusher: Flusher) {
     this.#owner = owner;
     this.#flusher = flusher;
-    this.out = new Outbound(owner.connection);
+    this.connection = owner.connection;
+    this.out = new Outbound(owner.connection, flusher.joiner);
   }
 
   control(frame: Uint8Array): void {
@@ -78,11 +80,36 @@ export class Writer implements Flushable {
     return taken;
   }
 
-  flush(): void {
+  /** Now, and not at the end of the turn. */
+  flush(mono: number): void {
+    const message = this.take(mono);
+    if (message !== undefined) this.connection.write(message);
+    if (this.waits) this.writeRest();
+  }
+
+  take(mono: number): Uint8Array | undefined {
     this.#dirty = false;
-    if (this.#done) return;
+    if (this.#done) return undefined;
     try {
-      this.#flush();
+      return this.#take(mono);
+    } catch (fault) {
+      this.#owner.failed(fault);
+      return undefined;
+    }
+  }
+
+  /** More frames, or pushes that were refused: nearly never. */
+  get waits(): boolean {
+    return !this.#done && (!this.out.empty || this.out.refused);
+  }
+
+  writeRest(): void {
+    try {
+      const { out } = this;
+      const { frames, writtenBytes } = out;
+      if (!out.flush()) this.#dropTold = false;
+      this.#count(frames, writtenBytes);
+      if (out.room()) this.#owner.room();
     } catch (fault) {
       this.#owner.failed(fault);
     }
@@ -97,7 +124,7 @@ export class Writer implements Flushable {
     if (rejection !== undefined) out.control(errorFrame(0, rejection));
     out.control(closingFrame(name));
     out.flushAll();
-    this.#owner.connection.close(CLOSE[name].code, CLOSE[name].reason);
+    this.connection.close(CLOSE[name].code, CLOSE[name].reason);
   }
 
   /** The connection is gone. */
@@ -114,14 +141,19 @@ export class Writer implements Flushable {
     if (this.out.controlFrames > LIMITS.controlFrames) this.#owner.overflow();
   }
 
-  #flush(): void {
+  #take(mono: number): Uint8Array | undefined {
     const { out } = this;
-    const owner = this.#owner;
-    const { connection, scheduler, metrics } = owner;
+    const buffered = this.connection.buffered();
+    this.#owner.writing(mono, buffered);
     const { frames, writtenBytes } = out;
-    owner.writing(scheduler.mono(), connection.buffered());
-    if (!out.flush()) this.#dropTold = false;
-    if (out.frames > frames) metrics.sent(out.frames - frames, out.writtenBytes - writtenBytes);
-    if (out.room()) owner.room();
+    const message = out.take(buffered);
+    this.#count(frames, writtenBytes);
+    if (out.empty) this.#dropTold = false;
+    return message;
+  }
+
+  #count(frames: number, writtenBytes: number): void {
+    const { out } = this;
+    if (out.frames > frames) this.#owner.metrics.sent(out.frames - frames, out.writtenBytes - writtenBytes);
   }
 }

@@ -131,6 +131,22 @@ export function transportConformance(transport: TransportUnderTest): void {
       expect(messages.map((bytes, i) => Buffer.compare(bytes, peer.received[i]!))).toEqual(SIZES.map(() => 0));
     });
 
+    test('one message for many arrives whole at each, whatever is written between', async () => {
+      const pairs = [await pair(), await pair(), await pair()];
+      const messages = SIZES.map(pattern);
+      const other = pattern(100, 7);
+      for (const [i, message] of messages.entries()) {
+        for (const [at, { server }] of pairs.entries()) {
+          server.call((connection) => connection.write(message));
+          if (i % 2 === 1 && at === 1) server.call((connection) => connection.write(other));
+        }
+      }
+      const due = pairs.map((_, at) => messages.flatMap((one, i) => (at === 1 && i % 2 === 1 ? [one, other] : [one])));
+      await fixture.until(() => pairs.every(({ peer }, at) => peer.received.length === due[at]!.length));
+      for (const [at, { peer }] of pairs.entries())
+        expect(due[at]!.map((bytes, i) => Buffer.compare(bytes, peer.received[i]!))).toEqual(due[at]!.map(() => 0));
+    });
+
     test('many small messages keep their order', async () => {
       const { peer, server } = await pair();
       for (let i = 0; i < 2_000; i += 1) {
