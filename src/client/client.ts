@@ -26,6 +26,7 @@ import { clientError, MusterError, type ClientCode } from './errors.ts';
 import { startHandler, startLater, type TaskHandler } from './handlers.ts';
 import type { PushIn } from './incoming.ts';
 import { activeTraceparent, inContext, type OpenTelemetryApi } from './open-telemetry.ts';
+import { withLock, type LockMethods, type LockWhat, type LockWithOptions, type LockWork } from './lock-methods.ts';
 import { makeMethods, type Methods, type RequestOptions } from './methods.ts';
 import { listen, type TopicMethods } from './listening.ts';
 import type { Journal } from './outbox.ts';
@@ -120,7 +121,7 @@ const NO_OPTIONS: RequestOptions = {};
 
 type Listener<E extends keyof ClientEvents> = (...args: ClientEvents[E]) => void;
 
-export class Client implements Omit<Methods, 'agent' | 'task' | 'topic'> {
+export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'> {
   readonly agent: Methods['agent'] & AgentMethods;
   readonly task: Methods['task'] & TaskMethods;
   readonly strategy: Methods['strategy'];
@@ -128,7 +129,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic'> {
   readonly topic: Methods['topic'] & TopicMethods;
   readonly schedule: Methods['schedule'];
   readonly deadLetter: Methods['deadLetter'];
-  readonly lock: Methods['lock'];
+  readonly lock: Methods['lock'] & LockMethods;
   readonly apiKey: Methods['apiKey'];
   readonly tenant: Methods['tenant'];
   readonly session: Methods['session'];
@@ -191,7 +192,11 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic'> {
     this.topic = { ...methods.topic, listen: (topic, heard) => listen(this.#listening, topic, heard) };
     this.schedule = methods.schedule;
     this.deadLetter = methods.deadLetter;
-    this.lock = methods.lock;
+    this.lock = {
+      ...methods.lock,
+      with: <T>(what: LockWhat, options: LockWithOptions | LockWork<T>, work?: LockWork<T>) =>
+        this.#withLock(what, options, work),
+    };
     this.apiKey = methods.apiKey;
     this.tenant = methods.tenant;
     this.session = methods.session;
@@ -391,6 +396,13 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic'> {
       throw clientError('INVALID_OPTIONS', 'This client is no agent: connect({ agent: { name, capabilities } }).');
     this.#handlers.set(type, this.#starter(handler));
     this.#sdk.agent.handlersChanged();
+  }
+
+  #withLock<T>(what: LockWhat, options: LockWithOptions | LockWork<T>, work?: LockWork<T>): Promise<T> {
+    const from = { locks: this.#sdk.locks, scheduler: this.#platform.scheduler };
+    if (typeof options === 'function') return withLock(from, what, { options: {}, work: options });
+    if (work !== undefined) return withLock(from, what, { options, work });
+    return Promise.reject(clientError('INVALID_OPTIONS', 'lock.with needs a function to run under the lock.'));
   }
 
   #wait(task: string | { readonly id: string }, options: WaitOptions = {}): Promise<TaskView> {

@@ -58,6 +58,8 @@ export interface CoreEvents {
   notice(kind: string, body: ValueMap): void;
   /** A turn is about to be written: the last chance to add requests to it. */
   writing(): void;
+  /** The server answered a probe: `provenAt` has risen. */
+  proven(): void;
   /** No request is unanswered. */
   idle(): void;
   /** The end: by `close`, or with the reason why the client may not come back. */
@@ -129,6 +131,11 @@ export class ClientCore {
   #silenceMs = 0;
   #flushDue = false;
   #pongDue = false;
+  #probeDue = false;
+  /** When the probes of this connection were sent that are not answered yet; answers come in their order. */
+  #probes: number[] = [];
+  #helloAt = 0;
+  #provenAt = -Infinity;
   #reauth: string | undefined;
   readonly #flush = (): void => this.#write();
 
@@ -160,6 +167,18 @@ export class ClientCore {
 
   get online(): boolean {
     return this.#phase.kind === 'online';
+  }
+
+  /** The server has heard what this client sent at this instant (monotonic), or something later. */
+  get provenAt(): number {
+    return this.#provenAt;
+  }
+
+  /** Asks the server for a sign that it hears this client; `events.proven` follows. */
+  probe(): void {
+    if (this.#phase.kind !== 'online') return;
+    this.#probeDue = true;
+    this.#wake();
   }
 
   get closed(): boolean {
@@ -263,6 +282,7 @@ export class ClientCore {
       return;
     }
     this.#phase = { kind: 'greeting', socket: phase.socket, cancel: phase.cancel };
+    this.#helloAt = this.#ports.scheduler.mono();
     phase.socket.send(hello);
   }
 
@@ -293,6 +313,7 @@ export class ClientCore {
         this.#ping(frame.body);
         return;
       case Op.PONG:
+        this.#pong();
         return;
       case Op.WELCOME:
         this.#welcome(frame.body);
@@ -345,6 +366,13 @@ export class ClientCore {
     this.#wake();
   }
 
+  #pong(): void {
+    const at = this.#probes.shift();
+    if (at === undefined) return;
+    this.#provenAt = at;
+    this.#events.proven();
+  }
+
   #welcome(body: ValueMap): void {
     const phase = this.#phase;
     const welcome = readWelcome(body);
@@ -362,6 +390,7 @@ export class ClientCore {
     this.#session = { id: welcome.session, secret: welcome.secret, position };
     const lost = this.#hadSession && !welcome.resumed;
     this.#hadSession = true;
+    this.#provenAt = this.#helloAt;
     this.#lastError = undefined;
     this.#phase = { kind: 'online', socket: phase.socket, since: this.#ports.scheduler.mono() };
     this.#table.welcome(welcome.resumed, welcome.limits.inFlight);
@@ -446,7 +475,7 @@ export class ClientCore {
     const writer = this.#writer;
     const now = this.#ports.scheduler.mono();
     writer.begin();
-    if (this.#pongDue || this.#reauth !== undefined) this.#control();
+    if (this.#pongDue || this.#probeDue || this.#reauth !== undefined) this.#control(now);
     for (let pending = this.#table.take(); pending !== undefined; pending = this.#table.take()) {
       if (!writer.hasRoom(pending.body.length)) {
         socket.send(writer.finish());
@@ -459,11 +488,16 @@ export class ClientCore {
     if (writer.frames > 0) socket.send(writer.finish());
   }
 
-  #control(): void {
+  #control(now: number): void {
     if (this.#reauth !== undefined) this.#writer.raw(encodeFrameParts(Op.REAUTH, 0, { token: this.#reauth }));
     if (this.#pongDue) this.#writer.raw(encodeFrameParts(Op.PONG, 0, { rev: this.position }));
+    if (this.#probeDue) {
+      this.#writer.raw(encodeFrameParts(Op.PING, 0, {}));
+      this.#probes.push(now);
+    }
     this.#reauth = undefined;
     this.#pongDue = false;
+    this.#probeDue = false;
   }
 
   #leave(socket: Socket, requeue: boolean): void {
@@ -552,6 +586,8 @@ export class ClientCore {
     this.#cancelGoaway?.();
     this.#cancelGoaway = undefined;
     this.#pongDue = false;
+    this.#probeDue = false;
+    this.#probes = [];
     this.#reauth = undefined;
   }
 }

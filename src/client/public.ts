@@ -8,6 +8,8 @@ export type { AskOptions, ExtendOptions, Message } from './conversation.ts';
 export type { TaskContext, TaskHandler } from './handlers.ts';
 export type { Subtask } from './subtasks.ts';
 export type { DelegateTo, DistributedResult, TaskDistribute, TreeNode } from '../../protocol/wire/trees.ts';
+export type { RevokeRequest } from './lock-holding.ts';
+export type { Lock, LockWhat, LockWithOptions, LockWork } from './lock-methods.ts';
 export type { TopicListener } from './listening.ts';
 export type { WatchOptions } from './output-watch.ts';
 export type { OutputPiece, QuestionView } from '../../protocol/wire/control.ts';

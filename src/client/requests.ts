@@ -103,6 +103,9 @@ export interface RequestTableOptions {
 /** Said before anybody looks whether an earlier sending was executed. */
 const UNLOOKED: ReadonlySet<string> = new Set(['UNAVAILABLE', 'RATE_LIMIT_EXCEEDED']);
 
+/** Answers to what was asked: whether to ask again is the caller's to say. */
+const ANSWERS: ReadonlySet<string> = new Set(['BUSY', 'DEADLOCK', 'WAIT_TIMEOUT', 'QUEUE_FULL']);
+
 /** Ids are uint32. */
 export const IDS_MAX = 0xffff_ffff;
 
@@ -318,7 +321,7 @@ export class RequestTable {
 
   #isFinal(pending: Pending, error: MusterError): boolean {
     if (error.code === 'OUTCOME_UNKNOWN' && pending.urgent) return false;
-    if (!error.retryable) return true;
+    if (!error.retryable || ANSWERS.has(error.code)) return true;
     if (pending.urgent) return false;
     return pending.refusals >= this.#options.refusalsMax;
   }

@@ -9,6 +9,7 @@ import { AgentCore, type AgentNote, type StartJob } from './agent-core.ts';
 import { ClientCore, type Call, type ConnectionState, type Outage, type Pending } from './core.ts';
 import { clientError, type MusterError } from './errors.ts';
 import type { PushIn } from './incoming.ts';
+import { Locks } from './lock-core.ts';
 import { Outbox, type Journal, type OutboxCall } from './outbox.ts';
 import type { CorePorts } from './ports.ts';
 import { Subscriptions } from './subscriptions.ts';
@@ -56,6 +57,7 @@ export class Sdk {
   readonly outbox: Outbox;
   readonly subscriptions: Subscriptions;
   readonly waits: Waits;
+  readonly locks: Locks;
   readonly agent: AgentCore | undefined;
   readonly #options: SdkOptions;
   /** Registered by a request, on a client that has no handlers. */
@@ -78,7 +80,11 @@ export class Sdk {
         return { ...(agent === undefined ? {} : { agent }), subs: this.subscriptions.first() };
       },
       events: {
-        state: (state, outage) => events.state(state, outage),
+        state: (state, outage) => {
+          if (state === 'offline') this.locks.offline();
+          events.state(state, outage);
+        },
+        proven: () => this.locks.proven(),
         welcome: (welcome, lost) => this.#welcome(welcome, lost),
         push: (push) => this.#push(push),
         notice: (kind, body) => this.#notice(kind, body),
@@ -90,6 +96,7 @@ export class Sdk {
     this.outbox = new Outbox(this.core, options.journal);
     this.subscriptions = new Subscriptions(this.core, options.subs ?? []);
     this.waits = new Waits(this.core, ports.scheduler, this.subscriptions);
+    this.locks = new Locks({ core: this.core, scheduler: ports.scheduler, idle: () => this.#settle() });
     this.agent =
       options.agent === undefined
         ? undefined
@@ -136,7 +143,10 @@ export class Sdk {
     this.#cancelClose?.();
     this.#cancelClose = undefined;
     if (options.drain) this.agent?.drain();
-    else this.agent?.stopAll('the client is being closed');
+    else {
+      this.agent?.stopAll('the client is being closed');
+      this.locks.stopAll(clientError('CLIENT_CLOSED', 'The client is being closed.'));
+    }
     if (options.withinMs !== undefined)
       this.#cancelClose = this.#options.ports.scheduler.after(options.withinMs, () => this.core.close(options.requeue));
     this.#settle();
@@ -145,7 +155,7 @@ export class Sdk {
   /** Closes when what was waited for has come. */
   #settle(): void {
     const closing = this.#closing;
-    if (closing === undefined || (this.agent !== undefined && !this.agent.isIdle)) return;
+    if (closing === undefined || (this.agent !== undefined && !this.agent.isIdle) || !this.locks.isIdle) return;
     if (closing.drain && this.core.unanswered > 0) return;
     this.core.close(closing.requeue);
   }
@@ -153,13 +163,14 @@ export class Sdk {
   #welcome(welcome: WelcomeBody, lost: boolean): void {
     this.subscriptions.welcome(welcome.resumed);
     this.agent?.welcome(welcome);
+    this.locks.welcome(welcome);
     this.waits.missed(welcome.resumed);
     this.#options.events.welcome(welcome);
     if (lost) this.#options.events.gap(welcome.reason ?? 'expired');
   }
 
   #push(push: PushIn): void {
-    if (this.agent?.push(push) === true) return;
+    if (this.agent?.push(push) === true || this.locks.push(push)) return;
     this.waits.push(push);
     this.#options.events.push(push);
   }
@@ -167,6 +178,7 @@ export class Sdk {
   #notice(kind: string, body: ValueMap): void {
     if (kind === 'gap') {
       this.agent?.missed();
+      this.locks.missed();
       this.waits.missed(false);
       this.#options.events.gap('gap');
     }
@@ -176,7 +188,9 @@ export class Sdk {
   #closed(error: MusterError | undefined): void {
     this.#cancelClose?.();
     this.agent?.end(error === undefined ? 'the client is closed' : error.message);
-    this.waits.end(clientError('CLIENT_CLOSED', undefined, { cause: error }));
+    const ended = clientError('CLIENT_CLOSED', undefined, { cause: error });
+    this.waits.end(ended);
+    this.locks.end(ended);
     this.#options.events.closed(error);
   }
 }

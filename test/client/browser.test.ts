@@ -10,8 +10,8 @@ import { must } from '../../src/base/assert.ts';
 import { serve, type RunningServer } from '../../src/main.ts';
 import { bundleClient } from '../../scripts/bundle.js';
 
-/** What the SDK may cost a page, compressed. It was 26.7 KiB when this was written. */
-const GZIP_BYTES_MAX = 30 * 1024;
+/** What the SDK may cost a page, compressed. It was 26.7 KiB when this was written, and 33.1 with work under locks. */
+const GZIP_BYTES_MAX = 35 * 1024;
 
 const data = mkdtempSync(join(tmpdir(), 'muster-browser-'));
 let server: RunningServer;
