@@ -79,4 +79,12 @@ export const KEPT: readonly KeptRun[] = [
     script: 'seed-18936',
     found: 'a whole and its part, which ended in the first entry after a restart and were seen in the wrong order',
   },
+  {
+    script: 'seed-19578',
+    found: 'a task that is released for ever: each attempt made a task below it, and its tokens stayed odd',
+  },
+  {
+    script: 'seed-19618',
+    found: 'two handlers of an agent whose capacity rose and fell again within the entry that gave it both tasks',
+  },
 ];

@@ -3,7 +3,15 @@
  */
 import type { EventOf } from './history.ts';
 import { isOrder } from './pushes.ts';
-import { firstIndex, lastMark, type Assignment, type ClientRec, type Conn, type Handler } from './records.ts';
+import {
+  firstIndex,
+  lastMark,
+  type AgentRec,
+  type Assignment,
+  type ClientRec,
+  type Conn,
+  type Handler,
+} from './records.ts';
 import { field, items, text } from './values.ts';
 import type { Family, Step, World } from './world.ts';
 
@@ -90,8 +98,7 @@ export class Executions implements Family {
       return handler.end === undefined && counts;
     });
     const since = Math.min(...busy.map((handler) => client.tenant.tokens.get(handler.token)?.start.index ?? index));
-    const first = Math.max(0, firstIndex(agent.capacities, (one) => one.index > since) - 1);
-    const capacity = Math.max(...agent.capacities.slice(first).map((one) => one.capacity));
+    const capacity = Math.max(...capacitiesSince(agent, since));
     if (busy.length <= capacity) return;
     const message = `${client.client} runs ${busy.length} handlers with a capacity of ${capacity}`;
     this.#world.report('45', message, [...busy.map((handler) => handler.start), index]);
@@ -110,4 +117,11 @@ function endedLawfully(assignment: Assignment | undefined): boolean {
   const end = assignment?.end;
   const onlyUnconfirmed = end?.causes.every(({ kind }) => kind === 'accept') === true;
   return end !== undefined && end.causes.length > 0 && !(onlyUnconfirmed && end.away);
+}
+
+/** All that it was from that entry on, within it too; what it was before if it was not changed there. */
+function capacitiesSince({ capacities }: AgentRec, since: number): number[] {
+  const next = firstIndex(capacities, ({ index }) => index >= since);
+  const first = capacities[next]?.index === since ? next : Math.max(0, next - 1);
+  return capacities.slice(first).map(({ capacity }) => capacity);
 }

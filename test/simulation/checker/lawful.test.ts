@@ -55,6 +55,32 @@ describe('lawful', () => {
     expect(found(third(run.events))).toContain('45');
   });
 
+  test('as many handlers as the capacity allowed, which rose and fell again within the entry', () => {
+    const made = story();
+    const { run, ag } = made;
+    const { session } = ag;
+    if (session === undefined) throw new Error('no session');
+    const tenant = run.tenant('a');
+    const register = (capacity: number): void =>
+      run.entry(tenant, () =>
+        tenant.register(session, { name: 'ag', capacity, onLost: 'requeue', capabilities: ['build'] }),
+      );
+    run.batch(tenant, () => {
+      register(2);
+      create(made);
+      create(made);
+      register(1);
+    });
+    for (const task of tenant.tasks.values()) take(made, task);
+    expect(found(run.events)).toContain('45');
+    // As the engine tells it: how the agent was within the entry, too.
+    const passed = change({ kind: 'applied', where: ({ agents }) => agents?.[0]?.active === 2 }, (event) => ({
+      ...event,
+      agents: (event.agents ?? []).flatMap((agent) => [{ ...agent, capacity: 2 }, agent]),
+    }));
+    expect(found(passed(run.events))).toEqual([]);
+  });
+
   test('a gap, if the ring was too small for what was missed', () => {
     const { run, sub } = story();
     run.drop(sub);

@@ -131,8 +131,13 @@ function applyAgent(tenant: Tenant, view: AgentView, mark: Mark): void {
     known.view = view;
     known.changed = mark;
     known.gone = undefined;
-    if (known.capacities.at(-1)?.capacity !== view.capacity)
+    const last = known.capacities.at(-1);
+    if (last?.capacity !== view.capacity) {
+      // It still was that for a while of this entry.
+      if (again && last !== undefined && last.index < mark.index)
+        known.capacities.push({ index: mark.index, capacity: last.capacity });
       known.capacities.push({ index: mark.index, capacity: view.capacity });
+    }
     return;
   }
   const agent: AgentRec = {
