@@ -236,9 +236,10 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
         return;
       }
       const { key, signal, deadlineMs } = options;
+      const note = this.#noting(method, params);
       const done = (reply: Reply): void => {
         if (!reply.ok) return reject(reply.error);
-        this.#noteOwn(method, params);
+        note?.();
         resolve(reply.result as unknown as Results[M]);
       };
       const call: Call = { method, params: params as unknown as Value, key, deadlineMs, done };
@@ -373,10 +374,12 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
     });
   }
 
-  /** What the caller asked for by itself must hold on the next session too. */
-  #noteOwn(method: Method, params: Params[Method]): void {
-    if (method === 'topic.subscribe') this.#sdk.subscriptions.subscribed((params as Params['topic.subscribe']).topic);
-    else if (method === 'agent.register') this.#sdk.registered(params as Params['agent.register']);
+  /** What the caller asks for by itself must hold on the next session too; to be called when it was granted. */
+  #noting(method: Method, params: Params[Method]): (() => void) | undefined {
+    if (method === 'topic.subscribe')
+      return () => this.#sdk.subscriptions.subscribed((params as Params['topic.subscribe']).topic);
+    if (method === 'agent.register') return this.#sdk.registering(params as Params['agent.register']);
+    return undefined;
   }
 
   #starter(handler: TaskHandler): StartJob {

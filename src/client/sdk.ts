@@ -62,6 +62,8 @@ export class Sdk {
   readonly #options: SdkOptions;
   /** Registered by a request, on a client that has no handlers. */
   #registered: AgentShape | undefined;
+  /** How many were said. */
+  #hellos = 0;
   #closing: CloseOptions | undefined;
   #cancelClose: (() => void) | undefined;
 
@@ -76,6 +78,7 @@ export class Sdk {
       ...(options.refusalsMax === undefined ? {} : { refusalsMax: options.refusalsMax }),
       ...(options.idsMax === undefined ? {} : { idsMax: options.idsMax }),
       hello: () => {
+        this.#hellos += 1;
         const agent = this.agent?.shape() ?? this.#registered;
         return { ...(agent === undefined ? {} : { agent }), subs: this.subscriptions.first() };
       },
@@ -125,10 +128,18 @@ export class Sdk {
     return this.outbox.send(call);
   }
 
-  /** The caller registered its agent by a request: the next HELLO says the same. */
-  registered(shape: AgentShape): void {
-    if (this.agent === undefined) this.#registered = shape;
-    else this.agent.reshape(shape);
+  /**
+   * The caller registers its agent by a request; what is returned is called when that was granted: the next HELLO says the same. One
+   * that was said meanwhile named the agent as it had been, and may have been decided after the request: then it is registered again.
+   */
+  registering(shape: AgentShape): () => void {
+    const hellos = this.#hellos;
+    return () => {
+      if (this.agent === undefined) this.#registered = shape;
+      else this.agent.reshape(shape);
+      if (this.#hellos === hellos || this.#closing !== undefined) return;
+      this.core.request({ method: 'agent.register', params: { ...shape }, key: false, discard: true, done: nothing });
+    };
   }
 
   /** The end of a task; `watched`: its creation was answered on the present session. Returns how to give up. */
@@ -193,4 +204,8 @@ export class Sdk {
     this.locks.end(ended);
     this.#options.events.closed(error);
   }
+}
+
+function nothing(): void {
+  /* What was granted once is granted again; else the next HELLO says it. */
 }

@@ -539,6 +539,45 @@ describe('results that outlive the process', () => {
   });
 });
 
+describe('registering again', () => {
+  const shape = { ...AGENT, capacity: 5 };
+  const register = (world: World): void => {
+    const registered = world.sdk.registering(shape);
+    world.sdk.request({ method: 'agent.register', params: shape, done: (reply) => reply.ok && registered() });
+    world.settle();
+  };
+  const said = ([, , body]: ReturnType<Link['open']>): unknown => body['agent'];
+
+  it('holds in the next HELLO', () => {
+    const { world, link } = online();
+    register(world);
+    for (const { id } of link.requests()) link.result(id);
+    world.settle();
+    expect(link.requests()).toEqual([]);
+    link.end();
+    expect(said(world.redial().open())).toMatchObject({ capacity: 5 });
+  });
+
+  it('is said again when a HELLO with the shape of before came between it and its answer', () => {
+    const { world, link } = online();
+    register(world);
+    expect(calls(link)).toEqual([['agent.register', 5]]);
+    link.end();
+    expect(said(world.redial().open())).toMatchObject({ capacity: 2 });
+    const next = world.greetOpened({ resumed: true });
+    const [again] = next.requests();
+    // Decided before the HELLO, remembered, answered now.
+    next.result(again?.id ?? 0);
+    world.settle();
+    const [anew] = next.requests();
+    expect(anew).toMatchObject({ m: 'agent.register', p: shape });
+    expect(anew?.id).toBeGreaterThan(again?.id ?? 0);
+    next.result(anew?.id ?? 0);
+    world.settle();
+    expect(next.requests()).toEqual([]);
+  });
+});
+
 describe('the end of an agent', () => {
   it('drains: takes no more, lets run what runs, lowers its capacity before each result, and leaves', () => {
     const { world, link } = online({ agent: { ...AGENT, capacity: 4 } });

@@ -193,11 +193,12 @@ export class SimClient {
     const program = this.#program;
     if (program === undefined || this.#shape === undefined) return;
     const shape = { ...this.#shape, capacity };
+    const registered = program.sdk.registering(shape);
     this.ask('agent.register', shape, {
       done: (reply) => {
         if (!reply.ok) return;
         this.#shape = shape;
-        program.sdk.registered(shape);
+        registered();
       },
     });
   }
