@@ -3,6 +3,7 @@ import { PRIORITIES } from '../../protocol/wire/types.ts';
 import type { SimClient, Surroundings } from './client.ts';
 import type { Action, Ask } from './plan.ts';
 import type { Recorder } from './recorder.ts';
+import { askLocks } from './lock-asks.ts';
 import { repeat } from './repeater.ts';
 import { askSched } from './sched-asks.ts';
 import type { Book } from './server-view.ts';
@@ -81,6 +82,11 @@ export function carryOut(ask: Ask, asked: Asked): void {
     case 'handFalsely':
     case 'distribute':
       return askTrees(ask, asked);
+    case 'lock':
+    case 'force':
+    case 'steal':
+    case 'look':
+      return askLocks(ask, asked);
     case 'deregister':
       return client.ask('agent.deregister', {});
     case 'control': {

@@ -13,7 +13,9 @@ import type { Observer } from './observer.ts';
 import type { ClientPlan } from './plan.ts';
 import type { Random } from './random.ts';
 import type { Recorder } from './recorder.ts';
+import { LockPlayer } from './lock-player.ts';
 import type { Lane, VirtualTime } from './scheduler.ts';
+import type { LockJob } from './swarm-locks.ts';
 import { Wire } from './wire.ts';
 
 export interface Surroundings {
@@ -36,6 +38,7 @@ interface Program {
   readonly incarnation: number;
   wire: Wire | undefined;
   readonly waits: Wait[];
+  readonly locks: LockPlayer;
 }
 
 export class SimClient {
@@ -113,7 +116,15 @@ export class SimClient {
     if ((journal?.stored.length ?? 0) > 0)
       recorder.marks.count('stored result sent by the next process', journal?.stored.length);
     const sdk = this.#sdk({ lane, incarnation, entropy: (size) => own.bytes(size), token, journal });
-    this.#program = { lane, sdk, incarnation, wire: undefined, waits: [] };
+    const locks = new LockPlayer({
+      recorder,
+      lane,
+      client: name,
+      incarnation,
+      now: () => time.now,
+      ask: (method, params, done) => this.ask(method, params, { done }),
+    });
+    this.#program = { lane, sdk, incarnation, wire: undefined, waits: [], locks };
     sdk.start();
   }
 
@@ -189,6 +200,10 @@ export class SimClient {
     });
   }
 
+  lock(job: LockJob): void {
+    this.#program?.locks.play(job);
+  }
+
   reshape(capacity: number): void {
     const program = this.#program;
     if (program === undefined || this.#shape === undefined) return;
@@ -254,7 +269,9 @@ export class SimClient {
       find: (type) => (unhandled.includes(type) ? undefined : start),
       events: {
         state: nothing,
-        push: nothing,
+        push: (push) => {
+          if (push.event.startsWith('lock.')) this.#program?.locks.push(push);
+        },
         gap: nothing,
         welcome: nothing,
         notice: nothing,

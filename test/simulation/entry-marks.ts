@@ -3,6 +3,7 @@ import type { Entry, HelloCommand, EntryOutput, Reply } from '../../src/engine/p
 import type { State } from '../../src/engine/kernel/state.ts';
 import type { TaskRecord } from '../../src/engine/records.ts';
 import { field } from './checker/values.ts';
+import { LockMarks } from './lock-marks.ts';
 import { isMark, type Mark, type Marks } from './marks.ts';
 import type { Changes } from './state-tracker.ts';
 
@@ -42,15 +43,18 @@ const AGENTS: { readonly [event: string]: Mark } = {
 
 export class EntryMarks {
   readonly #marks: Marks;
+  readonly #locks: LockMarks;
   /** Whom each sticky key was given to last. */
   readonly #bonds = new Map<string, string>();
 
   constructor(marks: Marks) {
     this.#marks = marks;
+    this.#locks = new LockMarks(marks);
   }
 
   entry(made: MadeEntry): void {
     const { decoded, output, changes } = made;
+    this.#locks.entry(made);
     if (decoded.commands.length > 1) this.#marks.count('entry with several commands');
     for (const [i, command] of decoded.commands.entries()) {
       const ok = output.commands[i]?.reply.ok === true;

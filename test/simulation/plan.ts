@@ -7,6 +7,7 @@ import type { SchedAsk } from './swarm-sched.ts';
 import type { DistributeAsk } from './swarm-distributed.ts';
 import type { FamilyAsk } from './swarm-families.ts';
 import type { HandingAsk } from './swarm-handing.ts';
+import type { LockAsk } from './swarm-locks.ts';
 import type { SubtaskAsk } from './swarm-trees.ts';
 import type { PlainStrategy, RuleOnError } from '../../protocol/wire/rules.ts';
 import type { LIMITS } from '../../protocol/wire/limits.ts';
@@ -154,6 +155,7 @@ export type Ask =
   | FamilyAsk
   | HandingAsk
   | DistributeAsk
+  | LockAsk
   | { readonly do: 'deregister' };
 
 export type Fault =

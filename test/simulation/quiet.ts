@@ -23,7 +23,8 @@ export function unrest(simulation: Simulation): string | undefined {
         return `${task.id} is pending, and somebody can take it`;
       if (engine.state.timers.get('deadline', task.id) !== undefined) return `${task.id} has a deadline`;
     }
-    const { work, settles, prunes } = engine.state;
+    const { work, settles, prunes, lockWaits } = engine.state;
+    if (lockWaits.size > 0) return `${book.tenant} has requests that wait for locks`;
     if (work.size + settles.size + prunes.size > 0) return `${book.tenant} has work left over`;
     for (const schedule of engine.state.schedules.hold())
       if (schedule.status === 'active') return `${book.tenant} has a schedule with occurrences to come`;

@@ -15,6 +15,7 @@ import type { LogEntry } from '../../src/log/port.ts';
 import type { EventOf, PushObservation, SessionObservation, TaskObservation } from './checker/history.ts';
 import { EntryMarks, type MadeEntry } from './entry-marks.ts';
 import type { Recorder } from './recorder.ts';
+import { locksOf } from './lock-view.ts';
 import { noChanges, StateTracker, type Changes } from './state-tracker.ts';
 
 /** If it is hashed at all, the state is at every entry whose seq is a multiple of this; in between the position stands for it. */
@@ -128,6 +129,7 @@ export class ServerView {
       ...this.#views(book, changed),
       ...rulesOf(book, engine),
       pushes: pushesOf(output),
+      ...locksOf(made),
     });
   }
 
@@ -208,6 +210,8 @@ function sessionOf(book: Book, id: string, record: SessionRecord | undefined, en
 function difference(book: Book, engine: Engine, output: EntryOutput): Changes {
   const { state } = engine;
   const changes = noChanges();
+  const told = output.pushes.some(({ event }) => event.startsWith('lock.'));
+  changes.locks = told || state.locks.size + state.lockWaits.size > 0;
   // A whole that ends stays until its parts have ended, which it takes with it: by `rev` it comes before them.
   for (const task of output.finished.toSorted((one, other) => one.rev - other.rev))
     if (!alike(book.tasks.get(task.id), task)) changes.tasks.push(task);
@@ -247,6 +251,7 @@ function pushOf(push: Push): PushObservation {
   else if (first.startsWith('a:')) seen.agentId = id;
   else seen.session = id;
   if (order?.task !== undefined) seen.taskId = order.task;
+  if (order?.lock !== undefined) seen.lock = { id: order.lock, token: String(order.token) };
   if (topic === undefined && data.token !== undefined) seen.token = data.token;
   if (topic !== undefined && data.status !== undefined) seen.status = data.status;
   return seen;

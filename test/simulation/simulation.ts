@@ -346,6 +346,9 @@ export class Simulation {
       treeTasksMax,
       delegationsMax,
       pingTimeoutMs,
+      lockGraceMs,
+      lockDelayMs,
+      lockTtlMs,
     } = LIMITS;
     const bounds = {
       leaseMs,
@@ -363,6 +366,9 @@ export class Simulation {
       treeTasksMax,
       delegationsMax,
       pingTimeoutMs,
+      lockGraceMs,
+      lockDelayMs,
+      lockTtlMs,
     };
     return { ...bounds, ringPushes: this.plan.tuning.ringPushes };
   }

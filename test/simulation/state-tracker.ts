@@ -24,6 +24,8 @@ export interface Changes {
   readonly freed: AssignmentRecord[];
   /** From which status to which tasks went, in order. */
   readonly moves: { readonly from: TaskRecord | undefined; readonly to: TaskRecord }[];
+  /** Something about locks, requests for them or their owners is not what it was. */
+  locks: boolean;
 }
 
 export interface SessionChange {
@@ -34,7 +36,7 @@ export interface SessionChange {
 }
 
 export function noChanges(): Changes {
-  return { tasks: [], agents: new Map(), reshaped: [], sessions: new Map(), freed: [], moves: [] };
+  return { tasks: [], agents: new Map(), reshaped: [], sessions: new Map(), freed: [], moves: [], locks: false };
 }
 
 type Digest = Uint8Array;
@@ -95,6 +97,10 @@ export class StateTracker {
     state.assignments.watch((before, after) => {
       if (before?.state === 'stopping' && after === undefined) this.#changes.freed.push(before);
     });
+    const locks = (): void => {
+      this.#changes.locks = true;
+    };
+    for (const table of [state.locks, state.lockWaits, state.lockOwners, state.lockDelays]) table.watch(locks);
     state.sessions.watch((before, after) => {
       const id = (after ?? before)?.id ?? '';
       const known = this.#changes.sessions.get(id);

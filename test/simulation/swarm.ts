@@ -7,6 +7,7 @@ import type { Action, ClientPlan, Plan, TaskPlan, Tuning } from './plan.ts';
 import { controlled } from './swarm-control.ts';
 import { familied } from './swarm-families.ts';
 import { handed } from './swarm-handing.ts';
+import { locked } from './swarm-locks.ts';
 import { distributed } from './swarm-distributed.ts';
 import { drawFaults } from './swarm-faults.ts';
 import { withRules } from './swarm-rules.ts';
@@ -89,7 +90,7 @@ function drawWhole(seed: number): Plan {
   const controls = controlled(random.fork('control'), drawn);
   const trees = treed(random.fork('trees'), withRules(random.fork('rules'), controls));
   const handing = handed(random.fork('relay'), familied(random.fork('below'), trees));
-  return distributed(random.fork('split'), handing);
+  return locked(random.fork('locks'), distributed(random.fork('split'), handing));
 }
 
 function drawTuning(random: Random): Tuning {

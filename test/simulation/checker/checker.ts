@@ -17,6 +17,7 @@ import { Handing } from './handing.ts';
 import type { CheckOptions, History, HistoryEvent } from './history.ts';
 import type { Violation } from './invariants.ts';
 import { Liveness } from './liveness.ts';
+import { Locks } from './locks.ts';
 import { DEFAULT_OPTIONS } from './options.ts';
 import { Placing } from './placing.ts';
 import { Pushes } from './pushes.ts';
@@ -64,6 +65,7 @@ export class Checker {
       new Births(world),
       new Handing(world),
       new Distributed(world),
+      new Locks(world),
     ];
   }
 

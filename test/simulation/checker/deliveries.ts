@@ -30,6 +30,8 @@ interface Due {
   readonly session?: SessionRec | undefined;
   /** `away`: its session was not connected when it was made. */
   readonly order?: { readonly event: string; readonly token: string; readonly away: boolean };
+  /** An order that is left out once the lock has another token, or none. */
+  readonly lock?: { readonly id: string; readonly token: string };
   readonly what: string;
 }
 
@@ -102,6 +104,7 @@ export class Deliveries implements Family {
         key: String(push.rev),
         what: `${push.event} at ${push.rev}`,
         ...(push.topic === undefined ? { session: carrier } : { topic: push.topic, task: taskOf(push.topic) }),
+        ...(push.lock === undefined ? {} : { lock: push.lock }),
         ...(push.token !== undefined &&
           (isOrder(push) || isControlOrder(push)) && {
             order: { event: push.event, token: push.token, away: carrier?.server?.attached !== true },
@@ -140,7 +143,7 @@ export class Deliveries implements Family {
   }
 
   #check(conn: Conn, list: readonly Due[]): void {
-    const { session, welcome } = conn;
+    const { session, welcome, tenant } = conn;
     if (session === undefined || welcome === undefined) return;
     const end = this.#world.end;
     const open = conn.closed === undefined && conn === session.conns.at(-1);
@@ -155,6 +158,8 @@ export class Deliveries implements Family {
       if (has(received, due)) continue;
       const passed = conn.positions[firstIndex(conn.positions, ({ rev }) => rev >= due.hi)]?.index ?? end?.index ?? 0;
       if (due.order !== undefined && this.#mayBeLeftOut(conn, due, passed)) continue;
+      const ended = due.lock && tenant.lockTokens.get(`${due.lock.id} ${due.lock.token}`)?.to;
+      if (ended !== undefined && ended <= passed) continue;
       const name = due.key === String(due.hi) ? '66' : '67';
       this.#world.report(name, `${session.id} on ${conn.id} was not told: ${due.what}`, [
         due.mark.index,

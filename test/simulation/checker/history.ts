@@ -18,6 +18,7 @@
  * H5 A `fault` after which frames may get lost or stand still has `severs: true` and names its connection or client;
  *    without a name it excuses everybody.
  */
+import type { LockView, LockWaitView } from '../../../protocol/wire/locks.ts';
 import type { RuleView } from '../../../protocol/wire/rules.ts';
 import type { AgentView, Role, SessionSnapshot, TaskView } from '../../../protocol/wire/types.ts';
 
@@ -47,6 +48,9 @@ export interface CheckOptions {
   readonly delegationsMax: number;
   /** Without a frame for so long a connection counts as dead. */
   readonly pingTimeoutMs: number;
+  readonly lockGraceMs: number;
+  readonly lockDelayMs: number;
+  readonly lockTtlMs: number;
   /** How late, in the clock of the timer, a timer may fire before it counts as overdue. */
   readonly timerSlackMs: number;
   /** How long after the last entry a pending timer may wait at the end before it counts as forgotten. */
@@ -230,6 +234,24 @@ export interface HandlerOrder extends At {
   readonly seq: number;
 }
 
+/** The program believes that it holds a lock, until then by the clock of the history; what was asked at `since` told it so. */
+export interface LockBelief extends At {
+  readonly kind: 'lock.belief';
+  readonly client: string;
+  readonly incarnation: number;
+  readonly lock: LockView;
+  readonly since: number;
+  readonly until: number;
+}
+
+/** It stops believing: it gave the lock back, or was told that it has ended. */
+export interface LockDoubt extends At {
+  readonly kind: 'lock.doubt';
+  readonly client: string;
+  readonly incarnation: number;
+  readonly id: string;
+}
+
 export interface ServerStart extends At {
   readonly kind: 'server.start';
 }
@@ -319,6 +341,8 @@ export interface PushObservation {
   readonly token?: string;
   /** For events of tasks. */
   readonly status?: string;
+  /** For orders that are about a lock under its token. */
+  readonly lock?: { readonly id: string; readonly token: string };
 }
 
 /** A command of the entry, for harnesses that can decode the payload. */
@@ -329,6 +353,36 @@ export interface CommandObservation {
   readonly method: string;
   /** `ok`, `repeat` (an outcome that was remembered) or an error code. */
   readonly outcome: string;
+}
+
+/** A write of locks that an entry carried out, or answered again. */
+export interface LockCommand {
+  readonly session: string;
+  readonly reqId: number;
+  readonly k?: string;
+  readonly method: string;
+  readonly params: unknown;
+  readonly ok: boolean;
+  /** The result, or the details of the refusal. */
+  readonly result: unknown;
+  readonly code?: string;
+}
+
+/** A push about locks as the entry produced it: to owners, or with a topic. */
+export interface LockTold {
+  readonly event: string;
+  readonly topic?: string;
+  /** The session or agent. */
+  readonly to?: string;
+  readonly data: unknown;
+}
+
+/** All about locks, after an entry that changed something about them. */
+export interface LocksObservation {
+  readonly held: readonly LockView[];
+  readonly waits: readonly LockWaitView[];
+  readonly commands: readonly LockCommand[];
+  readonly told: readonly LockTold[];
 }
 
 /** What the public views show after one entry was applied. */
@@ -353,6 +407,7 @@ export interface Applied extends At {
   /** All reliable pushes of the entry, rising by rev. If given once for a tenant, it is given for every entry. */
   readonly pushes?: readonly PushObservation[];
   readonly commands?: readonly CommandObservation[];
+  readonly locks?: LocksObservation;
 }
 
 /** A state rebuilt apart from the serving one, from nothing or from the snapshot at `from`, has reached `seq`. */
@@ -425,6 +480,8 @@ export type HistoryEvent =
   | HandlerStart
   | HandlerEnd
   | HandlerOrder
+  | LockBelief
+  | LockDoubt
   | ServerStart
   | ServerStop
   | ServerCrash

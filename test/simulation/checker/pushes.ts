@@ -97,9 +97,11 @@ export class Pushes implements Family {
       this.#byRev.set(key, { event, index });
       return;
     }
-    const sameData = isOrder(event)
-      ? text(event.data, 'token') === text(first.event.data, 'token')
-      : same(event.data, first.event.data);
+    const rendered = isOrder(event) ? 'token' : event.event === 'lock.granted' ? 'requestId' : undefined;
+    const sameData =
+      rendered === undefined
+        ? same(event.data, first.event.data)
+        : text(event.data, rendered) === text(first.event.data, rendered);
     if (first.event.event === event.event && first.event.topic === event.topic && sameData) return;
     this.#world.report('66', `position ${event.rev} stands for two pushes`, [first.index, index]);
   }

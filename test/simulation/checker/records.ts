@@ -306,6 +306,8 @@ export interface Tenant {
   /** Those in force, and the entry of their last change. */
   rules: readonly RuleRec[];
   ruled: Mark | undefined;
+  /** From which event to which each lock had each of its tokens, by `<id> <token>`. */
+  readonly lockTokens: Map<string, { readonly from: number; to: number | undefined }>;
 }
 
 export type RuleRec = Pick<RuleView, 'name' | 'type' | 'condition' | 'filter' | 'onError'>;

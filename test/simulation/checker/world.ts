@@ -101,6 +101,8 @@ export class World {
       case 'handler.start':
       case 'handler.end':
       case 'handler.order':
+      case 'lock.belief':
+      case 'lock.doubt':
         return this.#clientEvent(event, index);
       case 'connect':
       case 'hello':
@@ -150,7 +152,9 @@ export class World {
   }
 
   #clientEvent(
-    event: EventOf<'client.start' | 'client.kill' | 'handler.start' | 'handler.end' | 'handler.order'>,
+    event: EventOf<
+      'client.start' | 'client.kill' | 'handler.start' | 'handler.end' | 'handler.order' | 'lock.belief' | 'lock.doubt'
+    >,
     index: number,
   ): Step {
     if (event.kind === 'client.start') {
@@ -328,6 +332,7 @@ function newTenant(id: string): Tenant {
     pending: new Map(),
     rules: [],
     ruled: undefined,
+    lockTokens: new Map(),
   };
 }
 

@@ -28,6 +28,15 @@ const TASKS: ReadonlySet<string> = new Set([
 /** They change no task. */
 const OTHERS: ReadonlySet<string> = new Set([
   ...['topic.subscribe', 'topic.unsubscribe', 'topic.publish', 'apiKey.create'],
+  ...[
+    'lock.acquire',
+    'lock.acquireAll',
+    'lock.extend',
+    'lock.release',
+    'lock.convert',
+    'lock.cancel',
+    'lock.forceUnlock',
+  ],
 ]);
 /** They change tasks by what becomes of agents, or make one of another that may have left memory. */
 const TAKEN_OVER: ReadonlySet<string> = new Set([
