@@ -40,6 +40,7 @@ import { recordCounts } from './engine/kernel/image.ts';
 import { openSqliteLog } from './log/sqlite/index.ts';
 import type { LogDriver } from './log/port.ts';
 import { backlogFigures } from './node/backlog.ts';
+import { classOf } from './node/heard.ts';
 import { DEFAULT_TENANT, Node } from './node/node.ts';
 import type { Principal } from './node/port.ts';
 import type { MintedKey } from './node/requests.ts';
@@ -356,9 +357,10 @@ class Server implements RunningServer {
     });
     node.applied(applied.applyMs);
     for (const { kind, waitedMs } of applied.output.locks ?? []) node.lock(kind, waitedMs);
+    for (const { kind } of applied.output.notifications ?? []) node.notification(kind);
     const { tasks } = applied.engine.state;
     for (const push of applied.output.pushes) {
-      node.pushed(push.latestKey !== undefined ? 'latest' : push.topic === undefined ? 'grant' : 'reliable', 1);
+      node.pushed(classOf(push), 1);
       const task = push.order?.task === undefined ? undefined : tasks.get(push.order.task);
       // Of later attempts it is not kept since when they could have been assigned.
       const first = task !== undefined && task.attempt === 1 && task.losses === 0;

@@ -46,6 +46,7 @@ import {
 import { OBSERVING_SCHEMAS } from './observing.ts';
 import { CONTROL_SCHEMAS } from './control.ts';
 import { LOCK_SCHEMAS } from './locks.ts';
+import { NOTIFICATION_SCHEMAS } from './notifications.ts';
 import { isName, isTenantId } from './text.ts';
 
 export const KEY_ROLES = ['admin', 'member', 'agent', 'viewer'] as const;
@@ -433,6 +434,7 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
   'task.tree': z.object({ id, ...page }),
   ...CONTROL_SCHEMAS,
   ...LOCK_SCHEMAS,
+  ...NOTIFICATION_SCHEMAS,
   'task.retry': z.object({ id, parameters: payload.exactOptional() }),
   'schedule.create': scheduleCreate,
   'schedule.get': z.object({ id, upcoming: int(0, LIMITS.upcomingMax).exactOptional() }),
@@ -468,6 +470,12 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
     data: payload,
     kind: z.enum(PUBLISH_KINDS).exactOptional(),
     key: text(LIMITS.nameBytes).exactOptional(),
+  }),
+  'topic.history': z.object({
+    topic: subscription,
+    since: position.exactOptional(),
+    until: position.exactOptional(),
+    limit: limit.exactOptional(),
   }),
   'apiKey.create': apiKeyCreate,
   'apiKey.list': z.object(page),

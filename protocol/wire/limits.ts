@@ -242,6 +242,20 @@ export const LIMITS = {
   /** What keeps a request, in `lock.graph`. */
   lockBlockersMax: 16,
 
+  /** Text of a notification. */
+  notificationBytes: 4_096,
+  /** Agents that one notification names. */
+  notificationAgentsMax: 100,
+  /** For how long a notification is kept for agents that are away. */
+  notificationTtlMs: 24 * 3_600_000,
+  notificationTtlMsMax: 7 * 24 * 3_600_000,
+  /** Notifications kept for one audience (an agent, a capability, everyone) and in a tenant; the lowest gives way, or LIMIT_EXCEEDED. */
+  notificationsKept: 256,
+  notificationsKeptMax: 16_384,
+  notificationsKeptBytes: 32 * 1024 * 1024,
+  /** Audiences of which it is known up to where something gave way; of more it is said of everyone. */
+  notificationFloorsMax: 1_024,
+
   strategiesMax: 1_000,
   /** Of a tenant; more: LIMIT_EXCEEDED. */
   rulesMax: 200,

@@ -109,6 +109,9 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'topic.subscribe': { roles: EVERYONE, class: 'session', access: 'write', ends: true },
   'topic.unsubscribe': { roles: EVERYONE, class: 'session', access: 'write', ends: true },
   'topic.publish': { roles: WRITERS, class: 'work', access: 'write' },
+  'topic.history': { roles: EVERYONE, class: 'query', access: 'read' },
+  'notification.send': { roles: WRITERS, class: 'work', access: 'write' },
+  'notification.broadcast': { roles: WRITERS, class: 'work', access: 'write' },
   'apiKey.create': { roles: ['admin'], class: 'admin', access: 'write' },
   'apiKey.list': { roles: ['admin'], class: 'admin', access: 'read' },
   'apiKey.revoke': { roles: ['admin'], class: 'admin', access: 'write', ends: true },
@@ -149,6 +152,7 @@ export type ReadMethod =
   | 'lock.list'
   | 'lock.validate'
   | 'lock.graph'
+  | 'topic.history'
   | 'apiKey.list'
   | 'tenant.list';
 

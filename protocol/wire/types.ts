@@ -6,6 +6,7 @@
  */
 import type { AttemptError, LetterParams, LetterResults } from './letters.ts';
 import type { LockParams, LockPushes, LockResults, LockView } from './locks.ts';
+import type { NotificationParams, NotificationPushes, NotificationResults } from './notifications.ts';
 import type { RuleParams, RuleResults, RuleVerdict } from './rules.ts';
 import type { ScheduleParams, ScheduleResults } from './schedules.ts';
 import type { ObservingParams, ObservingResults } from './observing.ts';
@@ -396,7 +397,15 @@ type Held = { readonly id: string; readonly token: string };
 
 /** Params by method. */
 export interface Params
-  extends ScheduleParams, LetterParams, LockParams, ObservingParams, ControlParams, RuleParams, TreeParams {
+  extends
+    ScheduleParams,
+    LetterParams,
+    LockParams,
+    NotificationParams,
+    ObservingParams,
+    ControlParams,
+    RuleParams,
+    TreeParams {
   'session.snapshot': { readonly cursor?: string };
   'agent.register': AgentShape;
   'agent.get': { readonly id: string };
@@ -453,6 +462,12 @@ export interface Params
   'topic.subscribe': { readonly topic: string; readonly since?: number };
   'topic.unsubscribe': { readonly topic: string };
   'topic.publish': { readonly topic: string; readonly data: Value; readonly kind?: PublishKind; readonly key?: string };
+  'topic.history': {
+    readonly topic: string;
+    readonly since?: number;
+    readonly until?: number;
+    readonly limit?: number;
+  };
   'apiKey.create': {
     readonly role: Exclude<Role, 'operator'>;
     readonly agent?: string;
@@ -472,7 +487,15 @@ type Page<K extends string, V> = { readonly [key in K]: readonly V[] } & { reado
 
 /** Results by method (`RESULT.r`). */
 export interface Results
-  extends ScheduleResults, LetterResults, LockResults, ObservingResults, ControlResults, RuleResults, TreeResults {
+  extends
+    ScheduleResults,
+    LetterResults,
+    LockResults,
+    NotificationResults,
+    ObservingResults,
+    ControlResults,
+    RuleResults,
+    TreeResults {
   'session.snapshot': { readonly snapshot: SessionSnapshot; readonly rev: number };
   'agent.register': { readonly agent: AgentView };
   'agent.get': { readonly agent: AgentView };
@@ -511,6 +534,13 @@ export interface Results
   };
   'topic.unsubscribe': { readonly rev: number };
   'topic.publish': { readonly rev: number };
+  'topic.history': {
+    readonly messages: readonly { readonly rev: number; readonly e: string; readonly t: string; readonly d: Value }[];
+    /** Some after `since` is no longer kept. */
+    readonly gap?: boolean;
+    /** There is more, which is read by asking again with this as `since`. */
+    readonly next?: number;
+  };
   'apiKey.create': { readonly id: string; readonly key?: string };
   'apiKey.list': Page<'keys', ApiKeyView>;
   'apiKey.revoke': { readonly id: string };
@@ -521,7 +551,7 @@ export interface Results
 export type Method = keyof Params;
 
 /** Data of pushes by event name. An order to a holder has no topic; an event for watchers has one. */
-export interface PushData extends ControlPushes, LockPushes {
+export interface PushData extends ControlPushes, LockPushes, NotificationPushes {
   'task.assigned': TaskOrder;
   'task.offered': TaskOrder;
   'task.cancelled': { readonly id: string; readonly attempt: number; readonly token: string; readonly reason?: string };

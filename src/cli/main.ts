@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../client/version.ts';
 import { addAgent } from './commands/agent.ts';
+import { addBroadcast } from './commands/broadcast.ts';
 import { addDeadLetter } from './commands/dead-letter.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addFleet } from './commands/fleet.ts';
@@ -38,6 +39,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addRule(program, context);
   addDoctor(program, context);
   addTopic(program, context);
+  addBroadcast(program, context);
   addKey(program, context);
   addTenant(program, context);
   const json = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json');

@@ -18,6 +18,7 @@ import type {
 import type { AgentNote, Job, StartJob } from './agent-core.ts';
 import type { Call, ConnectionState, Outage, Reply } from './core.ts';
 import type { OutputPiece } from '../../protocol/wire/control.ts';
+import type { NotificationData } from '../../protocol/wire/notifications.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { CLOSE } from '../../protocol/wire/codes.ts';
 import { isRead } from '../../protocol/wire/operations.ts';
@@ -29,6 +30,7 @@ import { activeTraceparent, inContext, type OpenTelemetryApi } from './open-tele
 import { withLock, type LockMethods, type LockWhat, type LockWithOptions, type LockWork } from './lock-methods.ts';
 import { makeMethods, type Methods, type RequestOptions } from './methods.ts';
 import { listen, type TopicMethods } from './listening.ts';
+import { Notifications } from './notifications.ts';
 import type { Journal } from './outbox.ts';
 import { watchOutput, type OutputSource, type WatchOptions } from './output-watch.ts';
 import type { Dial, TokenSource } from './ports.ts';
@@ -68,6 +70,8 @@ export interface ClientEvents {
   state: [state: ConnectionState, outage?: Outage];
   /** Events of watched tasks and topics, published messages, notifications. */
   push: [push: PushIn];
+  /** Said to this agent, to a capability that it advertises, or to everyone; each once. */
+  notification: [notification: NotificationData];
   /** Pushes may be missing: read again what you follow. */
   gap: [reason: string];
   notice: [kind: string, body: ValueMap];
@@ -127,6 +131,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
   readonly strategy: Methods['strategy'];
   readonly rule: Methods['rule'];
   readonly topic: Methods['topic'] & TopicMethods;
+  readonly notification: Methods['notification'];
   readonly schedule: Methods['schedule'];
   readonly deadLetter: Methods['deadLetter'];
   readonly lock: Methods['lock'] & LockMethods;
@@ -139,6 +144,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
   readonly #telemetry: OpenTelemetryApi | undefined;
   readonly #handlers = new Map<string, StartJob>();
   readonly #events = new Emitter<ClientEvents>();
+  readonly #notifications = new Notifications();
   #state: ConnectionState = 'connecting';
   #outage: Outage | undefined;
   #welcome: WelcomeBody | undefined;
@@ -169,7 +175,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
       find: (type) => this.#handlers.get(type) ?? this.#handlers.get('*'),
       events: {
         state: (state, outage) => this.#enter(state, outage),
-        push: (push) => this.#events.emit('push', push),
+        push: (push) => this.#push(push),
         gap: (reason) => this.#events.emit('gap', reason),
         welcome: (welcome) => {
           this.#welcome = welcome;
@@ -197,6 +203,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
       with: <T>(what: LockWhat, options: LockWithOptions | LockWork<T>, work?: LockWork<T>) =>
         this.#withLock(what, options, work),
     };
+    this.notification = methods.notification;
     this.apiKey = methods.apiKey;
     this.tenant = methods.tenant;
     this.session = methods.session;
@@ -392,6 +399,13 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
     const { task } = await this.task.create({ ...params, parentId: job.task.id, parentToken: job.token });
     const ended = (): Promise<TaskView> => this.#wait(task);
     return { id: task.id, task, ended, result: async () => outputOf(await ended()) };
+  }
+
+  #push(push: PushIn): void {
+    this.#events.emit('push', push);
+    if (push.event === 'notification.gap') this.#events.emit('gap', 'notification');
+    const notification = this.#notifications.read(push);
+    if (notification !== undefined) this.#events.emit('notification', notification);
   }
 
   #handle(type: string, handler: TaskHandler): void {

@@ -11,6 +11,7 @@ import { delayOver, waitOver } from './locks/ends.ts';
 import { revokeOver } from './locks/force.ts';
 import { leaseOver, progressOver, runLockWork } from './locks/work.ts';
 import { mend, mendOne } from './doctor/inspect.ts';
+import { notificationExpired, passed } from './notifications/keep.ts';
 import { unblock } from './assignment/keys.ts';
 import { unstick } from './assignment/sticky.ts';
 import { match, rejudge, rematch, seek } from './rules/rules.ts';
@@ -68,6 +69,9 @@ export function runSystem(s: State, c: Context, command: SystemCommand): HelloDe
     case 'session.bye':
       sessionBye(s, c, command);
       return DONE;
+    case 'notifications.passed':
+      passed(s, c, command.rev);
+      return DONE;
     case 'schedule.plan':
       return { reply: planSchedule(s, c, command) };
     case 'letters.feed':
@@ -123,6 +127,8 @@ export function runTimer(s: State, c: Context, timer: Timer): void {
       return delayOver(s, c, timer.entity);
     case 'lockRevoke':
       return revokeOver(s, c, timer.entity);
+    case 'notification':
+      return notificationExpired(s, c, timer.entity);
   }
   unreachable(timer.kind);
 }

@@ -35,11 +35,13 @@ import type {
   WelcomeResult,
   WorkFact,
   LockFact,
+  NotificationFact,
   TaskPiece,
 } from './port.ts';
 import { runRequest, settle } from './requests.ts';
 import { sessionSnapshot } from './sessions/snapshot.ts';
 import type { FollowUp, TaskRecord } from './records.ts';
+import { tellMissed } from './notifications/notifications.ts';
 import { archive } from './tasks/control.ts';
 import { withPatterns } from './topics/topics.ts';
 import { PRUNED_AT_ONCE } from './trees/subtasks.ts';
@@ -60,6 +62,7 @@ interface Output {
   finished: TaskRecord[];
   facts: WorkFact[];
   locks: LockFact[] | undefined;
+  notifications: NotificationFact[] | undefined;
   pieces: TaskPiece[] | undefined;
   ended: { session: string; attach: number; why: SessionEnd }[];
 }
@@ -77,9 +80,10 @@ export class Engine implements Effects {
   readonly groups = new Groups(this.state);
   readonly #options: EngineOptions;
   #halted: EngineHalted | undefined;
-  #output: Output = { pushes: [], finished: [], facts: [], locks: undefined, pieces: undefined, ended: [] };
+  #output: Output = noOutput();
   #follow: FollowUp[] = [];
   #forgotten: string[] = [];
+  #back: string[] = [];
   #budget = 0;
 
   constructor(options: EngineOptions = {}) {
@@ -107,7 +111,7 @@ export class Engine implements Effects {
 
   #run(entry: Entry): EntryOutput {
     const s = this.state;
-    this.#output = { pushes: [], finished: [], facts: [], locks: undefined, pieces: undefined, ended: [] };
+    this.#output = noOutput();
     this.#budget = this.#options.followUpsMax ?? LIMITS.followUpsMax;
     // Of a state that was loaded.
     this.groups.order(this.state.counters.engineVersion >= WORK_VERSION);
@@ -147,6 +151,7 @@ export class Engine implements Effects {
       finished: this.#output.finished,
       facts: this.#output.facts,
       locks: this.#output.locks,
+      notifications: this.#output.notifications,
       pieces: this.#output.pieces,
       ended: this.#output.ended,
       more: waits || s.prunes.size > 0,
@@ -268,13 +273,27 @@ export class Engine implements Effects {
       this.#work(c);
       if (answered.kind === 'again') return { reply: answered.outcome.reply, rev: answered.outcome.rev };
       settle(s.requests, { command, answered, now: c.now, rev: s.rev });
-      return { reply: answered.reply, rev: s.rev };
+      const output = { reply: answered.reply, rev: s.rev };
+      this.#tellMissed(c);
+      return output;
     }
     const decided = runSystem(s, c, command);
     this.#commit(c);
     this.#work(c);
-    if (decided.welcome === undefined) return { reply: decided.reply, rev: s.rev };
-    return { reply: decided.reply, rev: s.rev, welcome: this.#welcome(decided.welcome) };
+    const output = { reply: decided.reply, rev: s.rev };
+    if (decided.welcome === undefined) return output;
+    const welcome = this.#welcome(decided.welcome);
+    this.#tellMissed(c);
+    return { ...output, welcome };
+  }
+
+  /** Agents whose session was opened by the command at hand: what they missed follows the answer, before any other command. */
+  #tellMissed(c: Context): void {
+    if (this.#back.length === 0) return;
+    for (const agent of this.#back.splice(0)) {
+      tellMissed(this.state, c, agent);
+      this.#commit(c);
+    }
   }
 
   #welcome(decided: Omit<WelcomeResult, 'rev' | 'snapshot'> & { readonly resumedRev?: number }): WelcomeResult {
@@ -320,6 +339,14 @@ export class Engine implements Effects {
     (this.#output.locks ??= []).push(fact);
   }
 
+  notified(fact: NotificationFact): void {
+    (this.#output.notifications ??= []).push(fact);
+  }
+
+  back(agent: string): void {
+    this.#back.push(agent);
+  }
+
   handedOut(task: string, piece: OutputPiece): void {
     (this.#output.pieces ??= []).push({ task, ...piece });
   }
@@ -331,6 +358,18 @@ export class Engine implements Effects {
   forgotten(session: string): void {
     this.#forgotten.push(session);
   }
+}
+
+function noOutput(): Output {
+  return {
+    pushes: [],
+    finished: [],
+    facts: [],
+    locks: undefined,
+    notifications: undefined,
+    pieces: undefined,
+    ended: [],
+  };
 }
 
 /** K7: of the trees that end, `ending` since before this entry. */

@@ -8,9 +8,10 @@ import type { FindingCode } from '../../protocol/wire/observing.ts';
 import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import type { AgentShape, Data, Params, Role, SessionSnapshot, TaskView, Value } from '../../protocol/wire/types.ts';
 import type { LockFact } from './locks/lock-records.ts';
+import type { NotificationFact } from './notifications/notification-records.ts';
 import type { RuleTrees, TaskRecord } from './records.ts';
 
-export type { LockFact, RuleTrees };
+export type { LockFact, NotificationFact, RuleTrees };
 
 /** The behaviour that the state is under; a build takes part only while it supports it. */
 export const ENGINE_VERSION = 3;
@@ -20,6 +21,8 @@ export const WORK_VERSION = 2;
 export const LOCKS_VERSION = 3;
 /** From here on: what one command makes by itself is counted together, and an occurrence that was dealt with is not foreseen again. */
 export const MENDED_VERSION = 3;
+/** From here on: there are notifications. */
+export const NOTIFICATIONS_VERSION = 3;
 /** The oldest state and log that this build can still run. */
 export const ENGINE_VERSION_MIN = 1;
 
@@ -108,6 +111,8 @@ export interface HelloCommand {
   readonly subs: readonly string[];
   /** What the credential allows no longer includes to listen: a session that is resumed loses its subscriptions. */
   readonly deaf?: true;
+  /** Up to where the agent that is named has processed what it was told, by the connection that it has until now. */
+  readonly seen?: number;
   readonly node: string;
 }
 
@@ -120,8 +125,17 @@ export type SystemCommand =
   | { readonly kind: 'upgrade'; readonly version: number }
   /** Of whoever checks a data directory while no server runs. */
   | { readonly kind: 'mend' }
-  | { readonly kind: 'session.lost'; readonly session: string; readonly attach: number }
-  | { readonly kind: 'session.bye'; readonly session: string; readonly attach: number; readonly requeue: boolean }
+  /** `seen`: up to where the client has processed what it was told, if that matters. */
+  | { readonly kind: 'session.lost'; readonly session: string; readonly attach: number; readonly seen?: number }
+  | {
+      readonly kind: 'session.bye';
+      readonly session: string;
+      readonly attach: number;
+      readonly requeue: boolean;
+      readonly seen?: number;
+    }
+  /** Every agent that is attached, but for those that attached after it, has processed what it was told up to here. */
+  | { readonly kind: 'notifications.passed'; readonly rev: number }
   | {
       readonly kind: 'key.install';
       readonly id: string;
@@ -184,7 +198,10 @@ export type OrderOf =
 export interface Push {
   readonly rev: number;
   readonly event: string;
-  /** Audience keys: `a:<agentId>`, `s:<sessionId>`, `t:<topic>`, also `t:<pattern>` of those who listen by one. */
+  /**
+   * Audience keys: `a:<agentId>`, `s:<sessionId>`, `t:<topic>`, also `t:<pattern>` of those who listen by one; `c:<capability>`, and
+   * `e:all` for everyone.
+   */
   readonly to: readonly string[];
   readonly topic: string | undefined;
   /** An order is rendered when it is sent and left out when its token is no longer current. */
@@ -246,6 +263,8 @@ export interface EntryOutput {
   readonly facts: readonly WorkFact[];
   /** What became of locks; absent if nothing did. */
   readonly locks?: readonly LockFact[] | undefined;
+  /** What became of notifications; absent if nothing did. */
+  readonly notifications?: readonly NotificationFact[] | undefined;
   /** Pieces of output, in order; absent if there is none. */
   readonly pieces?: readonly TaskPiece[] | undefined;
   /** Sessions whose connection (attach number) must close. */

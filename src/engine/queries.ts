@@ -117,7 +117,10 @@ function hasLabels(agent: AgentRecord, wanted: { readonly [key: string]: string 
 export { backlog, type Backlog } from './assignment/backlog.ts';
 export { explain } from './assignment/explain.ts';
 export { inspect } from './doctor/inspect.ts';
+export { findAgent } from './agents/agents.ts';
 export { lockOrder } from './locks/view.ts';
+export { isOfAudience, wideAudiences } from './notifications/audiences.ts';
+export { isPassable } from './notifications/keep.ts';
 export { getLock, listLocks, lockGraph, validateLock } from './locks/reads.ts';
 export { inbox } from './agents/inbox.ts';
 export { childrenPage, treeNode } from './trees/nodes.ts';

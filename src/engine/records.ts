@@ -26,6 +26,7 @@ import type {
 } from '../../protocol/wire/letters.ts';
 import type { FindingCode } from '../../protocol/wire/observing.ts';
 import type { LockWork } from './locks/lock-records.ts';
+import type { Notified } from './notifications/notification-records.ts';
 import type { SessionPrincipal } from './port.ts';
 import type { TaskControl } from './tasks/control-record.ts';
 import type { RuleTree } from './rules/tree.ts';
@@ -259,6 +260,8 @@ export interface AgentRecord {
   /** Undefined: it has finished nothing. */
   readonly ratings: readonly Rating[] | undefined;
   readonly health: Health | undefined;
+  /** What it has of what was said to it. Undefined: nothing could be said yet when it changed last. */
+  readonly notified?: Notified | undefined;
   /** Token of its newest assignment: whoever waits longest is first among equals. */
   readonly lastToken: number;
   readonly principal: string;
@@ -305,6 +308,7 @@ export function withLoad(
     active,
     ratings,
     health,
+    notified: agent.notified,
     lastToken,
     principal: agent.principal,
     createdAt: agent.createdAt,

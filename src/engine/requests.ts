@@ -14,6 +14,7 @@ import { mend } from './doctor/inspect.ts';
 import { rejected, type Context } from './kernel/context.ts';
 import { isKeyed, isOwnKey, type Outcome, type Requests, type Window } from './kernel/requests.ts';
 import type { State } from './kernel/state.ts';
+import { broadcastNotification, sendNotification } from './notifications/notifications.ts';
 import type { PreparedParams, Reply, RequestCommand } from './port.ts';
 import type { SessionRecord } from './records.ts';
 import {
@@ -106,6 +107,8 @@ const DECIDERS: Deciders = {
   'topic.subscribe': subscribe,
   'topic.unsubscribe': unsubscribe,
   'topic.publish': publish,
+  'notification.send': sendNotification,
+  'notification.broadcast': broadcastNotification,
   'apiKey.create': createApiKey,
   'apiKey.revoke': revokeApiKey,
 };

@@ -36,26 +36,34 @@ export class AttachedSession implements Attached {
     this.#serving.hub.drained(this.#line);
   }
 
-  acknowledged(_rev: number): void {
-    // Orders and task events are kept by position; what is kept until it was read comes with notifications.
+  acknowledged(rev: number): void {
+    this.#serving.hub.acknowledged(this.#line, rev);
+  }
+
+  /** What the log is to know when the connection is gone: where its client is. */
+  #seen(): { readonly seen?: number } {
+    const seen = this.#line.phase === 'gone' ? undefined : this.#serving.hub.heardBy(this.session);
+    return seen === undefined ? {} : { seen };
   }
 
   detach(): void {
     if (this.#over) return;
     this.#over = true;
+    const seen = this.#seen();
     this.#serving.hub.detach(this.#line);
     const { session, attach } = this.#line;
-    this.#serving.tenant.submit({ kind: 'session.lost', session, attach });
+    this.#serving.tenant.submit({ kind: 'session.lost', session, attach, ...seen });
   }
 
   bye(requeue: boolean, done: () => void): void {
     if (this.#over) return done();
     this.#over = true;
+    const seen = this.#seen();
     this.#serving.hub.detach(this.#line);
     const { session, attach } = this.#line;
     // What was asked before it is done before it: what has been completed is not given to another.
     this.#serving.requests.inOrder(this.#caller, () =>
-      this.#serving.tenant.submit({ kind: 'session.bye', session, attach, requeue }, () => done()),
+      this.#serving.tenant.submit({ kind: 'session.bye', session, attach, requeue, ...seen }, () => done()),
     );
   }
 }

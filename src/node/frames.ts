@@ -8,6 +8,7 @@ import type { Push } from '../engine/port.ts';
 import { controlItems, isOpenOrder } from '../engine/tasks/control-view.ts';
 import { isHeld } from '../engine/tasks/transitions.ts';
 import type { PackedPush } from '../store/port.ts';
+import { classOf } from './heard.ts';
 import type { OutPush } from './port.ts';
 
 const KEYS = { rev: new Key('rev'), e: new Key('e'), t: new Key('t'), d: new Key('d') };
@@ -69,7 +70,7 @@ export function renderPush(s: State, push: Push, packed?: PackedPush): OutPush |
     return body === undefined ? undefined : new Rendered({ class: 'grant', rev, event, topic, data: body });
   }
   if (latestKey !== undefined) return new Rendered({ class: 'latest', key: latestKey, event, topic, data });
-  return new Rendered({ class: topic === undefined ? 'grant' : 'reliable', rev, event, topic, data, packed });
+  return new Rendered({ class: classOf(push), rev, event, topic, data, packed });
 }
 
 /** The same with a W3C traceparent in its meta. */

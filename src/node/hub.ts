@@ -8,6 +8,7 @@
  * H2 A connection that is behind reads from the ring, and before the ring from the history, by position; nothing is
  *    queued for it here.
  * H3 A push that was subscribed to by nobody at its rev is not handed over later.
+ * H5 A notification that is handed over later than it was said is left out when its time is over.
  * H4 A connection that reads from behind what the history keeps of its audiences is told of the gap before it is handed
  *    what came after; once for each gap.
  */
@@ -16,7 +17,10 @@ import type { Scheduler } from '../base/scheduler.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { EntryOutput, Push, SessionEnd } from '../engine/port.ts';
 import type { PackedPush, StoredPush, TenantStore } from '../store/port.ts';
+import { isOfAudience, isPassable, wideAudiences } from '../engine/queries.ts';
 import { withPatterns } from '../engine/topics/topics.ts';
+import { CapabilityIndex } from './capabilities.ts';
+import { heardUpTo, isNotification, passedByAll, type Heard } from './heard.ts';
 import { ephemeral, renderPush, withTrace } from './frames.ts';
 import type { Delivery, OutPush } from './port.ts';
 import { PushRing, type RingOptions } from './ring.ts';
@@ -33,6 +37,7 @@ export interface Line {
   last: Push | undefined;
   /** It was told that pushes up to here may be lost. */
   gapTold: number;
+  readonly heard: Heard;
 }
 
 const CLOSE_FOR: { readonly [W in SessionEnd]: CloseName } = {
@@ -48,6 +53,8 @@ const BOOKMARK_MS = 5_000;
 const TOPIC_MARK = 't'.charCodeAt(0);
 const SESSION_MARK = 's'.charCodeAt(0);
 const AGENT_MARK = 'a'.charCodeAt(0);
+const CAPABILITY_MARK = 'c'.charCodeAt(0);
+const EVERYONE_MARK = 'e'.charCodeAt(0);
 
 /** The traceparent that goes with an order; undefined: none. */
 export type OrderTracing = (push: Push) => string | undefined;
@@ -63,6 +70,8 @@ export class Hub {
   /** Of the entry at hand: kept first, delivered then. */
   #packed: readonly PackedPush[] = [];
   #marking: (() => void) | undefined;
+  readonly #capabilities: CapabilityIndex;
+  readonly #passed: ((rev: number) => void) | undefined;
   readonly #orders: OrderTracing | undefined;
   /**
    * Connections that went behind because their queue was full, positions read from the history, and those of which the
@@ -71,7 +80,7 @@ export class Hub {
   readonly counts = { behind: 0, fromHistory: 0, gaps: 0 };
 
   readonly ring: PushRing;
-  readonly #heard = (audience: string): boolean => {
+  readonly #listened = (audience: string): boolean => {
     if (audience.charCodeAt(0) !== TOPIC_MARK) return true;
     const { state } = this.#engine;
     return state.subs.size > 0 && state.subsByTopic.count(audience.slice(2)) > 0;
@@ -85,10 +94,14 @@ export class Hub {
     readonly ring?: RingOptions | undefined;
     /** Undefined: nothing is traced. */
     readonly orders?: OrderTracing | undefined;
+    /** All attached agents have processed everything up to there, which is to be known to the engine. */
+    readonly passed?: (rev: number) => void;
   }) {
     this.ring = new PushRing(parts.engine.state.rev, parts.ring);
     this.#engine = parts.engine;
     this.#orders = parts.orders;
+    this.#passed = parts.passed;
+    this.#capabilities = new CapabilityIndex(parts.engine.state);
     this.#store = parts.store;
     this.#scheduler = parts.scheduler;
   }
@@ -113,6 +126,7 @@ export class Hub {
       position: line.rev,
       last: undefined,
       gapTold: 0,
+      heard: { owed: 0, acked: line.rev },
     };
     this.#lines.set(line.session, made);
     this.#mark();
@@ -122,7 +136,7 @@ export class Hub {
   /** Takes up the pushes of an entry for those who come back or fall behind. */
   keep(pushes: readonly PackedPush[]): void {
     this.#packed = pushes;
-    for (const push of pushes) this.ring.add(push, this.#heard);
+    for (const push of pushes) this.ring.add(push, this.#listened);
   }
 
   /** An entry of the replay, up to `rev`, whose pushes need not be kept: they are in the history. */
@@ -139,6 +153,18 @@ export class Hub {
 
   drained(line: Line): void {
     if (line.phase === 'behind') this.#catchUp(line);
+  }
+
+  /** The client says that it has processed everything up to there. */
+  acknowledged(line: Line, rev: number): void {
+    line.heard.acked = Math.max(line.heard.acked, rev);
+  }
+
+  /** Up to where the client of a session has processed what it was told; undefined: that matters to nobody, or it is not here. */
+  heardBy(session: string): number | undefined {
+    const { notifications, notificationFloors } = this.#engine.state;
+    const line = this.#lines.get(session);
+    return line === undefined || notifications.size + notificationFloors.size === 0 ? undefined : this.#heard(line);
   }
 
   detach(line: Line): void {
@@ -205,13 +231,33 @@ export class Hub {
       if (mark === SESSION_MARK) this.#handTo(id, push);
       else if (mark === AGENT_MARK) {
         const session = state.agents.get(id)?.session;
-        if (session !== undefined) this.#handTo(session, push);
+        if (session !== undefined && this.#isFor(session, audience, push)) this.#handTo(session, push);
+      } else if (mark === EVERYONE_MARK) {
+        for (const { session } of this.#lines.values())
+          if (this.#isFor(session, audience, push)) this.#handTo(session, push);
+      } else if (mark === CAPABILITY_MARK) {
+        for (const agent of this.#capabilities.of(id)) {
+          const session = state.agents.get(agent)?.session;
+          if (session !== undefined && this.#isFor(session, audience, push)) this.#handTo(session, push);
+        }
       } else {
         const listeners = state.subsByTopic.of(id);
         if (listeners === undefined) continue;
         for (const sub of listeners) if (push.rev === 0 || sub.rev < push.rev) this.#handTo(sub.session, push);
       }
     }
+  }
+
+  /** Orders are the agent's whichever session it has; of notifications see NA1. */
+  #isFor(session: string, audience: string, push: Push): boolean {
+    if (!isNotification(push)) return true;
+    const record = this.#engine.state.sessions.get(session);
+    return record !== undefined && isOfAudience(this.#engine.state, { session: record, audience, rev: push.rev });
+  }
+
+  /** HD1 */
+  #heard(line: Line): number {
+    return heardUpTo(line.heard, line.phase === 'live' ? this.#engine.state.rev : line.position);
   }
 
   #handTo(session: string, push: Push): void {
@@ -236,6 +282,7 @@ export class Hub {
     line.last = push;
     if (line.delivery.push(out)) {
       if (push.rev > 0) line.position = push.rev;
+      if (isNotification(push)) line.heard.owed = push.rev;
     } else if (push.rev > 0) {
       line.phase = 'behind';
       this.counts.behind += 1;
@@ -250,6 +297,7 @@ export class Hub {
       audiences.push(`a:${record.agentId}`);
     }
     for (const sub of state.subsBySession.of(session) ?? []) audiences.push(`t:${sub.topic}`);
+    if (record !== undefined) audiences.push(...wideAudiences(state, record));
     return audiences;
   }
 
@@ -276,6 +324,7 @@ export class Hub {
     if (this.#heldAt(line.session, push)) {
       const out = this.#render(push);
       if (out !== undefined && !line.delivery.push(out)) return false;
+      if (isNotification(push)) line.heard.owed = push.rev;
     }
     line.position = push.rev;
     return true;
@@ -284,7 +333,12 @@ export class Hub {
   /** Topics count from the subscription on. */
   #heldAt(session: string, push: Push): boolean {
     const { state } = this.#engine;
-    const agentId = state.sessions.get(session)?.agentId;
+    const record = state.sessions.get(session);
+    const agentId = record?.agentId;
+    if (isNotification(push)) {
+      if (record === undefined || isOver(push, state.counters.now)) return false; // H5
+      return push.to.some((audience) => isOfAudience(state, { session: record, audience, rev: push.rev }));
+    }
     return push.to.some((audience) => {
       if (audience.startsWith('a:')) return agentId !== undefined && audience === `a:${agentId}`;
       if (!audience.startsWith('t:')) return audience === `s:${session}`;
@@ -326,16 +380,34 @@ export class Hub {
     line.delivery.close(name, message);
   }
 
+  /** What all attached agents have is kept for none of them. */
+  #pass(): void {
+    const { state } = this.#engine;
+    if (this.#passed === undefined || state.notifications.size === 0) return;
+    const rev = passedByAll(state, (session) => this.heardBy(session));
+    if (rev !== undefined && isPassable(state, rev)) this.#passed(rev);
+  }
+
   /** Now and then every live connection learns up to where it has everything, so that idle ones keep a fresh position. */
   #mark(): void {
     if (this.#marking !== undefined) return;
     this.#marking = this.#scheduler.after(BOOKMARK_MS, () => {
       this.#marking = undefined;
       const { rev } = this.#engine.state;
-      for (const line of this.#lines.values()) if (line.phase === 'live') line.delivery.bookmark(rev);
+      for (const line of this.#lines.values()) {
+        if (line.phase === 'live') line.delivery.bookmark(rev);
+        // A client that is busy is not asked otherwise, for it shows that it lives.
+        if (line.heard.owed > line.heard.acked) line.delivery.ask();
+      }
+      this.#pass();
       if (this.#lines.size > 0) this.#mark();
     });
   }
+}
+
+/** H5 */
+function isOver({ data }: Push, now: number): boolean {
+  return typeof data === 'object' && data !== null && 'expiresAt' in data && Number(data['expiresAt']) <= now;
 }
 
 function asPush(stored: StoredPush): Push {

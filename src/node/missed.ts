@@ -1,9 +1,10 @@
-/** What was published on a topic, or on those that a pattern means, between a position and the subscription: part of the answer to it. */
+/** What was published on a topic, or on those that a pattern means, between two positions: part of the answer to a subscription, or asked for. */
 import { encodeValue } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { isPattern } from '../../protocol/wire/topics.ts';
-import type { Results } from '../../protocol/wire/types.ts';
+import type { Params, Results } from '../../protocol/wire/types.ts';
 import type { StoredPush, TenantStore } from '../store/port.ts';
+import type { Answer, ReadParts } from './read-parts.ts';
 
 type Item = NonNullable<Results['topic.subscribe']['missed']>[number];
 
@@ -19,49 +20,72 @@ interface Asked {
   readonly topic: string;
   readonly since: number;
   readonly upTo: number;
+  readonly limit: number;
+}
+
+interface Found {
+  readonly pushes: readonly StoredPush[];
+  /** There is more, after this position. */
+  readonly until: number | undefined;
+  /** Nothing between the position and the pushes is gone. */
+  readonly kept: boolean;
+}
+
+export function missedOn(
+  { store }: { readonly store: TenantStore },
+  asked: Omit<Asked, 'limit'>,
+  done: (missed: Missed) => void,
+): void {
+  const pattern = isPattern(asked.topic);
+  look(store, { ...asked, limit: LIMITS.snapshotItems }, ({ pushes, until, kept }) => {
+    const missed: Item[] = pushes.map(({ rev, event, topic, data }) => ({
+      rev,
+      e: event,
+      ...(pattern && topic !== undefined ? { t: topic } : undefined),
+      d: data,
+    }));
+    if (kept && until === undefined) return done({ missed });
+    done({ missed, gap: true, ...(until === undefined ? undefined : { until }) });
+  });
+}
+
+/** The answer to `topic.history`. */
+export function readHistory(parts: ReadParts, params: Params['topic.history'], done: Answer): void {
+  const { state } = parts.tenant.engine;
+  const { topic, since = 0, until = state.rev, limit = LIMITS.pageDefault } = params;
+  const upTo = Math.min(until, state.rev);
+  look(parts.store, { topic, since, upTo, limit }, ({ pushes, until: next, kept }) => {
+    const messages = pushes.map((push) => ({ rev: push.rev, e: push.event, t: push.topic ?? topic, d: push.data }));
+    const result = { messages, ...(kept ? undefined : { gap: true }), ...(next === undefined ? undefined : { next }) };
+    done({ ok: true, rev: state.rev, result });
+  });
 }
 
 /** Reads the history, which has every push that was ever made, until its retention ends. */
-export function missedOn(
-  { store }: { readonly store: TenantStore },
-  asked: Asked,
-  done: (missed: Missed) => void,
-): void {
-  const { topic, since: after, upTo } = asked;
-  const limit = LIMITS.snapshotItems;
+function look(store: TenantStore, asked: Asked, done: (found: Found) => void): void {
+  const { topic, since: after, upTo, limit } = asked;
   if (isPattern(topic)) {
     store.searchHistory({ after, upTo, pattern: topic, limit }, ({ pushes, until, dropped }) =>
-      done(answer({ asked, pushes, until, kept: dropped <= after })),
+      done(fitting({ pushes, until, kept: dropped <= after }, after)),
     );
     return;
   }
   const audiences = [`t:${topic}`];
   store.readHistory({ after, upTo, audiences, limit }, (pushes, more) => {
     store.floor(audiences, (floor) =>
-      done(answer({ asked, pushes, until: more ? pushes.at(-1)?.rev : undefined, kept: floor <= after })),
+      done(fitting({ pushes, until: more ? pushes.at(-1)?.rev : undefined, kept: floor <= after }, after)),
     );
   });
 }
 
-function answer(read: {
-  readonly asked: Asked;
-  readonly pushes: readonly StoredPush[];
-  readonly until: number | undefined;
-  readonly kept: boolean;
-}): Missed {
-  const { asked, pushes, kept } = read;
-  const pattern = isPattern(asked.topic);
-  const missed: Item[] = [];
-  let { until } = read;
+/** As many as an answer holds. */
+function fitting(found: Found, after: number): Found {
   let bytes = 0;
-  for (const { rev, event, topic, data } of pushes) {
+  for (const [at, { event, topic, data }] of found.pushes.entries()) {
     bytes += encodeValue(data).length + event.length + (topic?.length ?? 0);
-    if (bytes > LIMITS.pageBytes) {
-      until = missed.at(-1)?.rev ?? asked.since;
-      break;
-    }
-    missed.push({ rev, e: event, ...(pattern && topic !== undefined ? { t: topic } : undefined), d: data });
+    if (bytes <= LIMITS.pageBytes) continue;
+    const pushes = found.pushes.slice(0, at);
+    return { ...found, pushes, until: pushes.at(-1)?.rev ?? after };
   }
-  if (kept && until === undefined) return { missed };
-  return { missed, gap: true, ...(until === undefined ? undefined : { until }) };
+  return found;
 }

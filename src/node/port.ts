@@ -49,6 +49,8 @@ export interface Delivery {
   push(push: OutPush): boolean;
   /** The largest rev up to which everything of this session was handed over (for PING.rev). Only when all was taken. */
   bookmark(rev: number): void;
+  /** Where is the client? It is asked at once, and says so in its PONG. */
+  ask(): void;
   /** Pushes after the last one handed over were lost for good: the client must be told. Those that follow go on. */
   gap(): void;
   /** The node ends the connection: takeover, revocation, halted tenant. */

@@ -24,6 +24,7 @@ import {
 } from '../engine/queries.ts';
 import { sessionSnapshot } from '../engine/sessions/snapshot.ts';
 import { readLetter, readLetters } from './letters.ts';
+import { readHistory } from './missed.ts';
 import { upcoming } from './schedules.ts';
 import { readBacklog, readCheck, readInbox, readReport, readSearch, readStats } from './observing.ts';
 import { DAMAGED, fitting, listedView, now, viewOf, withCursor, type Answer, type ReadParts } from './read-parts.ts';
@@ -109,6 +110,7 @@ const HANDLERS: Handlers = {
     now(parts, withCursor({ runs: page.items }, page.next), done);
   },
   'task.tree': readTree,
+  'topic.history': readHistory,
   'lock.get': (parts, params, done) => now(parts, getLock(parts.tenant.engine.state, params), done),
   'lock.list': (parts, params, done) => now(parts, listLocks(parts.tenant.engine.state, params), done),
   'lock.validate': (parts, params, done) => now(parts, validateLock(parts.tenant.engine.state, params), done),

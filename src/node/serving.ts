@@ -9,7 +9,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
 import { REV_EPOCH } from '../engine/kernel/state.ts';
 import type { EntryOutput, HelloCommand, SessionPrincipal } from '../engine/port.ts';
-import { backlog, type Backlog } from '../engine/queries.ts';
+import { backlog, findAgent, type Backlog } from '../engine/queries.ts';
 import type { LogDriver, TenantLog } from '../log/port.ts';
 import type { PackedPush, TenantStore } from '../store/port.ts';
 import type { Tracing } from '../telemetry/port.ts';
@@ -83,6 +83,7 @@ export class Serving {
   #entries = 0;
   #bytes = 0;
   #checkpointing = false;
+  #passing = false;
   readonly #kept = new KeptChunks();
   #backlog: { readonly at: number; readonly view: Backlog } | undefined;
 
@@ -114,6 +115,7 @@ export class Serving {
       scheduler,
       ring: parts.ring,
       orders: orderTracing(parts),
+      passed: (rev) => this.#pass(rev),
     });
     this.requests = new Requests({
       tenant: this.tenant,
@@ -203,7 +205,7 @@ export class Serving {
       subs: [...new Set(body.subs)],
       node: this.#parts.nodeId,
       ...(deaf ? { deaf } : undefined),
-      ...(body.agent === undefined ? undefined : { agent: body.agent }),
+      ...(body.agent === undefined ? undefined : { agent: body.agent, ...this.#seen(body.agent) }),
       ...(body.resume === undefined
         ? undefined
         : {
@@ -233,6 +235,21 @@ export class Serving {
         ...told,
         ...(wanted && snapshot !== undefined ? { snapshot } : undefined),
       });
+    });
+  }
+
+  /** Where the agent's client is on the connection that it has until now. */
+  #seen(shape: NonNullable<HelloBody['agent']>): { readonly seen?: number } {
+    const session = findAgent(this.tenant.engine.state, shape)?.session;
+    const seen = session === undefined ? undefined : this.hub.heardBy(session);
+    return seen === undefined ? {} : { seen };
+  }
+
+  #pass(rev: number): void {
+    if (this.#passing) return;
+    this.#passing = true;
+    this.tenant.submit({ kind: 'notifications.passed', rev }, () => {
+      this.#passing = false;
     });
   }
 

@@ -171,6 +171,11 @@ export class Session implements ConnectionHandler, Delivery, RequestsHost, Write
     }
   }
 
+  ask(): void {
+    if (this.#phase.kind !== 'open') return;
+    this.#writer.control(pingFrame(this.scheduler.now(), this.#writer.out.position()));
+  }
+
   bookmark(rev: number): void {
     this.#writer.out.bookmark(rev);
   }

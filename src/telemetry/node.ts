@@ -1,7 +1,7 @@
 /** Figures of the path of a write, and of how things stand. */
 import { AGENT_STATUSES, TASK_STATUSES } from '../../protocol/wire/types.ts';
 import { COMMANDS, SECONDS, WAIT_SECONDS, type HistogramSeries } from './histogram.ts';
-import type { LockOutcome, NodeFigures, NodeMetrics, PushClass } from './port.ts';
+import type { LockOutcome, NodeFigures, NodeMetrics, NotificationOutcome, PushClass } from './port.ts';
 import type { Sample, Scrape } from './scrape.ts';
 
 /** Labels of more than one word. */
@@ -22,6 +22,13 @@ export class WriteFigures implements NodeMetrics {
     forced: 0,
     expired: 0,
     passedOver: 0,
+  };
+  readonly #notifications: Record<NotificationOutcome, number> = {
+    sent: 0,
+    told: 0,
+    expired: 0,
+    crowded: 0,
+    refused: 0,
   };
   #logBytes = 0;
   #checkpointBytes = 0;
@@ -56,6 +63,10 @@ export class WriteFigures implements NodeMetrics {
           labels: { outcome: OUTCOMES[outcome] ?? outcome },
           value,
         })),
+    );
+    scrape.counter(
+      { name: 'muster_notifications_total', help: 'What became of notifications.', labels: ['outcome'] },
+      () => Object.entries(this.#notifications).map(([outcome, value]) => ({ labels: { outcome }, value })),
     );
     scrape.counter({ name: 'muster_log_bytes_total', help: 'Bytes of payload appended.' }, () => [
       { value: this.#logBytes },
@@ -94,6 +105,10 @@ export class WriteFigures implements NodeMetrics {
   lock(what: LockOutcome, waitedMs?: number): void {
     this.#locks[what] += 1;
     if (waitedMs !== undefined) this.#lockWaitSeconds.observe(waitedMs / 1_000);
+  }
+
+  notification(what: NotificationOutcome): void {
+    this.#notifications[what] += 1;
   }
 
   pushed(pushClass: PushClass, count: number): void {

@@ -41,6 +41,8 @@ export interface EdgeMetrics {
 
 export type PushClass = 'grant' | 'reliable' | 'latest' | 'ephemeral';
 
+/** told: again, to an agent that came back. crowded: gave way to another one before all had it. */
+export type NotificationOutcome = 'sent' | 'told' | 'expired' | 'crowded' | 'refused';
 export type LockOutcome = 'granted' | 'timedOut' | 'deadlock' | 'forced' | 'expired' | 'passedOver';
 
 /** The path of a write behind the edge. */
@@ -51,6 +53,8 @@ export interface NodeMetrics {
   applied(ms: number): void;
   /** A task was assigned so long after it could have been. */
   dispatched(waitMs: number): void;
+  /** Something became of a notification. */
+  notification(what: NotificationOutcome): void;
   /** Something became of a lock or of a request for one; a grant had waited so long, in live time. */
   lock(what: LockOutcome, waitedMs?: number): void;
   pushed(pushClass: PushClass, count: number): void;

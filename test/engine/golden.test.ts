@@ -18,6 +18,7 @@ import type { Reply } from '../../src/engine/port.ts';
 import { taskView } from '../../src/engine/tasks/view.ts';
 import { compileRule, type Sources } from '../../src/rules/index.ts';
 import { performLocks } from './golden-locks.ts';
+import { performNotifications } from './golden-notifications.ts';
 import { performTrees } from './golden-trees.ts';
 import { Rig, sha256 } from './rig.ts';
 
@@ -352,6 +353,12 @@ const GOLDEN: readonly Golden[] = [
   { name: 'the kernel', file: new URL('golden/engine-1.json', import.meta.url), frozen: true, perform },
   { name: 'work in full', file: new URL('golden/work.json', import.meta.url), frozen: true, perform: performWork },
   { name: 'locks', file: new URL('golden/locks.json', import.meta.url), frozen: true, perform: performLocks },
+  {
+    name: 'notifications',
+    file: new URL('golden/notifications.json', import.meta.url),
+    frozen: true,
+    perform: performNotifications,
+  },
 ];
 
 function record(golden: Golden): Recording {
@@ -406,6 +413,7 @@ describe('the golden logs', () => {
       'continue',
       'session.lost',
       'session.bye',
+      'notifications.passed',
       'key.install',
       'tenant.create',
       'schedule.plan',

@@ -26,6 +26,8 @@ export class Client implements Delivery {
   readonly pushes: OutPush[] = [];
   /** The queue takes nothing. */
   full = false;
+  /** How often it was asked where it is. */
+  asked = 0;
   outcome: HelloOutcome | undefined;
   #lastId = 0;
 
@@ -50,6 +52,10 @@ export class Client implements Delivery {
 
   bookmark(): void {}
 
+  ask(): void {
+    this.asked += 1;
+  }
+
   gap(): void {
     this.told.push('gap');
   }
@@ -58,7 +64,7 @@ export class Client implements Delivery {
     this.told.push(`close ${name}`);
   }
 
-  /** What messages on topics said, in order. */
+  /** What messages on topics, and the data of notifications, said, in order. */
   messages(): Value[] {
     return this.pushes.flatMap((push) => {
       const frames = decodeFrames(push.msgpack(), SERVER_FRAME_LIMITS);

@@ -1,9 +1,9 @@
 /** `muster topic …`: what is said on topics. */
 import type { Command } from 'commander';
-import type { Client, Params, Push, Results, Value } from '../../client/node.ts';
+import type { Params } from '../../client/node.ts';
 import type { Context } from '../context.ts';
-import { CliError, Exit, usage } from '../exit.ts';
-import { toJson } from '../output.ts';
+import { usage } from '../exit.ts';
+import { follow, type FollowFlags } from '../listening.ts';
 import { jsonValue, oneOf, wholeNumber } from '../values.ts';
 
 interface PublishFlags {
@@ -11,22 +11,6 @@ interface PublishFlags {
   readonly kind?: NonNullable<Params['topic.publish']['kind']>;
   readonly latestKey?: string;
 }
-
-interface ListenFlags {
-  readonly since?: number;
-  readonly count?: number;
-}
-
-/** Something that was said. */
-interface Said {
-  readonly rev?: number;
-  readonly e: string;
-  readonly t: string;
-  readonly d: Value;
-}
-
-/** Said while what is older is still read: more than this ends the command. */
-const HELD_MAX = 10_000;
 
 export function addTopic(program: Command, context: Context): void {
   const topic = program.command('topic').description('what is said on topics');
@@ -47,7 +31,23 @@ export function addTopic(program: Command, context: Context): void {
     .argument('<topics...>')
     .option('--since <rev>', 'what was said after this position too', wholeNumber)
     .option('--count <n>', 'end after so many', wholeNumber)
-    .action((topics: string[], flags: ListenFlags) => context.run(() => listen(topics, flags, context)));
+    .action((topics: string[], flags: FollowFlags) => context.run(() => follow(topics, flags, context)));
+  program
+    .command('watch')
+    .description(
+      'follow topics and patterns (build.*, task.>): what is kept of what was said, and what is said, until it is stopped',
+    )
+    .argument('<topics...>')
+    .option('--since <rev>', 'only what was said after this position', wholeNumber)
+    .option('--new', 'only what is said from now on')
+    .option('--count <n>', 'end after so many', wholeNumber)
+    .action((topics: string[], { new: onlyNew, ...flags }: FollowFlags & { readonly new?: boolean }) =>
+      context.run(() => {
+        if (onlyNew === true && flags.since !== undefined) throw usage('Say --since or --new, not both.');
+        const since = onlyNew === true ? undefined : (flags.since ?? 0);
+        return follow(topics, { ...flags, since, again: true }, context);
+      }),
+    );
 }
 
 async function publish(
@@ -66,90 +66,4 @@ async function publish(
     const published = await client.topic.publish(params);
     context.output.result(published, () => `said at ${published.rev}`);
   });
-}
-
-async function listen(topics: readonly string[], flags: ListenFlags, context: Context): Promise<void> {
-  const stopped = context.untilStopped();
-  await context.with(async (client) => {
-    const heard = new Heard(flags, context);
-    client.on('push', ({ event: e, topic: t, data: d, rev }: Push) => {
-      if (t !== undefined) heard.now({ ...(rev === undefined ? {} : { rev }), e, t, d });
-    });
-    client.on('gap', () => heard.lost());
-    for (const topic of topics) await subscribe(client, { topic, since: flags.since }, heard);
-    heard.caughtUp();
-    const ended = await Promise.race([stopped, heard.enough, client.whenClosed()]);
-    if (ended instanceof Error) throw ended;
-  });
-}
-
-/** `missed` of every topic comes in order, that of several topics topic by topic. */
-async function subscribe(
-  client: Client,
-  { topic, since }: { readonly topic: string; readonly since: number | undefined },
-  heard: Heard,
-): Promise<void> {
-  const told = await client.topic.subscribe({ topic, ...(since === undefined ? {} : { since }) });
-  for (const { topic: t = topic, data } of told.latest ?? []) heard.before({ e: 'latest', t, d: data });
-  for (let page: Results['topic.subscribe'] = told; ;) {
-    for (const { rev, e, t = topic, d } of page.missed ?? []) heard.before({ rev, e, t, d });
-    const { until } = page;
-    if (until === undefined) {
-      if (page.gap === true) heard.lost();
-      return;
-    }
-    page = await client.topic.subscribe({ topic, since: until });
-  }
-}
-
-/** Prints what was said once, what is older before what is newer. */
-class Heard {
-  readonly #context: Context;
-  readonly #printed = new Set<number>();
-  #held: Said[] | undefined = [];
-  #left: number;
-  #enough: () => void = () => undefined;
-  #failed: (error: Error) => void = () => undefined;
-  readonly enough = new Promise<void>((resolve, reject) => {
-    this.#enough = resolve;
-    this.#failed = reject;
-  });
-
-  constructor(flags: ListenFlags, context: Context) {
-    this.#context = context;
-    this.#left = flags.count ?? Infinity;
-    this.enough.catch(() => undefined);
-  }
-
-  now(said: Said): void {
-    if (this.#held === undefined) return this.#print(said);
-    this.#held.push(said);
-    if (this.#held.length > HELD_MAX) {
-      this.#failed(new CliError('BEHIND', 'More is said than can be caught up with.', Exit.FAILED));
-    }
-  }
-
-  /** A message that two of the topics mean is in what was missed of both. */
-  before(said: Said): void {
-    if (said.rev !== undefined && this.#printed.has(said.rev)) return;
-    if (said.rev !== undefined) this.#printed.add(said.rev);
-    this.#print(said);
-  }
-
-  lost(): void {
-    this.#context.output.note('some of what was said is no longer kept');
-  }
-
-  caughtUp(): void {
-    for (const said of this.#held ?? []) if (said.rev === undefined || !this.#printed.has(said.rev)) this.#print(said);
-    this.#held = undefined;
-    this.#printed.clear();
-  }
-
-  #print(said: Said): void {
-    if (this.#left <= 0) return;
-    this.#context.output.result(said, () => `${said.t}  ${said.e}  ${toJson(said.d)}`);
-    this.#left -= 1;
-    if (this.#left <= 0) this.#enough();
-  }
 }

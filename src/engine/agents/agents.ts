@@ -21,6 +21,8 @@ import {
 import { WHOLE } from './ratings.ts';
 import { restick, unstickAll } from '../assignment/sticky.ts';
 import { ownerBack, ownerOf, sessionGone, surrender } from '../locks/owners.ts';
+import { release } from '../notifications/keep.ts';
+import { notifiedHere } from '../notifications/seen.ts';
 import { removeSession } from '../sessions/ending.ts';
 import { isUnconfirmed } from '../tasks/control-record.ts';
 
@@ -90,11 +92,13 @@ export function findAgent(
 export function described(
   s: State,
   c: Context,
-  made: { readonly shape: AgentShape; readonly session: SessionRecord },
+  made: { readonly shape: AgentShape; readonly session: SessionRecord; readonly seen?: number },
 ): AgentRecord {
   const { shape, session } = made;
   const known = findAgent(s, shape);
   const fresh = weighted(shape.capabilities);
+  // The same array stays while it says the same, so that the groups need not be asked again.
+  const capabilities = known !== undefined && sameCapabilities(known.capabilities, fresh) ? known.capabilities : fresh;
   const id = known?.id ?? c.random.id('agt');
   const declared = declaredAgain(known, session);
   return {
@@ -108,8 +112,7 @@ export function described(
     statusReason: known !== undefined && declared === known.declared ? known.statusReason : undefined,
     attached: session.attached,
     attachedRev: known?.session === session.id && known.attached ? known.attachedRev : s.rev,
-    // The same array stays while it says the same, so that the groups need not be asked again.
-    capabilities: known !== undefined && sameCapabilities(known.capabilities, fresh) ? known.capabilities : fresh,
+    capabilities,
     capacity: shape.capacity ?? 1,
     cost: shape.cost,
     // The same object, for the same reason.
@@ -122,6 +125,7 @@ export function described(
     active: known?.active ?? 0,
     ratings: known?.ratings,
     health: known?.health,
+    notified: notifiedHere(s, known, { ...made, capabilities }),
     lastToken: known?.lastToken ?? 0,
     principal: session.principal.id,
     createdAt: known?.createdAt ?? c.now,
@@ -217,7 +221,7 @@ export function resumeTimers(s: State, c: Context, agent: AgentRecord): void {
 export function bindAgent(
   s: State,
   c: Context,
-  bound: { readonly shape: AgentShape; readonly session: SessionRecord },
+  bound: { readonly shape: AgentShape; readonly session: SessionRecord; readonly seen?: number },
 ): AgentRecord {
   const { shape, session } = bound;
   const known = findAgent(s, shape);
@@ -231,6 +235,9 @@ export function bindAgent(
   }
   if (known !== undefined) ownerBack(s, c, known.id);
   c.events.push({ kind: 'agentChanged', record: agent });
+  if (known !== undefined && known.session !== session.id) {
+    c.events.push({ kind: 'notifications', change: { kind: 'back', agent: agent.id } });
+  }
   if (known !== undefined && known.session !== session.id) {
     const running = new Map((shape.running ?? []).map((one) => [one.id, one.token]));
     giveUp(s, c, { agent: known, why: 'replaced', keep: (task, token) => running.get(task) === String(token) });
@@ -300,6 +307,7 @@ export const deregisterAgent: Decide<Params['agent.deregister']> = (s, c, { sess
   if (speaker !== undefined) c.events.push({ kind: 'sessionChanged', record: { ...speaker, agentId: undefined } });
   surrender(c, agent.id, 'deregistered');
   unstickAll(s, c, agent.id);
+  release(s, c, { agent: agent.id, upTo: Infinity });
   c.events.push({ kind: 'timerCleared', timer: 'probe', entity: agent.id });
   c.events.push({ kind: 'timerCleared', timer: 'drain', entity: agent.id });
   c.events.push({ kind: 'agentRemoved', id: agent.id });

@@ -15,6 +15,7 @@ import type { State } from '../kernel/state.ts';
 import type { Reply } from '../port.ts';
 import { declaredOf, type AgentRecord, type SessionRecord } from '../records.ts';
 import { restick } from '../assignment/sticky.ts';
+import { notifiedAs } from '../notifications/seen.ts';
 import { recover } from './quarantine.ts';
 import { agentView, mayBe, sameCapabilities, sameLabels, tellAgent, weighted } from './agents.ts';
 
@@ -148,13 +149,15 @@ export const updateAgent: Decide<Params['agent.update']> = (s, c, call) => {
   if (!found.ok) return found.reply;
   const { agent } = found;
   const { id: _, capabilities, ...given } = call.params;
-  const fresh = capabilities === undefined ? agent.capabilities : weighted(capabilities);
+  const wanted = capabilities === undefined ? agent.capabilities : weighted(capabilities);
+  // The same array stays while it says the same, so that the groups need not be asked again.
+  const fresh = sameCapabilities(agent.capabilities, wanted) ? agent.capabilities : wanted;
   const next: AgentRecord = {
     ...agent,
     ...given,
     labels: sameLabels(agent.labels, given.labels ?? agent.labels) ? agent.labels : given.labels,
-    // The same array stays while it says the same, so that the groups need not be asked again.
-    capabilities: sameCapabilities(agent.capabilities, fresh) ? agent.capabilities : fresh,
+    capabilities: fresh,
+    notified: notifiedAs(s, agent, fresh),
     rev: s.rev,
   };
   c.events.push({ kind: 'agentChanged', record: next });

@@ -10,6 +10,8 @@ import type { Data } from '../../../protocol/wire/types.ts';
 import { changeLetters, type LetterChange } from '../letters/changes.ts';
 import { changeLocks, type LockChange } from '../locks/changes.ts';
 import type { LockFact } from '../locks/lock-records.ts';
+import { changeNotifications, type NotificationChange } from '../notifications/changes.ts';
+import type { NotificationFact } from '../notifications/notification-records.ts';
 import { judged, probed, rated } from '../agents/ratings.ts';
 import type { OrderOf, SessionEnd, WorkFact } from '../port.ts';
 import {
@@ -74,6 +76,7 @@ export type Event =
   | { readonly kind: 'scheduleRemoved'; readonly id: string }
   | { readonly kind: 'letters'; readonly change: LetterChange }
   | { readonly kind: 'locks'; readonly change: LockChange }
+  | { readonly kind: 'notifications'; readonly change: NotificationChange }
   | {
       readonly kind: 'rulesChanged';
       readonly version: number;
@@ -106,6 +109,9 @@ export interface Effects {
   finished(task: TaskRecord): void;
   counted(fact: WorkFact): void;
   locked(fact: LockFact): void;
+  notified(fact: NotificationFact): void;
+  /** An agent has another session than before. */
+  back(agent: string): void;
   handedOut(task: string, piece: OutputPiece): void;
   forgotten(session: string): void;
   upgraded(version: number): void;
@@ -137,9 +143,9 @@ export function evolve(s: State, event: Event, effects: Effects): void {
     case 'scheduleRemoved':
       return s.schedules.drop(event.id);
     case 'letters':
-      return changeLetters(s, event.change);
     case 'locks':
-      return changeLocks(s, event.change, effects);
+    case 'notifications':
+      return changeService(s, event, effects);
     case 'rulesChanged':
       return changeRules(s, event);
     case 'agentChanged':
@@ -179,6 +185,22 @@ export function evolve(s: State, event: Event, effects: Effects): void {
       return effects.push(event);
   }
   unreachable(event);
+}
+
+/** Of a service that has changes of its own. */
+function changeService(
+  s: State,
+  event: Extract<Event, { readonly kind: 'letters' | 'locks' | 'notifications' }>,
+  effects: Effects,
+): void {
+  switch (event.kind) {
+    case 'letters':
+      return changeLetters(s, event.change);
+    case 'locks':
+      return changeLocks(s, event.change, effects);
+    case 'notifications':
+      return changeNotifications(s, event.change, effects);
+  }
 }
 
 function count(s: State, counters: Partial<Counters>): void {

@@ -35,6 +35,8 @@ export const TABLES = [
   'lockWaits',
   'lockDelays',
   'lockOwners',
+  'notifications',
+  'notificationFloors',
   'timers',
 ] as const;
 /** Queues of follow-ups: of each, which section its items are. */

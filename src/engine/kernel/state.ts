@@ -22,6 +22,9 @@ import type {
 } from '../records.ts';
 import { LockBook } from '../locks/book.ts';
 import type { LockDelayRecord, LockOwnerRecord, LockRecord, LockWaitRecord } from '../locks/lock-records.ts';
+import { NotificationBook } from '../notifications/book.ts';
+import type { NotificationFloorRecord, NotificationRecord } from '../notifications/notification-records.ts';
+import { AgentPositions } from '../notifications/positions.ts';
 import type { FamilyRecord } from '../trees/tree-records.ts';
 import { isHeld } from '../tasks/transitions.ts';
 import { PatternShapes } from '../topics/patterns.ts';
@@ -51,6 +54,8 @@ export interface Counters {
   rules?: number;
   /** Numbers requests for locks that wait; undefined: none ever did. */
   lockRequests?: number;
+  /** Agents that are attached have all notifications up to here, but for those that attached after it; undefined: there was none. */
+  notificationsPassed?: number;
 }
 
 /** Every log begins under the first version; a later one comes with a logged upgrade. */
@@ -174,6 +179,8 @@ export class State {
     ),
   );
 
+  readonly agentPositions = this.agents.index(new AgentPositions());
+
   readonly sessions = new Table<SessionRecord>('sessions', (r) => r.id, this.journal);
   readonly sessionsByKey = this.sessions.index(new GroupIndex<SessionRecord>((r) => r.principal.keyId, byId));
   readonly attachedSessions = this.sessions.index(new IdIndex<SessionRecord>(this.sessions, (r) => r.attached));
@@ -197,6 +204,14 @@ export class State {
 
   readonly latest = new Table<LatestRecord>('latest', (r) => r.id, this.journal);
   readonly latestByTopic = this.latest.index(new GroupIndex<LatestRecord>((r) => r.topic, byId));
+
+  readonly notifications = new Table<NotificationRecord>('notifications', (r) => r.id, this.journal);
+  readonly notificationBook = this.notifications.index(new NotificationBook());
+  readonly notificationFloors = new Table<NotificationFloorRecord>(
+    'notificationFloors',
+    (r) => r.audience,
+    this.journal,
+  );
 
   readonly apiKeys = new Table<ApiKeyRecord>('apiKeys', (r) => r.id, this.journal);
   readonly apiKeysById = this.apiKeys.index(new IdIndex<ApiKeyRecord>(this.apiKeys));

@@ -42,6 +42,8 @@ export type TimerKind =
   | 'lockDelay'
   /** live: a holder was asked to release a lock, and did not. */
   | 'lockRevoke'
+  /** wall: a notification is kept no longer. */
+  | 'notification'
   /** wall: nobody answered a question. */
   | 'ask'
   /** wall: a sticky key is bound to its agent no more. */
@@ -71,6 +73,7 @@ export const CLOCK_OF: { readonly [K in TimerKind]: Clock } = {
   lockWait: 'live',
   lockDelay: 'live',
   lockRevoke: 'live',
+  notification: 'wall',
   ask: 'wall',
   unstick: 'wall',
   occur: 'wall',
@@ -139,6 +142,7 @@ export class Timers {
       lockWait: of('lockWait'),
       lockDelay: of('lockDelay'),
       lockRevoke: of('lockRevoke'),
+      notification: of('notification'),
       ask: of('ask'),
       unstick: of('unstick'),
       occur: of('occur'),

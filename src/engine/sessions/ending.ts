@@ -1,6 +1,8 @@
 /** How sessions end: taken over, said BYE, revoked, lost for too long. */
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import { ownerAway, ownersOf } from '../locks/owners.ts';
+import { release } from '../notifications/keep.ts';
+import { notifiedAway } from '../notifications/seen.ts';
 import type { Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { SessionEnd } from '../port.ts';
@@ -32,7 +34,12 @@ export function endSubscriptions(s: State, c: Context, session: string): void {
 export function loseSession(
   s: State,
   c: Context,
-  lost: { readonly session: SessionRecord; readonly graceMs: number; readonly locksMs?: number },
+  lost: {
+    readonly session: SessionRecord;
+    readonly graceMs: number;
+    readonly locksMs?: number;
+    readonly seen?: number;
+  },
 ): void {
   const { session } = lost;
   c.events.push(
@@ -43,6 +50,11 @@ export function loseSession(
   for (const owner of ownersOf(s, session)) ownerAway(s, c, { owner, graceMs: lost.locksMs ?? 0 });
   const agent = session.agentId === undefined ? undefined : s.agents.get(session.agentId);
   if (agent?.session === session.id) {
-    c.events.push({ kind: 'agentChanged', record: { ...agent, attached: false, lastSeenAt: c.now, rev: s.rev } });
+    const notified = notifiedAway(s, agent, lost.seen);
+    c.events.push({
+      kind: 'agentChanged',
+      record: { ...agent, attached: false, notified, lastSeenAt: c.now, rev: s.rev },
+    });
+    release(s, c, { agent: agent.id, upTo: notified?.seen ?? 0 });
   }
 }

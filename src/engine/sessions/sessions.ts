@@ -15,6 +15,8 @@ import { accepted, rejected, type Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { HelloCommand, Reply, WelcomeResult } from '../port.ts';
 import { declaredOf, type SessionRecord } from '../records.ts';
+import { release } from '../notifications/keep.ts';
+import { notifiedAway, notifiedBack } from '../notifications/seen.ts';
 import { refusePatterns } from '../topics/topics.ts';
 import { ownerAway, ownerBack, ownersOf, sessionGone, surrender, takenOver, takeOver } from '../locks/owners.ts';
 import { endSubscriptions, loseSession, removeSession } from './ending.ts';
@@ -112,7 +114,9 @@ function resumeSession(
     const record = same
       ? { ...described(s, c, { shape, session }), attachedRev: s.rev }
       : { ...agent, attached: true, attachedRev: s.rev, status: declaredOf(agent), lastSeenAt: c.now, rev: s.rev };
-    c.events.push({ kind: 'agentChanged', record });
+    const notified = notifiedBack(s, { ...record, attached: agent.attached }, back.rev);
+    c.events.push({ kind: 'agentChanged', record: { ...record, notified } });
+    release(s, c, { agent: agent.id, upTo: notified?.seen ?? 0 });
     resumeTimers(s, c, record);
     restick(s, c, agent.id);
     if (before.graceOver) tellAgent(c, record, 'online');
@@ -168,7 +172,14 @@ function openSession(
     c.events.push({ kind: 'subscribed', record });
   }
   if (kept !== undefined) takeOver(s, c, { owner: kept, session: opened.id });
-  const agent = command.agent === undefined ? undefined : bindAgent(s, c, { shape: command.agent, session: opened });
+  const agent =
+    command.agent === undefined
+      ? undefined
+      : bindAgent(s, c, {
+          shape: command.agent,
+          session: opened,
+          ...(command.seen === undefined ? undefined : { seen: command.seen }),
+        });
   if (agent !== undefined) c.events.push({ kind: 'sessionChanged', record: { ...opened, agentId: agent.id } });
   endProven(s, c, { proven: refused?.proven, keptAgent: agent?.id, keptLocks: kept !== undefined });
   return {
@@ -205,7 +216,7 @@ function endProven(
 export function partAgent(
   s: State,
   c: Context,
-  parted: { readonly session: SessionRecord; readonly why: 'released' | 'revoked' | 'lost' },
+  parted: { readonly session: SessionRecord; readonly why: 'released' | 'revoked' | 'lost'; readonly seen?: number },
 ): void {
   const agent = parted.session.agentId === undefined ? undefined : s.agents.get(parted.session.agentId);
   if (agent === undefined || agent.session !== parted.session.id) return;
@@ -214,36 +225,46 @@ export function partAgent(
     session: undefined,
     attached: false,
     status: 'offline' as const,
+    notified: notifiedAway(s, agent, parted.seen),
     lastSeenAt: c.now,
     rev: s.rev,
   };
   c.events.push({ kind: 'agentChanged', record });
+  release(s, c, { agent: agent.id, upTo: record.notified?.seen ?? 0 });
   giveUp(s, c, { agent, why: parted.why });
   if (parted.why !== 'lost') surrender(c, agent.id, parted.why);
   else if (parted.session.attached) ownerAway(s, c, { owner: agent.id, graceMs: 0 });
   if (agent.status !== 'offline') tellAgent(c, record, 'offline');
 }
 
-export function sessionLost(s: State, c: Context, lost: { readonly session: string; readonly attach: number }): void {
+export function sessionLost(
+  s: State,
+  c: Context,
+  lost: { readonly session: string; readonly attach: number; readonly seen?: number },
+): void {
   const session = s.sessions.get(lost.session);
   if (session === undefined || !session.attached || session.attach !== lost.attach) return;
-  loseSession(s, c, { session, graceMs: LIMITS.leaseMs });
+  loseSession(s, c, { session, graceMs: LIMITS.leaseMs, ...seenIn(lost) });
 }
 
 export function sessionBye(
   s: State,
   c: Context,
-  bye: { readonly session: string; readonly attach: number; readonly requeue: boolean },
+  bye: { readonly session: string; readonly attach: number; readonly requeue: boolean; readonly seen?: number },
 ): void {
   const session = s.sessions.get(bye.session);
   if (session === undefined || session.attach !== bye.attach) return;
   if (!bye.requeue) {
-    if (session.attached) loseSession(s, c, { session, graceMs: LIMITS.leaseMs });
+    if (session.attached) loseSession(s, c, { session, graceMs: LIMITS.leaseMs, ...seenIn(bye) });
     return;
   }
   removeSession(s, c, { session: { ...session, attached: false }, why: 'bye' });
   sessionGone(s, c, { session, why: 'released' });
-  partAgent(s, c, { session, why: 'released' });
+  partAgent(s, c, { session, why: 'released', ...seenIn(bye) });
+}
+
+function seenIn({ seen }: { readonly seen?: number }): { readonly seen?: number } {
+  return seen === undefined ? {} : { seen };
 }
 
 export function sessionEnded(s: State, c: Context, id: string): void {

@@ -3,6 +3,7 @@ import type { Method } from '../../../protocol/wire/types.ts';
 import { OBSERVING } from './observing.ts';
 import { CONTROL_PARAMS } from './params-control.ts';
 import { LOCK_PARAMS } from './params-locks.ts';
+import { NOTIFICATION_PARAMS } from './params-notifications.ts';
 import { bad, good, held, large, reduced, unheld, type ParamsVector } from './params-forms.ts';
 
 export type { ParamsVector } from './params-forms.ts';
@@ -182,6 +183,7 @@ const byId: readonly ParamsVector[] = [
 export const PARAMS: { readonly [M in Method]: readonly ParamsVector[] } = {
   ...OBSERVING,
   ...LOCK_PARAMS,
+  ...NOTIFICATION_PARAMS,
   'session.snapshot': [
     good('the first page', {}),
     good('the next', { cursor: '1099511627777' }),
@@ -546,6 +548,14 @@ export const PARAMS: { readonly [M in Method]: readonly ParamsVector[] } = {
     large('data above 64 KiB', { topic: 'a', data: { $repeat: ['x', 65_534] } }, 'data'),
     bad('a wildcard', { topic: 'builds.*', data: 1 }, 'topic'),
     bad('a wildcard for the tail', { topic: 'builds.>', data: 1 }, 'topic'),
+  ],
+  'topic.history': [
+    ...topics,
+    ...patterns,
+    good('a page between two positions', { topic: 'a.>', since: 0, until: 1_099_511_627_776, limit: 200 }),
+    bad('since before time', { topic: 'a', since: -1 }, 'since'),
+    bad('until nothing', { topic: 'a', until: null }, 'until'),
+    bad('a page of 201', { topic: 'a', limit: 201 }, 'limit'),
   ],
   'apiKey.create': [
     good('for an admin', { role: 'admin' }),

@@ -1,6 +1,7 @@
 /** Conversations about work: tasks, agents, topics. Source of protocol/vectors/sessions.json. */
 import type { Step, Transcript } from '../transcript.ts';
 import { CONTROL } from './control.ts';
+import { NOTIFICATIONS } from './notifications.ts';
 import type { Json } from './json-form.ts';
 import {
   absent,
@@ -682,4 +683,5 @@ export const WORK: readonly Transcript[] = [
     ],
   },
   ...CONTROL,
+  ...NOTIFICATIONS,
 ];

@@ -110,7 +110,7 @@ export const LOG_BUGS: readonly PlantedBug[] = [
     name: 'loss-not-logged',
     file: 'src/node/attached.ts',
     find: `    const { session, attach } = this.#line;
-    this.#serving.tenant.submit({ kind: 'session.lost', session, attach });
+    this.#serving.tenant.submit({ kind: 'session.lost', session, attach, ...seen });
 `,
     replace: '',
     breaks: 'The loss of a connection is not put into the log, so that its session is never given up.',
