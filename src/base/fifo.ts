@@ -45,8 +45,9 @@ export class Fifo<T> {
     for (let i = 0; i < this.#length; i += 1) yield must(this.at(i), 'a place before the end is taken');
   }
 
-  replaceAll(change: (item: T) => T): void {
-    for (let i = 0; i < this.#length; i += 1) {
+  /** Those from the place `from` behind the first on. */
+  replace(from: number, change: (item: T) => T): void {
+    for (let i = from; i < this.#length; i += 1) {
       const slot = (this.#head + i) & (this.#slots.length - 1);
       this.#slots[slot] = change(must(this.#slots[slot], 'a place before the end is taken'));
     }

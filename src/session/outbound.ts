@@ -43,13 +43,38 @@ class Queue<T> extends Fifo<T> {
   /** Removes the first, which had `size`. */
   drop(size: number): void {
     assert(this.length > 0, 'drop of an empty queue');
-    this.shift();
+    // Before: the last one to leave clears the queue, which is then as it was made.
     this.bytes -= size;
+    this.shift();
   }
 
   override clear(): void {
     super.clear();
     this.bytes = 0;
+  }
+}
+
+/**
+ * Encoded frames of one connection. They are views into blocks that they share with others, so a few that wait for a slow
+ * reader would keep much memory alive: `own` copies those that were not yet. Pushes need none: their recipients share them anyway.
+ */
+class Frames extends Queue<Uint8Array> {
+  /** So many of the first have memory of their own. */
+  #owned = 0;
+
+  own(): void {
+    this.replace(this.#owned, copyOf);
+    this.#owned = this.length;
+  }
+
+  override drop(size: number): void {
+    if (this.#owned > 0) this.#owned -= 1;
+    super.drop(size);
+  }
+
+  override clear(): void {
+    super.clear();
+    this.#owned = 0;
   }
 }
 
@@ -62,8 +87,8 @@ export class Outbound {
 
   readonly #connection: Connection;
   readonly #joiner: Joiner;
-  readonly #control = new Queue<Uint8Array>();
-  readonly #answers = new Queue<Uint8Array>();
+  readonly #control = new Frames();
+  readonly #answers = new Frames();
   readonly #ordered = new Queue<OutPush>();
   /** O6 */
   #latest: Map<string, OutPush> | undefined;
@@ -81,8 +106,6 @@ export class Outbound {
   #queuedRev = 0;
   #sentRev = 0;
   #bookmark = 0;
-  /** Waiting frames up to here have memory of their own. */
-  #owned = false;
 
   constructor(connection: Connection, joiner: Joiner = new Joiner()) {
     this.#connection = connection;
@@ -127,12 +150,10 @@ export class Outbound {
 
   control(frame: Uint8Array): void {
     this.#control.put(frame, frame.length);
-    this.#owned = false;
   }
 
   answer(frame: Uint8Array): void {
     this.#answers.put(frame, frame.length);
-    this.#owned = false;
   }
 
   /** False: not taken, and none will be before `room()`. */
@@ -174,7 +195,8 @@ export class Outbound {
         while (this.#writable()) this.#write();
       });
     if (this.empty) return false;
-    if (!this.#owned) this.#own();
+    this.#control.own();
+    this.#answers.own();
     return true;
   }
 
@@ -326,16 +348,6 @@ export class Outbound {
       latest.delete(key);
       this.#latestBytes -= frame.length;
     }
-  }
-
-  /**
-   * Encoded frames are views into blocks that they share with others, so a few that wait for a slow reader would
-   * keep much memory alive. Pushes keep theirs: they are shared by all their recipients anyway.
-   */
-  #own(): void {
-    this.#control.replaceAll(copyOf);
-    this.#answers.replaceAll(copyOf);
-    this.#owned = true;
   }
 }
 

@@ -30,7 +30,7 @@ it('a Fifo gives back what an array gives that is pushed to and shifted from', (
           } else if (kind === 'shift') expect(fifo.shift()).toBe(model.shift());
         }
         if (kind === 'change') {
-          fifo.replaceAll((item) => item + 0.5);
+          fifo.replace(0, (item) => item + 0.5);
           model = model.map((item) => item + 0.5);
         } else if (kind === 'clear') {
           fifo.clear();

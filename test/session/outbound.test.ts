@@ -154,6 +154,39 @@ describe('bounds', () => {
     expect(out.dropped).toBe(2);
   });
 
+  test('a queue that was long and is empty holds nothing', () => {
+    const { connection, out } = blocked();
+    for (let i = 0; i < 100; i += 1) out.answer(control(`a${i}`));
+    for (let rev = 1; rev <= 100; rev += 1) out.push(pushOf({ class: 'reliable', rev }));
+    unblock(connection);
+    out.flush();
+    expect(out.empty).toBe(true);
+    expect([out.queuedBytes, out.answerBytes]).toEqual([0, 0]);
+  });
+
+  test('a frame that waits is copied once, however often more comes', () => {
+    let copies = 0;
+    class Counted extends Uint8Array {
+      override slice(): Counted {
+        copies += 1;
+        return new Counted(this);
+      }
+    }
+    const { connection, out } = blocked();
+    for (let i = 0; i < 50; i += 1) {
+      out.answer(new Counted(control(`a${i}`)));
+      out.control(new Counted(control(`c${i}`)));
+      expect(out.flush()).toBe(true);
+    }
+    expect(copies).toBe(100);
+    unblock(connection);
+    out.flush();
+    for (let i = 0; i < 3; i += 1) out.answer(new Counted(control(`b${i}`)));
+    connection.held = LIMITS.socketBytes;
+    out.flush();
+    expect(copies).toBe(103);
+  });
+
   test('what waits long has memory of its own', () => {
     const { connection, out } = blocked();
     const block = new Uint8Array(64 * 1024);
