@@ -9,6 +9,7 @@ import { DISK_BUGS } from './disk-bugs.ts';
 import { DISTRIBUTION_BUGS } from './distribution-bugs.ts';
 import { ENGINE_BUGS } from './engine-bugs.ts';
 import { HANDING_BUGS } from './handing-bugs.ts';
+import { LOCK_BUGS } from './lock-bugs.ts';
 import { LOG_BUGS } from './log-bugs.ts';
 import { PLACING_BUGS } from './placing-bugs.ts';
 import { REFERENCE_BUGS } from './reference-bugs.ts';
@@ -33,4 +34,5 @@ export const BUGS: readonly PlantedBug[] = [
   ...HANDING_BUGS,
   ...DISTRIBUTION_BUGS,
   ...TOLD_BUGS,
+  ...LOCK_BUGS,
 ];
