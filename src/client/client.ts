@@ -258,6 +258,8 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
 
   on<E extends keyof ClientEvents>(event: E, listener: Listener<E>): this {
     this.#events.on(event, listener);
+    if (event === 'notification')
+      for (const held of this.#notifications.release()) this.#events.emit('notification', held);
     return this;
   }
 
@@ -405,7 +407,8 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
     this.#events.emit('push', push);
     if (push.event === 'notification.gap') this.#events.emit('gap', 'notification');
     const notification = this.#notifications.read(push);
-    if (notification !== undefined) this.#events.emit('notification', notification);
+    if (notification !== undefined && !this.#notifications.hold(notification))
+      this.#events.emit('notification', notification);
   }
 
   #handle(type: string, handler: TaskHandler): void {
