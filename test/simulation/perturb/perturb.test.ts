@@ -53,11 +53,16 @@ describe('after it', () => {
 
 describe('a run that is replayed in other ways', () => {
   it('was taken down and loaded anew, also amid its work, and nothing shows', { timeout: 60_000 }, () => {
-    const seed = [1, 2, 3, 4].find((one) => new Random(`size ${one}`).chance(0.3)) ?? 1;
-    const { violations, marks } = simulate(drawPlan(seed, 'whole'), EVERY_LOOK);
-    expect(violations).toEqual([]);
-    expect(marks.get('replayed in other ways')).toBeGreaterThan(0);
-    expect(marks.get('state taken down and loaded anew')).toBeGreaterThan(0);
-    expect(marks.get('state loaded anew amid its work')).toBeGreaterThan(0);
+    const seeds = Array.from({ length: 30 }, (_, at) => at + 1).filter((one) => new Random(`size ${one}`).chance(0.3));
+    const sum = new Map<string, number>();
+    // No run meets everything: several together do, however their courses shift.
+    for (const seed of seeds.slice(0, 5)) {
+      const { violations, marks } = simulate(drawPlan(seed, 'whole'), EVERY_LOOK);
+      expect(violations).toEqual([]);
+      for (const [mark, count] of marks) sum.set(mark, (sum.get(mark) ?? 0) + count);
+    }
+    expect(sum.get('replayed in other ways')).toBeGreaterThan(0);
+    expect(sum.get('state taken down and loaded anew')).toBeGreaterThan(0);
+    expect(sum.get('state loaded anew amid its work')).toBeGreaterThan(0);
   });
 });
