@@ -179,6 +179,11 @@ export class SimClient {
     });
   }
 
+  /** As far as its program knows. */
+  get sessionId(): string | undefined {
+    return this.#program?.sdk.core.sessionId;
+  }
+
   /** As the library does: what is to survive the program needs a journal. */
   askDurably(method: 'task.create', params: object): void {
     if (this.plan.journal !== true) return this.ask(method, params);

@@ -1,8 +1,11 @@
 /** Carries out what a plan asks of locks. */
+import { ownersOf } from '../../src/engine/locks/owners.ts';
+import type { LockRecord } from '../../src/engine/locks/lock-records.ts';
 import type { Asked } from './asks.ts';
 import type { LockAsk } from './swarm-locks.ts';
 
-export function askLocks(ask: LockAsk, { client, book }: Asked): void {
+export function askLocks(ask: LockAsk, asked: Asked): void {
+  const { client, book } = asked;
   switch (ask.do) {
     case 'lock':
       return client.lock(ask.job);
@@ -16,7 +19,8 @@ export function askLocks(ask: LockAsk, { client, book }: Asked): void {
     }
     case 'steal': {
       const lock = heldOn(book, ask.path);
-      if (lock === undefined) return;
+      // Its own, whichever of its sessions has it: nobody would tell its program that it has given that back.
+      if (lock === undefined || isOwn(asked, lock)) return;
       return client.ask(ask.method, { id: lock.id, token: String(lock.token) }, { key: false });
     }
     case 'look': {
@@ -29,7 +33,13 @@ export function askLocks(ask: LockAsk, { client, book }: Asked): void {
   }
 }
 
-function heldOn({ tracker }: Asked['book'], path: string): { readonly id: string; readonly token: number } | undefined {
+function isOwn({ client, book }: Asked, { owner }: LockRecord): boolean {
+  const state = book.tracker?.engine.state;
+  const session = state?.sessions.get(client.sessionId ?? '');
+  return state !== undefined && session !== undefined && ownersOf(state, session).includes(owner);
+}
+
+function heldOn({ tracker }: Asked['book'], path: string): LockRecord | undefined {
   for (const lock of tracker?.engine.state.locks.hold() ?? []) {
     if (lock.members.some((member) => member.path === path)) return lock;
   }
