@@ -67,6 +67,10 @@ export const KEPT: readonly KeptRun[] = [
     script: 'seed-11089',
     found: 'nobody of a tenant connected: who was to make the tenant was killed before it was answered',
   },
+  {
+    script: 'seed-881',
+    found: 'a request for a lock that ended with its session, which had listened to the path',
+  },
   { script: 'seed-12014', found: 'the same, before its server had started' },
   { script: 'seed-13347', found: 'two dead letters below one task, replayed at once into a tree with room for one' },
   { script: 'seed-13747', found: 'an occurrence made again by an update of its schedule that was under way' },

@@ -2,6 +2,7 @@
  * What every connection should have received, worked out from the views (67) and, where the history has it, from the
  * pushes that the entries made (66). Looked at once, at the end, when all answers to subscriptions are known.
  */
+import { CLOSE } from '../../../protocol/wire/codes.ts';
 import type { TaskStatus } from '../../../protocol/wire/types.ts';
 import { isControlOrder } from './control.ts';
 import { isOrder } from './pushes.ts';
@@ -155,7 +156,7 @@ export class Deliveries implements Family {
       const due = list[i];
       if (due === undefined || due.hi > top) return;
       if (due.lo < from || !mustGet(session, due)) continue;
-      if (has(received, due)) continue;
+      if (has(received, due) || endedWith(conn, due)) continue;
       const passed = conn.positions[firstIndex(conn.positions, ({ rev }) => rev >= due.hi)]?.index ?? end?.index ?? 0;
       if (due.order !== undefined && this.#mayBeLeftOut(conn, due, passed)) continue;
       const ended = due.lock && tenant.lockTokens.get(`${due.lock.id} ${due.lock.token}`)?.to;
@@ -244,6 +245,14 @@ function taskOf(topic: string): string | undefined {
 }
 
 /** Certainly in the audience. */
+/** The session ended for ever in that entry, and with it what it listened to. */
+function endedWith(conn: Conn, { topic, mark }: Due): boolean {
+  const { session, closed, tenant } = conn;
+  if (topic === undefined || closed === undefined || conn !== session?.conns.at(-1)) return false;
+  if (closed.code !== CLOSE.REPLACED.code && closed.code !== CLOSE.ENDED.code) return false;
+  return tenant.marks[firstIndex(tenant.marks, ({ index: at }) => at >= closed.index) - 1] === mark;
+}
+
 function mustGet(session: SessionRec, due: Due): boolean {
   if (due.topic === undefined) return due.session === session;
   const { topic, task, lo, hi } = due;
