@@ -2,7 +2,7 @@
 import { WebSocketServer } from 'ws';
 import { assert } from '../../src/base/assert.ts';
 import { loadUws } from '../../src/transport/uws-native.ts';
-import type { UwsSocket } from '../../src/transport/uws-native.ts';
+import type { UwsApp, UwsSocket } from '../../src/transport/uws-native.ts';
 import type { TransportName } from '../../src/transport/choose.ts';
 import type { Sink } from './limit-wire.ts';
 import { asBuffer } from './limit-wire.ts';
@@ -35,12 +35,23 @@ interface Taker {
   take: (message: Buffer) => void;
 }
 
-function listenUws(accept: Accept): Promise<number> {
+/** What a bare server of uWebSockets.js does with its sockets; all else of it is off. */
+export interface BareUws<T> {
+  /** What a new socket begins with. */
+  begin(): T;
+  open(socket: UwsSocket<T>): void;
+  /** The bytes are the library's, and gone when it returns. */
+  message(socket: UwsSocket<T>, message: ArrayBuffer): void;
+}
+
+/** Listens on a free loopback port, with what `make` does with the app's sockets. */
+export function listenBareUws<T>(make: (app: UwsApp) => BareUws<T>): Promise<number> {
   const found = loadUws(process);
   assert(found.ok, found.ok ? '' : found.why);
   const { native } = found;
-  const sink = (socket: UwsSocket<Taker>): Sink => ({ send: (message) => void socket.send(message, true, false) });
-  const app = native.App().ws<Taker>('/*', {
+  const app = native.App();
+  const { begin, open, message } = make(app);
+  app.ws<T>('/*', {
     maxPayloadLength: 1024 * 1024,
     maxBackpressure: 0,
     idleTimeout: 0,
@@ -49,10 +60,10 @@ function listenUws(accept: Accept): Promise<number> {
     upgrade: (response, request, context) => {
       let key = '';
       request.forEach((name, value) => (key = name === 'sec-websocket-key' ? value : key));
-      response.upgrade({ take: () => undefined }, key, '', '', context);
+      response.upgrade(begin(), key, '', '', context);
     },
-    open: (socket) => (socket.getUserData().take = accept(sink(socket))),
-    message: (socket, message) => socket.getUserData().take(Buffer.from(new Uint8Array(message))),
+    open,
+    message,
     ping: () => undefined,
     drain: () => undefined,
     close: () => undefined,
@@ -60,4 +71,13 @@ function listenUws(accept: Accept): Promise<number> {
   return new Promise((resolve) => {
     app.listen('127.0.0.1', 0, 1, (token) => resolve(native.us_socket_local_port(token)));
   });
+}
+
+function listenUws(accept: Accept): Promise<number> {
+  const sink = (socket: UwsSocket<Taker>): Sink => ({ send: (message) => void socket.send(message, true, false) });
+  return listenBareUws<Taker>(() => ({
+    begin: () => ({ take: () => undefined }),
+    open: (socket) => void (socket.getUserData().take = accept(sink(socket))),
+    message: (socket, message) => socket.getUserData().take(Buffer.from(new Uint8Array(message))),
+  }));
 }

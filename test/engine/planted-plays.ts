@@ -1,0 +1,62 @@
+/** Planted bugs that random plays on the engine find: each is built apart and played from the first seed on. */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine } from '../../src/engine/engine.ts';
+import type { PlantedBug } from '../simulation/planted/bug.ts';
+import { planted, Workshop } from '../simulation/planted/workshop.ts';
+
+export type PlayedBug = Omit<PlantedBug, 'invariants'>;
+
+export interface PlantedPlays {
+  readonly of: string;
+  readonly bugs: readonly PlayedBug[];
+  readonly seedsMax: number;
+  /** Plays one seed on the engine, and throws where that differs from the model. */
+  play(engine: Engine, seed: number): void;
+}
+
+const HUNT_MS = 300_000;
+const load = createRequire(import.meta.url);
+
+export function plantedPlays({ of, bugs, seedsMax, play }: PlantedPlays): void {
+  let workshop: Workshop;
+
+  beforeAll(() => {
+    workshop = new Workshop(bugs.map((bug) => ({ ...bug, invariants: [] })));
+  }, HUNT_MS);
+  afterAll(() => workshop.close());
+
+  /** What the first course that differs says, and which it is. */
+  function hunt(build: new () => Engine): string | undefined {
+    for (let seed = 1; seed <= seedsMax; seed += 1) {
+      try {
+        play(new build(), seed);
+      } catch (error) {
+        return `seed ${seed}: ${String(error)}`;
+      }
+    }
+    return undefined;
+  }
+
+  describe(`planted bugs of ${of}`, () => {
+    it('are at least 12, under names of their own', () => {
+      expect(bugs.length).toBeGreaterThanOrEqual(12);
+      expect(new Set(bugs.map(({ name }) => name)).size).toBe(bugs.length);
+    });
+
+    it.each(bugs)(
+      '$name: $breaks',
+      (bug) => {
+        expect(planted({ ...bug, invariants: [] })).toContain(bug.replace);
+        const worker = workshop.build({ ...bug, invariants: [] }, bug.name);
+        // Not by vite, which would compile it anew.
+        const built = load(fileURLToPath(new URL('../../src/engine/engine.js', worker))) as {
+          readonly Engine: new () => Engine;
+        };
+        expect(hunt(built.Engine), 'no course differs').toBeDefined();
+      },
+      HUNT_MS,
+    );
+  });
+}
