@@ -38,10 +38,10 @@ interface Taker {
 /** What a bare server of uWebSockets.js does with its sockets; all else of it is off. */
 export interface BareUws<T> {
   /** What a new socket begins with. */
-  begin(): T;
-  open(socket: UwsSocket<T>): void;
+  readonly begin: () => T;
+  readonly open: (socket: UwsSocket<T>) => void;
   /** The bytes are the library's, and gone when it returns. */
-  message(socket: UwsSocket<T>, message: ArrayBuffer): void;
+  readonly message: (socket: UwsSocket<T>, message: ArrayBuffer) => void;
 }
 
 /** Listens on a free loopback port, with what `make` does with the app's sockets. */

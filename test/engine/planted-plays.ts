@@ -13,7 +13,7 @@ export interface PlantedPlays {
   readonly bugs: readonly PlayedBug[];
   readonly seedsMax: number;
   /** Plays one seed on the engine, and throws where that differs from the model. */
-  play(engine: Engine, seed: number): void;
+  readonly play: (engine: Engine, seed: number) => void;
 }
 
 const HUNT_MS = 300_000;

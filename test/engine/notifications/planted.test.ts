@@ -9,5 +9,7 @@ plantedPlays({
   of: 'notifications',
   bugs: NOTIFICATION_BUGS,
   seedsMax: 100,
-  play: (engine, seed) => void new Play(engine, seed, { steps: STEPS }).run(),
+  play: (engine, seed) => {
+    new Play(engine, seed, { steps: STEPS }).run();
+  },
 });
