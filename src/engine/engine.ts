@@ -12,6 +12,7 @@
  *    that is to end a bounded part: so neither holds up the commands of others.
  * K7 Beside requests a tree ends only with the entry in which its end began, and with those that have a `continue`:
  *    the node decides by those how much of its time trees have while others ask.
+ * K8 Locks that an administrator ends are ended before anything else that follows: nothing is granted between two of them.
  */
 import type { OutputPiece } from '../../protocol/wire/control.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -261,7 +262,10 @@ export class Engine implements Effects {
       for (const session of this.#forgotten) s.requests.forget(session);
       this.#forgotten = [];
     }
-    for (const work of this.#follow) this.#queueOf(work).push(work);
+    for (const work of this.#follow) {
+      if (goesAhead(work)) s.work.pushAhead(work);
+      else this.#queueOf(work).push(work);
+    }
     this.#follow.length = 0;
   }
 
@@ -370,6 +374,11 @@ function noOutput(): Output {
     pieces: undefined,
     ended: [],
   };
+}
+
+/** K8 */
+function goesAhead(work: FollowUp): boolean {
+  return work.kind === 'locks' && work.work.kind === 'force';
 }
 
 /** K7: of the trees that end, `ending` since before this entry. */

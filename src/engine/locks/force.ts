@@ -1,4 +1,8 @@
-/** An administrator ends the locks on a path, at once or after their owners were asked to. */
+/**
+ * An administrator ends the locks on a path, at once or after their owners were asked to.
+ *
+ * LF1 All of them have ended before anybody is granted what they held: their steps go ahead of all other work (K8 of the engine).
+ */
 import type { LockParams } from '../../../protocol/wire/locks.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import { REV_EPOCH, type State } from '../kernel/state.ts';
@@ -25,7 +29,7 @@ export const forceUnlock: Decide<LockParams['lock.forceUnlock']> = (s, c, { sess
   return accepted(graceMs > 0 ? { forced: 0, asked: count } : { forced: count, asked: 0 });
 };
 
-/** One lock at a time. */
+/** LF1. One lock at a time. */
 export function forceNext(s: State, c: Context, work: Force): void {
   const [id] = s.lockBook.locksOn(work.path, work.after);
   const lock = id === undefined ? undefined : s.locks.get(id);

@@ -86,6 +86,21 @@ describe('locks', () => {
     expect(code(b, 'lock.acquire', { path: 'one' })).toBe('REENTRY_LIMIT');
   });
 
+  it('have all ended by force before anybody is granted what they held', () => {
+    const { rig, ask, a } = locks();
+    const admin = rig.session({ who: 'key:admin', role: 'admin' });
+    const others = ['y1', 'y2', 'y3', 'y4'];
+    for (const path of others) {
+      const holder = rig.session({ who: `key:${path}` });
+      ask(holder, 'lock.acquireAll', { locks: [{ path: 'x', mode: 'shared' }, { path }] });
+      ask(a, 'lock.acquire', { path, waitMs: 1_000 });
+    }
+    rig.pushes.length = 0;
+    ask(admin, 'lock.forceUnlock', { path: 'x', reason: 'stuck' });
+    const told = rig.pushes.filter(({ topic }) => topic === undefined).map(({ event }) => event);
+    expect(told).toEqual([...others.map(() => 'lock.lost'), ...others.map(() => 'lock.granted')]);
+  });
+
   it('name the circle that a request would close', () => {
     const { rig, ask, a, b } = locks();
     ask(a, 'lock.acquire', { path: 'x' });
