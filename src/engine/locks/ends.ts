@@ -111,7 +111,7 @@ function freed(c: Context, owner: string, needs: readonly Need[]): void {
     pumpFor(c, path, mode);
     pumpOwn(c, path, owner);
   }
-  if (c.state.lockWaitsByOwner.count(owner) > 0) follow(c, { kind: 'untangle', owner });
+  if (c.state.lockWaitsByOwner.count(owner) > 0) follow(c, { kind: 'untangle', owner, after: 0 });
 }
 
 /** A request ends without a grant. */

@@ -84,8 +84,8 @@ export type LockWork =
   | { readonly kind: 'pump'; readonly path: string; readonly mode: ModeNo; readonly after: number }
   /** The owner holds more than before, or is back: its own requests behind `after` may be granted. */
   | { readonly kind: 'regrant'; readonly owner: string; readonly after: number }
-  /** What the owner holds or waits for has changed: it may be in a cycle. */
-  | { readonly kind: 'untangle'; readonly owner: string }
+  /** What the owner holds or waits for has changed: its requests behind `after` may be in a circle. */
+  | { readonly kind: 'untangle'; readonly owner: string; readonly after: number }
   /** The owner has been away for too long for some of its locks. */
   | { readonly kind: 'lapse'; readonly owner: string }
   /** Everything ends that the owner had then: locks up to this token, requests up to this number. */

@@ -91,7 +91,7 @@ export function ownerBack(s: State, c: Context, owner: string): void {
   c.events.push({ kind: 'timerCleared', timer: 'lockGrace', entity: owner });
   putOwner(c, { ...known, awaySince: undefined, graceMs: 0 });
   if (s.lockWaitsByOwner.count(owner) === 0) return;
-  follow(c, { kind: 'untangle', owner });
+  follow(c, { kind: 'untangle', owner, after: 0 });
   follow(c, { kind: 'regrant', owner, after: 0 });
 }
 

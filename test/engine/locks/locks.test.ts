@@ -121,6 +121,25 @@ describe('locks', () => {
     expect(lockGraph(rig.engine.state, {}).waits).toMatchObject([{ owner: a, blockedBy: [{ owner: b, path: 'y' }] }]);
   });
 
+  it('are looked at for circles in as many steps as their requests need', () => {
+    const { rig, s, ask, a, b } = locks();
+    const c = rig.session({ who: 'key:c' });
+    const reached = 300;
+    const requests = Math.ceil(LIMITS.lockSearchMax / reached) + 10;
+    for (let n = 0; n < reached; n += 1) {
+      ask(c, 'lock.acquire', { path: `c/${n}` });
+      ask(b, 'lock.acquire', { path: `c/${n}`, waitMs: 60_000 });
+    }
+    for (let n = 0; n < requests; n += 1) {
+      ask(b, 'lock.acquire', { path: `b/${n}` });
+      ask(a, 'lock.acquire', { path: `b/${n}`, waitMs: 60_000 });
+    }
+    const { lock } = ask(a, 'lock.acquire', { path: 'a' });
+    ask(a, 'lock.release', { id: lock.id, token: lock.token });
+    expect(rig.names(rig)).not.toContain('lock.refused');
+    expect(s.lockWaits.size).toBe(reached + requests);
+  });
+
   it('are listed by path below a prefix, a lock on several paths once', () => {
     const { s, ask, a, b } = locks();
     ask(a, 'lock.acquireAll', { locks: [{ path: 'd/1' }, { path: 'd/2' }, { path: 'e' }] });

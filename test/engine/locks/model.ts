@@ -310,8 +310,11 @@ export class LockModel {
     if (!weaker) lock.token = this.name({ owner: lock.owner, request, known: lock.id }).token;
   }
 
-  /** Grants what can be granted, and ends what is in a circle, until neither is left. */
-  settle(): void {
+  /**
+   * Grants what can be granted, and ends what is in a circle, until neither is left. `more` is due at this time: a circle that
+   * the engine says nothing of may end by that.
+   */
+  settle(more = false): void {
     for (;;) {
       const all = this.waits.filter((wait) => !this.away.has(wait.owner) && this.isFree(wait));
       if (all.length > 0) {
@@ -328,14 +331,24 @@ export class LockModel {
         continue;
       }
       if (!this.hasCircle()) return;
-      this.#judgeVictim();
+      const [victim] = this.victims;
+      if (more && (victim === undefined || !this.#isCircle(this.#cycleOf(victim)))) return;
+      if (victim === undefined) throw new Error('requests wait in a circle, and none of them was ended');
+      this.victims.shift();
+      this.#judge(victim);
     }
   }
 
-  #judgeVictim(): void {
-    const victim = this.victims.shift();
-    if (victim === undefined) throw new Error('requests wait in a circle, and none of them was ended');
-    const cycle = victim.cycle.flatMap((id) => this.waits.filter((wait) => wait.id === id));
+  #cycleOf(victim: Victim): readonly ModelWait[] {
+    return victim.cycle.flatMap((id) => this.waits.filter((wait) => wait.id === id));
+  }
+
+  #isCircle(cycle: readonly ModelWait[]): boolean {
+    return cycle.every((wait, i) => this.#waitsFor(wait, cycle[(i + 1) % cycle.length] ?? wait));
+  }
+
+  #judge(victim: Victim): void {
+    const cycle = this.#cycleOf(victim);
     if (cycle.length !== victim.cycle.length) throw new Error('a circle names a request that does not wait');
     cycle.forEach((wait, i) => {
       const next = cycle[(i + 1) % cycle.length] ?? wait;
@@ -397,7 +410,7 @@ export class LockModel {
         .toSorted((a, b) => (a.at ?? 0) - (b.at ?? 0) || a.rank - b.rank || (a.name < b.name ? -1 : 1));
       if (first === undefined) return;
       first.run();
-      this.settle();
+      this.settle(this.#due(live).some(({ at }) => at !== undefined && at <= live));
     }
   }
 

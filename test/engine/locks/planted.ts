@@ -79,14 +79,14 @@ export const LOCK_BUGS: readonly LockBug[] = [
   {
     name: 'no-look-for-circles-later',
     file: at('ends'),
-    find: "  if (c.state.lockWaitsByOwner.count(owner) > 0) follow(c, { kind: 'untangle', owner });\n",
+    find: "  if (c.state.lockWaitsByOwner.count(owner) > 0) follow(c, { kind: 'untangle', owner, after: 0 });\n",
     replace: '',
     breaks: 'a circle that closes by a release stays',
   },
   {
     name: 'no-look-for-circles-of-who-comes-back',
     file: at('owners'),
-    find: "  follow(c, { kind: 'untangle', owner });\n",
+    find: "  follow(c, { kind: 'untangle', owner, after: 0 });\n",
     replace: '',
     breaks: 'a circle that closes by a return stays',
   },
