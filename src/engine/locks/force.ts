@@ -25,7 +25,7 @@ export const forceUnlock: Decide<LockParams['lock.forceUnlock']> = (s, c, { sess
   // Those that are granted from now on are not meant.
   const upTo = s.counters.epoch * REV_EPOCH + s.counters.tokens;
   const by = session.principal.id;
-  follow(c, { kind: 'force', path, upTo, only, by, reason, graceMs, after: '' });
+  follow(c, { kind: 'force', path, upTo, only, asked: undefined, by, reason, graceMs, after: '' });
   return accepted(graceMs > 0 ? { forced: 0, asked: count } : { forced: count, asked: 0 });
 };
 
@@ -35,24 +35,32 @@ export function forceNext(s: State, c: Context, work: Force): void {
   const lock = id === undefined ? undefined : s.locks.get(id);
   if (lock === undefined) return;
   follow(c, { ...work, after: lock.id });
-  if (lock.token > work.upTo || (work.only !== undefined && lock.token !== work.only)) return;
+  if (!isMeant(lock, work)) return;
   if (work.graceMs === 0) endLock(s, c, { lock, reason: 'forced', by: work.by, message: work.reason });
   else ask(c, lock, work);
 }
 
-function ask(c: Context, lock: LockRecord, { by, reason, graceMs }: Force): void {
+function isMeant({ token, revoking }: LockRecord, { path, upTo, only, asked }: Force): boolean {
+  if (asked !== undefined) return revoking !== undefined && revoking.path === path && revoking.until <= asked;
+  return token <= upTo && (only === undefined || token === only);
+}
+
+function ask(c: Context, lock: LockRecord, { path, by, reason, graceMs }: Force): void {
   const { id, token, owner } = lock;
+  const until = c.live + graceMs;
   c.events.push(
-    { kind: 'locks', change: { kind: 'put', lock: { ...lock, revoking: { by, reason } } } },
-    { kind: 'timerSet', timer: 'lockRevoke', entity: id, due: c.live + graceMs },
+    { kind: 'locks', change: { kind: 'put', lock: { ...lock, revoking: { path, by, reason, until } } } },
+    { kind: 'timerSet', timer: 'lockRevoke', entity: id, due: until },
   );
   const data = { id, path: firstOf(lock.members).path, token: String(token), by, message: reason, graceMs };
   tellOwner(c, owner, { event: 'lock.revokeRequested', data, order: { lock: id, token } });
 }
 
-/** Live: its owner was asked to release it and did not. */
+/** Live: its owner was asked to release it and did not; nor, maybe, did others that were asked with it (LF1). */
 export function revokeOver(s: State, c: Context, id: string): void {
-  const lock = s.locks.get(id);
-  if (lock?.revoking === undefined) return;
-  endLock(s, c, { lock, reason: 'forced', by: lock.revoking.by, message: lock.revoking.reason });
+  const revoking = s.locks.get(id)?.revoking;
+  if (revoking === undefined) return;
+  const { path, by, reason, until } = revoking;
+  const upTo = Number.MAX_SAFE_INTEGER;
+  follow(c, { kind: 'force', path, upTo, only: undefined, asked: until, by, reason, graceMs: 0, after: '' });
 }

@@ -35,8 +35,17 @@ export interface LockRecord extends LockTerms {
   /** The request that it was last granted to, if that had waited. */
   readonly requestId: string | undefined;
   /** An administrator asked its owner to release it. */
-  readonly revoking: { readonly by: string; readonly reason: string } | undefined;
+  readonly revoking: Revoking | undefined;
   readonly acquiredAt: number;
+}
+
+export interface Revoking {
+  /** What was said to be unlocked. */
+  readonly path: string;
+  readonly by: string;
+  readonly reason: string;
+  /** Live: then it ends. */
+  readonly until: number;
 }
 
 /** A request that waits. Its place in every queue is its number. */
@@ -104,6 +113,8 @@ export type LockWork =
       readonly path: string;
       readonly upTo: number;
       readonly only: number | undefined;
+      /** Those alone whose owners were asked for it and had time until then. */
+      readonly asked: number | undefined;
       readonly by: string;
       readonly reason: string;
       readonly graceMs: number;

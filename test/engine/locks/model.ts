@@ -50,6 +50,7 @@ export interface ModelLock extends Terms {
   expiresAt: number | undefined;
   progressAt: number | undefined;
   revokeAt: number | undefined;
+  revokePath: string | undefined;
   request: string | undefined;
 }
 
@@ -284,6 +285,7 @@ export class LockModel {
         expiresAt,
         progressAt,
         revokeAt: undefined,
+        revokePath: undefined,
         request,
       };
       const { leaseMs, holdMs, delayMs, progressMs } = terms;
@@ -436,7 +438,7 @@ export class LockModel {
       { at: this.#until(lock), rank: 1, name: lock.owner, run: () => this.#lapse(lock.owner, live) },
       { at: lock.expiresAt, rank: 2, name: lock.id, run: () => this.end(lock, 'expired') },
       { at: lock.progressAt, rank: 3, name: lock.id, run: () => this.end(lock, 'progressTimeout') },
-      { at: lock.revokeAt, rank: 4, name: lock.id, run: () => this.end(lock, 'forced') },
+      { at: lock.revokeAt, rank: 4, name: lock.id, run: () => this.#revoke(lock) },
     ]);
     const waits = this.waits.map((wait) => ({
       at: wait.deadline,
@@ -445,6 +447,14 @@ export class LockModel {
       run: () => this.endWait(wait, 'WAIT_TIMEOUT'),
     }));
     return [...expiries, ...delays, ...locks, ...waits];
+  }
+
+  /** All that were to be released by then end together. */
+  #revoke({ revokePath, revokeAt }: ModelLock): void {
+    const meant = this.locks.filter(
+      (one) => one.revokePath === revokePath && (one.revokeAt ?? Infinity) <= (revokeAt ?? 0),
+    );
+    for (const lock of meant) this.end(lock, 'forced');
   }
 
   /** The session is gone; its locks have times of their own. */

@@ -405,6 +405,7 @@ export class Play {
     if (good) {
       if (paths !== undefined && paths.length < lock.members.length) {
         lock.members = lock.members.filter(({ path }) => !paths.includes(path));
+        if (paths.includes(lock.revokePath ?? '')) lock.revokeAt = lock.revokePath = undefined;
         const converting = this.#model.waits.find((one) => one.converts === lock.id);
         if (converting !== undefined && paths.includes(converting.members[0]?.path ?? '')) {
           this.#model.endWait(converting, 'NOT_HELD');
@@ -501,6 +502,7 @@ export class Play {
       if (graceMs === undefined) this.#model.end(lock, 'forced');
       else {
         lock.revokeAt = this.#model.live + graceMs;
+        lock.revokePath = path;
         this.#model.told.push({ event: 'revokeRequested', lock: lock.id });
       }
     }
