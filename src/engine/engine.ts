@@ -13,6 +13,7 @@
  * K7 Beside requests a tree ends only with the entry in which its end began, and with those that have a `continue`:
  *    the node decides by those how much of its time trees have while others ask.
  * K8 Locks that an administrator ends are ended before anything else that follows: nothing is granted between two of them.
+ *    Circles of requests are looked for after all else that follows: what is granted meanwhile may end them.
  */
 import type { OutputPiece } from '../../protocol/wire/control.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -141,7 +142,7 @@ export class Engine implements Effects {
     this.#commit(c);
     this.#expireKeys();
     const due = s.timers.due(s.counters.now, s.counters.live) !== undefined;
-    const waits = s.work.size + s.settles.size > 0 || due;
+    const waits = s.work.size + s.untangles.size + s.settles.size > 0 || due;
     return {
       seq: entry.seq,
       rev: s.rev,
@@ -197,7 +198,7 @@ export class Engine implements Effects {
   #work(c: Context): void {
     const s = this.state;
     while (this.#budget > 0) {
-      const work = s.work.shift();
+      const work = s.work.shift() ?? s.untangles.shift(); // K8
       if (work === undefined) return;
       this.#budget -= 1;
       runFollowUp(s, c, work);
@@ -247,8 +248,9 @@ export class Engine implements Effects {
       case 'lose':
       case 'mend':
       case 'end':
-      case 'locks':
         return this.state.work;
+      case 'locks':
+        return work.work.kind === 'untangle' ? this.state.untangles : this.state.work;
     }
   }
 
