@@ -27,6 +27,14 @@ export interface LockMember {
   readonly mode: LockMode;
 }
 
+/** A path that a task has locked while somebody works on it. */
+export interface TaskLock extends LockMember {
+  /** Of the lock, which is one for all paths of the task. */
+  readonly id: string;
+  /** Larger than those of all who had the path before: for whoever guards what it names. */
+  readonly token: string;
+}
+
 export interface LockView {
   readonly id: string;
   /** Of a lock on several paths the first. */

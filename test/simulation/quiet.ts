@@ -23,14 +23,9 @@ export function unrest(simulation: Simulation): string | undefined {
         return `${task.id} is pending, and somebody can take it`;
       if (engine.state.timers.get('deadline', task.id) !== undefined) return `${task.id} has a deadline`;
     }
-<<<<<<< HEAD
-    const { work, settles, prunes, lockWaits } = engine.state;
+    const { work, untangles, settles, prunes, lockWaits } = engine.state;
     if (lockWaits.size > 0) return `${book.tenant} has requests that wait for locks`;
-    if (work.size + settles.size + prunes.size > 0) return `${book.tenant} has work left over`;
-=======
-    const { work, untangles, settles, prunes } = engine.state;
     if (work.size + untangles.size + settles.size + prunes.size > 0) return `${book.tenant} has work left over`;
->>>>>>> 1b1b457 (locks: circles are looked for when nothing is left to be granted)
     for (const schedule of engine.state.schedules.hold())
       if (schedule.status === 'active') return `${book.tenant} has a schedule with occurrences to come`;
     if (engine.state.runningLetterRuns.size > 0) return `${book.tenant} replays dead letters`;

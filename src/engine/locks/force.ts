@@ -2,6 +2,7 @@
  * An administrator ends the locks on a path, at once or after their owners were asked to.
  *
  * LF1 All of them have ended before anybody is granted what they held: their steps go ahead of all other work (K8 of the engine).
+ * LF2 With the lock of a task its attempt ends, as a loss: nobody works on what the task no longer has locked.
  */
 import type { LockParams } from '../../../protocol/wire/locks.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
@@ -9,8 +10,10 @@ import { REV_EPOCH, type State } from '../kernel/state.ts';
 import type { LockRecord, LockWork } from './lock-records.ts';
 import { notYet } from './acquire.ts';
 import { endLock } from './ends.ts';
-import { follow } from './owners.ts';
-import { firstOf, tellOwner } from './view.ts';
+import { lose } from '../tasks/moves.ts';
+import { isHeld } from '../tasks/transitions.ts';
+import { audienceOf, follow, isTask } from './owners.ts';
+import { firstOf } from './view.ts';
 
 type Force = Extract<LockWork, { readonly kind: 'force' }>;
 
@@ -36,8 +39,23 @@ export function forceNext(s: State, c: Context, work: Force): void {
   if (lock === undefined) return;
   follow(c, { ...work, after: lock.id });
   if (!isMeant(lock, work)) return;
-  if (work.graceMs === 0) endLock(s, c, { lock, reason: 'forced', by: work.by, message: work.reason });
-  else ask(c, lock, work);
+  if (work.graceMs === 0) end(s, c, { lock, work });
+  else ask(s, c, { lock, work });
+}
+
+interface Meant {
+  readonly lock: LockRecord;
+  readonly work: Force;
+}
+
+function end(s: State, c: Context, { lock, work }: Meant): void {
+  const { by, reason } = work;
+  endLock(s, c, { lock, reason: 'forced', by, message: reason });
+  const task = s.tasks.get(lock.owner);
+  if (task === undefined) return;
+  const free = { ...task, lockId: undefined };
+  if (isHeld(task)) return lose(s, c, { task: free, why: 'unlocked' }); // LF2
+  c.events.push({ kind: 'taskChanged', record: free }, { kind: 'followed', work: { kind: 'place', task: task.id } });
 }
 
 function isMeant({ token, revoking }: LockRecord, { path, upTo, only, asked }: Force): boolean {
@@ -45,7 +63,8 @@ function isMeant({ token, revoking }: LockRecord, { path, upTo, only, asked }: F
   return token <= upTo && (only === undefined || token === only);
 }
 
-function ask(c: Context, lock: LockRecord, { path, by, reason, graceMs }: Force): void {
+function ask(s: State, c: Context, { lock, work }: Meant): void {
+  const { path, by, reason, graceMs } = work;
   const { id, token, owner } = lock;
   const until = c.live + graceMs;
   c.events.push(
@@ -53,7 +72,15 @@ function ask(c: Context, lock: LockRecord, { path, by, reason, graceMs }: Force)
     { kind: 'timerSet', timer: 'lockRevoke', entity: id, due: until },
   );
   const data = { id, path: firstOf(lock.members).path, token: String(token), by, message: reason, graceMs };
-  tellOwner(c, owner, { event: 'lock.revokeRequested', data, order: { lock: id, token } });
+  const to = isTask(s, owner) ? holderOf(s, owner) : audienceOf(s, owner);
+  if (to.length > 0)
+    c.events.push({ kind: 'pushed', event: 'lock.revokeRequested', to, data, order: { lock: id, token } });
+}
+
+/** Who works on a task can end its attempt, and with it the lock. */
+function holderOf(s: State, task: string): readonly string[] {
+  const agent = s.assignments.get(task)?.agent;
+  return agent === undefined ? [] : [`a:${agent}`];
 }
 
 /** Live: its owner was asked to release it and did not; nor, maybe, did others that were asked with it (LF1). */

@@ -13,6 +13,7 @@ import { forceNext } from './force.ts';
 import { grant, wantedBy } from './grants.ts';
 import { firstBlocked, pick } from './judge.ts';
 import type { LockRecord, LockWaitRecord, LockWork } from './lock-records.ts';
+import { locksFor } from './task-locks.ts';
 import { armGrace, follow, forgetOwner, hasAnything, holdsUntil } from './owners.ts';
 import { tellOwner } from './view.ts';
 
@@ -63,6 +64,8 @@ function grantWait(s: State, c: Context, wait: LockWaitRecord): void {
   if (outcome.kind !== 'granted') return endWait(s, c, { wait, code: outcome.kind });
   const { lock } = outcome;
   unqueue(c, wait);
+  const task = s.tasks.get(wait.owner);
+  if (task !== undefined) locksFor(c, task, lock);
   const data = { id: lock.id, token: String(lock.token), requestId: wait.id };
   tellOwner(c, wait.owner, { event: 'lock.granted', data, order: { lock: lock.id, token: lock.token } });
   const waitedMs = c.live - wait.sinceLive;

@@ -2,8 +2,10 @@
  * What locks must do, written down naively: plain lists that are walked from end to end. It shares no code with the engine, and
  * is what the engine is compared with after every entry.
  *
- * Two things are not the model's to say, and it takes the engine's word for them and judges it: in which order requests are
- * granted that do not wait for each other, and which request of a circle is named when there are several circles.
+ * A task owns the locks that it needs, and is told nothing. When its attempt ends it asks for them anew, behind all others.
+ *
+ * Three things are not the model's to say, and it takes the engine's word for them and judges it: in which order requests are
+ * granted that do not wait for each other, in which order tasks ask anew that lost their locks together, and which request of a circle is named when there are several circles.
  */
 export type Mode = 'intent_shared' | 'intent_exclusive' | 'shared' | 'shared_intent_exclusive' | 'exclusive';
 
@@ -92,13 +94,34 @@ export interface Victim {
   readonly cycle: readonly string[];
 }
 
+/** What the engine said of tasks: the request of one, which came first, whether one goes on. */
+export interface Heard {
+  requestOf(task: string): string;
+  placeOf(task: string): number;
+  goesOn(task: string): boolean;
+}
+
+/** Tasks own locks too. */
+export const isTask = (owner: string): boolean => owner.startsWith('tsk_');
+
+const OF_TASKS: Terms = { leaseMs: undefined, holdMs: 0, delayMs: 0, progressMs: undefined };
+
+export function askedBy(task: string, members: readonly Member[]): Asked {
+  return { owner: task, members, several: true, converts: undefined, terms: OF_TASKS };
+}
+
 const above = (path: string): string[] =>
   path.split('/').flatMap((_, i, all) => (i === 0 ? [] : [all.slice(0, i).join('/')]));
 
 function needs(members: readonly Member[]): Member[] {
   return members.flatMap(({ path, mode }) => {
     const intent = WRITING.includes(mode) ? 'intent_exclusive' : 'intent_shared';
-    return [...above(path).map((one): Member => ({ path: one, mode: intent })), { path, mode }];
+    // The mode that is two together is needed as two: either may be there already.
+    const modes: readonly Mode[] = mode === 'shared_intent_exclusive' ? ['shared', 'intent_exclusive'] : [mode];
+    return [
+      ...above(path).map((one): Member => ({ path: one, mode: intent })),
+      ...modes.map((one): Member => ({ path, mode: one })),
+    ];
   });
 }
 
@@ -115,6 +138,8 @@ export class LockModel {
   victims: Victim[] = [];
   /** Requests that the engine granted, in their order; consumed. */
   order: string[] = [];
+  /** Tasks that are to ask anew. */
+  again: Asked[] = [];
   #seq = 0;
   /** Grants of this entry: the engine names their ids and tokens. */
   readonly name: (granted: {
@@ -125,9 +150,15 @@ export class LockModel {
     readonly id: string;
     readonly token: number;
   };
+  readonly #heard: () => Heard;
 
-  constructor(name: LockModel['name']) {
+  constructor(name: LockModel['name'], heard: () => Heard) {
     this.name = name;
+    this.#heard = heard;
+  }
+
+  #tell(told: Told, owner: string): void {
+    if (!isTask(owner)) this.told.push(told);
   }
 
   hasAnything(owner: string): boolean {
@@ -328,8 +359,12 @@ export class LockModel {
         this.waits = this.waits.filter((wait) => wait !== free);
         const { owner, members, several, converts } = free;
         const granted = this.#grant({ owner, members, several, converts, terms: free }, free.id);
-        if (granted) this.told.push({ event: 'granted', request: free.id });
-        else this.told.push({ event: 'refused', request: free.id, code: 'REENTRY_LIMIT' });
+        if (granted) this.#tell({ event: 'granted', request: free.id }, owner);
+        else this.#tell({ event: 'refused', request: free.id, code: 'REENTRY_LIMIT' }, owner);
+        continue;
+      }
+      if (this.again.length > 0) {
+        this.ask(this.#takeAgain());
         continue;
       }
       if (!this.hasCircle()) return;
@@ -339,6 +374,31 @@ export class LockModel {
       this.victims.shift();
       this.#judge(victim);
     }
+  }
+
+  #takeAgain(): Asked {
+    const order = this.again.toSorted((a, b) => this.#heard().placeOf(a.owner) - this.#heard().placeOf(b.owner));
+    const [first] = order;
+    if (first === undefined) throw new Error('no task asks');
+    this.again = this.again.filter((one) => one !== first);
+    return first;
+  }
+
+  /** A task asks for its locks: it gets them or waits for them, however long that takes. */
+  ask(asked: Asked): void {
+    const outcome = this.acquire(asked, Infinity);
+    if (outcome === 'queued') this.queued(asked, { id: this.#heard().requestOf(asked.owner), waitMs: Infinity });
+    else if (outcome !== 'granted') throw new Error(`a task that asks for its locks gets ${outcome}`);
+  }
+
+  /** An attempt is over, or what was asked for it is not needed. `again`: there will be another. */
+  letGo(task: string, again: boolean): void {
+    const [lock] = this.locks.filter((one) => one.owner === task);
+    const [wait] = this.waits.filter((one) => one.owner === task);
+    const members = (lock ?? wait)?.members;
+    if (lock !== undefined) this.end(lock);
+    if (wait !== undefined) this.endWait(wait, 'CANCELLED');
+    if (again && members !== undefined) this.again.push(askedBy(task, members));
   }
 
   #cycleOf(victim: Victim): readonly ModelWait[] {
@@ -363,7 +423,7 @@ export class LockModel {
 
   endWait(wait: ModelWait, code: string): void {
     this.waits = this.waits.filter((one) => one !== wait);
-    this.told.push({ event: 'refused', request: wait.id, code });
+    this.#tell({ event: 'refused', request: wait.id, code }, wait.owner);
   }
 
   /** By its owner's will, or against it for a reason. */
@@ -372,7 +432,8 @@ export class LockModel {
     const converting = this.waits.find((wait) => wait.converts === lock.id);
     if (converting !== undefined) this.endWait(converting, 'NOT_HELD');
     if (reason === undefined) return;
-    this.told.push({ event: 'lost', lock: lock.id, reason });
+    this.#tell({ event: 'lost', lock: lock.id, reason }, lock.owner);
+    if (isTask(lock.owner) && this.#heard().goesOn(lock.owner)) this.again.push(askedBy(lock.owner, lock.members));
     if (lock.delayMs === 0) return;
     for (const { path, mode } of lock.members) {
       if (!WRITING.includes(mode)) continue;
