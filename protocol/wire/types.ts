@@ -6,16 +6,7 @@
  */
 import type { AttemptError, LetterParams, LetterResults } from './letters.ts';
 import type { NotificationParams, NotificationPushes, NotificationResults } from './notifications.ts';
-import type {
-  LockBlocker,
-  LockMember,
-  LockMode,
-  LockParams,
-  LockPath,
-  LockPushes,
-  LockResults,
-  LockView,
-} from './locks.ts';
+import type { LockParams, LockPushes, LockResults, LockView, TaskLocks, TaskLocksView } from './locks.ts';
 import type { RuleParams, RuleResults, RuleVerdict } from './rules.ts';
 import type { ScheduleParams, ScheduleResults } from './schedules.ts';
 import type { ObservingParams, ObservingResults } from './observing.ts';
@@ -270,17 +261,6 @@ export interface AgentVerdict {
   };
 }
 
-/** How a task stands with the locks that it needs. */
-export interface TaskLocksView {
-  readonly members: readonly LockMember[];
-  /** It has them. */
-  readonly held: boolean;
-  /** Of one that waits for them: its request, its place among those that want the same, from 1, and what is before it. */
-  readonly requestId?: string;
-  readonly place?: number;
-  readonly blockedBy?: readonly LockBlocker[];
-}
-
 export interface ExplainView extends Pick<ControlView, 'paused' | 'controls'> {
   readonly task: {
     readonly id: string;
@@ -334,7 +314,7 @@ export interface TaskView extends ControlView {
   readonly sticky?: Sticky;
   readonly concurrency?: Concurrency;
   /** What it needs locked whenever somebody has it. */
-  readonly locks?: readonly LockMember[];
+  readonly locks?: readonly Required<TaskLocks[number]>[];
   readonly mode: DeliveryMode;
   readonly agentId?: string;
   /** Counts from 1 with the first assignment; a failure adds one, an infrastructure loss does not. 0 before. */
@@ -380,7 +360,7 @@ export interface TaskCreate {
   readonly sticky?: Pick<Sticky, 'key'> & Partial<Sticky>;
   readonly concurrency?: Pick<Concurrency, 'key' | 'max'> & Partial<Concurrency>;
   /** Acquired, all or none, before it is given to anybody, and released with the end of each attempt. */
-  readonly locks?: readonly { readonly path: LockPath; readonly mode?: LockMode }[];
+  readonly locks?: TaskLocks;
   readonly workspaceId?: string;
   readonly parentId?: string;
   /** The token under which the caller holds the parent: refused if it holds it no more. */

@@ -1,8 +1,7 @@
 /** What is read of locks: a path, lists, whether a token is good, who waits for whom. */
-import type { LockBlocker, LockMember, LockParams, LockResults, LockView } from '../../../protocol/wire/locks.ts';
+import type { LockBlocker, LockMember, LockParams, LockResults, LockView, TaskLocksView } from '../../../protocol/wire/locks.ts';
 import { encodeValue } from '../../../protocol/wire/codec.ts';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
-import type { TaskLocksView } from '../../../protocol/wire/types.ts';
 import type { State } from '../kernel/state.ts';
 import { heldMode, type Waiting } from './book.ts';
 import { lackOf, requestsBefore } from './judge.ts';
