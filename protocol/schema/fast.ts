@@ -89,6 +89,12 @@ const isLabels: Check = (value) => {
 
 const isMetadata: Check = (value) => isPlainMap(value) && fits(value, LIMITS.metadataBytes);
 const isLockPath: Check = (value) => typeof value === 'string' && lockPathFault(value, LOCK_PATH_BOUNDS) === undefined;
+const isLockMember = shape<NonNullable<TaskCreate['locks']>[number]>(['path'], {
+  path: isLockPath,
+  mode: oneOf(LOCK_MODES),
+});
+const isTaskLocks: Check = (value) =>
+  Array.isArray(value) && value.length > 0 && value.length <= LIMITS.taskLocksMax && value.every(isLockMember);
 
 const held = { id: isId, token: isToken };
 const heldShape = shape<Params['task.accept']>(['id', 'token'], held);
@@ -124,6 +130,7 @@ function fastParams(): { readonly [M in Method]?: Guard<Params[M]> } {
       max: int(1, LIMITS.concurrencyMax),
       policy: oneOf(CONCURRENCY_POLICIES),
     }),
+    locks: isTaskLocks,
     workspaceId: isId,
     parentId: isId,
     parentToken: isToken,

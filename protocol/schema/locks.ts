@@ -32,6 +32,9 @@ const options = {
 
 const member = z.object({ path: lockPath, mode: mode.exactOptional() });
 
+/** What a task needs locked. */
+export const taskLocks = z.array(member).min(1).max(LIMITS.taskLocksMax);
+
 const release = z
   .object({
     ...held,

@@ -45,8 +45,8 @@ import {
 } from './fields.ts';
 import { OBSERVING_SCHEMAS } from './observing.ts';
 import { CONTROL_SCHEMAS } from './control.ts';
-import { LOCK_SCHEMAS } from './locks.ts';
 import { NOTIFICATION_SCHEMAS } from './notifications.ts';
+import { LOCK_SCHEMAS, taskLocks } from './locks.ts';
 import { isName, isTenantId } from './text.ts';
 
 export const KEY_ROLES = ['admin', 'member', 'agent', 'viewer'] as const;
@@ -171,6 +171,7 @@ const taskCreateParts = {
   selectors: distinct(selector, LIMITS.selectorsMax, (one) => one).exactOptional(),
   sticky: sticky.exactOptional(),
   concurrency: concurrency.exactOptional(),
+  locks: taskLocks.exactOptional(),
   workspaceId: id.exactOptional(),
   parentId: id.exactOptional(),
   parentToken: fence.exactOptional(),

@@ -3,6 +3,7 @@
  *
  * Owns: the shapes of pause, resume, steer, reprioritise, extend, questions, checkpoints and partial output.
  */
+import type { TaskLock } from './locks.ts';
 import type { Priority, TaskStatus, TaskView, Value } from './types.ts';
 
 /** Orders to a holder that it acknowledges by their number. */
@@ -57,6 +58,8 @@ export interface TaskOrder {
   readonly attempt: number;
   readonly token: string;
   readonly leaseMs: number;
+  /** Of a task that needs locks: it has all of them. */
+  readonly locks?: readonly TaskLock[];
   /** Orders of before that no attempt has acknowledged, in their order. */
   readonly controls?: readonly ControlItem[];
 }

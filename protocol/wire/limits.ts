@@ -220,6 +220,8 @@ export const LIMITS = {
   /** Locks and requests for locks, of an owner and of a tenant (of these each path counts): LIMIT_EXCEEDED. */
   locksPerOwnerMax: 1_000,
   locksMax: 100_000,
+  /** Paths that one task locks. */
+  taskLocksMax: 8,
   /** Requests that wait for one path: QUEUE_FULL. */
   lockQueueMax: 1_000,
   lockWaitMsMax: 600_000,

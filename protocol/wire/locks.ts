@@ -27,6 +27,17 @@ export interface LockMember {
   readonly mode: LockMode;
 }
 
+/** What a task needs locked; `exclusive` unless it is said. */
+export type TaskLocks = readonly { readonly path: LockPath; readonly mode?: LockMode }[];
+
+/** A path that a task has locked while somebody works on it. */
+export interface TaskLock extends LockMember {
+  /** Of the lock, which is one for all paths of the task. */
+  readonly id: string;
+  /** Larger than those of all who had the path before: for whoever guards what it names. */
+  readonly token: string;
+}
+
 export interface LockView {
   readonly id: string;
   /** Of a lock on several paths the first. */
@@ -157,6 +168,17 @@ export interface LockResults {
     readonly waits: readonly (LockWaitView & { readonly blockedBy: readonly LockBlocker[] })[];
     readonly cursor?: string;
   };
+}
+
+/** How a task stands with the locks that it needs. */
+export interface TaskLocksView {
+  readonly members: readonly LockMember[];
+  /** It has them. */
+  readonly held: boolean;
+  /** Of one that waits for them: its request, its place among those that want the same, from 1, and what is before it. */
+  readonly requestId?: string;
+  readonly place?: number;
+  readonly blockedBy?: readonly LockBlocker[];
 }
 
 /** One request of a cycle: it waits for the owner, or the request, that is next; the last for the first. */

@@ -5,8 +5,8 @@
  * Does not own: checking (protocol/schema), encoding (codec.ts), prose (PROTOCOL.md).
  */
 import type { AttemptError, LetterParams, LetterResults } from './letters.ts';
-import type { LockParams, LockPushes, LockResults, LockView } from './locks.ts';
 import type { NotificationParams, NotificationPushes, NotificationResults } from './notifications.ts';
+import type { LockParams, LockPushes, LockResults, LockView, TaskLocks, TaskLocksView } from './locks.ts';
 import type { RuleParams, RuleResults, RuleVerdict } from './rules.ts';
 import type { ScheduleParams, ScheduleResults } from './schedules.ts';
 import type { ObservingParams, ObservingResults } from './observing.ts';
@@ -209,6 +209,8 @@ export type TaskVerdict =
   | 'waitsForChildren'
   /** It is distributed and not decided. */
   | 'waitsForParts'
+  /** It needs locks that others have, or are to have before it. */
+  | 'locks'
   /** Its concurrency key is full. */
   | 'concurrency'
   | 'noAgents'
@@ -277,6 +279,8 @@ export interface ExplainView extends Pick<ControlView, 'paused' | 'controls'> {
   /** Required capabilities that no agent has. */
   readonly missing?: readonly string[];
   readonly concurrency?: { readonly key: string; readonly max: number; readonly held: number };
+  /** Of a task that needs locks. */
+  readonly locks?: TaskLocksView;
   /** Active rules for tasks like this one, in their order. Absent: there are none. */
   readonly rules?: readonly RuleVerdict[];
   /** The tasks directly below it. */
@@ -309,6 +313,8 @@ export interface TaskView extends ControlView {
   readonly selectors?: readonly string[];
   readonly sticky?: Sticky;
   readonly concurrency?: Concurrency;
+  /** What it needs locked whenever somebody has it. */
+  readonly locks?: readonly Required<TaskLocks[number]>[];
   readonly mode: DeliveryMode;
   readonly agentId?: string;
   /** Counts from 1 with the first assignment; a failure adds one, an infrastructure loss does not. 0 before. */
@@ -353,6 +359,8 @@ export interface TaskCreate {
   readonly selectors?: readonly string[];
   readonly sticky?: Pick<Sticky, 'key'> & Partial<Sticky>;
   readonly concurrency?: Pick<Concurrency, 'key' | 'max'> & Partial<Concurrency>;
+  /** Acquired, all or none, before it is given to anybody, and released with the end of each attempt. */
+  readonly locks?: TaskLocks;
   readonly workspaceId?: string;
   readonly parentId?: string;
   /** The token under which the caller holds the parent: refused if it holds it no more. */
@@ -572,7 +580,9 @@ export type LeaseLostReason =
   | 'replaced'
   | 'deregistered'
   | 'drained'
-  | 'paused';
+  | 'paused'
+  /** An administrator ended the locks that the task needs. */
+  | 'unlocked';
 
 /** Data of an event for watchers (`task.<status>` names): never parameters or outputs. */
 export interface TaskEventData {

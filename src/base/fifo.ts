@@ -31,6 +31,14 @@ export class Fifo<T> {
     this.#length += 1;
   }
 
+  /** Before all others. */
+  unshift(item: T): void {
+    if (this.#length === this.#slots.length) this.#double();
+    this.#head = (this.#head - 1) & (this.#slots.length - 1);
+    this.#slots[this.#head] = item;
+    this.#length += 1;
+  }
+
   shift(): T | undefined {
     if (this.#length === 0) return undefined;
     const item = this.#slots[this.#head];

@@ -1,4 +1,5 @@
 /** From an `async` handler to what the agent core can start and stop. */
+import type { TaskLock } from '../../protocol/wire/locks.ts';
 import type { TaskView, Value } from '../../protocol/wire/types.ts';
 import type { Job, JobHandle, Outcome, StartJob, StopReason } from './agent-core.ts';
 import { Conversation, type AskOptions, type ExtendOptions, type Message } from './conversation.ts';
@@ -14,6 +15,8 @@ export interface TaskContext {
   readonly attempt: number;
   /** Fencing token: larger than that of every assignment before. Give it to what the task writes to. */
   readonly token: string;
+  /** What the task needs locked: each with its fencing token, for what the path names. Held until the attempt has ended. */
+  readonly locks: readonly TaskLock[];
   /** Percent in 0 … 100 and what is being done; the latest is sent now and then. */
   readonly progress: (percentComplete: number, status?: string) => void;
   /** The task is paused, and is to rest where it can. */
@@ -44,6 +47,8 @@ export interface TaskContext {
 /** What it returns becomes the result; what it throws the failure. */
 export type TaskHandler = (task: TaskView, context: TaskContext) => unknown;
 
+const NONE: readonly TaskLock[] = [];
+
 /** Creates a task below that of a job. */
 export type Spawner = (job: Job, params: Parameters<Spawn>[0]) => ReturnType<Spawn>;
 
@@ -54,6 +59,7 @@ export type Spawner = (job: Job, params: Parameters<Spawn>[0]) => ReturnType<Spa
 class Context implements TaskContext {
   readonly attempt: number;
   readonly token: string;
+  readonly locks: readonly TaskLock[];
   readonly #handle: JobHandle;
   readonly #job: Job;
   readonly #spawn: Spawner;
@@ -67,6 +73,7 @@ class Context implements TaskContext {
     this.#job = job;
     this.attempt = job.attempt;
     this.token = job.token;
+    this.locks = job.locks ?? NONE;
   }
 
   /** Begun when the handler first uses it: most never do. */

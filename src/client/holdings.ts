@@ -8,6 +8,7 @@
  * H2 A holding leaves the table when it is gone; its token is remembered for a while, to know a late double.
  */
 import type { ControlItem } from '../../protocol/wire/control.ts';
+import type { TaskLock } from '../../protocol/wire/locks.ts';
 import type { TaskView } from '../../protocol/wire/types.ts';
 import { assert, unreachable } from '../base/assert.ts';
 import { SlotMap } from '../base/slot-map.ts';
@@ -18,6 +19,8 @@ export interface Job {
   readonly attempt: number;
   /** Fencing token: larger than that of every assignment before. */
   readonly token: string;
+  /** Of a task that needs locks. */
+  readonly locks?: readonly TaskLock[];
   /** Orders that came with it: told before, and not acknowledged. */
   readonly controls?: readonly ControlItem[];
   /** The trace that the task is part of. */

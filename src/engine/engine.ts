@@ -12,6 +12,8 @@
  *    that is to end a bounded part: so neither holds up the commands of others.
  * K7 Beside requests a tree ends only with the entry in which its end began, and with those that have a `continue`:
  *    the node decides by those how much of its time trees have while others ask.
+ * K8 Locks that an administrator ends are ended before anything else that follows: nothing is granted between two of them.
+ *    Circles of requests are looked for after all else that follows: what is granted meanwhile may end them.
  */
 import type { OutputPiece } from '../../protocol/wire/control.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -140,7 +142,7 @@ export class Engine implements Effects {
     this.#commit(c);
     this.#expireKeys();
     const due = s.timers.due(s.counters.now, s.counters.live) !== undefined;
-    const waits = s.work.size + s.settles.size > 0 || due;
+    const waits = s.work.size + s.untangles.size + s.settles.size > 0 || due;
     return {
       seq: entry.seq,
       rev: s.rev,
@@ -196,7 +198,7 @@ export class Engine implements Effects {
   #work(c: Context): void {
     const s = this.state;
     while (this.#budget > 0) {
-      const work = s.work.shift();
+      const work = s.work.shift() ?? s.untangles.shift(); // K8
       if (work === undefined) return;
       this.#budget -= 1;
       runFollowUp(s, c, work);
@@ -246,8 +248,9 @@ export class Engine implements Effects {
       case 'lose':
       case 'mend':
       case 'end':
-      case 'locks':
         return this.state.work;
+      case 'locks':
+        return work.work.kind === 'untangle' ? this.state.untangles : this.state.work;
     }
   }
 
@@ -261,7 +264,10 @@ export class Engine implements Effects {
       for (const session of this.#forgotten) s.requests.forget(session);
       this.#forgotten = [];
     }
-    for (const work of this.#follow) this.#queueOf(work).push(work);
+    for (const work of this.#follow) {
+      if (goesAhead(work)) s.work.pushAhead(work);
+      else this.#queueOf(work).push(work);
+    }
     this.#follow.length = 0;
   }
 
@@ -370,6 +376,11 @@ function noOutput(): Output {
     pieces: undefined,
     ended: [],
   };
+}
+
+/** K8 */
+function goesAhead(work: FollowUp): boolean {
+  return work.kind === 'locks' && work.work.kind === 'force';
 }
 
 /** K7: of the trees that end, `ending` since before this entry. */

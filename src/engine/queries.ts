@@ -118,6 +118,7 @@ export { backlog, type Backlog } from './assignment/backlog.ts';
 export { explain } from './assignment/explain.ts';
 export { inspect } from './doctor/inspect.ts';
 export { findAgent } from './agents/agents.ts';
+export { taskLocks } from './locks/task-locks.ts';
 export { lockOrder } from './locks/view.ts';
 export { isOfAudience, wideAudiences } from './notifications/audiences.ts';
 export { isPassable } from './notifications/keep.ts';

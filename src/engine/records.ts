@@ -24,6 +24,7 @@ import type {
   LetterRunView,
   LetterState,
 } from '../../protocol/wire/letters.ts';
+import type { LockMember } from '../../protocol/wire/locks.ts';
 import type { FindingCode } from '../../protocol/wire/observing.ts';
 import type { LockWork } from './locks/lock-records.ts';
 import type { Notified } from './notifications/notification-records.ts';
@@ -78,6 +79,10 @@ export interface TaskRecord {
   readonly selectors: readonly string[] | undefined;
   readonly sticky: Sticky | undefined;
   readonly concurrency: Concurrency | undefined;
+  /** What it needs locked whenever somebody has it, in one order, each path once. Undefined: nothing. */
+  readonly locks: readonly LockMember[] | undefined;
+  /** The lock that it has on all of them; without it nobody is given a task that needs locks. */
+  readonly lockId: string | undefined;
   /** Undefined until it is paused, steered, asks or hands something out. */
   readonly control: TaskControl | undefined;
   readonly workspaceId: string | undefined;
@@ -158,6 +163,8 @@ export function copyOfTask(task: TaskRecord): Draft<TaskRecord> {
     selectors: task.selectors,
     sticky: task.sticky,
     concurrency: task.concurrency,
+    locks: task.locks,
+    lockId: task.lockId,
     control: task.control,
     workspaceId: task.workspaceId,
     parentId: task.parentId,
@@ -500,8 +507,8 @@ export interface TenantRecord {
   readonly secretHash: string;
 }
 
-/** drained: the agent's drain has a deadline, and it is over. lost: the grace ended. released: BYE. replaced: a new process of the instance does not run it any more. */
-export type LossReason = 'lost' | 'released' | 'replaced' | 'deregistered' | 'revoked' | 'drained';
+/** drained: the agent's drain has a deadline, and it is over. unlocked: an administrator ended its locks. lost: the grace ended. released: BYE. replaced: a new process of the instance does not run it any more. */
+export type LossReason = 'lost' | 'released' | 'replaced' | 'deregistered' | 'revoked' | 'drained' | 'unlocked';
 
 /** A place in the order in which tasks wait, also of a task that waits no more. */
 export type Urgent = Pick<TaskRecord, 'id' | 'priority' | 'createdAt'>;

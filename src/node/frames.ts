@@ -3,7 +3,7 @@ import { encodeBy, Key } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { Op, type Data } from '../../protocol/wire/types.ts';
 import type { State } from '../engine/kernel/state.ts';
-import { lockOrder } from '../engine/queries.ts';
+import { lockOrder, taskLocks } from '../engine/queries.ts';
 import type { Push } from '../engine/port.ts';
 import { controlItems, isOpenOrder } from '../engine/tasks/control-view.ts';
 import { isHeld } from '../engine/tasks/transitions.ts';
@@ -92,11 +92,13 @@ function orderData(s: State, push: Push, order: NonNullable<Push['order']>): Dat
   if (task === undefined || task.token !== order.token || !isHeld(task)) return undefined;
   if (!BEGINNINGS.has(push.event)) return isOpenOrder(task, push.data) ? push.data : undefined;
   const controls = controlItems(task);
+  const locks = taskLocks(s, task);
   return {
     task: s.views.wholeResult(task),
     attempt: task.attempt,
     token: String(order.token),
     leaseMs: LIMITS.leaseMs,
+    ...(locks === undefined ? undefined : { locks }),
     ...(controls === undefined ? undefined : { controls }),
   };
 }

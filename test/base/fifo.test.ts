@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { Fifo } from '../../src/base/fifo.ts';
 import { SlotMap } from '../../src/base/slot-map.ts';
 
-it('a Fifo gives back what an array gives that is pushed to and shifted from', () => {
+it('a Fifo gives back what an array gives that is pushed to at both ends and shifted from', () => {
   const step = fc.oneof(
     {
       weight: 4,
@@ -12,6 +12,10 @@ it('a Fifo gives back what an array gives that is pushed to and shifted from', (
     {
       weight: 4,
       arbitrary: fc.record({ kind: fc.constant('shift' as const), count: fc.integer({ min: 1, max: 900 }) }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constant('unshift' as const), count: fc.integer({ min: 1, max: 90 }) }),
     },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('change' as const), count: fc.constant(1) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear' as const), count: fc.constant(1) }) },
@@ -26,6 +30,10 @@ it('a Fifo gives back what an array gives that is pushed to and shifted from', (
           if (kind === 'push') {
             fifo.push(next);
             model.push(next);
+            next += 1;
+          } else if (kind === 'unshift') {
+            fifo.unshift(next);
+            model.unshift(next);
             next += 1;
           } else if (kind === 'shift') expect(fifo.shift()).toBe(model.shift());
         }

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { FINDING_CODES, type FindingCode } from '../../protocol/wire/observing.ts';
 import { must } from '../../src/base/assert.ts';
 import type { State } from '../../src/engine/kernel/state.ts';
+import { ENGINE_VERSION } from '../../src/engine/port.ts';
 import { inspect } from '../../src/engine/queries.ts';
+import type { TaskRecord } from '../../src/engine/records.ts';
 import { expectSound, Rig, taskOf } from './rig.ts';
 
 function found(rig: Rig): { readonly code: string; readonly entity: string; readonly mendable: boolean }[] {
@@ -12,7 +14,7 @@ function found(rig: Rig): { readonly code: string; readonly entity: string; read
 /** Work in every status, with every timer that a task, a session or a slot can have. */
 function busy(): Rig {
   const rig = new Rig();
-  rig.one({ kind: 'upgrade', version: 2 });
+  for (let version = 2; version <= ENGINE_VERSION; version += 1) rig.one({ kind: 'upgrade', version });
   const boss = rig.session();
   const worker = rig.agent('worker', { capacity: 4 });
   rig.create(boss, { timeoutMs: 60_000, progressTimeoutMs: 60_000, deadlineMs: 600_000 });
@@ -27,7 +29,18 @@ function busy(): Rig {
   rig.one({ kind: 'session.lost', session: away.session, attach: 1 });
   const done = rig.create(boss);
   rig.ask(worker.session, 'task.complete', { id: done.id, token: rig.task(done.id).token });
+  rig.agent('keeper', { capabilities: ['keep'] });
+  for (const path of ['held', 'held', 'free']) rig.create(boss, { type: 'keep', locks: [{ path }] });
   return rig;
+}
+
+/** Of the tasks that need locks, the one that is at work, the one that waits for them, the one that has them and waits. */
+function keeping(s: State, what: 'works' | 'asks' | 'waits') {
+  const fits = ({ locks, lockId, agentId }: TaskRecord): boolean => {
+    if (locks === undefined) return false;
+    return what === (lockId === undefined ? 'asks' : agentId === undefined ? 'waits' : 'works');
+  };
+  return must([...s.tasksById].filter(fits).at(0), `a task that ${what}`);
 }
 
 const first = (s: State, status: string) =>
@@ -139,6 +152,31 @@ const FAULTS: readonly {
     plant: (s) => {
       const task = first(s, 'pending');
       s.tasks.put({ ...task, requirements: ['work'], group: first(s, 'completed').group });
+    },
+  },
+  {
+    what: 'a task that is at work without its locks',
+    codes: ['TASK_LOCKS'],
+    plant: (s) => s.locks.drop(must(keeping(s, 'works').lockId, 'a lock')),
+  },
+  {
+    what: 'a task that waits for locks and asked for none',
+    codes: ['TASK_LOCKS'],
+    plant: (s) => s.lockWaits.drop(must(s.lockWaitsByOwner.of(keeping(s, 'asks').id)?.first(), 'a request').id),
+  },
+  {
+    what: 'a task that rests and has locks',
+    codes: ['TASK_LOCKS'],
+    plant: (s) => s.tasks.put({ ...keeping(s, 'waits'), status: 'paused' }),
+  },
+  {
+    what: 'a lock and a request of tasks that are not there',
+    codes: ['LOCK_ORPHAN'],
+    plant: (s) => {
+      const lock = must(s.locks.get(keeping(s, 'waits').lockId ?? ''), 'a lock');
+      s.locks.put({ ...lock, id: 'lck_none', owner: 'tsk_none', members: [{ path: 'other', mode: 'exclusive' }] });
+      const wait = must(s.lockWaitsByOwner.of(keeping(s, 'asks').id)?.first(), 'a request');
+      s.lockWaits.put({ ...wait, id: 'lrq_none', owner: 'tsk_none' });
     },
   },
 ];

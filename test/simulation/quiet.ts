@@ -23,9 +23,9 @@ export function unrest(simulation: Simulation): string | undefined {
         return `${task.id} is pending, and somebody can take it`;
       if (engine.state.timers.get('deadline', task.id) !== undefined) return `${task.id} has a deadline`;
     }
-    const { work, settles, prunes, lockWaits } = engine.state;
+    const { work, untangles, settles, prunes, lockWaits } = engine.state;
     if (lockWaits.size > 0) return `${book.tenant} has requests that wait for locks`;
-    if (work.size + settles.size + prunes.size > 0) return `${book.tenant} has work left over`;
+    if (work.size + untangles.size + settles.size + prunes.size > 0) return `${book.tenant} has work left over`;
     for (const schedule of engine.state.schedules.hold())
       if (schedule.status === 'active') return `${book.tenant} has a schedule with occurrences to come`;
     if (engine.state.runningLetterRuns.size > 0) return `${book.tenant} replays dead letters`;

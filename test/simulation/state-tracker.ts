@@ -171,6 +171,6 @@ function ordered(record: object): { readonly [key: string]: Value } {
 function withoutTables(state: State): State {
   const empty = { held: () => [].values() };
   const tables = Object.fromEntries(TABLES.map((section) => [section, empty]));
-  const { counters, work, settles, prunes, requests } = state;
-  return { ...tables, counters, work, settles, prunes, requests } as unknown as State;
+  const { counters, work, untangles, settles, prunes, requests } = state;
+  return { ...tables, counters, work, untangles, settles, prunes, requests } as unknown as State;
 }

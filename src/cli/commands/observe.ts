@@ -129,6 +129,7 @@ const REASONS: { readonly [V in ExplainView['verdict']]: string } = {
   finished: 'it has ended',
   waitsForChildren: 'its holder is done, and tasks below it have not ended',
   waitsForParts: 'it is distributed, and its parts have not decided it',
+  locks: 'it needs locks that others have, or are to have before it',
   concurrency: 'its concurrency key is full',
   noAgents: 'there is no agent',
   noCapability: 'no agent has a capability that it requires',
@@ -146,7 +147,7 @@ const REASONS: { readonly [V in ExplainView['verdict']]: string } = {
 };
 
 export function explained(view: ExplainView): string {
-  const { task, verdict, waitingMs, missing, concurrency, rules, agents, counts } = view;
+  const { task, verdict, waitingMs, missing, concurrency, locks, rules, agents, counts } = view;
   const nearest = agents.find((one) => one.verdict === 'capability' || one.verdict === 'selector');
   const lines: (readonly [string, string | undefined])[] = [
     ['task', `${task.id}  ${task.type}  ${task.status}`],
@@ -155,6 +156,7 @@ export function explained(view: ExplainView): string {
     ['strategy', task.strategy],
     ['missing', missing?.join(', ')],
     ['key', concurrency && `${concurrency.key}: ${concurrency.held} of ${concurrency.max} held`],
+    ['locks', locks && locksText(locks)],
     ['rules', rules?.map(ruleText).join('\n          ')],
     ['nearest', nearest && `${nearest.name}: ${lacks(nearest)}`],
     [
@@ -179,6 +181,13 @@ export function explained(view: ExplainView): string {
   return rows.length === 0
     ? head
     : `${head}\n\n${columns(['AGENT', 'VERDICT', 'RANK', 'SLOTS', 'SCORE', 'LACKS'], rows, '')}`;
+}
+
+function locksText({ members, held, place, blockedBy = [] }: NonNullable<ExplainView['locks']>): string {
+  const needs = members.map(({ path, mode }) => `${path} ${mode}`).join(', ');
+  if (held || place === undefined) return held ? `${needs}: held` : needs;
+  const before = blockedBy.map(({ path, owner, mode }) => `${path} ${mode} of ${owner}`).join('\n          ');
+  return `${needs}: place ${place}${before === '' ? '' : `, waits for\n          ${before}`}`;
 }
 
 function ruleText({ name, applies, error, excludes, agentError, orders }: RuleVerdict): string {

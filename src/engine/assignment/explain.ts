@@ -13,7 +13,8 @@ import type { State } from '../kernel/state.ts';
 import { waitingSince, type AgentRecord, type TaskRecord } from '../records.ts';
 import { controlView } from '../tasks/control-view.ts';
 import { isHeld, isTerminal } from '../tasks/transitions.ts';
-import { isExcluded } from './group.ts';
+import { taskLocksView } from '../locks/reads.ts';
+import { awaitsLocks, isExcluded } from './group.ts';
 import { RuleFindings } from './explain-rules.ts';
 import type { Groups } from './groups.ts';
 import { countsOf } from '../trees/families.ts';
@@ -76,6 +77,7 @@ export function explain(
             held: s.heldByKey.count(task.concurrency.key),
           },
         }),
+    ...(task.locks === undefined ? undefined : { locks: taskLocksView(s, task, task.locks) }),
     ...familyOf(s, task),
   };
 }
@@ -226,6 +228,7 @@ function verdictOf(
   if (task.status === 'paused' && !isHeld(task)) return 'paused';
   if (isHeld(task)) return 'held';
   const { concurrency } = task;
+  if (awaitsLocks(task)) return 'locks';
   if (concurrency !== undefined && s.heldByKey.count(concurrency.key) >= concurrency.max) return 'concurrency';
   if (s.agents.size === 0) return 'noAgents';
   if (of.missing.length > 0) return 'noCapability';

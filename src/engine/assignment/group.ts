@@ -163,7 +163,7 @@ export class Group {
   #enterLane(key: string, task: TaskRecord): void {
     let lane = this.lanes.get(key);
     if (lane === undefined) {
-      lane = { concurrency: task.concurrency, sticky: hardKeyOf(task), tasks: new SortedSet<TaskRecord>(this.#order) };
+      lane = { ...conditionsOf(task), tasks: new SortedSet<TaskRecord>(this.#order) };
       this.lanes.set(key, lane);
     }
     if (lane.tasks.add(task)) this.#inLanes += 1;
@@ -241,6 +241,7 @@ export interface Lane {
   readonly concurrency: Concurrency | undefined;
   /** The hard sticky key. */
   readonly sticky: string | undefined;
+  readonly awaitsLocks: boolean;
   readonly tasks: SortedSet<TaskRecord>;
 }
 
@@ -249,12 +250,24 @@ export function hardKeyOf({ sticky }: TaskRecord): string | undefined {
   return sticky?.mode === 'hard' ? sticky.key : undefined;
 }
 
+/** Nobody may have it yet. */
+export function awaitsLocks({ locks, lockId }: TaskRecord): boolean {
+  return locks !== undefined && lockId === undefined;
+}
+
+/** Why it can be given or not, besides who could have it. */
+export function conditionsOf(task: TaskRecord): Omit<Lane, 'tasks'> {
+  return { concurrency: task.concurrency, sticky: hardKeyOf(task), awaitsLocks: awaitsLocks(task) };
+}
+
 function laneOf(task: TaskRecord): string | undefined {
   const { concurrency } = task;
   const hard = hardKeyOf(task);
-  if (concurrency === undefined && hard === undefined) return undefined;
+  const locked = awaitsLocks(task);
+  if (concurrency === undefined && hard === undefined && !locked) return undefined;
   // Keys are names: no line feed is in them.
-  return `${concurrency === undefined ? '' : `${concurrency.max} ${concurrency.key}`}\n${hard ?? ''}`;
+  const keys = `${concurrency === undefined ? '' : `${concurrency.max} ${concurrency.key}`}\n${hard ?? ''}`;
+  return locked ? `${keys}\nlocks` : keys;
 }
 
 /** Names the group of a task: what it requires and which rules apply; A4 keeps those apart that are to be judged anew. */

@@ -8,7 +8,8 @@
  * A1 `available` holds exactly the attached, active agents that meet requirements, selectors and those filters that do not
  *    read the task, and have a free slot.
  * A2 `waiting`, `picky` and the lanes together hold exactly the pending tasks of the group: `picky` those that exclude
- *    agents, a lane those with one concurrency key and bound and one hard sticky key, which may be taken or not as a whole.
+ *    agents, a lane those with one concurrency key and bound and one hard sticky key, which may be taken or not as a whole;
+ *    those that need locks and do not have them are in lanes of their own, which are closed.
  * A3 Which of them can be given now is asked of the state each time: a state that was loaded decides as the one that
  *    it was taken of.
  * A4 A task that was judged by other rules than the present ones stands in a group that nobody is filled from.
@@ -25,11 +26,12 @@ import { GroupRules } from './group-rules.ts';
 import { byScores, type AgentOrder } from './agent-order.ts';
 import { Member, Seat } from './seats.ts';
 import {
+  awaitsLocks,
   byAge,
+  conditionsOf,
   byPriority,
   Group,
   groupOf,
-  hardKeyOf,
   hasFreeSlot,
   isExcluded,
   type Lane,
@@ -139,7 +141,7 @@ export class Groups {
 
   /** The best agent for the task now, by its strategy. `draw` gives the place where a drawn choice begins. */
   pick(task: TaskRecord, draw: Draw, tries = new Tries()): AgentRecord | undefined {
-    if (this.#isFull(task) || !this.book.isJudged(task)) return undefined;
+    if (this.#isClosed(task) || !this.book.isJudged(task)) return undefined;
     const group = this.#group(task);
     const stuck = this.#stuckTo(task);
     if (stuck !== undefined && group.members.has(stuck.id)) {
@@ -195,11 +197,11 @@ export class Groups {
     task: TaskRecord,
     after: string,
   ): { readonly agent: AgentRecord | undefined; readonly next: string | undefined } {
-    if (this.#isFull(task) || !this.book.isJudged(task)) return { agent: undefined, next: undefined };
+    if (this.#isClosed(task) || !this.book.isJudged(task)) return { agent: undefined, next: undefined };
     const group = this.#group(task);
     const tries = new Tries();
     const best = new Best(task, task.strategy === 'rule_based' ? group.rules : undefined);
-    const sticky = hardKeyOf(task);
+    const conditions = conditionsOf(task);
     let last = after;
     // The smallest id above is this one with one more code unit.
     for (const id of group.ids().from(`${after}\0`)) {
@@ -207,7 +209,7 @@ export class Groups {
       last = id;
       const agent = must(group.members.get(id), 'who is available is a member').member.agent;
       if (isExcluded(task, agent) || !letsNow(group, task, agent)) continue;
-      if (!this.#isOpen(group, { concurrency: task.concurrency, sticky }, agent)) continue;
+      if (!this.#isOpen(group, conditions, agent)) continue;
       best.offer(agent);
       if (best.settled) break;
     }
@@ -225,9 +227,14 @@ export class Groups {
     return concurrency !== undefined && this.#state.heldByKey.count(concurrency.key) >= concurrency.max;
   }
 
+  /** Nobody may have it now. */
+  #isClosed(task: TaskRecord): boolean {
+    return awaitsLocks(task) || this.#isFull(task);
+  }
+
   /** Does this lane of the group let the agent take its tasks now? */
-  #isOpen(group: Group, lane: Pick<Lane, 'concurrency' | 'sticky'>, agent: AgentRecord): boolean {
-    if (this.#isFull(lane)) return false;
+  #isOpen(group: Group, lane: Omit<Lane, 'tasks'>, agent: AgentRecord): boolean {
+    if (lane.awaitsLocks || this.#isFull(lane)) return false;
     if (lane.sticky === undefined) return true;
     const stuckTo = this.#state.sticky.get(lane.sticky)?.agent;
     return stuckTo === undefined || stuckTo === agent.id || !group.members.has(stuckTo);
@@ -308,7 +315,7 @@ export class Groups {
       }
       last = place;
       if (!mayBe) continue;
-      if (!this.#isOpen(group, { concurrency: task.concurrency, sticky: hardKeyOf(task) }, agent)) continue;
+      if (!this.#isOpen(group, conditionsOf(task), agent)) continue;
       if (letsNow(group, task, agent) && !this.#isAwaited(task, agent)) {
         tries.after = undefined;
         return task;

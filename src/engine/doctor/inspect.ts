@@ -50,6 +50,8 @@ const CURES: { readonly [C in FindingCode]: Pick<FindingView, 'severity' | 'cure
   STALLED: { severity: 'error', cure: MENDED },
   AGENT_SESSION: { severity: 'error', cure: MENDED },
   SUBSCRIPTION_ORPHAN: { severity: 'warning', cure: MENDED },
+  TASK_LOCKS: { severity: 'error', cure: MENDED },
+  LOCK_ORPHAN: { severity: 'error', cure: MENDED },
   FAMILY: { severity: 'error', cure: MENDED },
   FAMILY_MISSING: { severity: 'error', cure: MENDED },
   FAMILY_ORPHAN: { severity: 'warning', cure: MENDED },

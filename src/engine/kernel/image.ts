@@ -42,6 +42,7 @@ export const TABLES = [
 /** Queues of follow-ups: of each, which section its items are. */
 const QUEUES = [
   ['work', 'work'],
+  ['untangles', 'untangle'],
   ['settles', 'settle'],
   ['prunes', 'prune'],
 ] as const;

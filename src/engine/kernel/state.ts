@@ -95,6 +95,8 @@ export class State {
   readonly views = new TaskViews();
   /** Follow-ups that did not fit into the entry that caused them, oldest first. */
   readonly work = new WorkQueue();
+  /** Of these, searches for circles of requests for locks: they wait until no other work is left. */
+  readonly untangles = new WorkQueue();
   /** Of these, those that wait for the end of the entry: tasks of which some below have ended, trees that are to end. */
   readonly settles = new WorkQueue();
   readonly prunes = new WorkQueue();

@@ -13,6 +13,11 @@ export class WorkQueue {
     this.#items.push(work);
   }
 
+  /** Before everything that waits. */
+  pushAhead(work: FollowUp): void {
+    this.#items.unshift(work);
+  }
+
   shift(): FollowUp | undefined {
     return this.#items.shift();
   }

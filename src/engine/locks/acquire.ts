@@ -166,7 +166,7 @@ function queue(
   return accepted({ granted: false, requestId: wait.id });
 }
 
-function requestOf(s: State, c: Context, { owner, members, several, converts, terms }: Wanted): LockWaitRecord {
+export function requestOf(s: State, c: Context, { owner, members, several, converts, terms }: Wanted): LockWaitRecord {
   const id = c.random.id('lrq');
   const seq = (s.counters.lockRequests ?? 0) + 1;
   return { id, seq, owner, members, several, converts, ...terms, since: c.now, sinceLive: c.live };

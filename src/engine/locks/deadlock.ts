@@ -12,7 +12,7 @@
  */
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import { isFirst, type LockBook, type Place } from './book.ts';
-import { isSatisfied } from './judge.ts';
+import { lackOf } from './judge.ts';
 import type { LockWaitRecord } from './lock-records.ts';
 import { conflictsOf, type ModeNo, type Need } from './modes.ts';
 
@@ -88,8 +88,9 @@ class Search {
     const { owner, seq } = this.#root;
     return node.needs.some((need) => {
       const place = book.placeOf(need.path);
-      if (place === undefined || isSatisfied(book, node.owner, need)) return false;
-      const conflicts = conflictsOf(need.mode);
+      const lack = place === undefined ? undefined : lackOf(book, node.owner, need);
+      if (place === undefined || lack === undefined) return false;
+      const conflicts = conflictsOf(lack);
       const share = place.shareOf(owner);
       const holds = node.owner !== owner && share !== undefined && conflicts.some((mode) => share.held[mode] > 0);
       if (holds) return true;
@@ -104,8 +105,9 @@ class Search {
     const { book } = this.#parts;
     for (const need of node.needs) {
       const place = book.placeOf(need.path);
-      if (place === undefined || isSatisfied(book, node.owner, need)) continue;
-      for (const mode of conflictsOf(need.mode)) {
+      const lack = place === undefined ? undefined : lackOf(book, node.owner, need);
+      if (place === undefined || lack === undefined) continue;
+      for (const mode of conflictsOf(lack)) {
         this.#hard(node, place, mode);
         this.#soft(node, place, mode);
       }

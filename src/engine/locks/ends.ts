@@ -28,7 +28,11 @@ export function releasePaths(
   const gone = lock.members.filter(({ path }) => paths.includes(path));
   const members = lock.members.filter(({ path }) => !paths.includes(path));
   tellLock(c, 'released', { lock, members: gone });
-  c.events.push({ kind: 'locks', change: { kind: 'put', lock: { ...lock, members } } });
+  // What an administrator asked for is done.
+  const obeys = lock.revoking !== undefined && paths.includes(lock.revoking.path);
+  const left = obeys ? { ...lock, members, revoking: undefined } : { ...lock, members };
+  c.events.push({ kind: 'locks', change: { kind: 'put', lock: left } });
+  if (obeys) c.events.push({ kind: 'timerCleared', timer: 'lockRevoke', entity: lock.id });
   freed(c, lock.owner, needsOf(lock.members));
   const waits = s.conversionOf(lock.id);
   if (waits !== undefined && paths.includes(firstOf(waits.members).path))
@@ -111,7 +115,7 @@ function freed(c: Context, owner: string, needs: readonly Need[]): void {
     pumpFor(c, path, mode);
     pumpOwn(c, path, owner);
   }
-  if (c.state.lockWaitsByOwner.count(owner) > 0) follow(c, { kind: 'untangle', owner });
+  if (c.state.lockWaitsByOwner.count(owner) > 0) follow(c, { kind: 'untangle', owner, after: 0 });
 }
 
 /** A request ends without a grant. */

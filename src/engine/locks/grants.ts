@@ -165,5 +165,5 @@ function ownWaits(c: Context, owner: string, granted: string | undefined): void 
   const gone = granted !== undefined && s.lockWaits.get(granted)?.owner === owner ? 1 : 0;
   if (count - gone <= 0 || s.lockBook.isAway(owner)) return;
   follow(c, { kind: 'regrant', owner, after: 0 });
-  follow(c, { kind: 'untangle', owner });
+  follow(c, { kind: 'untangle', owner, after: 0 });
 }

@@ -4,11 +4,12 @@
  * LJ1 A request is granted when nothing that others hold, and no earlier request, conflicts with anything that it needs: so none
  *     overtakes one that it conflicts with, and neither readers nor writers wait for ever. Those that do not conflict do not wait
  *     for each other.
- * LJ2 What an owner has already, itself or by what it holds above, it does not wait for.
+ * LJ2 What an owner has already, itself or by what it holds above, it does not wait for: of a mode that is two together it
+ *     waits for the one that it lacks.
  * LJ3 Earlier is as the queue of the place has it (LB3).
  */
 import { heldMode, isFirst, type LockBook, type Place, type Waiting } from './book.ts';
-import { conflictsOf, covers, coversBelow, pathsAbove, type ModeNo, type Need } from './modes.ts';
+import { bothOf, conflictsOf, covers, coversBelow, partsOf, pathsAbove, type ModeNo, type Need } from './modes.ts';
 
 /** Somebody who asks: a request that waits, or one that was just made. */
 export interface Asker {
@@ -17,8 +18,16 @@ export interface Asker {
   readonly seq: number;
 }
 
-/** LJ2 */
-export function isSatisfied(book: LockBook, owner: string, { path, mode }: Need): boolean {
+/** LJ2: of what it needs, what it has to wait for; undefined: nothing. */
+export function lackOf(book: LockBook, owner: string, { path, mode }: Need): ModeNo | undefined {
+  let lack: ModeNo | undefined;
+  for (const part of partsOf(mode)) {
+    if (!has(book, owner, { path, mode: part })) lack = lack === undefined ? part : bothOf(lack, part);
+  }
+  return lack;
+}
+
+function has(book: LockBook, owner: string, { path, mode }: Need): boolean {
   const held = heldMode(book.placeOf(path)?.shareOf(owner));
   if (held !== undefined && covers(held, mode)) return true;
   return pathsAbove(path).some((above) => {
@@ -31,8 +40,9 @@ export function isSatisfied(book: LockBook, owner: string, { path, mode }: Need)
 export function firstBlocked(book: LockBook, asker: Asker, needs: readonly Need[]): Need | undefined {
   return needs.find((need) => {
     const place = book.placeOf(need.path);
-    if (place === undefined || isSatisfied(book, asker.owner, need)) return false;
-    return blockedByHolders(place, asker.owner, need.mode) || blockedByQueue(place, asker, need.mode);
+    const lack = place === undefined ? undefined : lackOf(book, asker.owner, need);
+    if (place === undefined || lack === undefined) return false;
+    return blockedByHolders(place, asker.owner, lack) || blockedByQueue(place, asker, lack);
   });
 }
 
@@ -105,10 +115,13 @@ export function pick(
 /** blocked: here. end: and so are all behind it in its line, but for those that do not wait for this place. */
 function judgeHere(book: LockBook, need: Waiting): 'free' | 'blocked' | 'end' {
   const { place, wait, mode, first } = need;
-  if (isSatisfied(book, wait.owner, need)) return 'free';
-  if (blockedByQueue(place, wait, mode)) return 'end';
-  if (!blockedByHolders(place, wait.owner, mode)) return 'free';
-  return first ? 'blocked' : 'end';
+  const lack = lackOf(book, wait.owner, need);
+  if (lack === undefined) return 'free';
+  // Those behind it may have a part of the mode already, and wait for less.
+  const end = partsOf(mode).length > 1 ? 'blocked' : 'end';
+  if (blockedByQueue(place, wait, lack)) return end;
+  if (!blockedByHolders(place, wait.owner, lack)) return 'free';
+  return first ? 'blocked' : end;
 }
 
 function lineOf(

@@ -35,8 +35,17 @@ export interface LockRecord extends LockTerms {
   /** The request that it was last granted to, if that had waited. */
   readonly requestId: string | undefined;
   /** An administrator asked its owner to release it. */
-  readonly revoking: { readonly by: string; readonly reason: string } | undefined;
+  readonly revoking: Revoking | undefined;
   readonly acquiredAt: number;
+}
+
+export interface Revoking {
+  /** What was said to be unlocked. */
+  readonly path: string;
+  readonly by: string;
+  readonly reason: string;
+  /** Live: then it ends. */
+  readonly until: number;
 }
 
 /** A request that waits. Its place in every queue is its number. */
@@ -84,8 +93,8 @@ export type LockWork =
   | { readonly kind: 'pump'; readonly path: string; readonly mode: ModeNo; readonly after: number }
   /** The owner holds more than before, or is back: its own requests behind `after` may be granted. */
   | { readonly kind: 'regrant'; readonly owner: string; readonly after: number }
-  /** What the owner holds or waits for has changed: it may be in a cycle. */
-  | { readonly kind: 'untangle'; readonly owner: string }
+  /** What the owner holds or waits for has changed: its requests behind `after` may be in a circle. */
+  | { readonly kind: 'untangle'; readonly owner: string; readonly after: number }
   /** The owner has been away for too long for some of its locks. */
   | { readonly kind: 'lapse'; readonly owner: string }
   /** Everything ends that the owner had then: locks up to this token, requests up to this number. */
@@ -104,6 +113,8 @@ export type LockWork =
       readonly path: string;
       readonly upTo: number;
       readonly only: number | undefined;
+      /** Those alone whose owners were asked for it and had time until then. */
+      readonly asked: number | undefined;
       readonly by: string;
       readonly reason: string;
       readonly graceMs: number;

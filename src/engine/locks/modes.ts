@@ -51,6 +51,9 @@ export const CONFLICTS: readonly (readonly ModeNo[])[] = [
   [IS, IX, S, SIX, X],
 ];
 
+/** What it is together: of the one that is two, each may be had already. */
+const PARTS: readonly (readonly ModeNo[])[] = [[IS], [IX], [S], [S, IX], [X]];
+
 /** Those that say no more than it. */
 const WITHIN: readonly (readonly ModeNo[])[] = [[IS], [IS, IX], [IS, S], [IS, IX, S, SIX], [IS, IX, S, SIX, X]];
 
@@ -76,6 +79,10 @@ const at = <T>(table: readonly T[], mode: ModeNo): T => must(table[mode], 'a tab
 
 export function conflictsOf(mode: ModeNo): readonly ModeNo[] {
   return at(CONFLICTS, mode);
+}
+
+export function partsOf(mode: ModeNo): readonly ModeNo[] {
+  return at(PARTS, mode);
 }
 
 export function covers(strong: ModeNo, weak: ModeNo): boolean {

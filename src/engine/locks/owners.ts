@@ -27,6 +27,8 @@ export function ownersOf(s: State, session: SessionRecord): readonly string[] {
   return agent?.session === session.id ? [own, agent.id] : [own];
 }
 
+/** Tasks own the locks that they need; nobody speaks for them. */
+export const isTask = (s: State, owner: string): boolean => s.tasks.get(owner) !== undefined;
 const isAgent = (s: State, owner: string): boolean => s.agents.get(owner) !== undefined;
 
 /** The session, agent or task that an owner is now, for whoever asks. */
@@ -34,8 +36,9 @@ export function shownOwner(s: State, owner: string): string {
   return s.lockOwners.get(owner)?.session ?? owner;
 }
 
-/** Who hears of what becomes of its locks. */
+/** Who hears of what becomes of its locks. Of a task nobody: whoever has it hears of the task. */
 export function audienceOf(s: State, owner: string): readonly string[] {
+  if (isTask(s, owner)) return [];
   if (isAgent(s, owner)) return [`a:${owner}`];
   return [`s:${shownOwner(s, owner)}`];
 }
@@ -91,7 +94,7 @@ export function ownerBack(s: State, c: Context, owner: string): void {
   c.events.push({ kind: 'timerCleared', timer: 'lockGrace', entity: owner });
   putOwner(c, { ...known, awaySince: undefined, graceMs: 0 });
   if (s.lockWaitsByOwner.count(owner) === 0) return;
-  follow(c, { kind: 'untangle', owner });
+  follow(c, { kind: 'untangle', owner, after: 0 });
   follow(c, { kind: 'regrant', owner, after: 0 });
 }
 

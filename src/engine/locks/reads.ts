@@ -1,12 +1,13 @@
 /** What is read of locks: a path, lists, whether a token is good, who waits for whom. */
-import type { LockBlocker, LockParams, LockResults, LockView } from '../../../protocol/wire/locks.ts';
+import type { LockBlocker, LockMember, LockParams, LockResults, LockView, TaskLocksView } from '../../../protocol/wire/locks.ts';
 import { encodeValue } from '../../../protocol/wire/codec.ts';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { State } from '../kernel/state.ts';
 import { heldMode, type Waiting } from './book.ts';
-import { isSatisfied, requestsBefore } from './judge.ts';
+import { lackOf, requestsBefore } from './judge.ts';
 import type { LockRecord, LockWaitRecord } from './lock-records.ts';
-import { conflictsOf, modeOf } from './modes.ts';
+import { conflictsOf, modeOf, type ModeNo } from './modes.ts';
+import type { TaskRecord } from '../records.ts';
 import { shownOwner } from './owners.ts';
 import { lockView, waitView } from './view.ts';
 
@@ -152,11 +153,32 @@ export function lockGraph(s: State, asked: LockParams['lock.graph']): LockResult
   return { waits };
 }
 
+/** What a task needs locked, and what it waits for if it does not have it. */
+export function taskLocksView(s: State, { id, lockId }: TaskRecord, members: readonly LockMember[]): TaskLocksView {
+  const wait = s.lockWaitsByOwner.of(id)?.first();
+  if (wait === undefined) return { members, held: lockId !== undefined };
+  return { members, held: false, requestId: wait.id, place: placeOf(s, wait), blockedBy: blockers(s, wait) };
+}
+
+/** From 1: behind so many requests that conflict with it; none behind the bound of a queue is told from the others. */
+function placeOf(s: State, wait: LockWaitRecord): number {
+  const before = new Set<number>();
+  for (const { place, mode } of s.lockBook.needsOf(wait)) {
+    for (const other of conflictsOf(mode)) {
+      for (const one of requestsBefore(place, wait, other)) {
+        before.add(one.wait.seq);
+        if (before.size === LIMITS.lockQueueMax) return before.size + 1;
+      }
+    }
+  }
+  return before.size + 1;
+}
+
 function blockers(s: State, wait: LockWaitRecord): LockBlocker[] {
   const found: LockBlocker[] = [];
   for (const need of s.lockBook.needsOf(wait)) {
-    if (isSatisfied(s.lockBook, wait.owner, need)) continue;
-    for (const blocker of blockersAt(s, need)) {
+    const lack = lackOf(s.lockBook, wait.owner, need);
+    for (const blocker of lack === undefined ? [] : blockersAt(s, need, lack)) {
       if (found.length === LIMITS.lockBlockersMax) return found;
       found.push(blocker);
     }
@@ -164,8 +186,8 @@ function blockers(s: State, wait: LockWaitRecord): LockBlocker[] {
   return found;
 }
 
-function* blockersAt(s: State, { place, path, wait, mode }: Waiting): IterableIterator<LockBlocker> {
-  const conflicts = conflictsOf(mode);
+function* blockersAt(s: State, { place, path, wait }: Waiting, lack: ModeNo): IterableIterator<LockBlocker> {
+  const conflicts = conflictsOf(lack);
   for (const owner of conflicts.some((other) => place.heldByOthers(wait.owner, other)) ? place.owners : []) {
     const share = place.shareOf(owner);
     const held = owner === wait.owner ? undefined : heldMode(share);

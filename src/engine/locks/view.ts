@@ -123,5 +123,6 @@ export function tellOwner(
 ): void {
   const { event, data, order } = told;
   const to = audienceOf(c.state, owner);
+  if (to.length === 0) return;
   c.events.push({ kind: 'pushed', event, to, data, ...(order === undefined ? undefined : { order }) });
 }

@@ -13,6 +13,7 @@ import { forceNext } from './force.ts';
 import { grant, wantedBy } from './grants.ts';
 import { firstBlocked, pick } from './judge.ts';
 import type { LockRecord, LockWaitRecord, LockWork } from './lock-records.ts';
+import { locksFor } from './task-locks.ts';
 import { armGrace, follow, forgetOwner, hasAnything, holdsUntil } from './owners.ts';
 import { tellOwner } from './view.ts';
 
@@ -23,7 +24,7 @@ export function runLockWork(s: State, c: Context, work: LockWork): void {
     case 'regrant':
       return regrant(s, c, work);
     case 'untangle':
-      return untangle(s, c, work.owner);
+      return untangle(s, c, work);
     case 'lapse':
       return lapse(s, c, work.owner);
     case 'surrender':
@@ -63,28 +64,38 @@ function grantWait(s: State, c: Context, wait: LockWaitRecord): void {
   if (outcome.kind !== 'granted') return endWait(s, c, { wait, code: outcome.kind });
   const { lock } = outcome;
   unqueue(c, wait);
+  const task = s.tasks.get(wait.owner);
+  if (task !== undefined) locksFor(c, task, lock);
   const data = { id: lock.id, token: String(lock.token), requestId: wait.id };
   tellOwner(c, wait.owner, { event: 'lock.granted', data, order: { lock: lock.id, token: lock.token } });
   const waitedMs = c.live - wait.sinceLive;
   c.events.push({ kind: 'locks', change: { kind: 'fact', fact: { kind: 'granted', waitedMs } } });
 }
 
-/** Of a circle the newest request ends. */
-function untangle(s: State, c: Context, owner: string): void {
+/** Of a circle the newest request ends. Each request may be searched from for a whole budget, if need be in a step of its own. */
+function untangle(s: State, c: Context, work: Extract<LockWork, { readonly kind: 'untangle' }>): void {
+  const { owner } = work;
   if (s.lockBook.isAway(owner)) return;
   const budget = searchBudget();
+  const whole = budget.left;
   const parts: SearchParts = { book: s.lockBook, waitsOf: (one) => s.lockWaitsByOwner.of(one) ?? [] };
+  let { after } = work;
   for (const wait of s.lockWaitsByOwner.of(owner) ?? []) {
+    if (wait.seq <= after) continue;
+    const { left } = budget;
     const root = { owner, seq: wait.seq, needs: s.lockBook.needsOf(wait) };
     const circle = findCircle(parts, root, budget);
-    if (circle.kind === 'none') continue;
-    follow(c, { kind: 'untangle', owner });
-    if (circle.kind === 'unknown') return endWait(s, c, { wait, code: 'LIMIT_EXCEEDED' });
-    const waits = [wait, ...circle.behind];
-    const newest = waits.reduce((a, b) => (b.seq > a.seq ? b : a));
-    c.events.push({ kind: 'locks', change: { kind: 'fact', fact: { kind: 'deadlock' } } });
-    return endWait(s, c, { wait: newest, code: 'DEADLOCK', more: { cycle: cycleOf(s, waits) } });
+    if (circle.kind !== 'none') follow(c, { ...work, after });
+    if (circle.kind === 'found') return endNewest(s, c, [wait, ...circle.behind]);
+    if (circle.kind === 'unknown') return left === whole ? endWait(s, c, { wait, code: 'LIMIT_EXCEEDED' }) : undefined;
+    after = wait.seq;
   }
+}
+
+function endNewest(s: State, c: Context, waits: readonly LockWaitRecord[]): void {
+  const wait = waits.reduce((a, b) => (b.seq > a.seq ? b : a));
+  c.events.push({ kind: 'locks', change: { kind: 'fact', fact: { kind: 'deadlock' } } });
+  endWait(s, c, { wait, code: 'DEADLOCK', more: { cycle: cycleOf(s, waits) } });
 }
 
 /** Locks of an owner that has been away for too long; those with the shortest time are first. */

@@ -5,6 +5,7 @@ import type { SessionSnapshot } from '../../../protocol/wire/types.ts';
 import type { State } from '../kernel/state.ts';
 import type { LockRecord } from '../locks/lock-records.ts';
 import { ownersOf } from '../locks/owners.ts';
+import { taskLocks } from '../locks/task-locks.ts';
 import { firstOf, lockView } from '../locks/view.ts';
 import type { SessionRecord } from '../records.ts';
 import { controlItems } from '../tasks/control-view.ts';
@@ -68,11 +69,13 @@ function* tasksAfter(s: State, session: SessionRecord, after: number): IterableI
     const task = s.tasks.get(slot.task);
     if (task === undefined) continue;
     const controls = controlItems(task);
+    const locks = taskLocks(s, task);
     const item = {
       task: taskView(task, true),
       attempt: slot.attempt,
       token: String(slot.token),
       leaseMs: LIMITS.leaseMs,
+      ...(locks === undefined ? undefined : { locks }),
       ...(controls === undefined ? undefined : { controls }),
     };
     yield { kind: 'task', cursor: item.token, item };

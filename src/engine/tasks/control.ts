@@ -5,7 +5,8 @@ import type { State } from '../kernel/state.ts';
 import type { AgentRecord, FollowUp, TaskRecord } from '../records.ts';
 import { settleDrain } from '../agents/lifecycle.ts';
 import { settleHealth } from '../agents/quarantine.ts';
-import { hasFreeSlot } from '../assignment/group.ts';
+import { awaitsLocks, hasFreeSlot } from '../assignment/group.ts';
+import { askForLocks } from '../locks/task-locks.ts';
 import { seeking } from '../rules/rules.ts';
 import { Tries } from '../assignment/tries.ts';
 import { excluding, freeStopping } from './hold.ts';
@@ -33,10 +34,11 @@ export const cancelTask: Decide<Params['task.cancel']> = (s, c, { session, param
   return accepted({ task: s.views.result(ended) });
 };
 
-/** Gives a pending task to the best agent, if one has a free slot. */
+/** Gives a pending task to the best agent, if one has a free slot; before, it gets the locks that it needs. */
 export function place(s: State, c: Context, work: Extract<FollowUp, { kind: 'place' }>): void {
   const task = s.tasks.get(work.task);
   if (task?.status !== 'pending') return;
+  if (awaitsLocks(task)) return askForLocks(s, c, task);
   const { book } = c.groups;
   if (!book.isJudged(task)) {
     c.events.push({ kind: 'taskChanged', record: book.judged(task) }, { kind: 'followed', work });

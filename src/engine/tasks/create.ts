@@ -9,6 +9,8 @@ import type { Refusal } from '../port.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
 import { treeWith, type TaskTree } from '../trees/tree-records.ts';
 import { Admission } from '../assignment/keys.ts';
+import { refuseLocks } from '../locks/task-locks.ts';
+import { normalised } from '../locks/modes.ts';
 import { strategyFor } from '../assignment/defaults.ts';
 import { Adoption } from '../trees/subtasks.ts';
 import { MENDED_VERSION, WORK_VERSION } from '../port.ts';
@@ -34,7 +36,7 @@ interface OwnOrigin {
 }
 
 /** Sorted and distinct, so that equal sets share a group. */
-function normalised(type: string, requirements: readonly string[] | undefined): readonly string[] {
+function requirementsOf(type: string, requirements: readonly string[] | undefined): readonly string[] {
   if (requirements === undefined) return [type];
   return sortedSet(requirements);
 }
@@ -55,7 +57,7 @@ export function newTask(
   made: { readonly params: TaskCreate; readonly origin: Origin | OwnOrigin },
 ): TaskRecord {
   const { params, origin } = made;
-  const requirements = normalised(params.type, params.requirements);
+  const requirements = requirementsOf(params.type, params.requirements);
   const selectors = params.selectors === undefined ? undefined : sortedSet(params.selectors);
   const delayed = (params.delayMs ?? 0) > 0;
   const id = c.random.id('tsk');
@@ -94,6 +96,8 @@ export function newTask(
     selectors,
     sticky: params.sticky === undefined ? undefined : { mode: 'soft', ttlMs: LIMITS.stickyMs, ...params.sticky },
     concurrency: params.concurrency === undefined ? undefined : { policy: 'queue', ...params.concurrency },
+    locks: params.locks === undefined ? undefined : normalised(params.locks),
+    lockId: undefined,
     control: undefined,
     workspaceId: params.workspaceId,
     parentId: params.parentId,
@@ -124,6 +128,8 @@ export function admit(
       refused: rejected('LIMIT_EXCEEDED', 'Tasks with a thousand different sets of selectors are waiting.'),
     };
   }
+  const unlocked = refuseLocks(s, tasks);
+  if (unlocked !== undefined) return { refused: unlocked };
   if (tasks.every((task) => task.concurrency === undefined)) return { drops: [] };
   const admission = new Admission(s);
   for (const task of tasks) {
@@ -242,7 +248,7 @@ export const createTasks: Decide<Params['task.createBatch']> = (s, c, { session,
 
 /** What another try needs of a finished task, from memory or from the archive. */
 export function paramsOf(task: TaskView | TaskRecord): TaskCreate {
-  const { timeoutMs, progressTimeoutMs, labels, workspaceId, parentId, selectors, sticky, concurrency } = task;
+  const { timeoutMs, progressTimeoutMs, labels, workspaceId, parentId, selectors, sticky, concurrency, locks } = task;
   return {
     type: task.type,
     parameters: task.parameters,
@@ -257,6 +263,7 @@ export function paramsOf(task: TaskView | TaskRecord): TaskCreate {
     ...(selectors === undefined ? undefined : { selectors }),
     ...(sticky === undefined ? undefined : { sticky }),
     ...(concurrency === undefined ? undefined : { concurrency }),
+    ...(locks === undefined ? undefined : { locks }),
     ...(workspaceId === undefined ? undefined : { workspaceId }),
     ...(parentId === undefined ? undefined : { parentId }),
   };

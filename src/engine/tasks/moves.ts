@@ -4,6 +4,7 @@
  *
  * M1 A task has at most one current assignment; whoever ends it frees the slot or marks it stopping.
  * M2 Finishing clears every timer of the task.
+ * M3 Locks that a task needs are held while it waits for an agent and while one has it, and end with the attempt.
  */
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { AttemptError } from '../../../protocol/wire/letters.ts';
@@ -11,6 +12,7 @@ import type { LeaseLostReason, TaskError, TaskStatus } from '../../../protocol/w
 import { assert } from '../../base/assert.ts';
 import type { Context } from '../kernel/context.ts';
 import { REV_EPOCH, type State } from '../kernel/state.ts';
+import { letLocksGo } from '../locks/task-locks.ts';
 import { stick } from '../assignment/sticky.ts';
 import { WORK_VERSION } from '../port.ts';
 import {
@@ -211,6 +213,8 @@ export function finish(
   const task = Object.assign(draft(c, end.task, end.change.status ?? end.task.status), end.change);
   task.finishedAt = c.now;
   task.runAt = undefined;
+  task.lockId = undefined;
+  letLocksGo(c, end.task);
   if (task.control !== undefined) Object.assign(task, endControl(c, end.task, task.status === 'completed'));
   assert(isTerminal(task.status), 'finishing needs a terminal status');
   endTree(c, task, end.children);
@@ -232,10 +236,12 @@ function endControl(c: Context, task: TaskRecord, completed: boolean): Change | 
 
 /** The holder is done; the task is, when those below it are. */
 export function awaitBelow(c: Context, task: TaskRecord, change: Change): TaskRecord {
+  letLocksGo(c, task);
   const waiting = changed(c, task, {
     ...change,
     ...endControl(c, task, true),
     status: 'in_progress',
+    lockId: undefined,
     tree: treeWith(task.tree, { waits: 'children' }),
   });
   c.events.push({ kind: 'taskChanged', record: waiting });
@@ -249,10 +255,12 @@ function unbuffering(c: Context, task: TaskRecord): void {
   }
 }
 
-/** To wait for an agent, or for its time; a paused task goes on being paused. */
-function waiting(task: TaskRecord, status: 'pending' | 'scheduled'): Change {
-  if (task.control === undefined) return { status };
-  return { ...afterHolder(task, status), status: task.control.pause === undefined ? status : 'paused' };
+/** To wait for an agent, or for its time, without the locks of the attempt; a paused task goes on being paused. */
+function waiting(c: Context, task: TaskRecord, status: 'pending' | 'scheduled'): Change {
+  letLocksGo(c, task);
+  const free = { lockId: undefined };
+  if (task.control === undefined) return { status, ...free };
+  return { ...afterHolder(task, status), ...free, status: task.control.pause === undefined ? status : 'paused' };
 }
 
 /** Back to pending, to be placed in this entry. */
@@ -260,7 +268,7 @@ export function requeue(
   c: Context,
   back: { readonly task: TaskRecord; readonly change?: Change; readonly reason: string },
 ): TaskRecord {
-  const change = { ...back.change, ...waiting(back.task, 'pending'), agentId: undefined, runAt: undefined };
+  const change = { ...back.change, ...waiting(c, back.task, 'pending'), agentId: undefined, runAt: undefined };
   const task = changed(c, back.task, change);
   c.events.push({ kind: 'taskChanged', record: task });
   if (task.status === 'pending') c.events.push({ kind: 'followed', work: { kind: 'place', task: task.id } });
@@ -275,7 +283,7 @@ export function postpone(
 ): TaskRecord {
   const task = changed(c, later.task, {
     ...later.change,
-    ...waiting(later.task, 'scheduled'),
+    ...waiting(c, later.task, 'scheduled'),
     agentId: undefined,
     runAt: later.runAt,
   });
@@ -340,7 +348,7 @@ export function lose(s: State, c: Context, lost: { readonly task: TaskRecord; re
   assert(isHeld(task), 'only a held task is lost');
   const agent = task.agentId === undefined ? undefined : s.agents.get(task.agentId);
   // Whoever may still run it is told to stop; the process of a replaced or released holder is gone.
-  const told = (why === 'lost' || why === 'drained') && agent?.session !== undefined;
+  const told = (why === 'lost' || why === 'drained' || why === 'unlocked') && agent?.session !== undefined;
   letGo(s, c, told ? { task, slot: 'stop', stop: { control: 'leaseLost', reason: why } } : { task, slot: 'free' });
   // A drain is somebody's decision: no loss.
   const losses = why === 'drained' ? task.losses : task.losses + 1;

@@ -1,7 +1,7 @@
 /**
  * Pausing: the task rests where it is, and goes on from there.
  *
- *   scheduled, pending   are given to nobody; the time of a scheduled one passes meanwhile
+ *   scheduled, pending   are given to nobody, and need no locks; the time of a scheduled one passes meanwhile
  *   offered              the offer is withdrawn
  *   held otherwise       the holder keeps task, token and slot, and is told to rest
  *
@@ -12,9 +12,10 @@
 import type { Params } from '../../../protocol/wire/types.ts';
 import { accepted, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
+import { letLocksGo } from '../locks/task-locks.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
 import { afterHolder, controlled, type Pause } from './control-record.ts';
-import { changed, letGo, touch } from './moves.ts';
+import { changed, letGo, touch, type Change } from './moves.ts';
 import { giveOrder, openTask, refuseWaiting } from './orders.ts';
 import { isHeld } from './transitions.ts';
 import { tell } from './view.ts';
@@ -39,7 +40,8 @@ function pauseOf(c: Context, call: Asked): Omit<Pause, 'from'> {
 
 function pauseWaiting(c: Context, waiting: TaskRecord, call: Asked): TaskRecord {
   const pause: Pause = { ...pauseOf(c, call), from: waiting.status };
-  const task = changed(c, waiting, { status: 'paused', ...controlled(waiting, { pause }) });
+  letLocksGo(c, waiting);
+  const task = changed(c, waiting, { status: 'paused', lockId: undefined, ...controlled(waiting, { pause }) });
   c.events.push({ kind: 'taskChanged', record: task });
   return task;
 }
@@ -50,7 +52,9 @@ function pauseHeld(s: State, c: Context, of: { readonly task: TaskRecord; readon
     letGo(s, c, { task: held, slot: 'stop', stop: { control: 'leaseLost', reason: 'paused' } });
     const free = { ...held, ...afterHolder(held, 'pending') };
     const pause: Pause = { ...pauseOf(c, call), from: 'pending' };
-    const task = changed(c, free, { status: 'paused', agentId: undefined, ...controlled(free, { pause }) });
+    letLocksGo(c, held);
+    const rest: Change = { status: 'paused', agentId: undefined, lockId: undefined };
+    const task = changed(c, free, { ...rest, ...controlled(free, { pause }) });
     c.events.push({ kind: 'taskChanged', record: task });
     return task;
   }

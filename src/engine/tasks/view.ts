@@ -34,6 +34,7 @@ export function taskView(task: TaskRecord, whole = false): TaskView {
   if (task.selectors !== undefined) view.selectors = task.selectors;
   if (task.sticky !== undefined) view.sticky = task.sticky;
   if (task.concurrency !== undefined) view.concurrency = task.concurrency;
+  if (task.locks !== undefined) view.locks = task.locks;
   if (task.control !== undefined) Object.assign(view, controlView(task, whole));
   if (task.agentId !== undefined) view.agentId = task.agentId;
   if (task.timeoutMs !== undefined) view.timeoutMs = task.timeoutMs;

@@ -40,6 +40,7 @@ const KEYS = {
   selectors: new Key('selectors'),
   sticky: new Key('sticky'),
   concurrency: new Key('concurrency'),
+  locks: new Key('locks'),
   timeoutMs: new Key('timeoutMs'),
   progressTimeoutMs: new Key('progressTimeoutMs'),
   deadlineAt: new Key('deadlineAt'),
@@ -149,6 +150,7 @@ function writeFixed(to: Encoder, task: TaskRecord): void {
   if (task.selectors !== undefined) to.keyed(KEYS.selectors, task.selectors);
   if (task.sticky !== undefined) to.keyed(KEYS.sticky, task.sticky);
   if (task.concurrency !== undefined) to.keyed(KEYS.concurrency, task.concurrency);
+  if (task.locks !== undefined) to.keyed(KEYS.locks, task.locks);
 }
 
 function writeChanging(to: Encoder, task: TaskRecord): void {
@@ -185,6 +187,7 @@ function membersOf(task: TaskRecord): number {
   if (task.selectors !== undefined) count += 1;
   if (task.sticky !== undefined) count += 1;
   if (task.concurrency !== undefined) count += 1;
+  if (task.locks !== undefined) count += 1;
   if (task.agentId !== undefined) count += 1;
   if (task.timeoutMs !== undefined) count += 1;
   if (task.progressTimeoutMs !== undefined) count += 1;

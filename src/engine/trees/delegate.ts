@@ -151,6 +151,8 @@ function handChild(s: State, c: Context, of: Handing): Reply {
   const {
     sticky: _sticky,
     concurrency: _concurrency,
+    // It would wait for the task above it, which has them.
+    locks: _locks,
     strategy: _strategy,
     selectors: _selectors,
     ...like

@@ -112,6 +112,7 @@ function wholeOf(draft: TaskRecord, of: { readonly depth: number; readonly distr
     startedAt: draft.createdAt,
     sticky: undefined,
     concurrency: undefined,
+    locks: undefined,
     tree: treeWith(undefined, { depth, waits: 'parts', distribution }),
   };
 }

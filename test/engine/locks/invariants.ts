@@ -63,4 +63,40 @@ export function checkState(s: State): void {
   for (const { id } of s.lockWaits.hold())
     if (s.locks.get(id) !== undefined) throw new Error(`31: ${id} waits and is held`);
   checkBook(s, { holds, kept });
+  checkTasks(s);
+}
+
+const AT_WORK = ['offered', 'assigned', 'accepted', 'in_progress'];
+
+/** 33: a task has all of its locks while it waits for an agent and while one has it, and none at any other time. */
+function checkTasks(s: State): void {
+  const tasks = s.tasks.hold();
+  for (const { id, status, agentId, locks = [], lockId } of tasks) {
+    const held = s.locks.hold().filter(({ owner }) => owner === id);
+    const asked = s.lockWaits.hold().filter(({ owner }) => owner === id);
+    const has = held.flatMap(({ members }) => members.map(({ path, mode }) => `${path} ${mode}`));
+    const needs = locks.map(({ path, mode }) => `${path} ${mode}`);
+    const works = AT_WORK.includes(status) || (status === 'paused' && agentId !== undefined);
+    const whole = needs.length > 0 && has.toSorted().join() === needs.toSorted().join() && held[0]?.id === lockId;
+    if (works && needs.length > 0 && !whole)
+      throw new Error(`33: ${id} is ${status} and has ${has.join() || 'no locks'}`);
+    if (!works && status !== 'pending' && held.length + asked.length > 0) {
+      throw new Error(`33: ${id} is ${status}, has ${has.join()} and asks ${asked.length} times`);
+    }
+    if (status === 'pending' && needs.length > 0 && (whole ? 1 : 0) + asked.length !== 1) {
+      throw new Error(`33: ${id} waits, has ${has.join()} and asks ${asked.length} times`);
+    }
+    if (status === 'pending' && whole && hasFreeWorker(s))
+      throw new Error(`33: ${id} has its locks, and is given to nobody`);
+  }
+  const known = new Set(tasks.map(({ id }) => id));
+  for (const { id, owner } of [...s.locks.hold(), ...s.lockWaits.hold()]) {
+    if (owner.startsWith('tsk_') && !known.has(owner)) throw new Error(`33: ${id} is of ${owner}, which is not there`);
+  }
+}
+
+function hasFreeWorker(s: State): boolean {
+  return s.agents
+    .hold()
+    .some((one) => one.attached && one.active < one.capacity && one.capabilities.some(({ name }) => name === 'job'));
 }

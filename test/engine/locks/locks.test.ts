@@ -86,6 +86,21 @@ describe('locks', () => {
     expect(code(b, 'lock.acquire', { path: 'one' })).toBe('REENTRY_LIMIT');
   });
 
+  it('have all ended by force before anybody is granted what they held', () => {
+    const { rig, ask, a } = locks();
+    const admin = rig.session({ who: 'key:admin', role: 'admin' });
+    const others = ['y1', 'y2', 'y3', 'y4'];
+    for (const path of others) {
+      const holder = rig.session({ who: `key:${path}` });
+      ask(holder, 'lock.acquireAll', { locks: [{ path: 'x', mode: 'shared' }, { path }] });
+      ask(a, 'lock.acquire', { path, waitMs: 1_000 });
+    }
+    rig.pushes.length = 0;
+    ask(admin, 'lock.forceUnlock', { path: 'x', reason: 'stuck' });
+    const told = rig.pushes.filter(({ topic }) => topic === undefined).map(({ event }) => event);
+    expect(told).toEqual([...others.map(() => 'lock.lost'), ...others.map(() => 'lock.granted')]);
+  });
+
   it('name the circle that a request would close', () => {
     const { rig, ask, a, b } = locks();
     ask(a, 'lock.acquire', { path: 'x' });
@@ -104,6 +119,25 @@ describe('locks', () => {
       },
     });
     expect(lockGraph(rig.engine.state, {}).waits).toMatchObject([{ owner: a, blockedBy: [{ owner: b, path: 'y' }] }]);
+  });
+
+  it('are looked at for circles in as many steps as their requests need', () => {
+    const { rig, s, ask, a, b } = locks();
+    const c = rig.session({ who: 'key:c' });
+    const reached = 300;
+    const requests = Math.ceil(LIMITS.lockSearchMax / reached) + 10;
+    for (let n = 0; n < reached; n += 1) {
+      ask(c, 'lock.acquire', { path: `c/${n}` });
+      ask(b, 'lock.acquire', { path: `c/${n}`, waitMs: 60_000 });
+    }
+    for (let n = 0; n < requests; n += 1) {
+      ask(b, 'lock.acquire', { path: `b/${n}` });
+      ask(a, 'lock.acquire', { path: `b/${n}`, waitMs: 60_000 });
+    }
+    const { lock } = ask(a, 'lock.acquire', { path: 'a' });
+    ask(a, 'lock.release', { id: lock.id, token: lock.token });
+    expect(rig.names(rig)).not.toContain('lock.refused');
+    expect(s.lockWaits.size).toBe(reached + requests);
   });
 
   it('are listed by path below a prefix, a lock on several paths once', () => {

@@ -2,8 +2,10 @@
  * What locks must do, written down naively: plain lists that are walked from end to end. It shares no code with the engine, and
  * is what the engine is compared with after every entry.
  *
- * Two things are not the model's to say, and it takes the engine's word for them and judges it: in which order requests are
- * granted that do not wait for each other, and which request of a circle is named when there are several circles.
+ * A task owns the locks that it needs, and is told nothing. When its attempt ends it asks for them anew, behind all others.
+ *
+ * Three things are not the model's to say, and it takes the engine's word for them and judges it: in which order requests are
+ * granted that do not wait for each other, in which order tasks ask anew that lost their locks together, and which request of a circle is named when there are several circles.
  */
 export type Mode = 'intent_shared' | 'intent_exclusive' | 'shared' | 'shared_intent_exclusive' | 'exclusive';
 
@@ -50,6 +52,7 @@ export interface ModelLock extends Terms {
   expiresAt: number | undefined;
   progressAt: number | undefined;
   revokeAt: number | undefined;
+  revokePath: string | undefined;
   request: string | undefined;
 }
 
@@ -91,13 +94,34 @@ export interface Victim {
   readonly cycle: readonly string[];
 }
 
+/** What the engine said of tasks: the request of one, which came first, whether one goes on. */
+export interface Heard {
+  requestOf(task: string): string;
+  placeOf(task: string): number;
+  goesOn(task: string): boolean;
+}
+
+/** Tasks own locks too. */
+export const isTask = (owner: string): boolean => owner.startsWith('tsk_');
+
+const OF_TASKS: Terms = { leaseMs: undefined, holdMs: 0, delayMs: 0, progressMs: undefined };
+
+export function askedBy(task: string, members: readonly Member[]): Asked {
+  return { owner: task, members, several: true, converts: undefined, terms: OF_TASKS };
+}
+
 const above = (path: string): string[] =>
   path.split('/').flatMap((_, i, all) => (i === 0 ? [] : [all.slice(0, i).join('/')]));
 
 function needs(members: readonly Member[]): Member[] {
   return members.flatMap(({ path, mode }) => {
     const intent = WRITING.includes(mode) ? 'intent_exclusive' : 'intent_shared';
-    return [...above(path).map((one): Member => ({ path: one, mode: intent })), { path, mode }];
+    // The mode that is two together is needed as two: either may be there already.
+    const modes: readonly Mode[] = mode === 'shared_intent_exclusive' ? ['shared', 'intent_exclusive'] : [mode];
+    return [
+      ...above(path).map((one): Member => ({ path: one, mode: intent })),
+      ...modes.map((one): Member => ({ path, mode: one })),
+    ];
   });
 }
 
@@ -114,6 +138,8 @@ export class LockModel {
   victims: Victim[] = [];
   /** Requests that the engine granted, in their order; consumed. */
   order: string[] = [];
+  /** Tasks that are to ask anew. */
+  again: Asked[] = [];
   #seq = 0;
   /** Grants of this entry: the engine names their ids and tokens. */
   readonly name: (granted: {
@@ -124,9 +150,15 @@ export class LockModel {
     readonly id: string;
     readonly token: number;
   };
+  readonly #heard: () => Heard;
 
-  constructor(name: LockModel['name']) {
+  constructor(name: LockModel['name'], heard: () => Heard) {
     this.name = name;
+    this.#heard = heard;
+  }
+
+  #tell(told: Told, owner: string): void {
+    if (!isTask(owner)) this.told.push(told);
   }
 
   hasAnything(owner: string): boolean {
@@ -284,6 +316,7 @@ export class LockModel {
         expiresAt,
         progressAt,
         revokeAt: undefined,
+        revokePath: undefined,
         request,
       };
       const { leaseMs, holdMs, delayMs, progressMs } = terms;
@@ -310,8 +343,11 @@ export class LockModel {
     if (!weaker) lock.token = this.name({ owner: lock.owner, request, known: lock.id }).token;
   }
 
-  /** Grants what can be granted, and ends what is in a circle, until neither is left. */
-  settle(): void {
+  /**
+   * Grants what can be granted, and ends what is in a circle, until neither is left. `more` is due at this time: a circle that
+   * the engine says nothing of may end by that.
+   */
+  settle(more = false): void {
     for (;;) {
       const all = this.waits.filter((wait) => !this.away.has(wait.owner) && this.isFree(wait));
       if (all.length > 0) {
@@ -323,19 +359,58 @@ export class LockModel {
         this.waits = this.waits.filter((wait) => wait !== free);
         const { owner, members, several, converts } = free;
         const granted = this.#grant({ owner, members, several, converts, terms: free }, free.id);
-        if (granted) this.told.push({ event: 'granted', request: free.id });
-        else this.told.push({ event: 'refused', request: free.id, code: 'REENTRY_LIMIT' });
+        if (granted) this.#tell({ event: 'granted', request: free.id }, owner);
+        else this.#tell({ event: 'refused', request: free.id, code: 'REENTRY_LIMIT' }, owner);
+        continue;
+      }
+      if (this.again.length > 0) {
+        this.ask(this.#takeAgain());
         continue;
       }
       if (!this.hasCircle()) return;
-      this.#judgeVictim();
+      const [victim] = this.victims;
+      if (more && (victim === undefined || !this.#isCircle(this.#cycleOf(victim)))) return;
+      if (victim === undefined) throw new Error('requests wait in a circle, and none of them was ended');
+      this.victims.shift();
+      this.#judge(victim);
     }
   }
 
-  #judgeVictim(): void {
-    const victim = this.victims.shift();
-    if (victim === undefined) throw new Error('requests wait in a circle, and none of them was ended');
-    const cycle = victim.cycle.flatMap((id) => this.waits.filter((wait) => wait.id === id));
+  #takeAgain(): Asked {
+    const order = this.again.toSorted((a, b) => this.#heard().placeOf(a.owner) - this.#heard().placeOf(b.owner));
+    const [first] = order;
+    if (first === undefined) throw new Error('no task asks');
+    this.again = this.again.filter((one) => one !== first);
+    return first;
+  }
+
+  /** A task asks for its locks: it gets them or waits for them, however long that takes. */
+  ask(asked: Asked): void {
+    const outcome = this.acquire(asked, Infinity);
+    if (outcome === 'queued') this.queued(asked, { id: this.#heard().requestOf(asked.owner), waitMs: Infinity });
+    else if (outcome !== 'granted') throw new Error(`a task that asks for its locks gets ${outcome}`);
+  }
+
+  /** An attempt is over, or what was asked for it is not needed. `again`: there will be another. */
+  letGo(task: string, again: boolean): void {
+    const [lock] = this.locks.filter((one) => one.owner === task);
+    const [wait] = this.waits.filter((one) => one.owner === task);
+    const members = (lock ?? wait)?.members;
+    if (lock !== undefined) this.end(lock);
+    if (wait !== undefined) this.endWait(wait, 'CANCELLED');
+    if (again && members !== undefined) this.again.push(askedBy(task, members));
+  }
+
+  #cycleOf(victim: Victim): readonly ModelWait[] {
+    return victim.cycle.flatMap((id) => this.waits.filter((wait) => wait.id === id));
+  }
+
+  #isCircle(cycle: readonly ModelWait[]): boolean {
+    return cycle.every((wait, i) => this.#waitsFor(wait, cycle[(i + 1) % cycle.length] ?? wait));
+  }
+
+  #judge(victim: Victim): void {
+    const cycle = this.#cycleOf(victim);
     if (cycle.length !== victim.cycle.length) throw new Error('a circle names a request that does not wait');
     cycle.forEach((wait, i) => {
       const next = cycle[(i + 1) % cycle.length] ?? wait;
@@ -348,7 +423,7 @@ export class LockModel {
 
   endWait(wait: ModelWait, code: string): void {
     this.waits = this.waits.filter((one) => one !== wait);
-    this.told.push({ event: 'refused', request: wait.id, code });
+    this.#tell({ event: 'refused', request: wait.id, code }, wait.owner);
   }
 
   /** By its owner's will, or against it for a reason. */
@@ -357,7 +432,8 @@ export class LockModel {
     const converting = this.waits.find((wait) => wait.converts === lock.id);
     if (converting !== undefined) this.endWait(converting, 'NOT_HELD');
     if (reason === undefined) return;
-    this.told.push({ event: 'lost', lock: lock.id, reason });
+    this.#tell({ event: 'lost', lock: lock.id, reason }, lock.owner);
+    if (isTask(lock.owner) && this.#heard().goesOn(lock.owner)) this.again.push(askedBy(lock.owner, lock.members));
     if (lock.delayMs === 0) return;
     for (const { path, mode } of lock.members) {
       if (!WRITING.includes(mode)) continue;
@@ -397,7 +473,7 @@ export class LockModel {
         .toSorted((a, b) => (a.at ?? 0) - (b.at ?? 0) || a.rank - b.rank || (a.name < b.name ? -1 : 1));
       if (first === undefined) return;
       first.run();
-      this.settle();
+      this.settle(this.#due(live).some(({ at }) => at !== undefined && at <= live));
     }
   }
 
@@ -423,7 +499,7 @@ export class LockModel {
       { at: this.#until(lock), rank: 1, name: lock.owner, run: () => this.#lapse(lock.owner, live) },
       { at: lock.expiresAt, rank: 2, name: lock.id, run: () => this.end(lock, 'expired') },
       { at: lock.progressAt, rank: 3, name: lock.id, run: () => this.end(lock, 'progressTimeout') },
-      { at: lock.revokeAt, rank: 4, name: lock.id, run: () => this.end(lock, 'forced') },
+      { at: lock.revokeAt, rank: 4, name: lock.id, run: () => this.#revoke(lock) },
     ]);
     const waits = this.waits.map((wait) => ({
       at: wait.deadline,
@@ -432,6 +508,14 @@ export class LockModel {
       run: () => this.endWait(wait, 'WAIT_TIMEOUT'),
     }));
     return [...expiries, ...delays, ...locks, ...waits];
+  }
+
+  /** All that were to be released by then end together. */
+  #revoke({ revokePath, revokeAt }: ModelLock): void {
+    const meant = this.locks.filter(
+      (one) => one.revokePath === revokePath && (one.revokeAt ?? Infinity) <= (revokeAt ?? 0),
+    );
+    for (const lock of meant) this.end(lock, 'forced');
   }
 
   /** The session is gone; its locks have times of their own. */

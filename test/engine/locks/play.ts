@@ -9,7 +9,17 @@ import { ENGINE_VERSION, type Command, type EntryOutput, type Push, type Reply }
 import type { WriteMethod } from '../../../protocol/wire/operations.ts';
 import { Random } from '../../simulation/random.ts';
 import { checkState } from './invariants.ts';
-import { LockModel, type Asked, type Member, type Mode, type ModelLock, type Terms, type Told } from './model.ts';
+import { HeardOfTasks, PlayTasks, type Worker } from './play-tasks.ts';
+import {
+  isTask,
+  LockModel,
+  type Asked,
+  type Member,
+  type Mode,
+  type ModelLock,
+  type Terms,
+  type Told,
+} from './model.ts';
 
 export interface Session {
   id: string;
@@ -29,6 +39,8 @@ const EPOCH = 1;
 const GAP = 5_000;
 const RECOVERY = 45_000;
 const RESUME_WINDOW = 600_000;
+/** Works on tasks and may do everything with them. */
+const WORKER = { id: 'key:w', role: 'admin' };
 const DEFAULT_GRACE = 15_000;
 
 export interface PlayOptions {
@@ -55,6 +67,8 @@ export class Play {
   #ids = new Map<string, number>();
   #reply: Reply | undefined;
   #granted = new Map<string, LockIn>();
+  #heardOf: HeardOfTasks;
+  readonly #tasks: PlayTasks;
   #requests: string[] = [];
   #fresh = 0;
   #lastToken = 0;
@@ -65,12 +79,27 @@ export class Play {
     this.#steps = options.steps;
     this.#patient = options.patient === true;
     this.#each = options.each;
-    this.#model = new LockModel(({ request }) => this.#nameOf(request));
+    this.#heardOf = new HeardOfTasks(engine, []);
+    this.#model = new LockModel(
+      ({ owner, request }) => this.#nameOf(owner, request),
+      () => this.#heardOf,
+    );
+    this.#tasks = new PlayTasks({
+      engine: this.engine,
+      model: this.#model,
+      random: this.#random,
+      request: (session, method, params) => this.#request(session, method, params),
+      raw: (command) => this.#raw([command], 0).pushes,
+      heard: () => this.#heardOf,
+      compare: (pushes) => this.#compare(pushes),
+      count: (what) => this.#count(what),
+    });
   }
 
   run(): void {
     this.#raw([{ kind: 'up', incarnation: 'i0', node: 'n', version: ENGINE_VERSION }], 1);
     for (let version = 2; version <= ENGINE_VERSION; version += 1) this.#raw([{ kind: 'upgrade', version }], 1);
+    this.#tasks.open(() => this.#worker());
     this.#open({ who: 'key:admin', role: 'admin' });
     for (const who of ['a', 'b', 'c']) this.#open({ who: `key:${who}`, role: 'member' });
     for (const agent of ['p', 'q']) this.#open({ who: `agent:${agent}`, role: 'agent', agent });
@@ -78,11 +107,15 @@ export class Play {
     for (let step = 0; step < this.#steps; step += 1) this.#step();
   }
 
-  #nameOf(request: string | undefined): { id: string; token: number } {
-    const lock = request === undefined ? this.#replied() : this.#granted.get(request);
+  #nameOf(owner: string, request: string | undefined): { id: string; token: number } {
+    const lock = isTask(owner)
+      ? this.#heardOf.lockOf(owner)
+      : request === undefined
+        ? this.#replied()
+        : this.#granted.get(request);
     if (lock === undefined) throw new Error(`the model grants ${request ?? 'at once'}, the engine does not`);
     const token = Number(lock.token);
-    if (token <= this.#lastToken && request === undefined)
+    if (token <= this.#lastToken && request === undefined && !isTask(owner))
       throw new Error(`token ${token} is not above ${this.#lastToken}`);
     this.#lastToken = Math.max(this.#lastToken, token);
     return { id: lock.id, token };
@@ -119,7 +152,14 @@ export class Play {
           secretHash: 'h',
           subs: [],
           node: 'n',
-          ...(agent === undefined ? {} : { agent: { name: agent, capabilities: ['x'] } }),
+          ...(agent === undefined
+            ? {}
+            : {
+                agent: {
+                  name: agent,
+                  ...(agent === 'w' ? { capabilities: ['job'], capacity: 3 } : { capabilities: ['x'] }),
+                },
+              }),
           ...(resume === undefined ? {} : { resume }),
         } as Command,
       ],
@@ -158,8 +198,13 @@ export class Play {
     this.#granted = new Map();
     this.#model.victims = [];
     this.#model.order = [];
+    this.#heardOf = new HeardOfTasks(this.engine, pushes);
     for (const { event, data, topic } of pushes) {
-      if (topic !== undefined) continue;
+      if (topic !== undefined) {
+        const request = this.#grantedToTask(event, data);
+        if (request !== undefined) this.#model.order.push(request);
+        continue;
+      }
       const said = data as {
         requestId: string;
         id: string;
@@ -172,6 +217,13 @@ export class Play {
       if (event !== 'lock.refused' || said.code !== 'DEADLOCK') continue;
       this.#model.victims.push({ request: said.requestId, cycle: (said.cycle ?? []).map((one) => one.requestId) });
     }
+  }
+
+  /** The request of a task that got what it waited for. */
+  #grantedToTask(event: string, data: unknown): string | undefined {
+    const { owner } = data as { readonly owner?: string };
+    if (event !== 'lock.acquired' || owner === undefined || !isTask(owner)) return undefined;
+    return this.#model.waits.find((one) => one.owner === owner)?.id;
   }
 
   #told(pushes: readonly Push[]): Told[] {
@@ -209,11 +261,16 @@ export class Play {
       [1, 'deregister', () => this.#deregister()],
       [1, 'up', () => this.#up()],
       [1, 'outlast', () => this.#outlast()],
+      ...this.#tasks.acts(
+        () => this.#attached(),
+        () => this.#locksOfTask(),
+      ),
     ];
     let draw = this.#random.below(acts.reduce((sum, [weight]) => sum + weight, 0));
     const [, name, act] = acts.find(([weight]) => (draw -= weight) < 0) ?? acts[0] ?? [0, '', () => undefined];
     this.story.push(name);
     act();
+    this.#tasks.confirm();
   }
 
   #pick<T>(list: readonly T[]): T {
@@ -238,9 +295,14 @@ export class Play {
     this.story.push(`+${ms}`);
     this.#model.advance(this.#model.live + Math.min(ms, GAP));
     this.#compare(output.pushes);
+    this.#tasks.confirm();
   }
 
-  #request(session: Session, method: WriteMethod, params: object): { reply: Reply; pushes: readonly Push[] } {
+  #request(
+    session: Pick<Session, 'id'>,
+    method: WriteMethod,
+    params: object,
+  ): { reply: Reply; pushes: readonly Push[] } {
     const id = (this.#ids.get(session.id) ?? 0) + 1;
     this.#ids.set(session.id, id);
     const request = { kind: 'request', session: session.id, id, hash: 1, ack: 0, method, params } as Command;
@@ -366,7 +428,9 @@ export class Play {
   #mayUse(session: Session, owner: string, principal: string | undefined): boolean {
     if (this.#ownersOf(session).includes(owner)) return true;
     const gone =
-      !this.#sessions.some((one) => one.owner === owner || one.agentId === owner) && !owner.startsWith('agt_');
+      !this.#sessions.some((one) => one.owner === owner || one.agentId === owner) &&
+      !owner.startsWith('agt_') &&
+      !isTask(owner);
     return gone && principal === session.who;
   }
 
@@ -405,6 +469,7 @@ export class Play {
     if (good) {
       if (paths !== undefined && paths.length < lock.members.length) {
         lock.members = lock.members.filter(({ path }) => !paths.includes(path));
+        if (paths.includes(lock.revokePath ?? '')) lock.revokeAt = lock.revokePath = undefined;
         const converting = this.#model.waits.find((one) => one.converts === lock.id);
         if (converting !== undefined && paths.includes(converting.members[0]?.path ?? '')) {
           this.#model.endWait(converting, 'NOT_HELD');
@@ -501,7 +566,8 @@ export class Play {
       if (graceMs === undefined) this.#model.end(lock, 'forced');
       else {
         lock.revokeAt = this.#model.live + graceMs;
-        this.#model.told.push({ event: 'revokeRequested', lock: lock.id });
+        lock.revokePath = path;
+        if (this.#tasks.hears(lock.owner)) this.#model.told.push({ event: 'revokeRequested', lock: lock.id });
       }
     }
     this.#model.settle();
@@ -529,7 +595,7 @@ export class Play {
     return { id: who, role: who === 'key:admin' ? 'admin' : 'member' };
   }
 
-  #resumeOf(session: Session): object {
+  #resumeOf(session: Pick<Session, 'id'>): object {
     return { session: session.id, secretHash: 'h', rev: this.engine.state.rev };
   }
 
@@ -627,7 +693,24 @@ export class Play {
     for (const { one, owners } of here) this.#left(one, owners, RECOVERY);
     this.#model.settle();
     this.#compare(output.pushes);
+    this.#compare(this.#tasks.back((worker) => this.#back(worker)));
     for (const { one } of here.slice(0, 3)) this.#resumeOne(one);
+  }
+
+  #locksOfTask(): readonly Member[] {
+    return this.#normalised(Array.from({ length: 1 + this.#random.below(3) }, () => this.#member()));
+  }
+
+  /** Who works on tasks: away at no time, but gone at some. */
+  #worker(): { readonly worker: Worker; readonly pushes: readonly Push[] } {
+    const { welcome, output } = this.#hello(WORKER, 'w', undefined);
+    const { session: id, attach } = welcome;
+    return { worker: { id, attach }, pushes: output.pushes };
+  }
+
+  #back({ id }: Worker): { readonly worker: Worker; readonly pushes: readonly Push[] } {
+    const { welcome, output } = this.#hello(WORKER, undefined, this.#resumeOf({ id }));
+    return { worker: { id, attach: welcome.attach }, pushes: output.pushes };
   }
 
   #resumeOne(session: Session): void {

@@ -7,7 +7,9 @@ import { holdImage, loadRecord, stateHash, type LoadedRecord } from '../../../sr
 import { sha256 } from '../rig.ts';
 import { Play } from './play.ts';
 
+/** So many, from the first on: `LOCK_FIRST=401 LOCK_SEEDS=200` plays those from 401 to 600. */
 const SEEDS = Number(process.env['LOCK_SEEDS'] ?? 60);
+const FIRST = Number(process.env['LOCK_FIRST'] ?? 1);
 const LOADED_EACH = 60;
 
 interface Loaded {
@@ -34,9 +36,9 @@ function follow({ engine, seq }: Loaded, play: Play): void {
   expect(stateHash(engine.state, sha256), `loaded at entry ${seq}`).toBe(stateHash(play.engine.state, sha256));
 }
 
-it(`does as the model in ${SEEDS} random courses`, () => {
+it(`does as the model in ${SEEDS} random courses from ${FIRST} on`, () => {
   const counts: Record<string, number> = {};
-  for (let seed = 1; seed <= SEEDS; seed += 1) {
+  for (let seed = FIRST; seed < FIRST + SEEDS; seed += 1) {
     const options = seed % 3 === 0 ? { followUpsMax: 1 + (seed % 5) } : {};
     const loaded: Loaded[] = [];
     let entries = 0;
@@ -65,4 +67,4 @@ it(`does as the model in ${SEEDS} random courses`, () => {
   ]) {
     expect(counts[what] ?? 0, what).toBeGreaterThan(SEEDS / 20);
   }
-}, 300_000);
+}, 1_200_000);

@@ -5,8 +5,8 @@ export const CONTROL_BUGS: readonly PlantedBug[] = [
   {
     name: 'pause-ends-with-holder',
     file: 'src/engine/tasks/moves.ts',
-    find: "return { ...afterHolder(task, status), status: task.control.pause === undefined ? status : 'paused' };",
-    replace: 'return { ...afterHolder(task, status), status };',
+    find: "return { ...afterHolder(task, status), ...free, status: task.control.pause === undefined ? status : 'paused' };",
+    replace: 'return { ...afterHolder(task, status), ...free, status };',
     breaks: 'A paused task whose holder is gone is given to the next one.',
     invariants: ['T'],
   },

@@ -145,8 +145,8 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
   {
     name: 'follow-ups-dropped',
     file: 'src/engine/engine.ts',
-    find: '    for (const work of this.#follow) this.#queueOf(work).push(work);',
-    replace: '    if (this.#budget > 0) for (const work of this.#follow) this.#queueOf(work).push(work);',
+    find: '      else this.#queueOf(work).push(work);',
+    replace: '      else if (this.#budget > 0) this.#queueOf(work).push(work);',
     breaks: 'When the budget of an entry is used up, what follows from it is forgotten.',
     invariants: ['23'],
   },
