@@ -3,6 +3,7 @@ import { FINDING_CODES, type FindingCode } from '../../protocol/wire/observing.t
 import { must } from '../../src/base/assert.ts';
 import type { State } from '../../src/engine/kernel/state.ts';
 import { inspect } from '../../src/engine/queries.ts';
+import { LOCK_FAULTS } from './locks/faults.ts';
 import { expectSound, Rig, taskOf } from './rig.ts';
 
 function found(rig: Rig): { readonly code: string; readonly entity: string; readonly mendable: boolean }[] {
@@ -365,7 +366,7 @@ describe('a state', () => {
   });
 
   it('has a fault planted for each code', () => {
-    const planted = new Set([...FAULTS, ...TREE_FAULTS].flatMap(({ codes }) => codes));
+    const planted = new Set([...FAULTS, ...TREE_FAULTS, ...LOCK_FAULTS].flatMap(({ codes }) => codes));
     for (const code of ['PARTS', 'END', 'TOKEN'] as const) planted.add(code);
     expect([...planted].toSorted()).toEqual([...FINDING_CODES].toSorted());
   });
