@@ -34,41 +34,43 @@ const FROM_TERMINAL: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
 export async function runHeld(held: HeldProgram): Promise<ProgramEnd> {
   const grouped = process.platform !== 'win32' && process.stdin.isTTY !== true; // PR1
   const guard = startGuard(held.killAfterMs);
+  const early: NodeJS.Signals[] = [];
+  let target = 0;
+  const send = (signal: NodeJS.Signals): void => {
+    if (target === 0) early.push(signal);
+    else signalTo(target, signal);
+  };
+  const passed = PASSED.filter((name) => grouped || !FROM_TERMINAL.includes(name));
+  for (const name of passed) process.on(name, send);
+  let killing: NodeJS.Timeout | undefined;
+  const stop = (): void => {
+    send('SIGTERM'); // PR2
+    killing ??= setTimeout(() => send('SIGKILL'), held.killAfterMs);
+  };
   try {
-    const child = await started(held, grouped);
-    const pid = child.pid ?? 0;
-    const target = grouped ? -pid : pid;
+    const { program, args, env } = held;
+    const child = spawn(program, args, { stdio: 'inherit', detached: grouped, env: { ...process.env, ...env } });
+    const over = ended(child);
+    // At once: it runs already, and may be stopped at any moment.
+    target = grouped ? -(child.pid ?? 0) : (child.pid ?? 0);
     guard?.write(`${target}\n`);
-    const send = (signal: NodeJS.Signals): void => signalTo(target, signal);
-    const passed = PASSED.filter((name) => grouped || !FROM_TERMINAL.includes(name));
-    for (const name of passed) process.on(name, send);
-    let killing: NodeJS.Timeout | undefined;
-    const stop = (): void => {
-      send('SIGTERM'); // PR2
-      killing = setTimeout(() => send('SIGKILL'), held.killAfterMs);
-    };
+    for (const signal of early) send(signal);
     held.signal.addEventListener('abort', stop);
     if (held.signal.aborted) stop();
-    const end = await ended(child);
+    return await over;
+  } finally {
     held.signal.removeEventListener('abort', stop);
     clearTimeout(killing);
     for (const name of passed) process.off(name, send);
-    return end;
-  } finally {
     guard?.end('done\n');
   }
 }
 
-function started({ program, args, env }: HeldProgram, detached: boolean): Promise<ChildProcess> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: 'inherit', detached, env: { ...process.env, ...env } });
-    child.once('error', (error) => reject(new CliError('SPAWN_FAILED', error.message)));
-    child.once('spawn', () => resolve(child));
-  });
-}
-
 function ended(child: ChildProcess): Promise<ProgramEnd> {
-  return new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) => reject(new CliError('SPAWN_FAILED', error.message)));
+    child.once('exit', (code, signal) => resolve({ code, signal }));
+  });
 }
 
 /** It reads whom to stop, and then either `done` or the end of this process. A target of the second line alone is never stopped. */

@@ -29,10 +29,17 @@ export async function runLocked(given: readonly string[], flags: RunFlags, conte
   const client = await context.connect({ name: 'muster-lock', signal: leaving.signal });
   try {
     const end = await client.lock.with(what, optionsOf(flags, leaving.signal), (lock) => {
-      leaving.over();
       tell(lock, context);
-      const env = envOf(lock);
-      return runHeld({ program, args, env, killAfterMs: flags.killAfter, signal: lock.signal });
+      const running = runHeld({
+        program,
+        args,
+        env: envOf(lock),
+        killAfterMs: flags.killAfter,
+        signal: lock.signal,
+      });
+      // Not before signals are passed on to the program: there is no moment at which one would end this process alone.
+      leaving.over();
+      return running;
     });
     context.exit = exitOf(end);
   } catch (error) {
