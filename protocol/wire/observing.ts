@@ -173,6 +173,12 @@ export const FINDING_CODES = [
   'FAMILY_WAITS',
   'FAMILY_LEFT',
   'PARTS',
+  'LOCK_BOOK',
+  'LOCK_OWNER',
+  'LOCK_OWNER_ORPHAN',
+  'LOCK_CONFLICT',
+  'LOCK_REQUEST',
+  'LOCK_STALLED',
   'END',
   'TOKEN',
 ] as const;
@@ -182,7 +188,7 @@ export interface FindingView {
   readonly code: FindingCode;
   /** error: work is wrong or does not go on. warning: it is in nobody's way. */
   readonly severity: 'error' | 'warning';
-  /** Id of the task, agent, session or assignment, or kind and id of a timer. */
+  /** Id of the task, agent, session, lock, request or assignment, path of locks, or kind and id of a timer. */
   readonly entity: string;
   readonly message: string;
   /** What to do. */

@@ -3,6 +3,7 @@
  *
  * Owns: signals, the exit code. A command says what to do with them.
  */
+import { constants } from 'node:os';
 import { connect, type Client, type NodeClientOptions } from '../client/node.ts';
 import { findServer, type ServerOptions } from './discovery.ts';
 import { Exit, told } from './exit.ts';
@@ -21,10 +22,13 @@ export class Context {
   readonly #options: () => GlobalOptions;
   #output: Output | undefined;
   exit: number = Exit.OK;
+  /** What stands behind `--` on the command line: a program with its arguments. */
+  readonly program: readonly string[];
 
   /** The options are known only when the command line has been read. */
-  constructor(options: () => GlobalOptions) {
+  constructor(options: () => GlobalOptions, program: readonly string[]) {
     this.#options = options;
+    this.program = program;
   }
 
   get output(): Output {
@@ -85,5 +89,5 @@ export const STOPS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
 
 /** As shells count it: 128 and the number of the signal. */
 export function signalExit(signal: NodeJS.Signals): number {
-  return signal === 'SIGINT' ? 130 : 143;
+  return 128 + constants.signals[signal];
 }

@@ -13,12 +13,18 @@ export const Exit = {
   DENIED: 4,
   /** The task was waited for and did not complete. */
   TASK: 5,
+  /** The lock was not free, or waiting for it would have been in vain. */
+  BUSY: 6,
+  /** The lock was not granted in time. */
+  WAIT: 7,
+  /** The lock ended while the program under it ran. */
+  LOST: 8,
 } as const;
 export type Exit = (typeof Exit)[keyof typeof Exit];
 
 export const EXIT_HELP = `
 Exit codes: 0 done · 1 refused or failed · 2 wrong usage · 3 no server answered · 4 key missing or not allowed ·
-5 a task that was waited for did not complete`;
+5 a task that was waited for did not complete · of lock run: 6 the lock was not free · 7 not in time · 8 it was lost`;
 
 /** An end of a command that its user can act on. */
 export class CliError extends Error {
@@ -45,24 +51,27 @@ export interface Told {
   readonly details?: unknown;
 }
 
-const UNREACHABLE: readonly string[] = ['CONNECT_TIMEOUT'];
-const DENIED: readonly string[] = ['UNAUTHENTICATED', 'UNAUTHORIZED'];
-const TASK: readonly string[] = ['TASK_FAILED', 'TASK_CANCELLED', 'TASK_TIMED_OUT'];
+const EXITS: { readonly [code: string]: Exit } = {
+  CONNECT_TIMEOUT: Exit.UNREACHABLE,
+  UNAUTHENTICATED: Exit.DENIED,
+  UNAUTHORIZED: Exit.DENIED,
+  TASK_FAILED: Exit.TASK,
+  TASK_CANCELLED: Exit.TASK,
+  TASK_TIMED_OUT: Exit.TASK,
+  INVALID_OPTIONS: Exit.USAGE,
+  BUSY: Exit.BUSY,
+  DEADLOCK: Exit.BUSY,
+  QUEUE_FULL: Exit.BUSY,
+  WAIT_TIMEOUT: Exit.WAIT,
+  LOCK_LOST: Exit.LOST,
+};
 
 /** What to tell of any error, and how to exit. */
 export function told(error: unknown): Told {
   if (error instanceof CliError) return { code: error.code, message: error.message, exit: error.exit };
   if (error instanceof MusterError) {
     const { code, message, details } = error;
-    const exit = UNREACHABLE.includes(code)
-      ? Exit.UNREACHABLE
-      : DENIED.includes(code)
-        ? Exit.DENIED
-        : TASK.includes(code)
-          ? Exit.TASK
-          : code === 'INVALID_OPTIONS'
-            ? Exit.USAGE
-            : Exit.FAILED;
+    const exit = EXITS[code] ?? Exit.FAILED;
     return { code, message, exit, ...(details === undefined ? {} : { details }) };
   }
   if (error instanceof Error) {

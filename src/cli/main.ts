@@ -12,6 +12,7 @@ import { addDoctor } from './commands/doctor.ts';
 import { addFleet } from './commands/fleet.ts';
 import { addKey, addTenant } from './commands/key.ts';
 import { addSchedule } from './commands/schedule.ts';
+import { addLock } from './commands/lock.ts';
 import { addObserve } from './commands/observe.ts';
 import { addRule } from './commands/rule.ts';
 import { addServe } from './commands/serve.ts';
@@ -26,7 +27,8 @@ import { durationMs } from './values.ts';
 /** Runs one command; the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   const program = new Command('muster');
-  const context = new Context(() => program.opts<GlobalOptions>());
+  const dashes = argv.includes('--') ? argv.indexOf('--') : argv.length;
+  const context = new Context(() => program.opts<GlobalOptions>(), argv.slice(dashes + 1));
   describe(program);
   addServe(program, context);
   addDemo(program, context);
@@ -37,12 +39,13 @@ export async function main(argv: readonly string[]): Promise<number> {
   addObserve(program, context);
   addDeadLetter(program, context);
   addRule(program, context);
+  addLock(program, context);
   addDoctor(program, context);
   addTopic(program, context);
   addBroadcast(program, context);
   addKey(program, context);
   addTenant(program, context);
-  const json = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json');
+  const json = argv.slice(0, dashes).includes('--json');
   for (const command of every(program)) {
     command.exitOverride();
     // Faults of the command line are told below, like all others.

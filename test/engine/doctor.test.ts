@@ -5,6 +5,7 @@ import type { State } from '../../src/engine/kernel/state.ts';
 import { ENGINE_VERSION } from '../../src/engine/port.ts';
 import { inspect } from '../../src/engine/queries.ts';
 import type { TaskRecord } from '../../src/engine/records.ts';
+import { LOCK_FAULTS } from './locks/faults.ts';
 import { expectSound, Rig, taskOf } from './rig.ts';
 
 function found(rig: Rig): { readonly code: string; readonly entity: string; readonly mendable: boolean }[] {
@@ -155,8 +156,8 @@ const FAULTS: readonly {
     },
   },
   {
-    what: 'a task that is at work without its locks',
-    codes: ['TASK_LOCKS'],
+    what: 'a task that is at work without its locks, for which another one waits',
+    codes: ['TASK_LOCKS', 'LOCK_STALLED'],
     plant: (s) => s.locks.drop(must(keeping(s, 'works').lockId, 'a lock')),
   },
   {
@@ -403,7 +404,7 @@ describe('a state', () => {
   });
 
   it('has a fault planted for each code', () => {
-    const planted = new Set([...FAULTS, ...TREE_FAULTS].flatMap(({ codes }) => codes));
+    const planted = new Set([...FAULTS, ...TREE_FAULTS, ...LOCK_FAULTS].flatMap(({ codes }) => codes));
     for (const code of ['PARTS', 'END', 'TOKEN'] as const) planted.add(code);
     expect([...planted].toSorted()).toEqual([...FINDING_CODES].toSorted());
   });

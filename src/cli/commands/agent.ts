@@ -1,14 +1,13 @@
 /** `muster agent`: makes any program an agent. */
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { AgentShape, Client, ClientWarning, ConnectionState, Outage } from '../../client/node.ts';
 import type { Context } from '../context.ts';
 import { signalExit, STOPS } from '../context.ts';
 import { dataFolder } from '../discovery.ts';
-import { usage } from '../exit.ts';
 import { durationMs, oneOf, pairs, several, wholeNumber } from '../values.ts';
 import { Leftovers } from '../agent/leftovers.ts';
+import { findProgram } from '../agent/find-program.ts';
 import { runProgram, type ProgramOptions } from '../agent/program.ts';
 
 interface Flags {
@@ -115,23 +114,6 @@ async function runAgent(command: readonly string[], flags: Flags, context: Conte
   );
   await untilEnd(client, reporter);
   leftovers.close();
-}
-
-/** A program that is not there is a fault of the command line, not of every task. */
-function findProgram(program: string): void {
-  if (process.platform === 'win32') return;
-  const places = program.includes('/')
-    ? [program]
-    : (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, program));
-  for (const place of places) {
-    try {
-      accessSync(place, constants.X_OK);
-      return;
-    } catch {
-      // The next one, if there is one.
-    }
-  }
-  throw usage(`The program ${program} is not there, or may not be run.`);
 }
 
 function defaultOutbox(flags: Flags, context: Context): string {

@@ -1,7 +1,7 @@
 /**
  * What must be true of a state between two entries, and how each fault is mended.
  *
- * Owns: the table of checks; those of trees are in families.ts, those of tasks' locks in task-locks.ts. Does not own: going through them (inspect.ts).
+ * Owns: the table of checks; those of trees are in families.ts, those of locks in locks.ts, those of tasks' locks in task-locks.ts. Does not own: going through them (inspect.ts).
  *
  * DC1 A check looks at one entity, by id, in the state as it is: so a long inspection may go on while entries are applied.
  * DC2 Mending is a decision like any other: it asks again whether the fault is there, and adds whole events. It frees,
@@ -20,6 +20,7 @@ import { isHeld, isTerminal } from '../tasks/transitions.ts';
 import { ids, type Check } from './check.ts';
 import { FAMILY_CHECKS } from './families.ts';
 import { TASK_LOCK_CHECKS } from './task-locks.ts';
+import { isLockTimer, LOCK_CHECKS, LOCK_TIMERS, lockTimerDue, lockTimersExpected } from './locks.ts';
 
 /** A timer as one name. */
 const nameOf = ({ kind, entity }: Pick<Timer, 'kind' | 'entity'>): string => `${kind} ${entity}`;
@@ -32,6 +33,7 @@ function parsed(name: string): { readonly kind: string; readonly entity: string 
 export const CHECKS: { readonly [C in FindingCode]: Check } = {
   ...FAMILY_CHECKS,
   ...TASK_LOCK_CHECKS,
+  ...LOCK_CHECKS,
   LOAD: {
     entities: (s) => ids(s.agents.hold()),
     wrong: ({ state: s }, id) => {
@@ -114,6 +116,7 @@ export const CHECKS: { readonly [C in FindingCode]: Check } = {
       ...s.assignments.hold().map(({ key }) => nameOf({ kind: 'stop', entity: key })),
       ...s.sessions.hold().map(({ id }) => nameOf({ kind: 'expire', entity: id })),
       ...s.schedules.hold().map(({ id }) => nameOf({ kind: 'occur', entity: id })),
+      ...lockTimersExpected(s).map(nameOf),
     ],
     wrong: ({ state: s }, name) => {
       const missing = missingOf(s, name);
@@ -174,12 +177,13 @@ export const CHECKS: { readonly [C in FindingCode]: Check } = {
     },
   },
   TOKEN: {
-    entities: (s) => s.assignments.hold().map(({ key }) => key),
+    entities: (s) => [...s.assignments.hold().map(({ key }) => key), ...ids(s.locks.hold())],
     wrong: ({ state: s }, key) => {
       const slot = s.assignments.get(key);
       const newest = s.counters.epoch * REV_EPOCH + s.counters.tokens;
-      if (slot === undefined || slot.token <= newest) return undefined;
-      return `the token of task ${slot.task} is above the newest that was given`;
+      if ((slot?.token ?? s.locks.get(key)?.token ?? 0) <= newest) return undefined;
+      const of = slot === undefined ? `lock ${key}` : `task ${slot.task}`;
+      return `the token of ${of} is above the newest that was given`;
     },
   },
 };
@@ -203,6 +207,8 @@ const KINDS: readonly TimerKind[] = [
   'probe',
   'unstick',
   'occur',
+  'lockGrace',
+  ...LOCK_TIMERS,
 ];
 
 /** Of the kinds that are checked. */
@@ -225,6 +231,10 @@ const unlessSession: Orphaned = (s, entity) =>
 const unlessAgent: Orphaned = (s, entity) =>
   s.agents.get(entity) === undefined ? 'the agent is not there' : undefined;
 
+function lockTimerOrphaned(timer: (typeof LOCK_TIMERS)[number]): Orphaned {
+  return (s, entity) => (lockTimerDue(s, timer, entity) === undefined ? 'there is no such lock or request' : undefined);
+}
+
 /** What a timer of a kind is for; kinds that are not here are looked after by their parts. */
 const ORPHANED: { readonly [K in TimerKind]?: Orphaned } = {
   accept: unlessTask(isUnconfirmed),
@@ -238,6 +248,12 @@ const ORPHANED: { readonly [K in TimerKind]?: Orphaned } = {
   drain: unlessAgent,
   probe: unlessAgent,
   occur: (s, entity) => (s.schedules.get(entity) === undefined ? 'the schedule is not there' : undefined),
+  lockGrace: (s, entity) => (s.lockOwners.get(entity)?.awaySince === undefined ? 'the owner is not away' : undefined),
+  lockWait: lockTimerOrphaned('lockWait'),
+  lockLease: lockTimerOrphaned('lockLease'),
+  lockProgress: lockTimerOrphaned('lockProgress'),
+  lockRevoke: lockTimerOrphaned('lockRevoke'),
+  lockDelay: lockTimerOrphaned('lockDelay'),
   unstick: (s, entity) => (s.sticky.get(entity) === undefined ? 'the key is bound to nobody' : undefined),
 };
 
@@ -259,6 +275,7 @@ function missingOf(s: State, name: string): Missing | undefined {
 /** When it would be due, if it should be set. */
 function dueOf(s: State, timer: TimerKind, entity: string): number | undefined {
   const { now, live } = s.counters;
+  if (isLockTimer(timer)) return lockTimerDue(s, timer, entity);
   if (timer === 'stop') {
     const slot = s.assignments.get(entity);
     const attached = slot?.state === 'stopping' && s.agents.get(slot.agent)?.attached === true;

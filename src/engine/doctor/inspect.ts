@@ -61,6 +61,12 @@ const CURES: { readonly [C in FindingCode]: Pick<FindingView, 'severity' | 'cure
     severity: 'error',
     cure: 'Its result cannot be known any more: cancel it, and distribute it anew.',
   },
+  LOCK_BOOK: { severity: 'error', cure: MENDED },
+  LOCK_OWNER: { severity: 'error', cure: MENDED },
+  LOCK_OWNER_ORPHAN: { severity: 'warning', cure: MENDED },
+  LOCK_CONFLICT: { severity: 'error', cure: MENDED },
+  LOCK_REQUEST: { severity: 'error', cure: MENDED },
+  LOCK_STALLED: { severity: 'error', cure: MENDED },
   END: { severity: 'error', cure: RESTORE },
   TOKEN: { severity: 'error', cure: RESTORE },
 };

@@ -9,6 +9,9 @@ import { lose } from '../tasks/moves.ts';
 import { isHeld } from '../tasks/transitions.ts';
 import { ids, type Check } from './check.ts';
 
+/** By its id alone: the task may be gone. */
+export const isOfTask = (owner: string): boolean => owner.startsWith('tsk_');
+
 export const TASK_LOCK_CHECKS: { readonly [C in Extract<FindingCode, 'TASK_LOCKS' | 'LOCK_ORPHAN'>]: Check } = {
   TASK_LOCKS: {
     settled: true,
@@ -31,7 +34,7 @@ export const TASK_LOCK_CHECKS: { readonly [C in Extract<FindingCode, 'TASK_LOCKS
     entities: (s) => [...ids(s.locks.hold()), ...ids(s.lockWaits.hold())].toSorted(byCodeUnits),
     wrong: ({ state: s }, id) => {
       const owner = (s.locks.get(id) ?? s.lockWaits.get(id))?.owner;
-      if (owner?.startsWith('tsk_') !== true || s.tasks.get(owner) !== undefined) return undefined;
+      if (owner === undefined || !isOfTask(owner) || s.tasks.get(owner) !== undefined) return undefined;
       return `${s.locks.get(id) === undefined ? 'a request for a lock' : 'a lock'} is of task ${owner}, which is not there`;
     },
     mend: (s, c, id) => {

@@ -94,6 +94,18 @@ export class Place {
     return this.first.some(isSome) || this.others.some(isSome);
   }
 
+  describe(): string {
+    const numbers = (queue: Queue): string => MODE_NOS.map((mode) => [...(queue[mode] ?? [])].join(' ')).join(',');
+    const shares = [...this.owners].map((owner) => {
+      const share = this.shareOf(owner);
+      if (share === undefined) return `${owner} nothing`;
+      const waits = [...share.waits].toSorted(ascending).join(' ');
+      return `${owner} ${share.held.join()} ${share.delayed.join()} ${waits}`;
+    });
+    const needs = [...this.needs.keys()].toSorted(ascending).join(' ');
+    return `${this.held.join()} | ${shares.join(' / ')} | ${numbers(this.first)} | ${numbers(this.others)} | ${needs} | ${this.asked}`;
+  }
+
   needOf(seq: number): Waiting {
     return must(this.needs.get(seq), 'a number in a queue is that of a need');
   }
@@ -141,6 +153,35 @@ export class LockBook {
       if (!entry.startsWith(prefix)) return;
       yield entry.slice(prefix.length);
     }
+  }
+
+  paths(): string[] {
+    return [...this.#places.keys()];
+  }
+
+  /** Everything that is here of a path, as words that are the same for what is the same. */
+  describe(path: string): string {
+    return this.#places.get(path)?.describe() ?? 'nothing';
+  }
+
+  /** Made anew, of these. */
+  rebuild(records: {
+    readonly owners: readonly LockOwnerRecord[];
+    readonly locks: readonly LockRecord[];
+    readonly delays: readonly LockDelayRecord[];
+    readonly waits: readonly LockWaitRecord[];
+  }): void {
+    this.#places.clear();
+    this.#away.clear();
+    this.#waits.clear();
+    this.waiters.clear();
+    this.#waitersCount.clear();
+    this.byPath.clear();
+    this.members = 0;
+    for (const owner of records.owners) if (owner.awaySince !== undefined) this.#away.add(owner.id);
+    for (const lock of records.locks) this.#holding(lock, 1);
+    for (const delay of records.delays) this.#delaying(delay, 1);
+    for (const wait of records.waits) this.#enter(wait);
   }
 
   lockChanged(before: LockRecord | undefined, after: LockRecord | undefined): void {

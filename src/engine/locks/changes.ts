@@ -12,6 +12,8 @@ export type LockChange =
   | { readonly kind: 'undelay'; readonly id: string }
   | { readonly kind: 'owner'; readonly owner: LockOwnerRecord }
   | { readonly kind: 'disown'; readonly id: string }
+  /** What is derived is made anew. */
+  | { readonly kind: 'rebook' }
   | { readonly kind: 'fact'; readonly fact: LockFact };
 
 export function changeLocks(s: State, change: LockChange, effects: Effects): void {
@@ -33,6 +35,13 @@ export function changeLocks(s: State, change: LockChange, effects: Effects): voi
       return s.lockOwners.put(change.owner);
     case 'disown':
       return s.lockOwners.drop(change.id);
+    case 'rebook':
+      return s.lockBook.rebuild({
+        owners: s.lockOwners.hold(),
+        locks: s.locks.hold(),
+        delays: s.lockDelays.hold(),
+        waits: s.lockWaits.hold(),
+      });
     case 'fact':
       return effects.locked(change.fact);
   }

@@ -1,5 +1,12 @@
 /** What is read of locks: a path, lists, whether a token is good, who waits for whom. */
-import type { LockBlocker, LockMember, LockParams, LockResults, LockView, TaskLocksView } from '../../../protocol/wire/locks.ts';
+import type {
+  LockBlocker,
+  LockMember,
+  LockParams,
+  LockResults,
+  LockView,
+  TaskLocksView,
+} from '../../../protocol/wire/locks.ts';
 import { encodeValue } from '../../../protocol/wire/codec.ts';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { State } from '../kernel/state.ts';

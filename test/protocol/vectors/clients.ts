@@ -367,6 +367,31 @@ export const CLIENTS: readonly ClientTranscript[] = [
     ],
   },
   {
+    name: 'client-asks-for-a-lock-across-a-drop',
+    rules: ['G5', 'Q5'],
+    steps: [
+      ...open(),
+      call('lock', 'lock.acquire', { path: 'doc', waitMs: 60_000 }),
+      receive('a', [5, '$id', { m: 'lock.acquire', p: { path: 'doc', waitMs: 60_000 } }]),
+      drop('a'),
+      ...resumed('b', 1_099_511_628_000, 'secret_1', 'secret_2'),
+      receive('b', [5, '$id', { m: 'lock.acquire', p: { path: 'doc', waitMs: 60_000 } }]),
+      say('b', [7, '$id', { rev: BASE + 4, r: { granted: false, requestId: 'lrq_1' } }]),
+      answered('lock', { granted: false, requestId: 'lrq_1' }),
+    ],
+  },
+  {
+    name: 'client-takes-busy-for-an-answer',
+    rules: ['G5'],
+    steps: [
+      ...open(),
+      call('lock', 'lock.acquire', { path: 'doc' }),
+      receive('a', [5, '$id', { m: 'lock.acquire', p: { path: 'doc' } }]),
+      say('a', [9, '$id', { code: 'BUSY', type: 'conflict', message: 'Others hold the lock.', retryable: true }]),
+      { do: 'answered', as: 'lock', code: 'BUSY' },
+    ],
+  },
+  {
     name: 'client-leaves',
     rules: ['E1'],
     steps: [

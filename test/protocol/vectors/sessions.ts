@@ -1,5 +1,6 @@
 /** Conversations that need no more than one session at a time, or a few. Source of protocol/vectors/sessions.json. */
 import type { Transcript } from '../transcript.ts';
+import { LOCKS } from './locks.ts';
 import {
   absent,
   advance,
@@ -649,4 +650,4 @@ const RESUMING: readonly Transcript[] = [
   },
 ];
 
-export const SESSIONS: readonly Transcript[] = [...OPENING, ...FRAMES, ...REQUESTS, ...RESUMING];
+export const SESSIONS: readonly Transcript[] = [...OPENING, ...FRAMES, ...REQUESTS, ...RESUMING, ...LOCKS];

@@ -1,0 +1,120 @@
+/** `muster lock run`: a program under a lock. */
+import type { Lock, LockWhat, LockWithOptions } from '../../client/node.ts';
+import { LOCK_MODES, type LockMode } from '../../../protocol/wire/locks.ts';
+import { findProgram } from '../agent/find-program.ts';
+import { STOPS, signalExit, type Context } from '../context.ts';
+import { CliError, usage } from '../exit.ts';
+import { runHeld, type ProgramEnd } from './program.ts';
+
+export interface RunFlags {
+  readonly mode?: LockMode;
+  readonly wait?: number;
+  readonly lease?: number;
+  readonly grace?: number;
+  readonly external?: boolean;
+  readonly killAfter: number;
+}
+
+/** How long leaving may take: the server has to be told that the lock is free. */
+const LEAVE_MS = 5_000;
+
+export async function runLocked(given: readonly string[], flags: RunFlags, context: Context): Promise<void> {
+  const [program, ...args] = context.program;
+  const paths = given.slice(0, given.length - context.program.length);
+  if (program === undefined) throw usage('Say the program behind --: muster lock run deploy -- ./deploy.sh');
+  if (paths.length === 0) throw usage('Say what to lock: muster lock run deploy -- ./deploy.sh');
+  findProgram(program);
+  const what = whatOf(paths);
+  const leaving = leave();
+  const client = await context.connect({ name: 'muster-lock', signal: leaving.signal });
+  try {
+    const end = await client.lock.with(what, optionsOf(flags, leaving.signal), (lock) => {
+      tell(lock, context);
+      const running = runHeld({
+        program,
+        args,
+        env: envOf(lock),
+        killAfterMs: flags.killAfter,
+        signal: lock.signal,
+      });
+      // Not before signals are passed on to the program: there is no moment at which one would end this process alone.
+      leaving.over();
+      return running;
+    });
+    context.exit = exitOf(end);
+  } catch (error) {
+    if (leaving.stopped !== undefined)
+      throw new CliError('STOPPED', 'Stopped before the lock was granted.', signalExit(leaving.stopped));
+    throw error;
+  } finally {
+    leaving.over();
+    await client.close({ drain: true, timeoutMs: LEAVE_MS });
+  }
+}
+
+/** A signal while the lock is waited for ends the command. */
+function leave(): { readonly signal: AbortSignal; readonly stopped: NodeJS.Signals | undefined; over(): void } {
+  const controller = new AbortController();
+  let stopped: NodeJS.Signals | undefined;
+  const onSignal = (name: NodeJS.Signals): void => {
+    stopped = name;
+    controller.abort();
+  };
+  for (const name of STOPS) process.on(name, onSignal);
+  return {
+    signal: controller.signal,
+    get stopped() {
+      return stopped;
+    },
+    over: () => {
+      for (const name of STOPS) process.off(name, onSignal);
+    },
+  };
+}
+
+/** `PATH`, or `PATH=MODE` of several. */
+function whatOf(paths: readonly string[]): LockWhat {
+  const locks = paths.map((text) => {
+    const [path = '', word] = text.split('=');
+    if (word === undefined) return { path };
+    const mode = LOCK_MODES.find((one) => one === word);
+    if (mode === undefined) throw usage(`"${word}" is none of ${LOCK_MODES.join(', ')}.`);
+    return { path, mode };
+  });
+  const [first] = locks;
+  return locks.length === 1 && first !== undefined && first.mode === undefined ? first.path : locks;
+}
+
+function optionsOf({ mode, wait, lease, grace, external }: RunFlags, signal: AbortSignal): LockWithOptions {
+  return {
+    signal,
+    ...(mode === undefined ? {} : { mode }),
+    ...(wait === undefined ? {} : { waitMs: wait }),
+    ...(lease === undefined ? {} : { ttlMs: lease }),
+    ...(grace === undefined ? {} : { graceMs: grace }),
+    ...(external === undefined ? {} : { external }),
+  };
+}
+
+function envOf({ id, token, members }: Lock): { readonly [name: string]: string } {
+  return {
+    MUSTER_LOCK_ID: id,
+    MUSTER_LOCK_TOKEN: token,
+    MUSTER_LOCK_PATHS: members.map(({ path }) => path).join(' '),
+  };
+}
+
+/** To standard error: the output is the program's. */
+function tell(lock: Lock, { output }: Context): void {
+  const name = lock.members.map(({ path }) => path).join(', ');
+  lock.onJeopardy((is) =>
+    output.note(is ? `lock ${name}: the server is not heard, it may be lost soon` : `lock ${name}: held as before`),
+  );
+  lock.onRevoke(({ by, message, graceMs }) =>
+    output.note(`lock ${name}: ${by} asks for it within ${graceMs / 1_000} s: ${message}`),
+  );
+}
+
+function exitOf({ code, signal }: ProgramEnd): number {
+  return signal === null ? (code ?? 0) : signalExit(signal);
+}
