@@ -19,7 +19,10 @@ export const ENGINE_VERSION = 3;
 export const WORK_VERSION = 2;
 /** From here on: there are locks. */
 export const LOCKS_VERSION = 3;
-/** From here on: what one command makes by itself is counted together, and an occurrence that was dealt with is not foreseen again. */
+/**
+ * From here on: what one command makes by itself is counted together, an occurrence that was dealt with is not foreseen again, and
+ * room under a concurrency key lets nobody be overtaken.
+ */
 export const MENDED_VERSION = 3;
 /** From here on: there are notifications. */
 export const NOTIFICATIONS_VERSION = 3;

@@ -280,6 +280,25 @@ describe('quarantine', () => {
     expectSound(rig.engine);
   });
 
+  it('ends with the most urgent tasks for all its slots, whatever waited for the key of the probe', () => {
+    const rig = newest();
+    const boss = rig.session();
+    const agent = rig.agent('w', { capacity: 3 });
+    for (let i = 0; i < 20; i += 1) fail(rig, boss, agent);
+    const concurrency = { key: 'k', max: 1 };
+    const probe = rig.create(boss, { concurrency, priority: 'critical' });
+    const kept = rig.create(boss, { concurrency });
+    const urgent = [1, 2, 3].map(() => rig.create(boss, { priority: 'high' }).id);
+    rig.wait(60_500);
+    expect(rig.task(probe.id).agentId).toBe(agent.id);
+    end(rig, agent, probe.id);
+    expect(urgent.map((id) => rig.task(id).status)).toEqual(['assigned', 'assigned', 'assigned']);
+    expect(rig.task(kept.id).status).toBe('pending');
+    end(rig, agent, urgent[0] ?? '');
+    expect(rig.task(kept.id).agentId).toBe(agent.id);
+    expectSound(rig.engine);
+  });
+
   it('lasts twice as long after a probe that failed, and ends when an operator says so', () => {
     const rig = newest();
     const boss = rig.session();

@@ -91,4 +91,8 @@ export const KEPT: readonly KeptRun[] = [
     script: 'seed-19618',
     found: 'two handlers of an agent whose capacity rose and fell again within the entry that gave it both tasks',
   },
+  {
+    script: 'seed-16376',
+    found: 'a task whose key had become free, given before more urgent ones to an agent with several free slots',
+  },
 ];

@@ -300,6 +300,12 @@ export class Groups {
     return this.#tried.size === 0 ? best : this.pickTried(agent, tries, best);
   }
 
+  /** Another one that waits is more urgent for this agent. */
+  isLater(task: TaskRecord, agent: AgentRecord): boolean {
+    const first = this.pickTask(agent, new Tries());
+    return first !== undefined && this.#order(first, task) < 0;
+  }
+
   /** Of the tasks whose filters must be asked, the first that the agent may have, if it is more urgent than `best`; else that. */
   pickTried(agent: AgentRecord, tries: Tries, best?: TaskRecord): TaskRecord | undefined {
     const { version } = this.book;

@@ -1,7 +1,7 @@
 /** Concurrency keys: how many of the tasks with one key are held at a time, and what becomes of the others. */
 import { rejected, type Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
-import type { Refusal } from '../port.ts';
+import { MENDED_VERSION, type Refusal } from '../port.ts';
 import type { FollowUp, TaskRecord } from '../records.ts';
 import { Tries } from './tries.ts';
 import { give } from '../tasks/moves.ts';
@@ -12,7 +12,11 @@ export function unblock(s: State, c: Context, work: Extract<FollowUp, { kind: 'u
   const tries = new Tries(work.after);
   const found = c.groups.pickByKey(key, (below) => c.random.below(below), tries);
   if (found !== undefined) {
-    give(s, c, found);
+    // Of an agent that is just getting its tasks the more urgent ones come first.
+    const isMended = s.counters.engineVersion >= MENDED_VERSION;
+    if (isMended && c.groups.isLater(found.task, found.agent))
+      c.events.push({ kind: 'followed', work: { kind: 'fill', agent: found.agent.id } });
+    else give(s, c, found);
     c.events.push({ kind: 'followed', work: { kind: 'unblock', key } });
   } else if (tries.after !== undefined) {
     const { id, priority, createdAt } = tries.after;
