@@ -21,6 +21,8 @@ import { cursorOf, ruleView, rulesAfter } from './rules/rules.ts';
 import { taskView } from './tasks/view.ts';
 import { apiKeyView, tenantView } from './tenants/tenants.ts';
 
+export { lockMustWait } from './locks/foresight.ts';
+
 /** How many records one page may look at before it returns what it has, with a cursor. */
 const SCAN_MAX = 5_000;
 

@@ -17,6 +17,7 @@
  *    applied: what comes late and is fair to be next would stand behind it in the log.
  * R8 Beside requests a tree rests after each portion of its end three times as long as that took, at most 20 ms. So what
  *    others ask seldom meets a portion, and the end of a tree takes longer while others work.
+ * R9 A request for a lock that has to wait begins no append: it goes with the next one (patience.ts).
  */
 import { isMap } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -26,7 +27,9 @@ import { decodeEntry, encodeEntry } from '../engine/entry.ts';
 import { EngineHalted, type Engine } from '../engine/engine.ts';
 import { ENGINE_VERSION, type Command, type CommandOutput, type Entry, type EntryOutput } from '../engine/port.ts';
 import type { EntryTimes, RequestTrace } from '../telemetry/port.ts';
+import { lockMustWait } from '../engine/queries.ts';
 import { FairQueue } from './fair-queue.ts';
+import { Patience } from './patience.ts';
 import type { AppendOutcome, LogEntry, LogFault, LogHead, TailSink, TenantLog } from '../log/port.ts';
 
 export interface AppliedEntry {
@@ -109,6 +112,10 @@ export class Tenant implements TailSink {
   readonly engine: Engine;
   readonly #options: TenantOptions;
   readonly #waiting = new FairQueue<Waiting>({ keyOf: lineOf, costOf, quantum: TURN_COST });
+  /** R9 */
+  readonly #patience: Patience;
+  /** Something waits for which an append is begun. */
+  #hurried = false;
   #sent: Sent[] = [];
   #appending = false;
   /** Delivered by the tail, not yet applied. */
@@ -135,6 +142,11 @@ export class Tenant implements TailSink {
     this.log = options.log;
     this.#options = options;
     this.engine = options.engine;
+    this.#patience = new Patience({
+      scheduler: options.scheduler,
+      mustWait: (command) => lockMustWait(this.engine.state, command),
+      hurry: () => this.#hurry(),
+    });
   }
 
   get halted(): Error | undefined {
@@ -170,6 +182,12 @@ export class Tenant implements TailSink {
     }
     if (trace !== undefined) trace.submitted(this.#options.scheduler.mono());
     this.#waiting.push({ command, done, trace, cost: 1 + tasksMadeBy(command) });
+    if (this.#hurried || !this.#patience.has(command)) this.#hurry();
+  }
+
+  /** What waits goes to the log as soon as that takes it. */
+  #hurry(): void {
+    this.#hurried = true;
     this.#schedule();
   }
 
@@ -198,6 +216,7 @@ export class Tenant implements TailSink {
       this.#apply(next);
     }
     if (this.#halted !== undefined) return;
+    if (this.#patience.isOver()) this.#hurried = true;
     if (this.#arrived.length > 0) {
       this.#draining = true;
       this.#options.scheduler.defer(() => this.#drain());
@@ -234,7 +253,7 @@ export class Tenant implements TailSink {
 
   #schedule(): void {
     if (this.#flushing || this.#appending || this.#resting !== undefined) return;
-    if (this.#waiting.size === 0 && !this.#probing) return;
+    if (!this.#hurried && !this.#probing) return;
     if (this.#arrived.length >= BEHIND_MAX) return;
     this.#flushing = true;
     this.#options.scheduler.defer(() => {
@@ -271,7 +290,10 @@ export class Tenant implements TailSink {
       if (!this.#probing) return [];
       return [{ command: this.#live ? { kind: 'tick' } : this.#up, done: undefined, trace: undefined, cost: 1 }];
     }
-    return this.#waiting.take(APPEND_COST);
+    const taken = this.#waiting.take(APPEND_COST);
+    this.#hurried = this.#waiting.size > 0;
+    this.#patience.end();
+    return taken;
   }
 
   #appended(outcome: AppendOutcome, sent: readonly Sent[]): void {
@@ -306,6 +328,7 @@ export class Tenant implements TailSink {
     }
     if (kept.length === 0) return;
     this.#waiting.putBack(kept);
+    this.#hurried = true;
     this.#rest();
   }
 
@@ -354,7 +377,10 @@ export class Tenant implements TailSink {
     this.#sent = at + 1 === this.#sent.length ? [] : this.#sent.slice(at + 1);
     for (const one of passed) assert(one.unknown, 'own entries come back in the order in which they were appended');
     // Not in the log and never will be: asked again. Requests are remembered, so twice would not hurt them.
-    if (passed.length > 0) this.#waiting.putBack(passed.flatMap((one) => one.commands).filter(isWanted));
+    if (passed.length > 0) {
+      this.#waiting.putBack(passed.flatMap((one) => one.commands).filter(isWanted));
+      this.#hurried = true;
+    }
     mine.commands.forEach((waiting, i) => {
       const { done, trace } = waiting;
       const result = output.commands[i];
@@ -391,6 +417,7 @@ export class Tenant implements TailSink {
     if (this.#halted !== undefined) return;
     this.#halted = error;
     this.#endTreesRest();
+    this.#patience.end();
     this.#clock?.cancel();
     this.#clock = undefined;
     this.#resting?.();

@@ -5,14 +5,12 @@ export const LOG_BUGS: readonly PlantedBug[] = [
   {
     name: 'reply-before-durable',
     file: 'src/node/tenant.ts',
-    find: `    this.#waiting.push({ command, done, trace, cost: 1 + tasksMadeBy(command) });
-    this.#schedule();`,
+    find: `    this.#waiting.push({ command, done, trace, cost: 1 + tasksMadeBy(command) });`,
     replace: `    if (command.kind === 'request' && command.method === 'topic.publish' && done !== undefined) {
       const { rev } = this.engine.state;
       this.#options.scheduler.defer(() => done({ reply: { ok: true, result: { rev } }, rev }));
       this.#waiting.push({ command, done: undefined, trace, cost: 1 });
-    } else this.#waiting.push({ command, done, trace, cost: 1 + tasksMadeBy(command) });
-    this.#schedule();`,
+    } else this.#waiting.push({ command, done, trace, cost: 1 + tasksMadeBy(command) });`,
     breaks: 'A message is confirmed to its publisher before its entry is in the log.',
     invariants: ['67'],
   },
