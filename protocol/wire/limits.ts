@@ -290,6 +290,12 @@ export const LIMITS = {
   followUpsMax: 256,
   /** Commands in one log entry. */
   entryCommandsMax: 64,
+  /** What one append to the log takes: each command counts 1, and as much again for each task that it makes; the rest waits its turn. */
+  appendCostMax: 512,
+  /** Of that, a session's in each turn. */
+  turnCost: 16,
+  /** Entries that are durable and not applied; with so many nothing more is appended. */
+  entriesBehindMax: 4,
   /** Commands waiting for the log in one node; more: UNAVAILABLE. */
   pendingCommandsMax: 20_000,
 

@@ -38,6 +38,7 @@ export class FairQueue<T> {
   #arrived: T[] = [];
   #size = 0;
   #cost = 0;
+  #takenInTurns = 0;
 
   constructor(options: FairQueueOptions<T>) {
     this.#options = options;
@@ -45,6 +46,11 @@ export class FairQueue<T> {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** How often more waited than was taken, of several keys (Q2). */
+  get takenInTurns(): number {
+    return this.#takenInTurns;
   }
 
   push(item: T): void {
@@ -65,6 +71,7 @@ export class FairQueue<T> {
     let left = this.#takePutBack(taken, costMax);
     if (this.#first.length === 0) {
       this.#lineUp();
+      if (this.#turns.length > 1) this.#takenInTurns += 1;
       left = this.#takeInTurns(taken, left);
     }
     this.#size -= taken.length;

@@ -90,12 +90,6 @@ const UNAVAILABLE: CommandOutput = {
   reply: { ok: false, rejection: { code: 'UNAVAILABLE', retryAfterMs: 1_000 } },
   rev: 0,
 };
-/** R7: what an append takes. */
-const APPEND_COST = 8 * LIMITS.entryCommandsMax;
-/** R7: entries that are durable and not applied; with so many nothing more is appended. */
-const BEHIND_MAX = 4;
-/** Of what one append takes, a turn of a session. */
-const TURN_COST = 16;
 /** After an append that failed. */
 const REST_MS = 50;
 /** The clock looks again at least so often, so that a jump of the wall clock is met. */
@@ -111,7 +105,7 @@ export class Tenant implements TailSink {
   readonly log: TenantLog;
   readonly engine: Engine;
   readonly #options: TenantOptions;
-  readonly #waiting = new FairQueue<Waiting>({ keyOf: lineOf, costOf, quantum: TURN_COST });
+  readonly #waiting = new FairQueue<Waiting>({ keyOf: lineOf, costOf, quantum: LIMITS.turnCost });
   /** R9 */
   readonly #patience: Patience;
   /** Something waits for which an append is begun. */
@@ -160,6 +154,11 @@ export class Tenant implements TailSink {
 
   get queued(): number {
     return this.#waiting.size;
+  }
+
+  /** Appends for which more waited than they took, of several sessions. */
+  get takenInTurns(): number {
+    return this.#waiting.takenInTurns;
   }
 
   get head(): { readonly seq: number; readonly chain: Uint8Array } | undefined {
@@ -254,7 +253,7 @@ export class Tenant implements TailSink {
   #schedule(): void {
     if (this.#flushing || this.#appending || this.#resting !== undefined) return;
     if (!this.#hurried && !this.#probing) return;
-    if (this.#arrived.length >= BEHIND_MAX) return;
+    if (this.#arrived.length >= LIMITS.entriesBehindMax) return;
     this.#flushing = true;
     this.#options.scheduler.defer(() => {
       this.#flushing = false;
@@ -290,7 +289,7 @@ export class Tenant implements TailSink {
       if (!this.#probing) return [];
       return [{ command: this.#live ? { kind: 'tick' } : this.#up, done: undefined, trace: undefined, cost: 1 }];
     }
-    const taken = this.#waiting.take(APPEND_COST);
+    const taken = this.#waiting.take(LIMITS.appendCostMax);
     this.#hurried = this.#waiting.size > 0;
     this.#patience.end();
     return taken;

@@ -32,6 +32,7 @@ describe('a fair queue', () => {
     for (const item of items) q.push(item);
     expect(q.take(items.length)).toEqual(items);
     expect(q.size).toBe(0);
+    expect(q.takenInTurns).toBe(0);
   });
 
   it('gives who asks little his turn beside who asks much', () => {
@@ -41,6 +42,10 @@ describe('a fair queue', () => {
     const taken = q.take(2 * QUANTUM);
     expect(of(taken, 'modest')).toEqual([0, 1, 2]);
     expect(of(taken, 'greedy').length).toBeLessThanOrEqual(2 * QUANTUM - 3);
+    expect(q.takenInTurns).toBe(1);
+    // Nobody else is left: no more turns.
+    q.take(2 * QUANTUM);
+    expect(q.takenInTurns).toBe(1);
   });
 
   it('lets what costs much wait until its key has saved up for it, and does not starve it', () => {

@@ -43,6 +43,7 @@ function rows(heading: string): string[][] {
 
 /** Bounds inside the server that no client meets. */
 const INTERNAL = new Set([
+  'appendCostMax',
   'authAddressesMax',
   'authDelayMs',
   'authDelayMsMax',
@@ -51,6 +52,7 @@ const INTERNAL = new Set([
   'controlFrames',
   'diskFreeBytes',
   'diskFreePercent',
+  'entriesBehindMax',
   'entryCommandsMax',
   'finishedKept',
   'followUpsMax',
@@ -61,6 +63,7 @@ const INTERNAL = new Set([
   'outboundFrames',
   'pendingCommandsMax',
   'tracedTasks',
+  'turnCost',
   'prunedMax',
   'prunedBesideMax',
   'ringBytes',

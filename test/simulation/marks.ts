@@ -53,6 +53,7 @@ export const MARKS = {
   'failed with a lost agent': 26,
   'entry of continue': 3_800,
   'entry with several commands': 4_500,
+  'sessions took turns at the log': 0,
   'append of unknown outcome was durable': 250,
   'append of unknown outcome was lost': 420,
   'log full': 720,

@@ -53,9 +53,11 @@ interface Running {
   readonly sessions: SessionManager;
   ready: boolean;
   alive: boolean;
-  /** What the hubs had counted when it was looked at last. */
-  readonly counted: Map<string, Serving['hub']['counts']>;
+  /** What the parts of each tenant had counted when it was looked at last. */
+  readonly counted: Map<string, Counted>;
 }
+
+type Counted = Serving['hub']['counts'] & { readonly inTurns: number };
 
 /** So long after a tenant was refused somebody has seen it, and starts the server again. */
 const REFUSED_MS = 2_000;
@@ -407,11 +409,13 @@ export class SimServer {
     this.#options.disk.look();
     if (running === undefined) return;
     const { marks } = this.#options.recorder;
-    for (const { id, hub } of running.node.servings) {
-      const before = running.counted.get(id) ?? { behind: 0, fromHistory: 0, gaps: 0 };
+    for (const { id, hub, tenant } of running.node.servings) {
+      const before = running.counted.get(id) ?? { behind: 0, fromHistory: 0, gaps: 0, inTurns: 0 };
+      const inTurns = tenant.takenInTurns;
       marks.count('connection fell behind', hub.counts.behind - before.behind);
       marks.count('read from history', hub.counts.fromHistory - before.fromHistory);
-      running.counted.set(id, { ...hub.counts });
+      marks.count('sessions took turns at the log', inTurns - before.inTurns);
+      running.counted.set(id, { ...hub.counts, inTurns });
     }
   }
 

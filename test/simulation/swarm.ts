@@ -14,6 +14,7 @@ import { withRules } from './swarm-rules.ts';
 import { placed } from './swarm-placing.ts';
 import { scheduled } from './swarm-sched.ts';
 import { treed } from './swarm-trees.ts';
+import { drawTurns } from './swarm-turns.ts';
 import { Random } from './random.ts';
 
 export const TYPES = ['alpha', 'beta', 'gamma'] as const;
@@ -24,11 +25,15 @@ export function drawPlan(seed: number, size: Size = sizeOf(seed)): Plan {
   return size === 'whole' ? plan : thinned(plan, size);
 }
 
-/** Above the seeds with which planted bugs were caught: every other client releases without a delay, and chunks of snapshots are small. */
+/**
+ * Above the seeds with which planted bugs were caught: every other client releases without a delay, chunks of snapshots are small,
+ * and in some runs sessions take turns at the log.
+ */
 function hurried(plan: Plan): Plan {
   if (plan.seed <= CALM_SEEDS) return plan;
   const clients = plan.clients.map((client, i): ClientPlan => (i % 2 === 0 ? { ...client, hasty: true } : client));
-  return { ...plan, tuning: { ...plan.tuning, chunkBytes: SMALL_CHUNK_BYTES }, clients };
+  const bounds = { ...plan.tuning.bounds, ...drawTurns(new Random(`turns ${plan.seed}`)) };
+  return { ...plan, tuning: { ...plan.tuning, bounds, chunkBytes: SMALL_CHUNK_BYTES }, clients };
 }
 
 /**
