@@ -244,7 +244,6 @@ function taskOf(topic: string): string | undefined {
   return topic.startsWith('task.') ? topic.slice('task.'.length) : undefined;
 }
 
-/** Certainly in the audience. */
 /** The session ended for ever in that entry, and with it what it listened to. */
 function endedWith(conn: Conn, { topic, mark }: Due): boolean {
   const { session, closed, tenant } = conn;
@@ -253,6 +252,7 @@ function endedWith(conn: Conn, { topic, mark }: Due): boolean {
   return tenant.marks[firstIndex(tenant.marks, ({ index: at }) => at >= closed.index) - 1] === mark;
 }
 
+/** Certainly in the audience. */
 function mustGet(session: SessionRec, due: Due): boolean {
   if (due.topic === undefined) return due.session === session;
   const { topic, task, lo, hi } = due;

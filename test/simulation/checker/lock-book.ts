@@ -4,7 +4,7 @@
  */
 import type { LockMember, LockMode, LockView, LockWaitView } from '../../../protocol/wire/locks.ts';
 import { above, both, covers, excludes, isWriting, type Needs } from './lock-modes.ts';
-import type { Mark, SessionRec, Tenant } from './records.ts';
+import type { Attachment, Mark, SessionRec, Tenant } from './records.ts';
 import { field, num, text } from './values.ts';
 
 /** What was said of a lock when it was asked for. */
@@ -116,11 +116,25 @@ export class LockBook {
   }
 
   sessionsOf(owner: string): readonly SessionRec[] {
+    return this.#sessionsNamed(this.ownerOf(owner));
+  }
+
+  /** Those who spoke for an owner, under the name that it had then, when the entry began. */
+  attachmentsBefore(owner: string, { seq }: Mark): readonly Attachment[] {
+    const agent = this.tenant.agents.get(owner);
+    const taken = agent?.bound?.seq === seq ? agent.session : undefined;
+    return this.#sessionsNamed(owner).flatMap((session) => {
+      if (session === taken) return [];
+      const { server, serverBefore } = session;
+      return (server?.since.seq === seq ? serverBefore : server) ?? [];
+    });
+  }
+
+  #sessionsNamed(name: string): readonly SessionRec[] {
     const { sessions } = this.tenant;
-    const now = this.ownerOf(owner);
-    const found = sessions.get(now);
+    const found = sessions.get(name);
     if (found !== undefined) return [found];
-    return [...sessions.values()].filter(({ agentIds, agentId }) => agentId === now || agentIds.has(now));
+    return [...sessions.values()].filter(({ agentIds, agentId }) => agentId === name || agentIds.has(name));
   }
 
   /** Something was kept from others at this position. */

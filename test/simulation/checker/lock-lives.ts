@@ -6,7 +6,7 @@ import type { LockCommand, LockTold } from './history.ts';
 import { clashes, delayOf, holdOf, isLease, memberList, type Held, type LockBook } from './lock-book.ts';
 import { lockOf, ordersOf, type LockStep } from './lock-entry.ts';
 import { covers, isWriting, needsOf, normalised } from './lock-modes.ts';
-import type { Mark, SessionRec } from './records.ts';
+import type { Attachment, Mark, SessionRec } from './records.ts';
 import { field, items, num, same, text, tokenValue } from './values.ts';
 import type { World } from './world.ts';
 
@@ -270,7 +270,7 @@ export class LockLives {
 
   #tooEarly(book: LockBook, held: Held, mark: Mark): { id: '27'; message: string } | undefined {
     if (isLease(held)) return { id: '27', message: 'it is a lease' };
-    const away = awaySince(book, held.view.owner);
+    const away = awaySince(book, held.view.owner, mark);
     if (away === undefined) return { id: '27', message: 'its owner is there' };
     const opened = book.tenant.opened;
     const { recoveryGraceMs } = this.#world.options;
@@ -334,9 +334,16 @@ function isMeant({ path, expectToken, from }: Forcing, held: Held): boolean {
   return here && named && held.since.seq <= from.seq;
 }
 
-/** When the last of those who speak for the owner was lost; undefined: one is there. */
-export function awaySince(book: LockBook, owner: string): Mark | undefined {
-  const sessions = book.sessionsOf(owner).flatMap(({ server }) => server ?? []);
+/**
+ * When the last of those who speak for the owner was lost; undefined: one is there. With an entry it is also away if it came back
+ * in that one: what is due is carried out before the requests.
+ */
+export function awaySince(book: LockBook, owner: string, entry?: Mark): Mark | undefined {
+  const before = entry === undefined ? undefined : lastLost(book.attachmentsBefore(owner, entry));
+  return before ?? lastLost(book.sessionsOf(owner).flatMap(({ server }) => server ?? []));
+}
+
+function lastLost(sessions: readonly Attachment[]): Mark | undefined {
   if (sessions.length === 0 || sessions.some(({ attached }) => attached)) return undefined;
   return sessions.map(({ since }) => since).reduce((a, b) => (a.live >= b.live ? a : b));
 }

@@ -101,7 +101,7 @@ export class LockWaits {
         return after.held.get(id)?.view.token === text(params, 'token') ? 'the lock is held' : undefined;
       }
       case 'SESSION_EXPIRED': {
-        const away = awaySince(book, wait.view.owner) !== undefined;
+        const away = awaySince(book, wait.view.owner, mark) !== undefined;
         return away || this.#isGone(book, wait) ? undefined : 'its session is there';
       }
       case 'DEADLOCK':
