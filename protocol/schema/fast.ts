@@ -8,7 +8,9 @@ import { LIMITS } from '../wire/limits.ts';
 import { LOCK_MODES, LOCK_SCOPES, lockPathFault } from '../wire/locks.ts';
 import { CHILD_POLICIES } from '../wire/trees.ts';
 import {
+  CONCURRENCY_POLICIES,
   PRIORITIES,
+  STICKY_MODES,
   STRATEGY_NAMES,
   type AgentShape,
   type Capability,
@@ -22,7 +24,7 @@ import {
 import { parseSelector } from '../wire/selectors.ts';
 import { isPlainMap } from './fields.ts';
 import { LOCK_PATH_BOUNDS } from './locks.ts';
-import { CONCURRENCY_POLICIES, MODES, ON_LOST, STICKY_MODES } from './methods.ts';
+import { MODES, ON_LOST } from './methods.ts';
 import { fits } from './size.ts';
 import { isFence, isName, isText, subscriptionFault } from './text.ts';
 

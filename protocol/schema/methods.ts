@@ -14,8 +14,10 @@ import { RULE_ON_ERROR, type PlainStrategy, type RuleAdd, type RuleUpdate } from
 import { OF_SEVERAL } from './faults.ts';
 import {
   AGENT_STATUSES,
+  CONCURRENCY_POLICIES,
   DECLARED_STATUSES,
   PRIORITIES,
+  STICKY_MODES,
   STRATEGY_NAMES,
   TASK_STATUSES,
   type AgentShape,
@@ -51,8 +53,6 @@ import { isName, isTenantId } from './text.ts';
 
 export const KEY_ROLES = ['admin', 'member', 'agent', 'viewer'] as const;
 export const STRATEGY_SCOPES = ['tenant', 'type', 'workspace'] as const;
-export const STICKY_MODES = ['soft', 'hard'] as const;
-export const CONCURRENCY_POLICIES = ['queue', 'dropNew', 'cancelOld'] as const;
 export const MODES = ['assign', 'offer'] as const;
 export const ON_LOST = ['requeue', 'hold', 'fail'] as const;
 export const PUBLISH_KINDS = ['reliable', 'latest', 'ephemeral'] as const;

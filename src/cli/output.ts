@@ -1,5 +1,6 @@
 /** Where a command writes: results to standard output, everything else to standard error. */
 import Table from 'cli-table3';
+import type { Value } from '../client/node.ts';
 import type { Told } from './exit.ts';
 
 export interface Sink {
@@ -128,4 +129,11 @@ export function columns(head: readonly string[], rows: readonly (readonly string
 /** An instant for people, in UTC. */
 export function when(ms: number | undefined): string {
   return ms === undefined ? '' : new Date(ms).toISOString().replace('T', ' ').slice(0, 19);
+}
+
+/** A string as it is; anything else as JSON, in one line if it is short. */
+export function valueText(value: Value): string {
+  if (typeof value === 'string') return value;
+  const line = toJson(value);
+  return line.length <= 100 ? line : pretty(value);
 }

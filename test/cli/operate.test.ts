@@ -315,6 +315,60 @@ describe('muster task, of one that waits', { timeout: 120_000 }, () => {
   });
 });
 
+describe('muster task create and distribute', { timeout: 120_000 }, () => {
+  it('say where a task goes, what it locks and where it stands', async () => {
+    const args = ['--selector', 'region=us', '--sticky', 'shop', '--concurrency', 'db=2', '--lock', 'style=shared'];
+    const { task } = await place.json<{ task: TaskView }>('task', 'create', '--type', 'placed', ...args);
+    expect((await boss.task.get({ id: task.id })).task).toMatchObject({
+      selectors: ['region=us'],
+      sticky: { key: 'shop', mode: 'soft' },
+      concurrency: { key: 'db', max: 2, policy: 'queue' },
+      locks: [{ path: 'style', mode: 'shared' }],
+    });
+    const below = await place.json<{ task: TaskView }>('task', 'create', '--type', 'resize', '--parent', task.id);
+    expect(below.task.parentId).toBe(task.id);
+    await refused('STALE_TOKEN', 'task', 'create', '--type', 'resize', '--parent', task.id, '--parent-token', '1');
+    expect((await place.run('task', 'cancel', task.id)).code).toBe(0);
+  });
+
+  it('have one task done in parts, and print what they make together', async () => {
+    const parts = '[{"parameters":1},{"parameters":2}]';
+    const of = ['task', 'distribute', '--type', 'resize'];
+    const whole = await place.run(...of, '--parts', parts, '--aggregate', 'collect', '--wait');
+    expect([whole.code, JSON.parse(whole.out)]).toMatchObject([
+      0,
+      {
+        mode: 'all',
+        completed: 2,
+        value: [
+          { part: 0, output: 'done' },
+          { part: 1, output: 'done' },
+        ],
+      },
+    ]);
+    const voted = await place.run(
+      ...[...of, '--copies', '3', '--completion', 'threshold', '--threshold', '2', '--aggregate', 'vote', '--wait'],
+    );
+    expect([voted.code, JSON.parse(voted.out)]).toMatchObject([0, { mode: 'threshold', need: 2, value: 'done' }]);
+    const each = await place.json<{ task: TaskView }>(...of, '--each', '--completion', 'any');
+    expect((await boss.task.wait(each.task)).status).toBe('completed');
+  });
+
+  it('with bad input', async () => {
+    const of = ['task', 'distribute', '--type', 'resize'];
+    await Promise.all([
+      misused('Say one of --parts, --copies and --each', ...of),
+      misused('Say one of --parts, --copies and --each', ...of, '--copies', '2', '--each'),
+      misused('--parts is not a list', ...of, '--parts', '{}'),
+      misused('Say when it completes', ...of, '--copies', '2', '--threshold', '1'),
+      misused('"guess" is none of', ...of, '--copies', '2', '--aggregate', 'guess'),
+      refused('INVALID_PARAMS', ...of, '--parts', '[7]'),
+      misused('is not of the form key=n', 'task', 'create', '--type', 'x', '--concurrency', 'db'),
+      refused('TASK_NOT_FOUND', 'task', 'create', '--type', 'x', '--parent', 'tsk_none'),
+    ]);
+  });
+});
+
 describe('what shows how work goes', { timeout: 120_000 }, () => {
   it('as JSON, and trees', async () => {
     const { task: root } = await boss.task.create({ type: 'nobody', labels: { batch: '7' } });

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ProgramLines, type ProgramResult } from '../../src/cli/agent/lines.ts';
 import { nextSteps } from '../../src/cli/commands/serve.ts';
-import { paramsOf } from '../../src/cli/commands/task.ts';
 import { isUnchanged, pickFiles } from '../../src/cli/demo/files.ts';
 import { readJournal, type JournalLine } from '../../src/cli/demo/journal.ts';
 import { judge, kindsOf, type Evidence } from '../../src/cli/demo/verdict.ts';
@@ -12,6 +11,7 @@ import { KINDS, work } from '../../src/cli/demo/work.ts';
 import { findServer } from '../../src/cli/discovery.ts';
 import { CliError, Exit, told } from '../../src/cli/exit.ts';
 import { columns, Output, toJson, when } from '../../src/cli/output.ts';
+import { concurrencyOf, paramsOf } from '../../src/cli/task-flags.ts';
 import {
   durationMs,
   instant,
@@ -102,8 +102,17 @@ describe('values of options', () => {
         deadline: 3,
         delay: 4,
         attempts: 5,
+        retryDelay: 6,
+        retryDelayMax: 7,
+        retryFactor: 8,
         strategy: 'capability_match',
         mode: 'offer',
+        selector: ['mem>=32'],
+        sticky: 's',
+        stickyMode: 'hard',
+        stickyFor: 9,
+        concurrency: { key: 'c', max: 10 },
+        lock: ['doc/7', 'style=shared'],
       }),
     ).toEqual({
       type: 'x',
@@ -115,10 +124,23 @@ describe('values of options', () => {
       progressTimeoutMs: 2,
       deadlineMs: 3,
       delayMs: 4,
-      retry: { maxAttempts: 5 },
+      retry: { maxAttempts: 5, initialDelayMs: 6, maxDelayMs: 7, factor: 8 },
       strategy: 'capability_match',
       mode: 'offer',
+      selectors: ['mem>=32'],
+      sticky: { key: 's', mode: 'hard', ttlMs: 9 },
+      concurrency: { key: 'c', max: 10 },
+      locks: [{ path: 'doc/7' }, { path: 'style', mode: 'shared' }],
     });
+    expect(() => paramsOf({ type: 'x', stickyFor: 1 })).toThrow(/Say the key/);
+    expect(() => paramsOf({ type: 'x', lock: ['a=mine'] })).toThrow(/"mine" is none of/);
+  });
+
+  it('reads a concurrency key, its bound and what becomes of one too many', () => {
+    expect(concurrencyOf('db=2')).toEqual({ key: 'db', max: 2 });
+    expect(concurrencyOf('a=b=1,cancelOld')).toEqual({ key: 'a=b', max: 1, policy: 'cancelOld' });
+    for (const bad of ['db', '=1', 'db=', 'db=x', 'db=1,burn'])
+      expect(() => concurrencyOf(bad), bad).toThrow(expect.objectContaining({ exit: Exit.USAGE }));
   });
 });
 

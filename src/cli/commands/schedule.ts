@@ -12,7 +12,7 @@ import type { Context } from '../context.ts';
 import { usage } from '../exit.ts';
 import { columns, toJson, when } from '../output.ts';
 import { durationMs, instant, jsonValue, oneOf, wholeNumber } from '../values.ts';
-import { addTaskOptions, paramsOf, type TaskFlags } from './task.ts';
+import { addTaskOptions, paramsOf, type TaskFlags } from '../task-flags.ts';
 
 interface TimeFlags {
   readonly at?: number;

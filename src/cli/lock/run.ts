@@ -1,9 +1,10 @@
 /** `muster lock run`: a program under a lock. */
 import type { Lock, LockWhat, LockWithOptions } from '../../client/node.ts';
-import { LOCK_MODES, type LockMode } from '../../../protocol/wire/locks.ts';
+import type { LockMode } from '../../../protocol/wire/locks.ts';
 import { findProgram } from '../agent/find-program.ts';
 import { STOPS, signalExit, type Context } from '../context.ts';
 import { CliError, usage } from '../exit.ts';
+import { lockPaths } from './paths.ts';
 import { runHeld, type ProgramEnd } from './program.ts';
 
 export interface RunFlags {
@@ -74,13 +75,7 @@ function leave(): { readonly signal: AbortSignal; readonly stopped: NodeJS.Signa
 
 /** `PATH`, or `PATH=MODE` of several. */
 function whatOf(paths: readonly string[]): LockWhat {
-  const locks = paths.map((text) => {
-    const [path = '', word] = text.split('=');
-    if (word === undefined) return { path };
-    const mode = LOCK_MODES.find((one) => one === word);
-    if (mode === undefined) throw usage(`"${word}" is none of ${LOCK_MODES.join(', ')}.`);
-    return { path, mode };
-  });
+  const locks = lockPaths(paths);
   const [first] = locks;
   return locks.length === 1 && first !== undefined && first.mode === undefined ? first.path : locks;
 }
