@@ -7,10 +7,9 @@
 import { LIMITS } from '../wire/limits.ts';
 import { LOCK_MODES, LOCK_SCOPES, lockPathFault } from '../wire/locks.ts';
 import { CHILD_POLICIES } from '../wire/trees.ts';
+import { CONCURRENCY_POLICIES, STICKY_MODES } from '../wire/placing.ts';
 import {
-  CONCURRENCY_POLICIES,
   PRIORITIES,
-  STICKY_MODES,
   STRATEGY_NAMES,
   type AgentShape,
   type Capability,

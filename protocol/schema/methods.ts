@@ -12,12 +12,11 @@ import { AGGREGATIONS, CHILD_POLICIES, COMPLETION_MODES, type TaskDistribute } f
 import { MISSED_POLICIES, OVERLAPS, SCHEDULE_STATUSES } from '../wire/schedules.ts';
 import { RULE_ON_ERROR, type PlainStrategy, type RuleAdd, type RuleUpdate } from '../wire/rules.ts';
 import { OF_SEVERAL } from './faults.ts';
+import { CONCURRENCY_POLICIES, STICKY_MODES } from '../wire/placing.ts';
 import {
   AGENT_STATUSES,
-  CONCURRENCY_POLICIES,
   DECLARED_STATUSES,
   PRIORITIES,
-  STICKY_MODES,
   STRATEGY_NAMES,
   TASK_STATUSES,
   type AgentShape,

@@ -7,6 +7,7 @@
 import type { AttemptError, LetterParams, LetterResults } from './letters.ts';
 import type { NotificationParams, NotificationPushes, NotificationResults } from './notifications.ts';
 import type { LockParams, LockPushes, LockResults, LockView, TaskLocks, TaskLocksView } from './locks.ts';
+import type { Concurrency, Sticky } from './placing.ts';
 import type { RuleParams, RuleResults, RuleVerdict } from './rules.ts';
 import type { ScheduleParams, ScheduleResults } from './schedules.ts';
 import type { ObservingParams, ObservingResults } from './observing.ts';
@@ -106,27 +107,6 @@ export const STRATEGY_NAMES = [
   'rule_based',
 ] as const;
 export type Strategy = (typeof STRATEGY_NAMES)[number];
-
-/** Tasks with one key go to one agent: that which the key was given to last. */
-export const STICKY_MODES = ['soft', 'hard'] as const;
-
-export interface Sticky {
-  readonly key: string;
-  /** soft (default): to others while it has no free slot. hard: to it alone. */
-  readonly mode: (typeof STICKY_MODES)[number];
-  /** So long after the last task of the key was given to it. */
-  readonly ttlMs: number;
-}
-
-export const CONCURRENCY_POLICIES = ['queue', 'dropNew', 'cancelOld'] as const;
-
-/** At most `max` tasks with this key are held at a time. */
-export interface Concurrency {
-  readonly key: string;
-  readonly max: number;
-  /** What becomes of one too many. queue (default): it waits. dropNew: it is not created. cancelOld: the oldest are cancelled. */
-  readonly policy: (typeof CONCURRENCY_POLICIES)[number];
-}
 
 export type PublishKind = 'reliable' | 'latest' | 'ephemeral';
 

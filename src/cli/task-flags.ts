@@ -1,7 +1,8 @@
 /** Options of commands that create tasks, and the params that they stand for. */
 import type { Command } from 'commander';
 import type { TaskCreate } from '../client/node.ts';
-import { CONCURRENCY_POLICIES, PRIORITIES, STICKY_MODES, STRATEGY_NAMES } from '../../protocol/wire/types.ts';
+import { CONCURRENCY_POLICIES, STICKY_MODES } from '../../protocol/wire/placing.ts';
+import { PRIORITIES, STRATEGY_NAMES } from '../../protocol/wire/types.ts';
 import { usage } from './exit.ts';
 import { lockPaths } from './lock/paths.ts';
 import { durationMs, jsonValue, oneOf, pairs, several, wholeNumber } from './values.ts';

@@ -2,14 +2,13 @@
 import type { Missed, Overlap, ScheduleRun, ScheduleStatus } from '../../protocol/wire/schedules.ts';
 import type { TaskTree } from './trees/tree-records.ts';
 import type { PlainStrategy, RuleOnError } from '../../protocol/wire/rules.ts';
+import type { Concurrency, Sticky } from '../../protocol/wire/placing.ts';
 import type {
   AgentStatus,
-  Concurrency,
   DeclaredStatus,
   DeliveryMode,
   OnLost,
   RetryPolicy,
-  Sticky,
   Role,
   Strategy,
   TaskCreate,

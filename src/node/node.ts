@@ -58,6 +58,8 @@ export interface NodeOptions {
   readonly ring?: RingOptions;
   /** What the chunks of a snapshot hold at most, if not the usual 64 KiB. */
   readonly chunkBytes?: number;
+  /** How long a request for a lock that has to wait may wait for an append of others, if not the usual 2 ms. */
+  readonly patienceMs?: number;
   /** Undefined: nothing is traced. */
   readonly tracing?: Tracing | undefined;
 }
@@ -262,7 +264,7 @@ export class Node implements NodePort {
   #serve(of: { readonly log: TenantLog; readonly loaded: Loaded; readonly storedRev: number }, done: Opened): void {
     const { log, loaded, storedRev } = of;
     const { log: driver, store, scheduler, entropy, sha256, access, events, nodeId } = this.#options;
-    const { ring, chunkBytes, tracing } = this.#options;
+    const { ring, chunkBytes, patienceMs, tracing } = this.#options;
     const id = log.tenant;
     const serving = new Serving({
       id,
@@ -281,6 +283,7 @@ export class Node implements NodePort {
       storedRev,
       ring,
       chunkBytes,
+      patienceMs,
       tracing,
       applied: (applied) => events?.applied?.(applied),
       halted: (tenant, error) => this.#halted(tenant, error),

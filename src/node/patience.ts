@@ -14,12 +14,14 @@ import type { Scheduler } from '../base/scheduler.ts';
 import type { Command } from '../engine/port.ts';
 
 /** As long as a client on the same machine takes to answer, and some; the timers of the platform count in milliseconds. */
-const PATIENCE_MS = 2;
+export const PATIENCE_MS = 2;
 /** PA3 */
 const PATIENT_MAX = 64;
 
 export interface PatienceParts {
   readonly scheduler: Scheduler;
+  /** 0: nobody has patience. */
+  readonly patienceMs: number;
   /** Whether the request can only wait, as things stand. */
   readonly mustWait: (command: Command) => boolean;
   /** It has been long enough. */
@@ -37,9 +39,10 @@ export class Patience {
 
   /** True: no append need begin for it. */
   has(command: Command): boolean {
-    if (this.#patient.length >= PATIENT_MAX || !this.#parts.mustWait(command)) return false;
+    if (this.#parts.patienceMs === 0 || this.#patient.length >= PATIENT_MAX) return false;
+    if (!this.#parts.mustWait(command)) return false;
     this.#patient.push(command);
-    this.#cancel ??= this.#parts.scheduler.after(PATIENCE_MS, () => {
+    this.#cancel ??= this.#parts.scheduler.after(this.#parts.patienceMs, () => {
       this.#cancel = undefined;
       this.#parts.hurry();
     });

@@ -53,6 +53,7 @@ export interface ServingParts {
   /** Its bounds, if not the usual ones. */
   readonly ring: RingOptions | undefined;
   readonly chunkBytes: number | undefined;
+  readonly patienceMs: number | undefined;
   readonly tracing: Tracing | undefined;
   readonly applied: (applied: Applied) => void;
   readonly halted: (tenant: string, error: Error) => void;
@@ -98,6 +99,7 @@ export class Serving {
       scheduler,
       entropy: parts.entropy,
       engine: parts.engine,
+      patienceMs: parts.patienceMs,
       observer: {
         keep: (output) => this.#keep(output),
         applied: (done) => this.#applied(done),

@@ -29,7 +29,7 @@ import { ENGINE_VERSION, type Command, type CommandOutput, type Entry, type Entr
 import type { EntryTimes, RequestTrace } from '../telemetry/port.ts';
 import { lockMustWait } from '../engine/queries.ts';
 import { FairQueue } from './fair-queue.ts';
-import { Patience } from './patience.ts';
+import { PATIENCE_MS, Patience } from './patience.ts';
 import type { AppendOutcome, LogEntry, LogFault, LogHead, TailSink, TenantLog } from '../log/port.ts';
 
 export interface AppliedEntry {
@@ -82,6 +82,8 @@ export interface TenantOptions {
   readonly scheduler: Scheduler;
   readonly entropy: Entropy;
   readonly observer: TenantObserver;
+  /** R9, if not the usual while. */
+  readonly patienceMs?: number | undefined;
   /** Empty, or loaded from a snapshot. */
   readonly engine: Engine;
 }
@@ -138,6 +140,7 @@ export class Tenant implements TailSink {
     this.engine = options.engine;
     this.#patience = new Patience({
       scheduler: options.scheduler,
+      patienceMs: options.patienceMs ?? PATIENCE_MS,
       mustWait: (command) => lockMustWait(this.engine.state, command),
       hurry: () => this.#hurry(),
     });

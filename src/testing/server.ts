@@ -82,6 +82,8 @@ export class TestServer {
         keys: { find: (tenant, keyId) => node.findKey(tenant, keyId) },
         now: () => lane.now(),
       }),
+      // Time stands still unless a test moves it, and what was asked for is to be there when all has settled.
+      patienceMs: 0,
       tracing,
       events: { halted: (_tenant, error) => parts.onHalted(error) },
     });

@@ -1,6 +1,7 @@
 /** What the reference knows: plain objects, searched from end to end. */
 import type { RuleRec } from '../checker/records.ts';
-import type { Concurrency, RetryPolicy, Sticky, Strategy, TaskStatus } from '../../../protocol/wire/types.ts';
+import type { Concurrency, Sticky } from '../../../protocol/wire/placing.ts';
+import type { RetryPolicy, Strategy, TaskStatus } from '../../../protocol/wire/types.ts';
 
 export interface RefTask {
   readonly id: string;
