@@ -204,6 +204,8 @@ export interface LockPushes {
     readonly reason: LockLossReason;
     /** The request that it was granted to, if it had waited. */
     readonly requestId?: string;
+    /** All of them, if it was granted to several that had waited. */
+    readonly requestIds?: readonly string[];
     readonly by?: string;
     readonly message?: string;
   };

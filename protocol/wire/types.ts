@@ -515,6 +515,8 @@ export interface Results
   'task.retry': TaskResult;
   'topic.subscribe': {
     readonly rev: number;
+    /** The session had the subscription already: pushes come from there on. */
+    readonly from?: number;
     /** `topic` is there when a pattern was subscribed to. */
     readonly latest?: readonly { readonly topic?: string; readonly key: string; readonly data: Value }[];
     /** There were more latest values than fit; with `since`: there was more than is kept or fits. */

@@ -62,7 +62,7 @@ class Rendered implements OutPush {
   }
 }
 
-/** The push as it is handed over now, or undefined for an order whose token is no longer current. */
+/** The push as it is handed over now, or undefined for an order about which nothing is to be done any more. */
 export function renderPush(s: State, push: Push, packed?: PackedPush): OutPush | undefined {
   const { order, rev, event, topic, data, latestKey } = push;
   if (order !== undefined) {

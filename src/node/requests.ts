@@ -11,7 +11,7 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { FindingCode } from '../../protocol/wire/observing.ts';
 import { OPERATIONS, isRead, type WriteMethod } from '../../protocol/wire/operations.ts';
 import { RULE_PARTS, type RulePart } from '../../protocol/wire/rules.ts';
-import type { Data, Method, Params, Value, ValueMap } from '../../protocol/wire/types.ts';
+import type { Data, Method, Params, Results, Value, ValueMap } from '../../protocol/wire/types.ts';
 import type { Result } from '../base/result.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { Calendar } from '../calendar/index.ts';
@@ -344,9 +344,10 @@ export class Requests {
     this.#submit(caller, { request }, (output) => {
       const reply = toReply(output);
       if (!reply.ok) return done(reply);
-      const upTo = this.#parts.tenant.engine.state.subs.get(`${caller.session} ${topic}`)?.rev ?? output.rev;
-      missedOn(this.#parts, { topic, since, upTo }, (missed) =>
-        done({ ...reply, result: { ...(reply.result as object), ...missed } }),
+      // As it was decided: in the same entry the subscription may have ended, and another begun.
+      const result = reply.result as Results['topic.subscribe'];
+      missedOn(this.#parts, { topic, since, upTo: result.from ?? output.rev }, (missed) =>
+        done({ ...reply, result: { ...result, ...missed } }),
       );
     });
     return true;

@@ -134,6 +134,24 @@ describe('what was published before a pattern was subscribed to', () => {
     expect(reader.messages()).toEqual(['m5']);
   });
 
+  it('ends where the subscription began that was asked of, though it was ended and made anew in the same entry', () => {
+    const rig = new NodeRig().start();
+    const reader = rig.client(rig.operator, { subs: ['news', 'build.*'] });
+    publish(rig, [
+      ['news', 'm1'],
+      ['build.a', 'm2'],
+    ]);
+    for (const topic of ['news', 'build.*']) {
+      const answers = rig.together(reader, [
+        ['topic.subscribe', { topic, since: 0 }],
+        ['topic.unsubscribe', { topic }],
+        ['topic.subscribe', { topic }],
+      ]);
+      expect(answers).toMatchObject([{ missed: [] }, {}, {}]);
+    }
+    expect(reader.messages()).toEqual(['m1', 'm2']);
+  });
+
   it('is read to its end by asking again, and nothing is missed or read twice', () => {
     const rig = new NodeRig().start();
     const said = Array.from({ length: 450 }, (_, n): Said => [n % 2 === 0 ? `b.x${n}` : 'c', `m${n}`]);

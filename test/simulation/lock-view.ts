@@ -35,10 +35,7 @@ function commandsOf({ decoded, output }: MadeEntry): LockCommand[] {
 function toldOf({ state }: MadeEntry, push: Push): LockTold {
   const { event, topic, data, order, to } = push;
   const about = topic === undefined ? { to: (to[0] ?? '').slice(2) } : { topic };
-  const rendered =
-    order?.lock === undefined
-      ? data
-      : (lockOrder(state, { event, data }, { lock: order.lock, token: order.token }) ?? data);
+  const rendered = order?.lock === undefined ? data : (lockOrder(state, { event, data }, { lock: order.lock }) ?? data);
   const id = order?.lock === undefined ? {} : { id: order.lock };
   return { event, ...about, data: { ...id, ...(rendered as object) } };
 }

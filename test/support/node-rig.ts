@@ -235,6 +235,20 @@ export class NodeRig {
     return must(reply, `an answer to ${method}`);
   }
 
+  /** The results of requests that come in one message, and so stand in one entry. */
+  together(client: Client, asked: readonly (readonly [method: Method, params: Value])[]): Value[] {
+    const replies = new Map<number, Reply>();
+    for (const [at, [method, params]] of asked.entries()) {
+      const hash = valueHash([method, params]);
+      client.attached.request({ id: client.id, method, params, hash }, (answer) => replies.set(at, answer));
+    }
+    this.scheduler.settle();
+    return asked.map(([method], at) => {
+      const reply = must(replies.get(at), `an answer to ${method}`);
+      return decodeValue(encodeValue(reply.ok ? reply.result : reply.rejection.code));
+    });
+  }
+
   /** Its result, which must be one. */
   result(client: Client, method: Method, params: Value = {}): ValueMap {
     const reply = this.ask(client, method, { params });

@@ -21,6 +21,7 @@ import type {
   TenantRecord,
 } from '../records.ts';
 import { LockBook } from '../locks/book.ts';
+import { EarlierRequests } from '../locks/earlier.ts';
 import type { LockDelayRecord, LockOwnerRecord, LockRecord, LockWaitRecord } from '../locks/lock-records.ts';
 import { NotificationBook } from '../notifications/book.ts';
 import type { NotificationFloorRecord, NotificationRecord } from '../notifications/notification-records.ts';
@@ -227,6 +228,7 @@ export class State {
   /** Locks on one path alone: `<path> <owner>`. */
   readonly locksByOwnPath = this.locks.index(new UniqueIndex<LockRecord>(this.locks, ownPath, () => true));
   readonly #locksByRequest = this.locks.index(new GroupIndex<LockRecord>((r) => r.requestId, byId));
+  readonly #locksByEarlier = this.locks.index(new EarlierRequests());
   readonly lockWaits = new Table<LockWaitRecord>('lockWaits', (r) => r.id, this.journal);
   readonly lockWaitsByOwner = this.lockWaits.index(new GroupIndex<LockWaitRecord>((r) => r.owner, bySeq));
   readonly lockWaitsBySeq = this.lockWaits.index(new OrderIndex<LockWaitRecord>(bySeq));
@@ -256,9 +258,9 @@ export class State {
     });
   }
 
-  /** The lock that a request was granted, if that is the last one that it was granted to. */
+  /** The lock that a request was granted. */
   lockOfRequest(id: string): LockRecord | undefined {
-    return this.#locksByRequest.of(id)?.first();
+    return this.#locksByRequest.of(id)?.first() ?? this.#locksByEarlier.of(id);
   }
 
   /** The request by which a lock is to get another mode. */

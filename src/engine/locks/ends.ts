@@ -57,10 +57,12 @@ export function endLock(
     ...(message === undefined ? undefined : { message }),
   };
   const { path } = firstOf(lock.members);
-  const asked = lock.requestId === undefined ? undefined : { requestId: lock.requestId };
+  const { requestId, earlier } = lock;
+  const asked = requestId === undefined ? undefined : { requestId };
+  const both = requestId === undefined || earlier === undefined ? undefined : { requestIds: [...earlier, requestId] };
   tellOwner(c, lock.owner, {
     event: 'lock.lost',
-    data: { id: lock.id, path, token: String(lock.token), ...why, ...asked },
+    data: { id: lock.id, path, token: String(lock.token), ...why, ...asked, ...both },
   });
   tellLock(c, 'ended', { lock, more: why });
   c.events.push({

@@ -3,6 +3,8 @@
  *
  * LG1 Each grant and each strengthening has a token of its own; being held once more, extended or weakened changes none.
  * LG2 The owner's own holding was judged before: what is granted here conflicts with nothing of others.
+ * LG3 A lock knows which requests it was granted to, as many as it is held times: whoever waits for one of them, and hears of no grant because the
+ *     lock was lost before, hears of that; and one that was given up late can be taken back.
  */
 import type { LockMember } from '../../../protocol/wire/locks.ts';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
@@ -64,7 +66,7 @@ export function grant(s: State, c: Context, wanted: Wanted): Granted {
   const held = heldAlready(s, wanted);
   if (held === undefined) return { kind: 'granted', lock: create(s, c, wanted) };
   if (held.count >= LIMITS.lockCountMax) return { kind: 'REENTRY_LIMIT' };
-  const again = { ...held, count: held.count + 1, requestId: wanted.requestId ?? held.requestId };
+  const again = { ...held, count: held.count + 1, ...askedBy(held, wanted.requestId) };
   const { path, mode } = firstOf(held.members);
   const joined = joinedMode(held, wanted);
   if (joined.mode === mode) {
@@ -107,6 +109,13 @@ export function armProgress(c: Context, { id, progressTimeoutMs }: LockRecord): 
   c.events.push({ kind: 'timerSet', timer: 'lockProgress', entity: id, due: c.live + progressTimeoutMs });
 }
 
+/** LG3 */
+function askedBy(lock: LockRecord, requestId: string | undefined): Partial<LockRecord> {
+  if (requestId === undefined) return {};
+  if (lock.requestId === undefined) return { requestId };
+  return { requestId, earlier: [...(lock.earlier ?? []), lock.requestId].slice(-lock.count) };
+}
+
 /** Whoever held it before has it again: what protected that from others has no use any more. */
 function endDelays(s: State, c: Context, { owner, members }: LockRecord): void {
   for (const { path } of members) {
@@ -133,7 +142,7 @@ export function convert(
   const was = before.members.find((one) => one.path === target.path)?.mode ?? target.mode;
   const weaker = covers(modeNo(was), modeNo(target.mode));
   const token = weaker ? before.token : nextToken(s);
-  const lock = { ...before, members, token, requestId: wanted.requestId ?? before.requestId };
+  const lock = { ...before, members, token, ...askedBy(before, wanted.requestId) };
   strengthened(c, { before, lock });
   if (covers(modeNo(target.mode), modeNo(was))) return lock;
   // It lost something, whatever it gained.

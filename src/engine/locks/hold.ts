@@ -104,6 +104,13 @@ export const convertLock: Decide<LockParams['lock.convert']> = (s, c, call) => {
   return take(s, c, { wanted: { owner, members, several, converts: lock.id, terms, requestId: undefined }, waitMs });
 };
 
+/** The requests that a lock was granted to, but for this one. */
+function without({ requestId, earlier }: LockRecord, gone: string): Pick<LockRecord, 'requestId' | 'earlier'> {
+  const left = (earlier ?? []).filter((one) => one !== gone);
+  const newest = requestId === gone ? left.pop() : requestId;
+  return { requestId: newest, earlier: left.length === 0 ? undefined : left };
+}
+
 /** Of a request that was granted meanwhile: what it was granted is released. */
 export const cancelRequest: Decide<LockParams['lock.cancel']> = (s, c, { session, params }) => {
   const early = notYet(s);
@@ -117,7 +124,7 @@ export const cancelRequest: Decide<LockParams['lock.cancel']> = (s, c, { session
   const lock = s.lockOfRequest(params.requestId);
   if (lock === undefined || !mayUse(s, session, lock)) return rejected('NOT_FOUND', 'No such request.');
   if (lock.count > 1) {
-    const less = { ...lock, count: lock.count - 1, requestId: undefined };
+    const less = { ...lock, count: lock.count - 1, ...without(lock, params.requestId) };
     c.events.push({ kind: 'locks', change: { kind: 'put', lock: less } });
   } else releaseLock(s, c, lock);
   return accepted({ outcome: 'released' });

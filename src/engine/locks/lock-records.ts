@@ -34,6 +34,8 @@ export interface LockRecord extends LockTerms {
   readonly expiresAt: number | undefined;
   /** The request that it was last granted to, if that had waited. */
   readonly requestId: string | undefined;
+  /** Those that it was granted to before that one, the newest of them; undefined: none. */
+  readonly earlier?: readonly string[] | undefined;
   /** An administrator asked its owner to release it. */
   readonly revoking: Revoking | undefined;
   readonly acquiredAt: number;

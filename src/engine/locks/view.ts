@@ -53,18 +53,23 @@ export function waitView(s: State, wait: LockWaitRecord): LockWaitView {
   };
 }
 
-/** What an order says when it is sent; undefined: its token is no longer current. */
+/**
+ * What an order says when it is sent: of the lock as it is now, for a grant that was followed by another has to be heard of too. Undefined: the
+ * lock is gone, or nobody is to release it any more.
+ */
 export function lockOrder(
   s: State,
   push: { readonly event: string; readonly data: Data },
-  order: { readonly lock: string; readonly token: number },
+  order: { readonly lock: string },
 ): Data | undefined {
   const lock = s.locks.get(order.lock);
-  if (lock?.token !== order.token) return undefined;
-  if (push.event !== 'lock.granted') return push.data;
+  if (lock === undefined) return undefined;
   const { data } = push;
-  const about =
-    typeof data === 'object' && data !== null && 'requestId' in data ? { requestId: data['requestId'] } : {};
+  const said = typeof data === 'object' && data !== null ? data : {};
+  if (push.event !== 'lock.granted') {
+    return lock.revoking === undefined ? undefined : { ...said, token: String(lock.token) };
+  }
+  const about = 'requestId' in said ? { requestId: said.requestId } : {};
   return { ...about, lock: lockView(s, lock) };
 }
 

@@ -30,7 +30,8 @@ export const SERVER_TOPICS: readonly string[] = [
 export const subscribe: Decide<Params['topic.subscribe']> = (s, c, { session, params }) => {
   const { topic } = params;
   const key = `${session.id} ${topic}`;
-  if (s.subs.get(key) === undefined) {
+  const known = s.subs.get(key);
+  if (known === undefined) {
     const refused = refuseTopic(s, session, topic);
     if (refused !== undefined) return refused;
     c.events.push(
@@ -38,7 +39,8 @@ export const subscribe: Decide<Params['topic.subscribe']> = (s, c, { session, pa
       { kind: 'sessionChanged', record: { ...session, subs: session.subs + 1 } },
     );
   }
-  return accepted({ rev: s.rev, ...latestOf(s, topic) });
+  const from = known === undefined ? undefined : { from: known.rev };
+  return accepted({ rev: s.rev, ...from, ...latestOf(s, topic) });
 };
 
 function refuseTopic(s: State, session: SessionRecord, topic: string): Refusal | undefined {

@@ -11,6 +11,7 @@ interface Answer {
   readonly granted: boolean;
   readonly lock: { readonly id: string; readonly token: string };
   readonly requestId: string;
+  readonly outcome?: string;
 }
 
 function locks(version = ENGINE_VERSION) {
@@ -63,7 +64,7 @@ describe('locks', () => {
     expect(rest.more).toBeUndefined();
   });
 
-  it('leave a grant out whose token is another by now', () => {
+  it('leave a grant out once the lock is gone', () => {
     const { rig, s, ask, a, b } = locks();
     const held = ask(a, 'lock.acquire', { path: 'x' });
     const { requestId } = ask(b, 'lock.acquire', { path: 'x', mode: 'shared', waitMs: 1_000 });
@@ -72,8 +73,55 @@ describe('locks', () => {
     const order = push?.order?.lock === undefined ? undefined : push.order;
     if (push === undefined || order === undefined) throw new Error('no grant was pushed');
     expect(lockOrder(s, push, order)).toMatchObject({ requestId, lock: { path: 'x', mode: 'shared' } });
-    ask(b, 'lock.acquire', { path: 'x' });
+    // Held once more and stronger: the grant is told, with the lock as it is now.
+    const { lock } = ask(b, 'lock.acquire', { path: 'x' });
+    expect(lockOrder(s, push, order)).toMatchObject({ requestId, lock: { token: lock.token, mode: 'exclusive' } });
+    ask(b, 'lock.release', { id: lock.id, token: lock.token, all: true });
     expect(lockOrder(s, push, order)).toBeUndefined();
+  });
+
+  it('tell each of two requests that one entry grants, and what becomes of both', () => {
+    const { rig, s, ask, a, b } = locks();
+    const held = ask(a, 'lock.acquire', { path: 'x' });
+    const first = ask(b, 'lock.acquire', { path: 'x', mode: 'shared', waitMs: 60_000 }).requestId;
+    const second = ask(b, 'lock.acquire', { path: 'x', waitMs: 60_000 }).requestId;
+    rig.pushes.length = 0;
+    ask(a, 'lock.release', { id: held.lock.id, token: held.lock.token });
+    const told = rig.pushes.flatMap((push) => {
+      const order = push.order?.lock === undefined ? undefined : push.order;
+      return order === undefined ? [] : [lockOrder(s, push, order)];
+    });
+    expect(told).toMatchObject([
+      { requestId: first, lock: { count: 2, mode: 'exclusive' } },
+      { requestId: second, lock: { count: 2, mode: 'exclusive' } },
+    ]);
+    // Whoever gave up the first, and hears of the second alone, gives back what the first was granted.
+    expect(ask(b, 'lock.cancel', { requestId: first })).toMatchObject({ outcome: 'released' });
+    expect([...s.locks.hold()]).toMatchObject([{ count: 1, requestId: second }]);
+  });
+
+  it('that are lost name every request that they were granted to', () => {
+    const { rig, ask, a, b } = locks();
+    const admin = rig.session({ who: 'key:admin', role: 'admin' });
+    const held = ask(a, 'lock.acquire', { path: 'x' });
+    const first = ask(b, 'lock.acquire', { path: 'x', mode: 'shared', waitMs: 60_000 }).requestId;
+    const second = ask(b, 'lock.acquire', { path: 'x', waitMs: 60_000 }).requestId;
+    ask(a, 'lock.release', { id: held.lock.id, token: held.lock.token });
+    ask(admin, 'lock.forceUnlock', { path: 'x', reason: 'stuck' });
+    const lost = rig.pushes.find(({ event }) => event === 'lock.lost');
+    expect(lost?.data).toMatchObject({ requestId: second, requestIds: [first, second] });
+  });
+
+  it('of which an administrator asks the owner to let go say so under the token that is current', () => {
+    const { rig, s, ask, a } = locks();
+    const admin = rig.session({ who: 'key:admin', role: 'admin' });
+    ask(a, 'lock.acquire', { path: 'x', mode: 'shared' });
+    ask(admin, 'lock.forceUnlock', { path: 'x', reason: 'stuck', graceMs: 60_000 });
+    const push = rig.pushes.find(({ event }) => event === 'lock.revokeRequested');
+    const order = push?.order?.lock === undefined ? undefined : push.order;
+    if (push === undefined || order === undefined) throw new Error('nobody was asked');
+    const { lock } = ask(a, 'lock.acquire', { path: 'x' });
+    expect(lockOrder(s, push, order)).toMatchObject({ id: lock.id, token: lock.token, message: 'stuck' });
   });
 
   it('keep their bounds', () => {

@@ -54,6 +54,7 @@ export interface ModelLock extends Terms {
   revokeAt: number | undefined;
   revokePath: string | undefined;
   request: string | undefined;
+  earlier: readonly string[];
 }
 
 export interface ModelWait extends Terms {
@@ -318,6 +319,7 @@ export class LockModel {
         revokeAt: undefined,
         revokePath: undefined,
         request,
+        earlier: [],
       };
       const { leaseMs, holdMs, delayMs, progressMs } = terms;
       this.locks.push({ leaseMs, holdMs, delayMs, progressMs, ...lock });
@@ -326,7 +328,7 @@ export class LockModel {
     }
     if (held.count >= 255) return false;
     held.count += 1;
-    held.request = request ?? held.request;
+    grantedTo(held, request);
     const [before] = held.members;
     const mode = before === undefined || target === undefined ? undefined : together([before.mode, target.mode]);
     if (before === undefined || mode === undefined || mode === before.mode) return true;
@@ -338,7 +340,7 @@ export class LockModel {
   convert(lock: ModelLock, target: Member, request?: string): void {
     const before = lock.members.find((one) => one.path === target.path);
     lock.members = lock.members.map((one) => (one.path === target.path ? target : one));
-    lock.request = request ?? lock.request;
+    grantedTo(lock, request);
     const weaker = before !== undefined && says(before.mode, target.mode);
     if (!weaker) lock.token = this.name({ owner: lock.owner, request, known: lock.id }).token;
   }
@@ -538,4 +540,10 @@ export class LockModel {
     for (const lock of this.locks.filter((one) => one.owner === owner))
       this.end(lock, why === 'released' ? undefined : why);
   }
+}
+
+function grantedTo(lock: ModelLock, request: string | undefined): void {
+  if (request === undefined) return;
+  if (lock.request !== undefined) lock.earlier = [...lock.earlier, lock.request].slice(-lock.count);
+  lock.request = request;
 }

@@ -525,7 +525,7 @@ export class Play {
     if (this.#requests.length === 0) return;
     const requestId = this.#pick(this.#requests.slice(-12));
     const wait = this.#model.waits.find((one) => one.id === requestId);
-    const lock = this.#model.locks.find((one) => one.request === requestId);
+    const lock = this.#model.locks.find((one) => one.request === requestId || one.earlier.includes(requestId));
     const owner = wait?.owner ?? lock?.owner;
     const own = this.#sessions.filter(
       (one) => one.attached && owner !== undefined && this.#ownersOf(one).includes(owner),
@@ -537,7 +537,9 @@ export class Play {
     this.#expectCode(reply, good ? 'ok' : 'NOT_FOUND');
     if (good && wait !== undefined) this.#model.endWait(wait, 'CANCELLED');
     else if (good && lock !== undefined) {
-      lock.request = undefined;
+      const left = lock.earlier.filter((one) => one !== requestId);
+      if (lock.request === requestId) lock.request = left.pop();
+      lock.earlier = left;
       lock.count -= 1;
       if (lock.count === 0) this.#model.end(lock);
     }

@@ -149,8 +149,8 @@ export const LOCK_BUGS: readonly PlantedBug[] = [
   {
     name: 'conversion-counts',
     file: 'src/engine/locks/grants.ts',
-    find: 'const lock = { ...before, members, token, requestId',
-    replace: 'const lock = { ...before, count: before.count + 1, members, token, requestId',
+    find: 'const lock = { ...before, members, token, ...askedBy',
+    replace: 'const lock = { ...before, count: before.count + 1, members, token, ...askedBy',
     breaks: 'A lock that is converted counts once more.',
     invariants: ['25'],
   },
@@ -173,8 +173,8 @@ export const LOCK_BUGS: readonly PlantedBug[] = [
   {
     name: 'again-uncounted',
     file: 'src/engine/locks/grants.ts',
-    find: 'count: held.count + 1, requestId',
-    replace: 'count: held.count, requestId',
+    find: 'count: held.count + 1, ...askedBy',
+    replace: 'count: held.count, ...askedBy',
     breaks: 'A lock that is acquired once more does not count that.',
     invariants: ['25'],
   },
