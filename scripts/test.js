@@ -1,7 +1,7 @@
 /**
  * `npm test`: builds, then runs every test. Arguments go to vitest; `--install` installs the programs that some
- * tests need by the system's package manager, as a run with CI=true does. Without them those tests are left out,
- * and one sentence says so.
+ * tests need by the system's package manager, as a run with CI=true does. Without strace its tests are left out, and one
+ * sentence says so; without a Redis its tests fail.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -12,6 +12,8 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 
 /** A test that needs one of these says so in its name: `*.strace.test.ts`. */
 const programs = [{ command: 'strace', debian: 'strace', mark: '.strace.test.ts' }];
+/** Any of them; some tests also take what REDIS_URL names. */
+const redis = { commands: ['redis-server', 'valkey-server'], debian: 'redis-server' };
 
 export const RESULTS = 'reports/vitest.json';
 
@@ -43,8 +45,11 @@ const mayInstall = process.env['CI'] === 'true' || process.argv.includes('--inst
 const tests = readdirSync(`${root}test`, { recursive: true, encoding: 'utf8' });
 const missing = programs.filter(({ command, mark }) => tests.some((name) => name.endsWith(mark)) && !found(command));
 
-if (missing.length > 0 && mayInstall) {
-  install(missing.map(({ debian }) => debian));
+const lacking = missing.map(({ debian }) => debian);
+if (!redis.commands.some(found) && process.env['REDIS_URL'] === undefined) lacking.push(redis.debian);
+
+if (lacking.length > 0 && mayInstall) {
+  install(lacking);
   missing.length = 0;
 }
 

@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { MemoryDisk } from '../../src/log/memory-disk.ts';
 import { memoryLog } from '../../src/log/memory.ts';
+import { openRedisLog, parseRedisUrl } from '../../src/log/redis/index.ts';
 import { openSqliteLog } from '../../src/log/sqlite/index.ts';
+import { afterAll } from 'vitest';
 import { logConformance } from '../conformance/log.ts';
+import { emptyRedis } from '../support/redis-server.ts';
 
 logConformance('memory', async () => {
   const disk = new MemoryDisk();
@@ -20,6 +23,27 @@ logConformance('sqlite', async () => {
   return {
     open: () =>
       openSqliteLog({
+        dir,
+        scheduler: systemScheduler,
+        onFatal: (fault) => {
+          throw fault;
+        },
+      }),
+    cleanup: () => rm(dir, { recursive: true }),
+  };
+});
+
+const redis = emptyRedis();
+afterAll(async () => (await redis).remove());
+
+logConformance('redis', async () => {
+  const server = await redis;
+  const dir = await mkdtemp(join(tmpdir(), 'muster-tail-'));
+  await server.empty();
+  return {
+    open: () =>
+      openRedisLog({
+        address: parseRedisUrl(server.url),
         dir,
         scheduler: systemScheduler,
         onFatal: (fault) => {

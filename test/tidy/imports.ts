@@ -74,6 +74,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
     modules: [...WIRE, 'src/base/'],
     packages: [
       'better-sqlite3',
+      'ioredis',
       'node:crypto',
       'node:fs',
       'node:fs/promises',

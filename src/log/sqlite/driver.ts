@@ -34,6 +34,8 @@ export interface SqliteLogOptions {
   readonly onFatal: (fault: LogFault) => void;
   /** A file of snapshots is of no use, or cannot be removed; the log goes on. */
   readonly onTrouble?: (file: string, why: string) => void;
+  /** What may be trimmed is known elsewhere; default: what a snapshot beside the log covers. */
+  readonly covered?: (tenant: string) => number;
 }
 
 /** Opens the log of a data directory, which is made if it is not there. Rejects with a LogFault. */
@@ -55,6 +57,7 @@ export class SqliteLog implements LogDriver {
   readonly name = 'sqlite';
   readonly snapshots: SnapshotFiles;
   readonly #options: SqliteLogOptions;
+  #fileId: Uint8Array | undefined;
   readonly #worker: Worker;
   readonly #control = new LaneControl();
   readonly #groups: Groups;
@@ -105,6 +108,12 @@ export class SqliteLog implements LogDriver {
     });
     await this.snapshots.load(fileId); // D3
     await this.#refreshDisk();
+    this.#fileId = fileId;
+  }
+
+  /** Identity of the data directory, drawn when it was made. */
+  get fileId(): Uint8Array {
+    return must(this.#fileId, 'a log that is open has an identity');
   }
 
   tenants(done: (ids: readonly string[]) => void): void {
@@ -116,7 +125,7 @@ export class SqliteLog implements LogDriver {
     this.#logs.set(tenant, undefined);
     const host: TenantHost = {
       asker: this.#asker,
-      covered: () => this.snapshots.newest(tenant)?.meta.seq ?? 0,
+      covered: () => this.#options.covered?.(tenant) ?? this.snapshots.newest(tenant)?.meta.seq ?? 0,
       append: (log, payloads, outcome) => {
         assert(this.#closing === undefined, 'a log that is closing takes no append');
         if (this.#fatal === undefined) this.#groups.append({ log, payloads, done: outcome });

@@ -21,6 +21,8 @@ export interface Opened {
   readonly no: number;
   readonly logId: string;
   readonly epoch: number;
+  /** Everything up to here was trimmed. */
+  readonly baseSeq: number;
   readonly head: LogHead;
 }
 

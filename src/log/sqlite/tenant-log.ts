@@ -35,6 +35,8 @@ export class SqliteTenantLog implements TenantLog {
   readonly no: number;
   readonly logId: string;
   readonly epoch: number;
+  /** Which entries were there when it was opened: those after `baseSeq` up to `headSeq`. */
+  readonly opened: { readonly baseSeq: number; readonly headSeq: number };
   readonly #host: TenantHost;
   /** The newest entry that is known to be durable. */
   #head: LogHead;
@@ -47,6 +49,7 @@ export class SqliteTenantLog implements TenantLog {
     this.no = opened.no;
     this.logId = opened.logId;
     this.epoch = opened.epoch;
+    this.opened = { baseSeq: opened.baseSeq, headSeq: opened.head.seq };
     this.#head = opened.head;
     this.#sent = opened.head.seq;
     this.#host = host;

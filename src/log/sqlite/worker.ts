@@ -184,8 +184,8 @@ class LogWorker {
       tenant.fault = faultOf(error, `log of tenant ${id}`);
       throw error;
     }
-    const { no, logId, epoch, head } = tenant;
-    return { no, logId, epoch, head };
+    const { no, logId, epoch, base, head } = tenant;
+    return { no, logId, epoch, baseSeq: base.seq, head };
   }
 
   /** The newest snapshot must have been taken of this log as it is. */

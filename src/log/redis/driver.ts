@@ -1,0 +1,312 @@
+/**
+ * The log on Redis.
+ *
+ * Owns: which tenants are open, on which server each is, the file of local tails, the end. Does not own: connections
+ * (home.ts), what a log does (tenant-log.ts).
+ *
+ * RL1 A data directory has one process: the file of local tails is locked (../sqlite/file.ts).
+ * RL2 No callback runs inside the call that was given it, nor inside a promise.
+ * RL3 In a cluster a tenant goes where a server says that its slot is; when a server is gone, any other one is asked.
+ */
+import { mkdirSync } from 'node:fs';
+import { assert, must } from '../../base/assert.ts';
+import { byCodeUnits } from '../../base/order.ts';
+import type { Scheduler } from '../../base/scheduler.ts';
+import { LogFault, type LogDriver, type SnapshotStore, type TenantLog } from '../port.ts';
+import { openSqliteLog, type SqliteLog } from '../sqlite/driver.ts';
+import { optionsFor, shown, type HostPort, type RedisAddress } from './address.ts';
+import { UnsafeRedis } from './gate.ts';
+import { Home, type Slot } from './home.ts';
+import { keysOf, TENANTS } from './keys.ts';
+import { Link, LinkLost, messageOf, ServerRefusal } from './link.ts';
+import { LocalTail } from './local-tail.ts';
+import { movedTo } from './refusal.ts';
+import { listOf, textOf } from './replies.ts';
+import { RedisSnapshots } from './snapshots.ts';
+import { tell } from './tell.ts';
+import { RedisTenantLog } from './tenant-log.ts';
+
+export interface RedisLogOptions {
+  readonly address: RedisAddress;
+  /** Directory of the local tails; made if it is not there. */
+  readonly dir: string;
+  readonly scheduler: Scheduler;
+  /** Serve although the settings of Redis may lose what was acknowledged. */
+  readonly allowUnsafe?: boolean;
+  /** The local tails cannot be written: the process must end. */
+  readonly onFatal: (fault: LogFault) => void;
+  /** Something that an operator should know; it goes on. */
+  readonly onTrouble?: (what: string) => void;
+  /** An answer of Redis that takes longer ends the connection; default 5 s. */
+  readonly answerMs?: number;
+}
+
+/** How it stands with Redis, for health and metrics. */
+export interface RedisStatus {
+  readonly connected: boolean;
+  /** Settings that may lose what was acknowledged. */
+  readonly unsafe: readonly string[];
+  readonly warnings: readonly string[];
+  /** Entries that Redis had lost and that this node put back. */
+  readonly repaired: number;
+}
+
+const answerMs = 5_000;
+
+/** Rejects with a LogFault (the directory is in use, Redis cannot be reached) or UnsafeRedis. */
+export async function openRedisLog(options: RedisLogOptions): Promise<RedisLog> {
+  mkdirSync(options.dir, { recursive: true, mode: 0o700 });
+  const { dir, scheduler, onFatal } = options;
+  const covered = (): number => Number.MAX_SAFE_INTEGER;
+  const file = await openSqliteLog({ dir, scheduler, onFatal, covered }); // RL1
+  const log = new RedisLog(options, file);
+  try {
+    await log.start();
+  } catch (error) {
+    await new Promise<void>((resolve) => log.close(resolve));
+    if (error instanceof LogFault || error instanceof UnsafeRedis) throw error;
+    throw new LogFault('IO', `Redis at ${shown(options.address)} cannot be used: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  return log;
+}
+
+export class RedisLog implements LogDriver {
+  readonly name = 'redis';
+  readonly snapshots: SnapshotStore;
+  readonly #options: RedisLogOptions;
+  readonly #file: SqliteLog;
+  readonly #snapshots: RedisSnapshots;
+  /** By address; one, unless it is a cluster. */
+  readonly #homes = new Map<string, Home>();
+  readonly #homeOf = new Map<string, Home>();
+  readonly #logs = new Map<string, RedisTenantLog | undefined>();
+  readonly #awaited = new Map<string, ((link: Link) => void)[]>();
+  #seed = 0;
+  #repaired = 0;
+  #closing: (() => void) | undefined;
+  #released = false;
+
+  constructor(options: RedisLogOptions, file: SqliteLog) {
+    this.#options = options;
+    this.#file = file;
+    this.#snapshots = new RedisSnapshots({
+      link: (tenant) => this.#linkOf(tenant),
+      trouble: (tenant, what) => this.#trouble(`tenant ${tenant}: ${what}`),
+    });
+    this.snapshots = this.#snapshots;
+  }
+
+  async start(): Promise<void> {
+    let fault: unknown;
+    for (const host of this.#options.address.hosts) {
+      try {
+        await this.#home(host, 'start').start();
+        return;
+      } catch (error) {
+        this.#homes.delete(nameOf(host));
+        fault = error;
+        if (error instanceof UnsafeRedis) break;
+        if (this.#options.address.kind === 'sentinel') break; // ioredis has asked all of them
+      }
+    }
+    throw fault;
+  }
+
+  status(): RedisStatus {
+    const homes = [...this.#homes.values()];
+    return {
+      connected: homes.some(({ connected }) => connected),
+      unsafe: [...new Set(homes.flatMap(({ findings }) => findings.unsafe))],
+      warnings: [...new Set(homes.flatMap(({ findings }) => findings.warnings))],
+      repaired: this.#repaired,
+    };
+  }
+
+  tenants(done: (ids: readonly string[]) => void): void {
+    void tell(this.#tenants(), done);
+  }
+
+  open(tenant: string, done: (result: TenantLog | LogFault) => void): void {
+    assert(!this.#logs.has(tenant), `the log of tenant ${tenant} is open already`);
+    this.#logs.set(tenant, undefined);
+    void tell(this.#opened(tenant), done); // RL2
+  }
+
+  disk(): { readonly freeBytes: number; readonly freePercent: number } | undefined {
+    return this.#file.disk();
+  }
+
+  close(done: () => void): void {
+    assert(this.#closing === undefined, 'a log is closed once');
+    this.#closing = done;
+    for (const log of this.#logs.values()) if (log?.session === undefined) log?.giveUp();
+    this.#closeWhenIdle();
+  }
+
+  async #tenants(): Promise<readonly string[]> {
+    try {
+      return listOf(await this.#registry((link) => link.call('SMEMBERS', TENANTS)))
+        .map(textOf)
+        .toSorted(byCodeUnits);
+    } catch (error) {
+      this.#trouble(`the tenants in Redis cannot be listed: ${messageOf(error)}`);
+      return [];
+    }
+  }
+
+  async #opened(tenant: string): Promise<TenantLog | LogFault> {
+    try {
+      return await this.#open(tenant);
+    } catch (error) {
+      this.#logs.delete(tenant);
+      return error instanceof LogFault ? error : new LogFault('IO', messageOf(error), { cause: error });
+    }
+  }
+
+  async #open(tenant: string): Promise<TenantLog> {
+    const keys = keysOf(tenant);
+    const local = await LocalTail.open(this.#file, tenant);
+    await this.#registry((link) => link.call('SADD', TENANTS, tenant));
+    return await new Promise<TenantLog>((resolve, reject) => {
+      const slot: Slot = {
+        tenant,
+        keys,
+        local,
+        log: undefined,
+        opened: (_, attached) => {
+          const log = this.#make({ tenant, keys, attached }, local);
+          resolve(log);
+          return log;
+        },
+        failed: (fault) => {
+          if (slot.log === undefined) reject(fault);
+          else queueMicrotask(() => slot.log?.fail(fault));
+        },
+        connected: (link) => {
+          for (const tell of this.#awaited.get(tenant) ?? []) tell(link);
+          this.#awaited.delete(tenant);
+        },
+      };
+      this.#place(slot, this.#anyHome());
+    });
+  }
+
+  #make(of: ConstructorParameters<typeof RedisTenantLog>[0], local: LocalTail): RedisTenantLog {
+    const { tenant } = of;
+    const log = new RedisTenantLog(of, {
+      scheduler: this.#options.scheduler,
+      local,
+      refuses: () => this.#homeOf.get(tenant)?.refuses === true,
+      trouble: (what) => this.#trouble(`tenant ${tenant}: ${what}`),
+      follow: (followed) => this.#homeOf.get(tenant)?.follow(followed),
+      proven: (seq) => this.#snapshots.proven(tenant, seq),
+      idle: () => this.#closeWhenIdle(),
+    });
+    this.#logs.set(tenant, log);
+    return log;
+  }
+
+  #home(host: HostPort, how: 'start' | 'begin'): Home {
+    const known = this.#homes.get(nameOf(host));
+    if (known !== undefined) return known;
+    const { address, scheduler } = this.#options;
+    const cluster = address.kind === 'cluster';
+    const home = new Home({
+      connect: () => this.#connect(host),
+      scheduler,
+      node: Buffer.from(this.#file.fileId).toString('hex').slice(0, 16),
+      allowUnsafe: this.#options.allowUnsafe === true,
+      readerForEach: cluster,
+      trouble: (what) => this.#trouble(what),
+      repaired: (tenant, from, to) => {
+        this.#repaired += to - from + 1;
+        this.#trouble(`tenant ${tenant}: Redis had lost the entries ${from} to ${to}; they were put back`);
+      },
+      reroute: cluster ? (slots, to) => this.#reroute(slots, to) : undefined,
+    });
+    this.#homes.set(nameOf(host), home);
+    if (how === 'begin') home.begin();
+    return home;
+  }
+
+  #connect(host: HostPort): Promise<Link> {
+    const { address, scheduler } = this.#options;
+    const redis = { ...optionsFor(address, host), connectionName: 'muster' };
+    return Link.connect({ redis, scheduler, answerMs: this.#options.answerMs ?? answerMs });
+  }
+
+  #place(slot: Slot, home: Home): void {
+    this.#homeOf.set(slot.tenant, home);
+    home.add(slot);
+  }
+
+  /** RL3 */
+  #reroute(slots: readonly Slot[], to: HostPort | undefined): void {
+    if (this.#closing !== undefined) return;
+    for (const slot of slots) this.#place(slot, to === undefined ? this.#nextSeed() : this.#home(to, 'begin'));
+  }
+
+  #nextSeed(): Home {
+    const { hosts } = this.#options.address;
+    this.#seed += 1;
+    return this.#home(must(hosts[this.#seed % hosts.length], 'an address has a host'), 'begin');
+  }
+
+  #anyHome(): Home {
+    const homes = [...this.#homes.values()];
+    return homes.find(({ connected }) => connected) ?? must(homes[0], 'a log that was started has a server');
+  }
+
+  /** The keys of no tenant may be on another server of a cluster. */
+  async #registry(ask: (link: Link) => Promise<unknown>): Promise<unknown> {
+    const { link } = this.#anyHome();
+    if (link === undefined) throw new LinkLost('there is no connection to Redis now');
+    try {
+      return await ask(link);
+    } catch (error) {
+      const to = error instanceof ServerRefusal ? movedTo(error.message) : undefined;
+      if (to === undefined) throw error;
+      const there = await this.#connect(to);
+      try {
+        return await ask(there);
+      } finally {
+        there.close('it was for one command');
+      }
+    }
+  }
+
+  async #linkOf(tenant: string): Promise<Link> {
+    const link = this.#logs.get(tenant)?.session?.link;
+    if (link?.open === true) return link;
+    if (this.#closing !== undefined) throw new LogFault('IO', 'the log is closed');
+    return await new Promise<Link>((resolve) => {
+      this.#awaited.set(tenant, [...(this.#awaited.get(tenant) ?? []), resolve]);
+    });
+  }
+
+  #closeWhenIdle(): void {
+    const done = this.#closing;
+    if (done === undefined || this.#released) return;
+    if ([...this.#logs.values()].some((log) => log !== undefined && !log.idle)) return;
+    this.#released = true;
+    void tell(this.#release(), () => this.#file.close(done));
+  }
+
+  /** Never rejects. */
+  async #release(): Promise<void> {
+    const logs = [...this.#logs.values()].flatMap((log) => (log === undefined ? [] : [log.beat(false)]));
+    await Promise.allSettled(logs);
+    for (const log of this.#logs.values()) log?.detached();
+    await Promise.allSettled([...this.#homes.values()].map((home) => home.close()));
+  }
+
+  #trouble(what: string): void {
+    if (this.#closing === undefined) this.#options.onTrouble?.(what);
+  }
+}
+
+function nameOf({ host, port }: HostPort): string {
+  return `${host}:${port}`;
+}

@@ -1,0 +1,169 @@
+/**
+ * One connection to one Redis server.
+ *
+ * Owns: the socket by ioredis, how long an answer may take, the identity of the server that this connection reached.
+ * Does not own: coming back (home.ts), what commands mean.
+ *
+ * LK1 Nothing is ever sent twice: ioredis neither reconnects nor keeps a queue nor sends again. When the connection ends,
+ *    every command without an answer rejects with LinkLost, and nobody knows whether it ran.
+ * LK2 A server that is silent for too long is left: a half-open connection would keep its commands for ever.
+ * LK3 The identity (run id) is asked once, when the connection begins: what this connection says is said to that process.
+ */
+import { Redis, type RedisOptions } from 'ioredis';
+import type { Scheduler } from '../../base/scheduler.ts';
+import { fieldsOf, textOf } from './replies.ts';
+
+export type Argument = string | Uint8Array;
+
+/** The server answered with an error: the command did not run, or ended without effect (refusal.ts). */
+export class ServerRefusal extends Error {
+  override readonly name = 'ServerRefusal';
+}
+
+/** The connection ended before the answer came. */
+export class LinkLost extends Error {
+  override readonly name = 'LinkLost';
+}
+
+export interface LinkOptions {
+  readonly redis: RedisOptions;
+  readonly scheduler: Scheduler;
+  /** An answer that takes longer ends the connection. */
+  readonly answerMs: number;
+}
+
+export class Link {
+  /** Identity of the process that answers. */
+  readonly runId: string;
+  readonly info: ReadonlyMap<string, string>;
+  readonly #socket: Socket;
+
+  private constructor(socket: Socket, info: ReadonlyMap<string, string>) {
+    this.#socket = socket;
+    this.info = info;
+    this.runId = info.get('run_id') ?? '';
+  }
+
+  /** Rejects with LinkLost or ServerRefusal. */
+  static async connect(options: LinkOptions): Promise<Link> {
+    const socket = new Socket(options);
+    try {
+      await socket.open();
+      const info = fieldsOf(textOf(await socket.call('INFO', []))); // LK3
+      return new Link(socket, info);
+    } catch (error) {
+      socket.close('it could not be opened');
+      throw error;
+    }
+  }
+
+  get open(): boolean {
+    return !this.#socket.ended;
+  }
+
+  call(command: string, ...args: readonly Argument[]): Promise<unknown> {
+    return this.#socket.call(command, args);
+  }
+
+  /** As `call`, for a command that may block for so long. */
+  block(blockMs: number, command: string, args: readonly Argument[]): Promise<unknown> {
+    return this.#socket.call(command, args, blockMs);
+  }
+
+  /** Told once, also if it has ended already. */
+  onEnd(told: (why: string) => void): void {
+    this.#socket.onEnd(told);
+  }
+
+  close(why: string): void {
+    this.#socket.close(why);
+  }
+}
+
+class Socket {
+  readonly #options: LinkOptions;
+  readonly #redis: Redis;
+  readonly #told: ((why: string) => void)[] = [];
+  #why: string | undefined;
+  #ended = false;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#redis = new Redis({
+      ...options.redis,
+      lazyConnect: true,
+      // LK1
+      retryStrategy: () => null,
+      sentinelRetryStrategy: () => null,
+      autoResendUnfulfilledCommands: false,
+      autoResubscribe: false,
+      enableOfflineQueue: false,
+      enableReadyCheck: false,
+      maxRetriesPerRequest: null,
+      connectTimeout: options.answerMs,
+      keepAlive: 10_000,
+    });
+    this.#redis.on('error', (error: Error) => {
+      this.#why ??= error.message;
+    });
+    this.#redis.on('end', () => this.#end('the connection ended'));
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  async open(): Promise<void> {
+    try {
+      await this.#redis.connect();
+    } catch (error) {
+      throw new LinkLost(this.#why ?? messageOf(error), { cause: error });
+    }
+  }
+
+  async call(command: string, args: readonly Argument[], blockMs = 0): Promise<unknown> {
+    if (this.#ended) throw new LinkLost(this.#why ?? 'the connection has ended');
+    const { scheduler, answerMs } = this.#options;
+    const cancel = scheduler.after(answerMs + blockMs, () => {
+      this.close(`${command} was not answered within ${answerMs + blockMs} ms`); // LK2
+    });
+    try {
+      return await this.#redis.callBuffer(command, args.map(bufferOf));
+    } catch (error) {
+      if (error instanceof Error && error.name === 'ReplyError')
+        throw new ServerRefusal(error.message, { cause: error });
+      throw new LinkLost(this.#why ?? messageOf(error), { cause: error });
+    } finally {
+      cancel();
+    }
+  }
+
+  onEnd(told: (why: string) => void): void {
+    if (this.#ended) this.#options.scheduler.defer(() => told(this.#why ?? ''));
+    else this.#told.push(told);
+  }
+
+  close(why: string): void {
+    this.#why ??= why;
+    this.#redis.disconnect(false);
+    this.#end(why);
+  }
+
+  #end(why: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#why ??= why;
+    const said = this.#why;
+    for (const told of this.#told.splice(0)) this.#options.scheduler.defer(() => told(said));
+  }
+}
+
+/** A view of the same bytes: ioredis sends buffers and strings only. */
+function bufferOf(argument: Argument): Buffer | string {
+  if (typeof argument === 'string') return argument;
+  return Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength);
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
