@@ -31,10 +31,22 @@ export interface Session {
   attached: boolean;
 }
 
+interface HeldBy {
+  readonly lock: ModelLock;
+  readonly session: Session;
+  readonly token: string;
+  /** It is the lock's, and so is who says it. */
+  readonly good: boolean;
+}
+
 type LockIn = { readonly id: string; readonly token: string };
 
 const PATHS = ['d', 'd/a', 'd/b', 'd/a/x', 'd/a/y', 'e', 'e/f', 'g'];
 const MODES: readonly Mode[] = ['exclusive', 'shared', 'intent_shared', 'intent_exclusive', 'shared_intent_exclusive'];
+/** Modes of which most stand beside each other. */
+const TOGETHER: readonly Mode[] = ['intent_shared', 'intent_shared', 'intent_exclusive', 'shared'];
+/** At the end of a course. */
+const CROWDS = 4;
 const EPOCH = 1;
 const GAP = 5_000;
 const RECOVERY = 45_000;
@@ -105,6 +117,7 @@ export class Play {
     for (const agent of ['p', 'q']) this.#open({ who: `agent:${agent}`, role: 'agent', agent });
     this.#model.live = this.engine.state.counters.live;
     for (let step = 0; step < this.#steps; step += 1) this.#step();
+    for (let n = 0; n < CROWDS; n += 1) this.#crowd();
   }
 
   #nameOf(owner: string, request: string | undefined): { id: string; token: number } {
@@ -362,6 +375,10 @@ export class Play {
   #acquire(several: boolean): void {
     const session = this.#attached();
     const asked = several ? Array.from({ length: 1 + this.#random.below(4) }, () => this.#member()) : [this.#member()];
+    this.#acquireBy(session, asked, several);
+  }
+
+  #acquireBy(session: Session, asked: readonly Member[], several: boolean): void {
     const { params, terms } = this.#terms();
     const agent = session.agentId !== undefined && this.#random.chance(0.4);
     const owner = agent ? (session.agentId ?? '') : session.owner;
@@ -438,9 +455,7 @@ export class Play {
     return this.engine.state.locks.get(lock.id)?.principal ?? this.engine.state.lockWaits.get(lock.id)?.principal;
   }
 
-  #held():
-    | { readonly lock: ModelLock; readonly session: Session; readonly token: string; readonly good: boolean }
-    | undefined {
+  #held(): HeldBy | undefined {
     const found = this.#lockAndCaller();
     if (found === undefined) return undefined;
     const { lock, session } = found;
@@ -500,9 +515,10 @@ export class Play {
 
   #convert(): void {
     const held = this.#held();
-    if (held === undefined) return;
-    const { lock, session, token, good } = held;
-    const mode = this.#pick(MODES);
+    if (held !== undefined) this.#convertTo(held, this.#pick(MODES));
+  }
+
+  #convertTo({ lock, session, token, good }: HeldBy, mode: Mode): void {
     const member = this.#pick(lock.members);
     const waitMs = this.#waitMs();
     const params = { id: lock.id, token, mode, waitMs, ...(lock.several ? { path: member.path } : {}) };
@@ -552,9 +568,40 @@ export class Play {
     if (admin === undefined || !admin.attached) return;
     const { locks } = this.#model;
     const path = locks.length > 0 ? this.#pick(this.#pick(locks).members).path : this.#pick(PATHS);
-    const holders = locks.filter((lock) => lock.members.some((one) => one.path === path));
+    const holders = this.#holdersOf(path);
     const only = this.#random.chance(0.3) && holders.length > 0 ? this.#pick(holders).token : undefined;
     const graceMs = this.#random.chance(0.4) ? 1_500 : undefined;
+    this.#forceOn(path, { admin, only, graceMs });
+  }
+
+  #holdersOf(path: string): ModelLock[] {
+    return this.#model.locks.filter((lock) => lock.members.some((one) => one.path === path));
+  }
+
+  /** Several hold a path together, some of them and others wait for more of it, and an administrator ends what is held. */
+  #crowd(): void {
+    this.story.push('crowd');
+    const [admin] = this.#sessions;
+    const path = this.#pick(PATHS);
+    for (let n = 3 + this.#random.below(4); n > 0; n -= 1)
+      this.#acquireBy(this.#attached(), [{ path, mode: this.#pick(TOGETHER) }], false);
+    for (let n = 1 + this.#random.below(3); n > 0; n -= 1) {
+      const holders = this.#holdersOf(path);
+      const lock = holders.length > 0 && this.#random.chance(0.6) ? this.#pick(holders) : undefined;
+      const session = this.#sessions.find((one) => lock !== undefined && this.#ownersOf(one).includes(lock.owner));
+      if (lock === undefined || session?.attached !== true)
+        this.#acquireBy(this.#attached(), [{ path, mode: this.#pick(MODES) }], false);
+      else this.#convertTo({ lock, session, token: String(lock.token), good: true }, this.#pick(MODES));
+    }
+    if (admin?.attached === true) this.#forceOn(path, { admin, only: undefined, graceMs: undefined });
+  }
+
+  #forceOn(
+    path: string,
+    by: { readonly admin: Session; readonly only: number | undefined; readonly graceMs: number | undefined },
+  ): void {
+    const { admin, only, graceMs } = by;
+    const holders = this.#holdersOf(path);
     const params = {
       path,
       reason: 'r',
@@ -564,6 +611,7 @@ export class Play {
     const { reply, pushes } = this.#request(admin, 'lock.forceUnlock', params);
     const meant = holders.filter((one) => only === undefined || one.token === only);
     this.#expectCode(reply, meant.length > 0 ? 'ok' : 'NOT_HELD');
+    if (graceMs === undefined) this.#grantsFollow(pushes);
     for (const lock of meant) {
       if (graceMs === undefined) this.#model.end(lock, 'forced');
       else {
@@ -574,6 +622,14 @@ export class Play {
     }
     this.#model.settle();
     this.#compare(pushes);
+  }
+
+  /** Nothing is granted before all that is ended by force has ended. */
+  #grantsFollow(pushes: readonly Push[]): void {
+    const told = pushes.filter(({ event }) => event === 'lock.ended' || event === 'lock.acquired');
+    const granted = told.findIndex(({ event }) => event === 'lock.acquired');
+    if (granted >= 0 && told.slice(granted).some(({ event }) => event === 'lock.ended'))
+      throw new Error('the engine granted something before all was ended that was to end by force');
   }
 
   #lose(): void {
