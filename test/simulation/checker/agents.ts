@@ -1,7 +1,7 @@
 /**
  * Agents and their slots: 44, 45 (as the server counts), 23, K, M.
  */
-import type { TaskView } from '../../../protocol/wire/types.ts';
+import type { AgentView, TaskView } from '../../../protocol/wire/types.ts';
 import { leaseIsOver } from './causes.ts';
 import type { AgentRec, Assignment, CauseKind, Change, Mark, Stop, TaskRec, Tenant } from './records.ts';
 import { isFit, isFree, isKept } from './placing.ts';
@@ -103,7 +103,7 @@ export class Agents implements Family {
     agent.stops = agent.stops.filter((stop) => this.#mayStop(agent, stop, mark));
     if (agent.stops.length === 0) this.#stopping.delete(agent);
     if (agent.gone !== undefined) return;
-    const { active, capacity } = agent.view;
+    const { active } = agent.view;
     const held = [...agent.held.values()];
     for (const stop of agent.stops) stop.sure = this.#mustStop(agent, stop, mark);
     const mustStop = agent.stops.filter((stop) => stop.sure).length;
@@ -112,13 +112,9 @@ export class Agents implements Family {
       const message = `${agent.id}: active ${active} with ${held.length} assignments and ${mustStop} to ${agent.stops.length} stopping`;
       this.#world.report('45', message, events);
     }
-    const justSeen = agent.changed.seq === mark.seq;
-    // It was filled, and shrank, within one entry; or it was over its capacity before.
-    const shrunk = viewsIn(agent, mark).some((was) => {
-      return (capacity < was.capacity && active <= was.capacity) || (active <= was.active && was.active > was.capacity);
-    });
-    if (active < 0 || (active > capacity && justSeen && !shrunk)) {
-      this.#world.report('45', `${agent.id}: active ${active} of capacity ${capacity}`, events);
+    const overfull = agent.changed.seq === mark.seq ? overfullIn(viewsIn(agent, mark), agent.before) : undefined;
+    if (overfull !== undefined) {
+      this.#world.report('45', `${agent.id}: active ${overfull.active} of capacity ${overfull.capacity}`, events);
     }
   }
 
@@ -209,4 +205,17 @@ function acksOf(assignment: Assignment): TaskRec['ops'] {
 
 function add<T>(set: Set<T>, value: T | undefined): void {
   if (value !== undefined) set.add(value);
+}
+
+/** The first in the entry that has more than its capacity, or less than nothing. `before`: as it was when the entry began. */
+function overfullIn(views: readonly AgentView[], before: AgentView | undefined): AgentView | undefined {
+  return views.find((view, i) => {
+    if (view === before || (view.active >= 0 && view.active <= view.capacity)) return false;
+    // It was filled, and shrank, within the entry; or it was over its capacity before.
+    const shrunk = views.slice(0, i).some(({ active, capacity }) => {
+      const fitted = view.capacity < capacity && view.active <= capacity;
+      return fitted || (view.active <= active && active > capacity);
+    });
+    return view.active < 0 || !shrunk;
+  });
 }

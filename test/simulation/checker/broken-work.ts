@@ -307,6 +307,21 @@ export const BROKEN_WORK: readonly Row[] = [
       agents: (e.agents ?? []).map((agent) => ({ ...agent, capacity: 0 })),
     })),
   }),
+  row('45', 'two tasks are given to an agent with one slot, one after the other', {
+    legal: told(
+      (made) => {
+        create(made);
+        create(made);
+      },
+      { capacity: 2 },
+    ),
+    broken: (events) =>
+      events.map((event) =>
+        event.kind === 'applied'
+          ? { ...event, agents: (event.agents ?? []).map((agent) => ({ ...agent, capacity: 1 })) }
+          : event,
+      ),
+  }),
   row('45', 'the slot of a stopping holder is given away', {
     legal: cancelled,
     broken: agentIn(shows('cancelled'), { active: 0 }),

@@ -115,7 +115,7 @@ export const ENGINE_BUGS: readonly PlantedBug[] = [
     find: `return agent.attached && agent.status === 'active' && agent.active < agent.capacity && !isBarred(agent);`,
     replace: `return agent.attached && agent.status === 'active' && agent.active <= agent.capacity && !isBarred(agent);`,
     breaks: 'An agent with as many tasks as its capacity counts as free.',
-    invariants: ['45', '48'],
+    invariants: ['45'],
   },
   {
     name: 'accept-timer-lost',
