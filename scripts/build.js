@@ -34,7 +34,9 @@ const folders = [
   'src',
   'protocol',
   'bench',
-  ...['chaos', 'conformance', 'fuzz', 'protocol', 'simulation', 'soak', 'support'].map((folder) => `test/${folder}`),
+  ...['cases', 'chaos', 'conformance', 'fuzz', 'protocol', 'simulation', 'soak', 'support'].map(
+    (folder) => `test/${folder}`,
+  ),
 ];
 const settings = ['tsconfig.base.json', 'tsconfig.build.json'];
 

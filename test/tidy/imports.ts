@@ -108,6 +108,11 @@ export const UNITS: { readonly [name: string]: Unit } = {
     modules: [...WIRE, ...BASE, 'src/engine/rules/fields.ts', 'src/engine/rules/tree.ts'],
     packages: ['@marcbachmann/cel-js'],
   },
+  documents: {
+    at: ['src/documents/'],
+    modules: [...BASE, 'src/base/worker-url.ts'],
+    packages: ['hast-util-from-html', 'hast-util-sanitize', 'hast-util-to-html', 'markdown-it', 'node:worker_threads'],
+  },
   doctor: {
     at: ['src/doctor/'],
     modules: [
