@@ -15,7 +15,7 @@ import type {
   ValueMap,
   WelcomeBody,
 } from '../../protocol/wire/types.ts';
-import type { AgentNote, Job, StartJob } from './agent-core.ts';
+import type { AgentCore, AgentNote, Job, StartJob } from './agent-core.ts';
 import type { Call, ConnectionState, Outage, Reply } from './core.ts';
 import type { OutputPiece } from '../../protocol/wire/control.ts';
 import type { NotificationData } from '../../protocol/wire/notifications.ts';
@@ -24,13 +24,13 @@ import { CLOSE } from '../../protocol/wire/codes.ts';
 import { isRead } from '../../protocol/wire/operations.ts';
 import { Emitter } from './emitter.ts';
 import { clientError, MusterError, type ClientCode } from './errors.ts';
-import { startHandler, startLater, type TaskHandler } from './handlers.ts';
+import { startHandler, startLater, type AgentMethods, type TaskHandler } from './handlers.ts';
 import type { PushIn } from './incoming.ts';
 import { activeTraceparent, inContext, type OpenTelemetryApi } from './open-telemetry.ts';
 import { withLock, type LockMethods, type LockWhat, type LockWithOptions, type LockWork } from './lock-methods.ts';
 import { makeMethods, type Methods, type RequestOptions } from './methods.ts';
 import { listen, type TopicMethods } from './listening.ts';
-import { Notifications } from './notifications.ts';
+import { handleInTurn, Notifications, type NotificationNote } from './notifications.ts';
 import type { Journal } from './outbox.ts';
 import { watchOutput, type OutputSource, type WatchOptions } from './output-watch.ts';
 import type { Dial, TokenSource } from './ports.ts';
@@ -80,7 +80,7 @@ export interface ClientEvents {
   closed: [error?: MusterError];
 }
 
-export type ClientWarning = AgentNote | { readonly kind: 'outbox'; readonly message: string };
+export type ClientWarning = AgentNote | NotificationNote | { readonly kind: 'outbox'; readonly message: string };
 
 export interface CloseCallOptions {
   /** Let running handlers end, and wait until every request is answered. Default: ask them to stop. */
@@ -103,11 +103,6 @@ export interface Platform {
 export interface WaitOptions {
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
-}
-
-interface AgentMethods {
-  /** Runs `handler` for each task of this type; `*` takes those without a handler of their own. */
-  handle(type: string, handler: TaskHandler): void;
 }
 
 interface TaskMethods {
@@ -186,7 +181,8 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
       },
     });
     const methods = makeMethods((method, params, request) => this.request(method, params, request));
-    this.agent = { ...methods.agent, handle: (type, handler) => this.#handle(type, handler) };
+    const onNotification: AgentMethods['onNotification'] = (handler) => handleInTurn(this, this.#agent() && handler);
+    this.agent = { ...methods.agent, handle: (type, handler) => this.#handle(type, handler), onNotification };
     this.task = {
       ...methods.task,
       wait: (task, wait) => this.#wait(task, wait),
@@ -412,10 +408,15 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
   }
 
   #handle(type: string, handler: TaskHandler): void {
-    if (this.#sdk.agent === undefined)
-      throw clientError('INVALID_OPTIONS', 'This client is no agent: connect({ agent: { name, capabilities } }).');
+    const agent = this.#agent();
     this.#handlers.set(type, this.#starter(handler));
-    this.#sdk.agent.handlersChanged();
+    agent.handlersChanged();
+  }
+
+  #agent(): AgentCore {
+    const { agent } = this.#sdk;
+    if (agent !== undefined) return agent;
+    throw clientError('INVALID_OPTIONS', 'This client is no agent: connect({ agent: { name, capabilities } }).');
   }
 
   #withLock<T>(what: LockWhat, options: LockWithOptions | LockWork<T>, work?: LockWork<T>): Promise<T> {

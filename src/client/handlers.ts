@@ -6,6 +6,7 @@ import { Conversation, type AskOptions, type ExtendOptions, type Message } from 
 import { clientError, TaskFailure, type MusterError } from './errors.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { ChildPolicy, DelegateTo } from '../../protocol/wire/trees.ts';
+import type { NotificationHandler } from './notifications.ts';
 import { Ending, type Spawn } from './subtasks.ts';
 
 export interface TaskContext {
@@ -46,6 +47,13 @@ export interface TaskContext {
 
 /** What it returns becomes the result; what it throws the failure. */
 export type TaskHandler = (task: TaskView, context: TaskContext) => unknown;
+
+export interface AgentMethods {
+  /** Runs `handler` for each task of this type; `*` takes those without a handler of their own. */
+  handle(type: string, handler: TaskHandler): void;
+  /** Runs `handler` for what is said to this agent, one after the other. Returns how to end it. */
+  onNotification(handler: NotificationHandler): () => void;
+}
 
 const NONE: readonly TaskLock[] = [];
 

@@ -5,6 +5,8 @@
  *     remembered as long as this client lives.
  * CN2 What an agent missed comes right behind WELCOME, before a program that waited for its connection can listen: it is held for
  *     the first one who does, the newest of it.
+ * CN3 A handler gets one after the other, in the order in which they were said: the next when what it returned for this one has resolved. The
+ *     position has passed them by then: what a process that dies has not handled yet it is not told again.
  */
 import type { NotificationData } from '../../protocol/wire/notifications.ts';
 import { isMap } from '../../protocol/wire/codec.ts';
@@ -48,6 +50,57 @@ export class Notifications {
     }
     return push.data;
   }
+}
+
+/** Called for each notification; the next waits for what it returns. */
+export type NotificationHandler = (notification: NotificationData) => unknown;
+
+/** A handler failed. */
+export interface NotificationNote {
+  readonly kind: 'notification';
+  readonly id: string;
+  readonly message: string;
+}
+
+/** What handling needs of the client. */
+interface Told {
+  on(event: 'notification', heard: (notification: NotificationData) => void): unknown;
+  off(event: 'notification', heard: (notification: NotificationData) => void): unknown;
+  warn(note: NotificationNote): void;
+}
+
+/** CN3. Returns how to end it: what waits then is not handled. */
+export function handleInTurn(client: Told, handler: NotificationHandler): () => void {
+  let waiting: NotificationData[] = [];
+  let busy = false;
+  const work = async (): Promise<void> => {
+    busy = true;
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      try {
+        await handler(next);
+      } catch (error) {
+        client.warn({
+          kind: 'notification',
+          id: next.id,
+          message: error instanceof Error ? error.message : String(error),
+        });
+      }
+    }
+    busy = false;
+  };
+  const heard = (notification: NotificationData): void => {
+    if (waiting.length >= HELD_MAX) {
+      const message = `${HELD_MAX} notifications wait for the handler, so this one is not handled.`;
+      return client.warn({ kind: 'notification', id: notification.id, message });
+    }
+    waiting.push(notification);
+    if (!busy) void work();
+  };
+  client.on('notification', heard);
+  return () => {
+    client.off('notification', heard);
+    waiting = [];
+  };
 }
 
 function isNotification(data: Value): data is Value & NotificationData {

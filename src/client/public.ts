@@ -11,6 +11,8 @@ export type { TaskLock } from '../../protocol/wire/locks.ts';
 export type { DelegateTo, DistributedResult, TaskDistribute, TreeNode } from '../../protocol/wire/trees.ts';
 export type { RevokeRequest } from './lock-holding.ts';
 export type { Lock, LockWhat, LockWithOptions, LockWork } from './lock-methods.ts';
+export type { NotificationHandler, NotificationNote } from './notifications.ts';
+export type { NotificationAudience, NotificationData } from '../../protocol/wire/notifications.ts';
 export type { TopicListener } from './listening.ts';
 export type { WatchOptions } from './output-watch.ts';
 export type { OutputPiece, QuestionView } from '../../protocol/wire/control.ts';
