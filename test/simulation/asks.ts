@@ -4,6 +4,7 @@ import type { SimClient, Surroundings } from './client.ts';
 import type { Action, Ask } from './plan.ts';
 import type { Recorder } from './recorder.ts';
 import { askLocks } from './lock-asks.ts';
+import { notify } from './notice-asks.ts';
 import { repeat } from './repeater.ts';
 import { askSched } from './sched-asks.ts';
 import type { Book } from './server-view.ts';
@@ -87,6 +88,8 @@ export function carryOut(ask: Ask, asked: Asked): void {
     case 'steal':
     case 'look':
       return askLocks(ask, asked);
+    case 'notify':
+      return notify(ask, asked);
     case 'deregister':
       return client.ask('agent.deregister', {});
     case 'control': {

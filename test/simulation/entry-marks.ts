@@ -46,6 +46,7 @@ export class EntryMarks {
   readonly #locks: LockMarks;
   /** Whom each sticky key was given to last. */
   readonly #bonds = new Map<string, string>();
+  readonly #said = new Set<string>();
 
   constructor(marks: Marks) {
     this.#marks = marks;
@@ -66,7 +67,10 @@ export class EntryMarks {
         if (command.method === 'task.delegate') this.#handing(command.params, output.commands[i]?.reply);
       }
     }
-    for (const { event, data } of output.pushes) this.#push(event, data as { readonly reason?: string });
+    for (const { event, data, to } of output.pushes) {
+      this.#push(event, data as { readonly reason?: string; readonly id?: string });
+      if (to.some((one) => one.startsWith('t:') && /[*>]/.test(one))) this.#marks.count('push by pattern');
+    }
     for (const move of changes.moves) this.#move(move, made.state);
     this.#sessions(made);
     const acknowledged = decoded.commands.some((one) => one.kind === 'request' && one.method === 'task.acknowledge');
@@ -187,8 +191,11 @@ export class EntryMarks {
     if (method === 'agent.deregister') this.#marks.count('agent deregistered');
   }
 
-  #push(event: string, data: { readonly reason?: string }): void {
-    const { reason } = data;
+  #push(event: string, data: { readonly reason?: string; readonly id?: string }): void {
+    const { reason, id = '' } = data;
+    if (event === 'notification.gap') this.#marks.count('told of a gap of notifications');
+    if (event === 'notification' && this.#said.has(id)) this.#marks.count('told again');
+    if (event === 'notification') this.#said.add(id);
     const ofAgent = AGENTS[event];
     if (ofAgent !== undefined) this.#marks.count(ofAgent);
     const mark = event === 'task.leaseLost' && reason !== undefined ? LEASE_LOST[reason] : undefined;

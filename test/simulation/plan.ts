@@ -7,6 +7,7 @@ import type { SchedAsk } from './swarm-sched.ts';
 import type { DistributeAsk } from './swarm-distributed.ts';
 import type { FamilyAsk } from './swarm-families.ts';
 import type { HandingAsk } from './swarm-handing.ts';
+import type { NotifyAsk } from './swarm-notices.ts';
 import type { LockAsk } from './swarm-locks.ts';
 import type { SubtaskAsk } from './swarm-trees.ts';
 import type { PlainStrategy, RuleOnError } from '../../protocol/wire/rules.ts';
@@ -156,6 +157,7 @@ export type Ask =
   | HandingAsk
   | DistributeAsk
   | LockAsk
+  | NotifyAsk
   | { readonly do: 'deregister' };
 
 export type Fault =

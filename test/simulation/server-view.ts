@@ -4,6 +4,7 @@
  * Owns: the books of all tenants over all incarnations of the server. Does not own: judging (checker), replays (oracle.ts).
  */
 import { encodeValue, isMap } from '../../protocol/wire/codec.ts';
+import type { NotificationData } from '../../protocol/wire/notifications.ts';
 import { agentView } from '../../src/engine/agents/agents.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 import type { Entry, EntryOutput, Push } from '../../src/engine/port.ts';
@@ -12,7 +13,13 @@ import { isHeld } from '../../src/engine/tasks/transitions.ts';
 import { ruleView } from '../../src/engine/rules/rules.ts';
 import { taskView } from '../../src/engine/tasks/view.ts';
 import type { LogEntry } from '../../src/log/port.ts';
-import type { EventOf, PushObservation, SessionObservation, TaskObservation } from './checker/history.ts';
+import type {
+  EventOf,
+  NoticeObservation,
+  PushObservation,
+  SessionObservation,
+  TaskObservation,
+} from './checker/history.ts';
 import { EntryMarks, type MadeEntry } from './entry-marks.ts';
 import type { Recorder } from './recorder.ts';
 import { locksOf } from './lock-view.ts';
@@ -248,6 +255,7 @@ function pushOf(push: Push): PushObservation {
   const id = first.slice(2);
   const seen: Mutable<PushObservation> = { rev, event };
   if (topic !== undefined) seen.topic = topic;
+  else if (event === 'notification') seen.notice = noticeOf(push);
   else if (first.startsWith('a:')) seen.agentId = id;
   else seen.session = id;
   if (order?.task !== undefined) seen.taskId = order.task;
@@ -255,6 +263,22 @@ function pushOf(push: Push): PushObservation {
   if (topic === undefined && data.token !== undefined) seen.token = data.token;
   if (topic !== undefined && data.status !== undefined) seen.status = data.status;
   return seen;
+}
+
+function noticeOf({ to, data }: Push): NoticeObservation {
+  const { id, expiresAt, data: said } = data as NotificationData;
+  const named = (kind: string): string[] => to.flatMap((one) => (one.startsWith(kind) ? one.slice(2) : []));
+  const [capability] = named('c:');
+  const agents = named('a:');
+  const mark = said !== undefined && isMap(said) ? said['mark'] : undefined;
+  return {
+    id,
+    expiresAt,
+    ...(named('e:').length > 0 ? { all: true } : {}),
+    ...(agents.length > 0 ? { agents } : {}),
+    ...(capability === undefined ? {} : { capability }),
+    ...(typeof mark === 'string' ? { mark } : {}),
+  };
 }
 
 /** Ids of the agents that the task excludes, and barred names behind an `@`; whether one that did not confirm has come back since is not said. */

@@ -349,6 +349,7 @@ export class Simulation {
       lockGraceMs,
       lockDelayMs,
       lockTtlMs,
+      notificationsKept,
     } = LIMITS;
     const bounds = {
       leaseMs,
@@ -369,6 +370,7 @@ export class Simulation {
       lockGraceMs,
       lockDelayMs,
       lockTtlMs,
+      notificationsKept,
     };
     return { ...bounds, ringPushes: this.plan.tuning.ringPushes };
   }

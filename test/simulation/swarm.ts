@@ -10,6 +10,7 @@ import { handed } from './swarm-handing.ts';
 import { locked } from './swarm-locks.ts';
 import { distributed } from './swarm-distributed.ts';
 import { drawFaults } from './swarm-faults.ts';
+import { notified } from './swarm-notices.ts';
 import { withRules } from './swarm-rules.ts';
 import { placed } from './swarm-placing.ts';
 import { scheduled } from './swarm-sched.ts';
@@ -27,13 +28,14 @@ export function drawPlan(seed: number, size: Size = sizeOf(seed)): Plan {
 
 /**
  * Above the seeds with which planted bugs were caught: every other client releases without a delay, chunks of snapshots are small,
- * and in some runs sessions take turns at the log.
+ * in some runs sessions take turns at the log, and in some agents are notified and listened to by pattern.
  */
 function hurried(plan: Plan): Plan {
   if (plan.seed <= CALM_SEEDS) return plan;
   const clients = plan.clients.map((client, i): ClientPlan => (i % 2 === 0 ? { ...client, hasty: true } : client));
   const bounds = { ...plan.tuning.bounds, ...drawTurns(new Random(`turns ${plan.seed}`)) };
-  return { ...plan, tuning: { ...plan.tuning, bounds, chunkBytes: SMALL_CHUNK_BYTES }, clients };
+  const tuned = { ...plan, tuning: { ...plan.tuning, bounds, chunkBytes: SMALL_CHUNK_BYTES }, clients };
+  return plan.seed <= WHOLE_SEEDS ? tuned : notified(new Random(`notices ${plan.seed}`), tuned);
 }
 
 /**

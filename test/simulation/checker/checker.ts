@@ -19,6 +19,7 @@ import type { Violation } from './invariants.ts';
 import { Liveness } from './liveness.ts';
 import { Locks } from './locks.ts';
 import { DEFAULT_OPTIONS } from './options.ts';
+import { Notices } from './notices.ts';
 import { Placing } from './placing.ts';
 import { Pushes } from './pushes.ts';
 import { Schedules } from './schedules.ts';
@@ -66,6 +67,7 @@ export class Checker {
       new Handing(world),
       new Distributed(world),
       new Locks(world),
+      new Notices(world),
     ];
   }
 

@@ -8,6 +8,7 @@ import { isControlOrder } from './control.ts';
 import { isOrder } from './pushes.ts';
 import { firstIndex, lastMark, marksAround, type Assignment, type CauseKind } from './records.ts';
 import type { Conn, Mark, Op, SessionRec, Tenant } from './records.ts';
+import { means } from './topics.ts';
 import { field, items, messageMark, num, text } from './values.ts';
 import { isHeld } from './views.ts';
 import type { AppliedStep, Family, Step, World } from './world.ts';
@@ -31,8 +32,8 @@ interface Due {
   readonly session?: SessionRec | undefined;
   /** `away`: its session was not connected when it was made. */
   readonly order?: { readonly event: string; readonly token: string; readonly away: boolean };
-  /** An order that is left out once the lock has another token, or none. */
-  readonly lock?: { readonly id: string; readonly token: string };
+  /** An order that is left out once the lock is gone; `asks`: or was released in part. */
+  readonly lock?: { readonly id: string; readonly asks: boolean };
   readonly what: string;
 }
 
@@ -94,6 +95,7 @@ export class Deliveries implements Family {
       this.#add(tenant, { lo, hi, mark, topic, task: task.id, key: `${topic} ${status}`, what });
     }
     for (const push of event.pushes ?? []) {
+      if (push.notice !== undefined) continue;
       // Who deregisters in the entry in which it is told something is nobody's agent any more when that is on its way.
       if (tenant.agents.get(push.agentId ?? '')?.gone?.seq === mark.seq) continue;
       const carrier =
@@ -105,7 +107,7 @@ export class Deliveries implements Family {
         key: String(push.rev),
         what: `${push.event} at ${push.rev}`,
         ...(push.topic === undefined ? { session: carrier } : { topic: push.topic, task: taskOf(push.topic) }),
-        ...(push.lock === undefined ? {} : { lock: push.lock }),
+        ...(push.lock === undefined ? {} : { lock: { id: push.lock.id, asks: push.event === 'lock.revokeRequested' } }),
         ...(push.token !== undefined &&
           (isOrder(push) || isControlOrder(push)) && {
             order: { event: push.event, token: push.token, away: carrier?.server?.attached !== true },
@@ -159,8 +161,7 @@ export class Deliveries implements Family {
       if (has(received, due) || endedWith(conn, due)) continue;
       const passed = conn.positions[firstIndex(conn.positions, ({ rev }) => rev >= due.hi)]?.index ?? end?.index ?? 0;
       if (due.order !== undefined && this.#mayBeLeftOut(conn, due, passed)) continue;
-      const ended = due.lock && tenant.lockTokens.get(`${due.lock.id} ${due.lock.token}`)?.to;
-      if (ended !== undefined && ended <= passed) continue;
+      if (due.lock !== undefined && isPointless(tenant, due.lock, { mark: due.mark, passed })) continue;
       const name = due.key === String(due.hi) ? '66' : '67';
       this.#world.report(name, `${session.id} on ${conn.id} was not told: ${due.what}`, [
         due.mark.index,
@@ -203,10 +204,10 @@ export class Deliveries implements Family {
     const until = num(result, 'rev') ?? answer.event.rev;
     const got = items(result, 'missed').map((item) => ({
       rev: num(item, 'rev') ?? 0,
-      keys: keysOf({ ...push(item), topic }),
+      keys: keysOf({ ...push(item), topic: text(item, 't') ?? topic }),
     }));
     for (const due of list) {
-      if (due.topic !== topic || due.lo < since || due.hi > until) continue;
+      if (due.topic === undefined || !means(topic ?? '', due.topic) || due.lo < since || due.hi > until) continue;
       if (got.some(({ rev, keys }) => rev > due.lo && rev <= due.hi && keys.includes(due.key))) continue;
       // Whoever listened already has it as a push, also if it began to in the same entry: what came tells.
       const { session } = answer.group;
@@ -244,6 +245,16 @@ function taskOf(topic: string): string | undefined {
   return topic.startsWith('task.') ? topic.slice('task.'.length) : undefined;
 }
 
+/** There was nothing to do about it any more when it was due. */
+function isPointless(
+  { lockEnds, lockReleases }: Tenant,
+  { id, asks }: NonNullable<Due['lock']>,
+  { mark, passed }: { readonly mark: Mark; readonly passed: number },
+): boolean {
+  const ended = lockEnds.get(id) ?? Infinity;
+  return ended <= passed || (asks && (lockReleases.get(id) ?? -1) >= mark.index);
+}
+
 /** The session ended for ever in that entry, and with it what it listened to. */
 function endedWith(conn: Conn, { topic, mark }: Due): boolean {
   const { session, closed, tenant } = conn;
@@ -258,7 +269,7 @@ function mustGet(session: SessionRec, due: Due): boolean {
   const { topic, task, lo, hi } = due;
   if (task !== undefined && session.watches.get(task) === true) return true;
   return session.subs.some((sub) => {
-    return sub.topic === topic && sub.from !== undefined && sub.from <= lo && hi <= sub.mustTo;
+    return means(sub.topic, topic) && sub.from !== undefined && sub.from <= lo && hi <= sub.mustTo;
   });
 }
 

@@ -51,6 +51,7 @@ export interface CheckOptions {
   readonly lockGraceMs: number;
   readonly lockDelayMs: number;
   readonly lockTtlMs: number;
+  readonly notificationsKept: number;
   /** How late, in the clock of the timer, a timer may fire before it counts as overdue. */
   readonly timerSlackMs: number;
   /** How long after the last entry a pending timer may wait at the end before it counts as forgotten. */
@@ -343,6 +344,19 @@ export interface PushObservation {
   readonly status?: string;
   /** For orders that are about a lock under its token. */
   readonly lock?: { readonly id: string; readonly token: string };
+  /** For notifications, instead of for whom. */
+  readonly notice?: NoticeObservation;
+}
+
+/** A notification as it was said, or as one agent is told it again: to one of these audiences. */
+export interface NoticeObservation {
+  readonly id: string;
+  readonly all?: true;
+  readonly agents?: readonly string[];
+  readonly capability?: string;
+  readonly expiresAt: number;
+  /** Of its data. */
+  readonly mark?: string;
 }
 
 /** A command of the entry, for harnesses that can decode the payload. */

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { BROKEN_EDGE } from './broken-edge.ts';
 import { BROKEN_LOCKS } from './broken-locks.ts';
+import { BROKEN_NOTICES } from './broken-notices.ts';
 import { BROKEN_TREES } from './broken-trees.ts';
 import { BROKEN_WORK } from './broken-work.ts';
 import { check } from './checker.ts';
 import { INVARIANTS } from './invariants.ts';
 
-const rows = [...BROKEN_WORK, ...BROKEN_EDGE, ...BROKEN_TREES, ...BROKEN_LOCKS];
+const rows = [...BROKEN_WORK, ...BROKEN_EDGE, ...BROKEN_TREES, ...BROKEN_LOCKS, ...BROKEN_NOTICES];
 
 describe('every invariant', () => {
   test.each(rows)('$id: $name', ({ id, legal, broken, options }) => {

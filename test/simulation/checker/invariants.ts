@@ -44,6 +44,8 @@ export const INVARIANTS = {
   '64': 'nothing of one tenant is seen by another',
   '66': 'pushes of a connection: position strictly rising, nothing missing, nothing foreign',
   '67': 'every change that must be told is told to everybody who watches',
+  '68': 'what an agent has acknowledged it is not told again',
+  '70': 'whoever lacks what is no longer kept for it is told so',
   '71': 'a session is ended for good, and not before its time',
   '72': 'timers fire when they are due: not before, not late',
   '74': 'no collection is larger than its cap',

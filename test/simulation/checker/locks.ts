@@ -101,9 +101,11 @@ export class Locks implements Family {
         this.#world.report('19', `${id} and ${other} were given the same token ${token}`, [mark.index]);
       raise(book, token);
     }
+    for (const id of step.before.held.keys()) if (!step.after.held.has(id)) book.tenant.lockEnds.set(id, mark.index);
     // A token that was given and lost within the entry is seen by what was told, or answered.
     for (const { data, event } of step.told) {
       if (event === 'lock.acquired' || event === 'lock.converted') this.#seen(step, data);
+      if (event === 'lock.released') book.tenant.lockReleases.set(text(data, 'id') ?? '', mark.index);
     }
   }
 
@@ -114,9 +116,10 @@ export class Locks implements Family {
     return key?.split(' ')[0];
   }
 
-  #seen({ book, mark }: LockStep, data: unknown): void {
+  #seen({ book, mark, after }: LockStep, data: unknown): void {
     const [id, token] = [text(data, 'id') ?? '', text(data, 'token') ?? ''];
     const key = `${id} ${token}`;
+    if (!after.held.has(id)) book.tenant.lockEnds.set(id, mark.index);
     if (!book.tokens.has(key)) book.tokens.set(key, { from: mark.index, to: mark.index });
     raise(book, token);
   }

@@ -21,6 +21,7 @@ export const DEFAULT_OPTIONS: CheckOptions = {
   lockGraceMs: LIMITS.lockGraceMs,
   lockDelayMs: LIMITS.lockDelayMs,
   lockTtlMs: LIMITS.lockTtlMs,
+  notificationsKept: LIMITS.notificationsKept,
   timerSlackMs: 1_000,
   idleSlackMs: 15_000,
   violationsMax: 100,

@@ -7,6 +7,7 @@ import { latest, type Answer, type Change, type Conn } from './records.ts';
 import type { Group, Op, SessionRec, Subscription } from './records.ts';
 import { effectOf, isFinal } from './request-book.ts';
 import { itemOf } from './tasks.ts';
+import { means } from './topics.ts';
 import { field, items, messageMark, num, same, text } from './values.ts';
 import type { Family, Step, World } from './world.ts';
 
@@ -223,7 +224,7 @@ function isTold(session: SessionRec, id: string): boolean {
 function mayGet(session: SessionRec, topic: string, rev: number | undefined): boolean {
   if (topic.startsWith('task.') && isTold(session, topic.slice('task.'.length))) return true;
   return session.subs.some((sub) => {
-    if (sub.topic !== topic) return false;
+    if (!means(sub.topic, topic)) return false;
     return rev === undefined || (rev <= sub.mayTo && (sub.from === undefined || rev > sub.from));
   });
 }

@@ -333,6 +333,8 @@ function newTenant(id: string): Tenant {
     rules: [],
     ruled: undefined,
     lockTokens: new Map(),
+    lockEnds: new Map(),
+    lockReleases: new Map(),
   };
 }
 

@@ -11,6 +11,7 @@ import { ENGINE_BUGS } from './engine-bugs.ts';
 import { HANDING_BUGS } from './handing-bugs.ts';
 import { LOCK_BUGS } from './lock-bugs.ts';
 import { LOG_BUGS } from './log-bugs.ts';
+import { NOTICE_BUGS } from './notice-bugs.ts';
 import { PLACING_BUGS } from './placing-bugs.ts';
 import { REFERENCE_BUGS } from './reference-bugs.ts';
 import { RULE_BUGS } from './rule-bugs.ts';
@@ -35,4 +36,5 @@ export const BUGS: readonly PlantedBug[] = [
   ...DISTRIBUTION_BUGS,
   ...TOLD_BUGS,
   ...LOCK_BUGS,
+  ...NOTICE_BUGS,
 ];

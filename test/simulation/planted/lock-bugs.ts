@@ -194,4 +194,13 @@ export const LOCK_BUGS: readonly PlantedBug[] = [
     breaks: 'Who waited for a lock is not told that it has it.',
     invariants: ['24'],
   },
+  {
+    name: 'second-grant-alone',
+    file: 'src/engine/locks/view.ts',
+    find: '  if (lock === undefined) return undefined;\n  const { data }',
+    replace:
+      '  if (lock === undefined || `${lock.token}` !== (push.data as Draft<LockView>).token) return undefined;\n  const { data }',
+    breaks: 'Of two requests for one path that are granted together the first is not told.',
+    invariants: ['66'],
+  },
 ];
