@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => muster.close());
 
 /** What a handler gets, and how to let it go on. */
-function handled(agent: Client): { readonly begun: string[]; next(): void; readonly stop: () => void } {
+function handled(agent: Client): { readonly begun: string[]; readonly next: () => void; readonly stop: () => void } {
   const begun: string[] = [];
   const ends: (() => void)[] = [];
   const stop = agent.agent.onNotification(async ({ message }) => {

@@ -197,6 +197,13 @@ class Reporter {
         return;
       case 'unhandled':
         return;
+      case 'notification':
+        this.tell(
+          'notification',
+          { id: warning.id, message: warning.message },
+          `${warning.id}  was not handled: ${warning.message}`,
+        );
+        return;
       case 'outbox':
         this.tell('outbox', { message: warning.message }, `warning: ${warning.message}`);
     }
