@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { LIMITS } from '../protocol/wire/limits.ts';
+import { AddressError, parseRedisUrl } from './log/redis/address.ts';
 import { faultyProxies } from './transport/proxies.ts';
 
 export interface ServeOptions {
@@ -13,7 +14,10 @@ export interface ServeOptions {
   readonly httpPort?: number | undefined;
   /** Data directory; made if it is not there; default ./muster-data. */
   readonly data?: string | undefined;
+  /** URL of the Redis that has the log (docs/redis.md); default: the embedded database. */
   readonly redis?: string | undefined;
+  /** Serve although the settings of Redis may lose what it acknowledged. */
+  readonly allowUnsafeRedis?: boolean | undefined;
   /** `ws`, `uws` (uWebSockets.js, where its native file loads), or `auto`, the default: ws. */
   readonly transport?: string | undefined;
   /** JSON file with any of these options. */
@@ -68,7 +72,8 @@ const schema = z.strictObject({
   port: port.default(7420),
   httpPort: port.default(7421),
   data: z.string().min(1).default('./muster-data'),
-  redis: z.string().optional(),
+  redis: z.string().min(1).optional(),
+  allowUnsafeRedis: z.union([z.boolean(), z.stringbool()]).default(false),
   transport: z.enum(['auto', 'ws', 'uws']).default('auto'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   jwtKeys: z.string().min(1).optional(),
@@ -96,6 +101,7 @@ function fromEnvironment(env: Environment): Partial<Record<keyof Config, unknown
     httpPort: env['MUSTER_HTTP_PORT'],
     data: env['MUSTER_DATA'],
     redis: env['MUSTER_REDIS'],
+    allowUnsafeRedis: env['MUSTER_ALLOW_UNSAFE_REDIS'],
     transport: env['MUSTER_TRANSPORT'],
     logLevel: env['MUSTER_LOG_LEVEL'],
     jwtKeys: env['MUSTER_JWT_KEYS'],
@@ -161,10 +167,16 @@ export function resolveConfig(options: ServeOptions, env: Environment): Config {
   if (jwtKeys === undefined && (jwtIssuer ?? jwtAudience) !== undefined) {
     throw new ConfigError('An issuer or audience of tokens says nothing without a key set (jwtKeys).');
   }
-  if (parsed.data.redis !== undefined) {
-    throw new ConfigError('This version serves one node on its embedded database; --redis is not supported yet.');
-  }
+  checkRedis(parsed.data.redis);
   return parsed.data;
+}
+
+function checkRedis(url: string | undefined): void {
+  try {
+    if (url !== undefined) parseRedisUrl(url);
+  } catch (error) {
+    throw error instanceof AddressError ? new ConfigError(error.message, { cause: error }) : error;
+  }
 }
 
 function isObject(value: unknown): value is object {

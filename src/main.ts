@@ -37,7 +37,6 @@ import { listenHttp, type HttpListener } from './http/index.ts';
 import { RETENTION, startHousekeeping } from './housekeeping.ts';
 import type { EmbeddedJobs } from './jobs/index.ts';
 import { recordCounts } from './engine/kernel/image.ts';
-import { openSqliteLog } from './log/sqlite/index.ts';
 import type { LogDriver } from './log/port.ts';
 import { backlogFigures } from './node/backlog.ts';
 import { classOf } from './node/heard.ts';
@@ -47,6 +46,7 @@ import type { MintedKey } from './node/requests.ts';
 import type { Applied, Serving } from './node/serving.ts';
 import { compileRule } from './rules/index.ts';
 import { createSessionManager, type SessionManager } from './session/manager.ts';
+import { openLog, type OpenedLog } from './open-log.ts';
 import { openSqliteStore } from './store/index.ts';
 import type { Store } from './store/port.ts';
 import { createLog, Metrics, openTraces, type LogLevel, type Traces } from './telemetry/index.ts';
@@ -124,6 +124,7 @@ class Server implements RunningServer {
   #keyFeed: KeyFeed | undefined;
   #traces: Traces | undefined;
   #driver: LogDriver | undefined;
+  #redis: OpenedLog['redis'];
   #store: Store | undefined;
   #node: Node | undefined;
   #sessions: SessionManager | undefined;
@@ -151,12 +152,9 @@ class Server implements RunningServer {
     if (jwtKeys !== undefined) await this.#readKeys(jwtKeys);
     this.#traces = this.#hooks.traces ?? (await tracesOf(process.env));
     const onFatal = (error: Error): void => this.#fatal(error);
-    this.#driver = await openSqliteLog({
-      dir: this.data,
-      scheduler: systemScheduler,
-      onFatal,
-      onTrouble: (file, why) => this.#snapshotTrouble({ file, why }),
-    });
+    const { driver, redis } = await this.#openLog(onFatal);
+    this.#driver = driver;
+    this.#redis = redis;
     this.#store = await openSqliteStore({
       dir: this.data,
       scheduler: systemScheduler,
@@ -199,6 +197,19 @@ class Server implements RunningServer {
   /** Releases what a start that failed had taken. */
   abandon(): Promise<void> {
     return this.stop();
+  }
+
+  #openLog(onFatal: (error: Error) => void): Promise<OpenedLog> {
+    const { redis, allowUnsafeRedis } = this.#config;
+    return openLog({
+      data: this.data,
+      redis,
+      allowUnsafeRedis,
+      scheduler: systemScheduler,
+      onFatal,
+      onSnapshotTrouble: (file, why) => this.#snapshotTrouble({ file, why }),
+      onRedisTrouble: (what) => this.#log.warn('redis', { what }),
+    });
   }
 
   #makeNode(log: LogDriver, store: Store): Node {
@@ -313,6 +324,7 @@ class Server implements RunningServer {
       node: { nodeId: node.nodeId, version: node.version, ready: () => node.serves },
       transport: transport.name,
       tenantsHalted: () => node.refused.size,
+      redis: this.#redis,
       metrics: this.#metrics,
       mono: () => systemScheduler.mono(),
       log: this.#log,
@@ -321,6 +333,7 @@ class Server implements RunningServer {
     });
     this.#metrics.transport(transport.name);
     this.#metrics.watch(() => figures(node));
+    if (this.#redis !== undefined) this.#metrics.watchRedis(this.#redis);
     this.#metrics.watchBacklog(() => backlogFigures(node.servings));
     const shown = host.includes(':') ? `[${host}]` : host;
     this.url = `ws://${shown}:${listener.port}/v1`;

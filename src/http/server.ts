@@ -15,7 +15,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream';
 import { hostAllowed } from '../base/address.ts';
 import type { NodePort } from '../node/port.ts';
-import type { Log, MetricsText } from '../telemetry/port.ts';
+import type { Log, MetricsText, RedisFigures } from '../telemetry/port.ts';
 
 export interface HttpOptions {
   readonly host: string;
@@ -27,6 +27,8 @@ export interface HttpOptions {
   readonly transport: string;
   /** How many tenants are not served: a bug has halted them, or their log was refused. */
   readonly tenantsHalted: () => number;
+  /** How it stands with the Redis that has the log, if it is there. */
+  readonly redis?: (() => Pick<RedisFigures, 'connected' | 'unsafe'>) | undefined;
   readonly metrics: MetricsText;
   /** Monotonic ms. */
   readonly mono: () => number;
@@ -130,7 +132,7 @@ function closed(server: Server, graceMs: number): Promise<void> {
 const TEXT = 'text/plain; charset=utf-8';
 const JSON_TYPE = 'application/json; charset=utf-8';
 
-function json(status: number, value: { readonly [name: string]: string | number }): Answer {
+function json(status: number, value: object): Answer {
   return { status, type: JSON_TYPE, body: `${JSON.stringify(value)}\n` };
 }
 
@@ -184,13 +186,16 @@ class Pages {
   #health(): Answer {
     const { node, transport, tenantsHalted, mono } = this.#options;
     const halted = tenantsHalted();
+    const redis = this.#options.redis?.();
+    const degraded = halted > 0 || (redis !== undefined && (!redis.connected || redis.unsafe.length > 0));
     return json(200, {
-      status: halted > 0 ? 'degraded' : 'ok',
+      status: degraded ? 'degraded' : 'ok',
       version: node.version,
       node: node.nodeId,
       transport,
       uptimeMs: Math.round(mono() - this.#startedAt),
       tenantsHalted: halted,
+      ...(redis === undefined ? {} : { redis: { connected: redis.connected, unsafe: redis.unsafe } }),
     });
   }
 

@@ -10,9 +10,18 @@
  */
 import { collectDefaultMetrics } from 'prom-client';
 import { watchBacklog } from './backlog.ts';
+import { watchRedis } from './redis.ts';
 import { EdgeFigures } from './edge.ts';
 import { watchNode, WriteFigures } from './node.ts';
-import type { BacklogFigures, EdgeMetrics, JobMetrics, MetricsText, NodeFigures, NodeMetrics } from './port.ts';
+import type {
+  BacklogFigures,
+  EdgeMetrics,
+  JobMetrics,
+  MetricsText,
+  NodeFigures,
+  NodeMetrics,
+  RedisFigures,
+} from './port.ts';
 import { Scrape, type Sample } from './scrape.ts';
 
 export interface MetricsOptions {
@@ -60,6 +69,11 @@ export class Metrics implements MetricsText, JobMetrics {
   /** The same for what waits. */
   watchBacklog(figures: () => BacklogFigures): void {
     watchBacklog(this.#scrape, figures);
+  }
+
+  /** Where the log is on Redis. Once. */
+  watchRedis(figures: () => RedisFigures): void {
+    watchRedis(this.#scrape, figures);
   }
 
   jobRan(name: string, run: { readonly ok: boolean; readonly ms: number }): void {

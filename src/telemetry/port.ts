@@ -65,6 +65,16 @@ export interface NodeMetrics {
   snapshotTrouble(): void;
 }
 
+/** How it stands with the Redis that has the log. */
+export interface RedisFigures {
+  readonly connected: boolean;
+  /** Settings by which it may lose what it acknowledged, a sentence each. */
+  readonly unsafe: readonly string[];
+  readonly warnings: readonly string[];
+  readonly repaired: number;
+  readonly connections: number;
+}
+
 /** How things stand, over all tenants of the node; read at each scrape. */
 export interface NodeFigures {
   readonly tenants: number;

@@ -6,7 +6,7 @@ import { MemoryDisk } from '../../src/log/memory-disk.ts';
 import { memoryLog } from '../../src/log/memory.ts';
 import { openRedisLog, parseRedisUrl } from '../../src/log/redis/index.ts';
 import { openSqliteLog } from '../../src/log/sqlite/index.ts';
-import { afterAll } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 import { logConformance } from '../conformance/log.ts';
 import { emptyRedis } from '../support/redis-server.ts';
 
@@ -33,17 +33,19 @@ logConformance('sqlite', async () => {
   };
 });
 
-const redis = emptyRedis();
-afterAll(async () => (await redis).remove());
+let redis: Awaited<ReturnType<typeof emptyRedis>>;
+beforeAll(async () => {
+  redis = await emptyRedis();
+});
+afterAll(() => redis.remove());
 
 logConformance('redis', async () => {
-  const server = await redis;
   const dir = await mkdtemp(join(tmpdir(), 'muster-tail-'));
-  await server.empty();
+  await redis.empty();
   return {
     open: () =>
       openRedisLog({
-        address: parseRedisUrl(server.url),
+        address: parseRedisUrl(redis.url),
         dir,
         scheduler: systemScheduler,
         onFatal: (fault) => {

@@ -203,7 +203,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
     packages: ['commander', 'cli-table3', 'node:'],
   },
   main: {
-    at: ['src/main.ts', 'src/config.ts', 'src/housekeeping.ts'],
+    at: ['src/main.ts', 'src/config.ts', 'src/housekeeping.ts', 'src/open-log.ts'],
     modules: ['src/', 'protocol/'],
     packages: ['zod', 'node:'],
   },

@@ -13,6 +13,7 @@ interface Flags {
   readonly port?: number;
   readonly httpPort?: number;
   readonly redis?: string;
+  readonly allowUnsafeRedis?: boolean;
   readonly transport?: string;
   readonly config?: string;
   readonly logLevel?: string;
@@ -32,7 +33,8 @@ export function addServe(program: Command, context: Context): void {
     .option('--host <host>', 'address to listen on (default 127.0.0.1)')
     .option('--port <port>', 'port of the WebSockets; 0 takes a free one (default 7420)', wholeNumber)
     .option('--http-port <port>', 'port of health, readiness and metrics (default 7421)', wholeNumber)
-    .option('--redis <url>', 'share the log with other nodes')
+    .option('--redis <url>', 'keep the log in Redis instead of the data directory (docs/redis.md)')
+    .option('--allow-unsafe-redis', 'serve although the settings of Redis may lose what it acknowledged')
     .option('--transport <name>', 'auto, ws or uws, which must be installed (default auto: ws)')
     .option('--config <file>', 'JSON file with any of these options')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default info)')

@@ -49,6 +49,8 @@ export interface RedisStatus {
   readonly warnings: readonly string[];
   /** Entries that Redis had lost and that this node put back. */
   readonly repaired: number;
+  /** Connections that there have been. */
+  readonly connections: number;
 }
 
 const answerMs = 5_000;
@@ -82,6 +84,8 @@ export class RedisLog implements LogDriver {
   readonly #homes = new Map<string, Home>();
   readonly #homeOf = new Map<string, Home>();
   readonly #logs = new Map<string, RedisTenantLog | undefined>();
+  readonly #locals = new Map<string, Promise<LocalTail>>();
+  readonly #abort = new AbortController();
   readonly #awaited = new Map<string, ((link: Link) => void)[]>();
   #seed = 0;
   #repaired = 0;
@@ -121,6 +125,7 @@ export class RedisLog implements LogDriver {
       unsafe: [...new Set(homes.flatMap(({ findings }) => findings.unsafe))],
       warnings: [...new Set(homes.flatMap(({ findings }) => findings.warnings))],
       repaired: this.#repaired,
+      connections: homes.reduce((sum, home) => sum + home.connections, 0),
     };
   }
 
@@ -167,7 +172,7 @@ export class RedisLog implements LogDriver {
 
   async #open(tenant: string): Promise<TenantLog> {
     const keys = keysOf(tenant);
-    const local = await LocalTail.open(this.#file, tenant);
+    const local = await this.#local(tenant);
     await this.#registry((link) => link.call('SADD', TENANTS, tenant));
     return await new Promise<TenantLog>((resolve, reject) => {
       const slot: Slot = {
@@ -191,6 +196,13 @@ export class RedisLog implements LogDriver {
       };
       this.#place(slot, this.#anyHome());
     });
+  }
+
+  /** The file is opened once; a log that was refused may be asked for again. */
+  #local(tenant: string): Promise<LocalTail> {
+    const opened = this.#locals.get(tenant) ?? LocalTail.open(this.#file, tenant);
+    this.#locals.set(tenant, opened);
+    return opened;
   }
 
   #make(of: ConstructorParameters<typeof RedisTenantLog>[0], local: LocalTail): RedisTenantLog {
@@ -234,7 +246,8 @@ export class RedisLog implements LogDriver {
   #connect(host: HostPort): Promise<Link> {
     const { address, scheduler } = this.#options;
     const redis = { ...optionsFor(address, host), connectionName: 'muster' };
-    return Link.connect({ redis, scheduler, answerMs: this.#options.answerMs ?? answerMs });
+    const { signal } = this.#abort;
+    return Link.connect({ redis, scheduler, signal, answerMs: this.#options.answerMs ?? answerMs });
   }
 
   #place(slot: Slot, home: Home): void {
@@ -299,6 +312,7 @@ export class RedisLog implements LogDriver {
     const logs = [...this.#logs.values()].flatMap((log) => (log === undefined ? [] : [log.beat(false)]));
     await Promise.allSettled(logs);
     for (const log of this.#logs.values()) log?.detached();
+    this.#abort.abort();
     await Promise.allSettled([...this.#homes.values()].map((home) => home.close()));
   }
 

@@ -72,6 +72,8 @@ export class Home {
   #connection: Connection | undefined;
   #findings: Findings = { unsafe: [], warnings: [] };
   #closed = false;
+  #connections = 0;
+  #serving: Promise<void> = Promise.resolve();
   #endPause: (() => void) | undefined;
   #cancelLook: (() => void) | undefined;
   #cancelBeat: (() => void) | undefined;
@@ -88,12 +90,12 @@ export class Home {
       connection.link.close('it is not set up safely');
       throw new UnsafeRedis(`${unsafe.join(' ')} Or start with --allow-unsafe-redis.`); // HM4
     }
-    void this.#serve(connection);
+    this.#serving = this.#serve(connection);
   }
 
   /** Goes on trying, whatever happens. */
   begin(): void {
-    void this.#serve(undefined);
+    this.#serving = this.#serve(undefined);
   }
 
   get link(): Link | undefined {
@@ -102,6 +104,11 @@ export class Home {
 
   get connected(): boolean {
     return this.#connection?.link.open === true;
+  }
+
+  /** How many connections there have been. */
+  get connections(): number {
+    return this.#connections;
   }
 
   get findings(): Findings {
@@ -133,14 +140,14 @@ export class Home {
     );
   }
 
+  /** What is being connected must be ended by its maker. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#endPause?.();
     const connection = this.#connection;
-    if (connection === undefined) return;
-    connection.link.close('it is closed');
-    await connection.ended;
-    await Promise.allSettled(connection.readers.values());
+    connection?.link.close('it is closed');
+    await this.#serving;
+    await Promise.allSettled(connection?.readers.values() ?? []);
   }
 
   /** Until it is closed. Never rejects. */
@@ -152,6 +159,7 @@ export class Home {
         connection ??= await this.#connect();
         pause = pauseMs.first;
         this.#connection = connection;
+        this.#connections += 1;
         this.#watch(connection);
         for (const slot of this.#slots.values()) void this.#attach(connection, slot);
         const why = await connection.ended;
@@ -223,6 +231,7 @@ export class Home {
     } catch (error) {
       if (error instanceof LogFault) {
         this.#slots.delete(tenant);
+        slot.log?.detached();
         slot.failed(error);
       } else if (error instanceof ServerRefusal && movedTo(error.message) !== undefined) {
         this.#reroute([slot], movedTo(error.message));
@@ -257,10 +266,13 @@ export class Home {
 
   #watch(connection: Connection): void {
     const { scheduler } = this.#parts;
+    // What is under way when the connection ends does not begin again.
     const look = (): void => {
+      if (this.#connection !== connection) return;
       this.#cancelLook = scheduler.after(lookMs, () => void this.#look(connection).then(look));
     };
     const beat = (): void => {
+      if (this.#connection !== connection) return;
       this.#cancelBeat = scheduler.after(beatMs, () => void this.#beat(connection).then(beat));
     };
     look();

@@ -30,6 +30,8 @@ export interface LinkOptions {
   readonly scheduler: Scheduler;
   /** An answer that takes longer ends the connection. */
   readonly answerMs: number;
+  /** Ends the connection, also while it is being made. */
+  readonly signal: AbortSignal;
 }
 
 export class Link {
@@ -86,6 +88,7 @@ class Socket {
   readonly #told: ((why: string) => void)[] = [];
   #why: string | undefined;
   #ended = false;
+  readonly #aborted = (): void => this.close('the log is closed');
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -107,6 +110,7 @@ class Socket {
       this.#why ??= error.message;
     });
     this.#redis.on('end', () => this.#end('the connection ended'));
+    options.signal.addEventListener('abort', this.#aborted);
   }
 
   get ended(): boolean {
@@ -114,6 +118,7 @@ class Socket {
   }
 
   async open(): Promise<void> {
+    if (this.#options.signal.aborted) throw new LinkLost('the log is closed');
     try {
       await this.#redis.connect();
     } catch (error) {
@@ -144,6 +149,7 @@ class Socket {
   }
 
   close(why: string): void {
+    if (this.#ended) return;
     this.#why ??= why;
     this.#redis.disconnect(false);
     this.#end(why);
@@ -152,6 +158,7 @@ class Socket {
   #end(why: string): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#options.signal.removeEventListener('abort', this.#aborted);
     this.#why ??= why;
     const said = this.#why;
     for (const told of this.#told.splice(0)) this.#options.scheduler.defer(() => told(said));

@@ -87,7 +87,7 @@ export class RedisTenantLog implements TenantLog {
     this.#stamps = new Stamps({ wall: attached.head.ts, mono: host.scheduler.mono() });
     this.#appends = new Appends({
       scheduler: host.scheduler,
-      call: (packed) => (this.#session === undefined ? undefined : this.#call(this.#session, packed)),
+      call: (packed) => (this.#session?.link.open === true ? this.#call(this.#session, packed) : undefined),
       appended: (last) => {
         this.#headSeq = Math.max(this.#headSeq, last);
       },
@@ -155,7 +155,7 @@ export class RedisTenantLog implements TenantLog {
 
   /** RT1. Elements that the blocking reader brought. */
   received(elements: readonly Element[]): void {
-    if (this.#tail.kind !== 'live') return;
+    if (this.#tail.kind !== 'live' || this.#session === undefined) return; // read again when it is attached
     const entries = this.#believe(elements);
     if (entries instanceof LogFault) this.fail(entries);
     else this.#tail.sink.entries(entries);

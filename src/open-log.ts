@@ -1,0 +1,56 @@
+/**
+ * Opens the log that the options name: the embedded database of the data directory, or Redis.
+ *
+ * Owns: that a data directory has one kind of log. Does not own: the drivers.
+ *
+ * OL1 A directory that has a log of its own is not served with Redis, and the other way round: its tenants would seem gone.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Scheduler } from './base/scheduler.ts';
+import { ConfigError } from './config.ts';
+import type { RedisStatus } from './log/redis/driver.ts';
+import type { LogDriver } from './log/port.ts';
+import { openSqliteLog } from './log/sqlite/index.ts';
+
+export interface OpenLogOptions {
+  /** Data directory. */
+  readonly data: string;
+  /** URL of Redis; undefined: the embedded database. */
+  readonly redis: string | undefined;
+  readonly allowUnsafeRedis: boolean;
+  readonly scheduler: Scheduler;
+  readonly onFatal: (error: Error) => void;
+  readonly onSnapshotTrouble: (file: string, why: string) => void;
+  readonly onRedisTrouble: (what: string) => void;
+}
+
+export interface OpenedLog {
+  readonly driver: LogDriver;
+  /** How it stands with Redis, if the log is there. */
+  readonly redis?: () => RedisStatus;
+}
+
+/** Rejects with ConfigError, LogFault or UnsafeRedis. */
+export async function openLog(options: OpenLogOptions): Promise<OpenedLog> {
+  const { data, redis, scheduler, onFatal } = options;
+  const tail = join(data, 'tail');
+  if (redis === undefined) {
+    if (existsSync(tail)) throw wrongKind(data, 'the log of this data directory is in Redis: start with --redis'); // OL1
+    const driver = await openSqliteLog({ dir: data, scheduler, onFatal, onTrouble: options.onSnapshotTrouble });
+    return { driver };
+  }
+  if (existsSync(join(data, 'muster.db'))) {
+    throw wrongKind(data, 'this data directory has a log of its own: start without --redis, or with another --data');
+  }
+  // Here and not above: who has no Redis does not wait for its client to be loaded.
+  const { openRedisLog, parseRedisUrl } = await import('./log/redis/index.ts');
+  const address = parseRedisUrl(redis);
+  const { allowUnsafeRedis: allowUnsafe, onRedisTrouble: onTrouble } = options;
+  const driver = await openRedisLog({ address, dir: tail, scheduler, allowUnsafe, onFatal, onTrouble });
+  return { driver, redis: () => driver.status() };
+}
+
+function wrongKind(data: string, what: string): ConfigError {
+  return new ConfigError(`${data}: ${what}.`);
+}
