@@ -147,7 +147,7 @@ export class Home {
     const connection = this.#connection;
     connection?.link.close('it is closed');
     await this.#serving;
-    await Promise.allSettled(connection?.readers.values() ?? []);
+    await Promise.allSettled([...(connection?.readers.values() ?? [])]);
   }
 
   /** Until it is closed. Never rejects. */
