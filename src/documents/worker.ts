@@ -1,7 +1,7 @@
 /** The documents' thread: does one piece of work after another, in the order in which they were sent. */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, type MessagePort } from 'node:worker_threads';
 import { must } from '../base/assert.ts';
-import { perform, type InputOf, type ResultOf, type WorkName } from './jobs.ts';
+import { Performer, type InputOf, type ResultOf, type WorkName } from './jobs.ts';
 
 export interface Order<N extends WorkName = WorkName> {
   readonly id: number;
@@ -12,9 +12,13 @@ export interface Order<N extends WorkName = WorkName> {
 export type FromWorker =
   { readonly kind: 'ready' } | { readonly kind: 'done'; readonly id: number; readonly result: ResultOf<WorkName> };
 
-const port = must(parentPort, 'worker.ts runs as a worker thread');
+function serve(port: MessagePort): void {
+  const performer = new Performer();
+  const answer = (message: FromWorker): void => port.postMessage(message);
+  port.on('message', ({ id, name, input }: Order) => {
+    answer({ kind: 'done', id, result: performer.perform(name, input) });
+  });
+  answer({ kind: 'ready' });
+}
 
-const answer = (message: FromWorker): void => port.postMessage(message);
-
-port.on('message', ({ id, name, input }: Order) => answer({ kind: 'done', id, result: perform(name, input) }));
-answer({ kind: 'ready' });
+serve(must(parentPort, 'worker.ts runs as a worker thread'));

@@ -258,6 +258,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'better-sqlite3',
       'fast-check',
       'fast-jwt',
+      'hast-util-from-html',
       'ioredis',
       'msgpack-test-suite',
       'msgpackr',
