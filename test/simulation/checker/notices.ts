@@ -202,7 +202,11 @@ function isAsked({ all, agents = [], capability }: Said, params: unknown): boole
   if (one !== undefined) return agents.length === 1 && agents[0] === one;
   if (field(audience, 'all') === true) return all === true;
   const named = items(audience, 'agentIds');
-  return capability === text(audience, 'capability') && named.length === agents.length && agents.every((id) => named.includes(id));
+  return (
+    capability === text(audience, 'capability') &&
+    named.length === agents.length &&
+    agents.every((id) => named.includes(id))
+  );
 }
 
 function isTo({ all, agents = [], capability }: Said, audience: unknown): boolean {
