@@ -25,7 +25,7 @@ export function plantedPlays({ of, bugs, seedsMax, play }: PlantedPlays): void {
   beforeAll(() => {
     workshop = new Workshop(bugs.map((bug) => ({ ...bug, invariants: [] })));
   }, HUNT_MS);
-  afterAll(() => workshop.close());
+  afterAll(() => workshop.close(), HUNT_MS);
 
   /** What the first course that differs says, and which it is. */
   function hunt(build: new () => Engine): string | undefined {

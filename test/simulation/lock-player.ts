@@ -32,6 +32,8 @@ interface Hold {
   readonly id: string;
   token: string;
   over: boolean;
+  /** When it began to give it back, or asked for another mode: what was asked until then says nothing of the time after. */
+  doubted: number;
 }
 
 /** What becomes of a request that waits, once it is granted. */
@@ -102,7 +104,7 @@ export class LockPlayer {
   #got(job: LockJob, lock: LockView, asked: number | undefined): void {
     const { lane } = this.#player;
     const known = this.#holds.get(lock.id);
-    const hold: Hold = known ?? { job, id: lock.id, token: lock.token, over: false };
+    const hold: Hold = known ?? { job, id: lock.id, token: lock.token, over: false, doubted: -Infinity };
     hold.token = lock.token;
     this.#holds.set(lock.id, hold);
     if (asked !== undefined) this.#believe(hold, lock, asked);
@@ -158,7 +160,7 @@ export class LockPlayer {
     const granted: Granted = (lock) => {
       hold.token = lock.token;
     };
-    this.#doubt(id);
+    this.#doubt(hold);
     this.#player.ask('lock.convert', { id, token, mode, waitMs, ...path }, (reply) => {
       this.#answered(reply, { granted, later: granted });
     });
@@ -168,7 +170,7 @@ export class LockPlayer {
     const { end, paths } = hold.job;
     const [first] = paths;
     if (end === 'part' && first !== undefined) {
-      this.#doubt(hold.id);
+      this.#doubt(hold);
       this.#player.ask('lock.release', { id: hold.id, token: hold.token, paths: [first.path] }, () => undefined);
       this.#player.lane.after(200, () => (hold.over ? undefined : this.#release(hold, { all: true })));
       return;
@@ -178,7 +180,7 @@ export class LockPlayer {
 
   #release(hold: Hold, how: { readonly all?: true }): void {
     const { id, token } = hold;
-    this.#doubt(id);
+    this.#doubt(hold);
     this.#player.ask('lock.release', { id, token, ...how }, (reply) => {
       if (reply.ok && isMap(reply.result) && reply.result['remaining'] === 0) this.#over(hold);
     });
@@ -189,7 +191,7 @@ export class LockPlayer {
     if (hold.over) return;
     hold.over = true;
     this.#holds.delete(hold.id);
-    this.#doubt(hold.id);
+    this.#doubt(hold);
     const { stale } = hold.job;
     const { id, token } = hold;
     if (stale !== undefined)
@@ -197,13 +199,14 @@ export class LockPlayer {
   }
 
   /** Whoever gives it back, or asks for another mode, believes in it no longer, whatever becomes of the request. */
-  #doubt(id: string): void {
-    const { recorder, client, incarnation } = this.#player;
-    recorder.add({ kind: 'lock.doubt', client, incarnation, id });
+  #doubt(hold: Hold): void {
+    const { recorder, client, incarnation, now } = this.#player;
+    hold.doubted = now();
+    recorder.add({ kind: 'lock.doubt', client, incarnation, id: hold.id });
   }
 
-  #believe({ over }: Hold, lock: LockView, asked: number): void {
-    if (over) return;
+  #believe({ over, doubted }: Hold, lock: LockView, asked: number): void {
+    if (over || asked <= doubted) return;
     const { recorder, client, incarnation } = this.#player;
     const until = asked + lock.expiresInMs * 0.99 - MARGIN_MS;
     recorder.add({ kind: 'lock.belief', client, incarnation, lock, since: asked, until });

@@ -99,4 +99,13 @@ export const KEPT: readonly KeptRun[] = [
     script: 'seed-413',
     found: 'locks whose grace was over in the entry in which their owner came back',
   },
+  {
+    script: 'seed-1705',
+    found: 'a lock of two modes whose owner had one of them already, which a request for the other did not exclude',
+  },
+  { script: 'seed-1941', found: 'the same, and two requests of one owner that were granted one lock in one entry' },
+  {
+    script: 'seed-1941-beliefs',
+    found: 'a program that believed in a lock again by an extension that was answered after it had given the lock back',
+  },
 ];

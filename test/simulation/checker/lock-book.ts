@@ -3,7 +3,7 @@
  * for, what keeps others away after a lock was lost. It is filled by locks.ts.
  */
 import type { LockMember, LockMode, LockView, LockWaitView } from '../../../protocol/wire/locks.ts';
-import { above, both, covers, excludes, isWriting, type Needs } from './lock-modes.ts';
+import { above, both, covers, excludes, isWriting, lacking, type Needs } from './lock-modes.ts';
 import type { Attachment, Mark, SessionRec, Tenant } from './records.ts';
 import { field, num, text } from './values.ts';
 
@@ -189,7 +189,7 @@ export function holdsOn(
   return false;
 }
 
-/** The paths on which a request wants more than its owner has, each with the mode that it wants. */
+/** The paths on which a request wants more than its owner has, each with what it wants more. */
 export function wanted(
   book: LockBook,
   state: LockState,
@@ -197,7 +197,8 @@ export function wanted(
 ): Needs {
   const more = new Map<string, LockMode>();
   for (const [path, mode] of wait.needs) {
-    if (!covers(ownMode(book, state, wait.owner, path), mode)) more.set(path, mode);
+    const lack = lacking(ownMode(book, state, wait.owner, path), mode);
+    if (lack !== undefined) more.set(path, lack);
   }
   return more;
 }

@@ -40,6 +40,14 @@ export function both(a: LockMode | undefined, b: LockMode): LockMode {
   return 'shared_intent_exclusive';
 }
 
+/** What of a mode is waited for by who has another one: of the mode that is two together the one that it has not. */
+export function lacking(has: LockMode | undefined, mode: LockMode): LockMode | undefined {
+  if (covers(has, mode)) return undefined;
+  if (mode !== 'shared_intent_exclusive') return mode;
+  if (covers(has, 'shared')) return 'intent_exclusive';
+  return covers(has, 'intent_exclusive') ? 'shared' : mode;
+}
+
 export function isWriting(mode: LockMode): boolean {
   return mode !== 'shared' && mode !== 'intent_shared';
 }

@@ -4,11 +4,10 @@
  * Whether an owner counts as holding something of a path if it holds something below it alone is not said. So a request must come
  * before another one only if it does under both readings, and may if it does under one.
  */
-import type { LockMode } from '../../../protocol/wire/locks.ts';
-import { clashes, holdsOn, memberList, ownMode, wanted } from './lock-book.ts';
+import { clashes, holdsOn, memberList, wanted } from './lock-book.ts';
 import type { Held, LockBook, LockState, Reading, Wait } from './lock-book.ts';
 import { ordersOf, type LockStep } from './lock-entry.ts';
-import { covers, needsOf, type Needs } from './lock-modes.ts';
+import { needsOf, type Needs } from './lock-modes.ts';
 import type { Mark } from './records.ts';
 import { field, items, text } from './values.ts';
 import type { World } from './world.ts';
@@ -81,13 +80,11 @@ export class LockQueues {
     const former = before.held.get(held.view.id);
     if (former?.view.token === held.view.token) return;
     const owner = held.view.owner;
-    const fresh = new Map<string, LockMode>();
-    for (const [path, mode] of held.needs) {
-      if (!covers(ownMode(book, before, owner, path), mode)) fresh.set(path, mode);
-    }
-    const requestId = grants.findLast(({ lock }) => lock === held.view.id)?.requestId;
-    const place = before.waits.find(({ view }) => view.requestId === requestId)?.place ?? Infinity;
-    const claim: Claim = { owner, needs: fresh, place };
+    const fresh = wanted(book, before, { owner, needs: held.needs });
+    // Several requests may have been granted the same lock: what it is was got by the first of them, or some of it.
+    const requests = new Set(grants.flatMap(({ lock, requestId }) => (lock === held.view.id ? [requestId] : [])));
+    const places = before.waits.flatMap(({ view, place }) => (requests.has(view.requestId) ? [place] : []));
+    const claim: Claim = { owner, needs: fresh, place: Math.min(Infinity, ...places) };
     // It may have got something else before in the same entry.
     const others = [...step.after.held].filter(([id]) => id !== held.view.id);
     const rest: LockState = { held: new Map(others), waits: step.after.waits };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { check } from './checker.ts';
-import { both, covers, excludes, needsOf, normalised } from './lock-modes.ts';
+import { both, covers, excludes, lacking, needsOf, normalised } from './lock-modes.ts';
 import { acquired, lock, ok, queued, scene, topical, wait } from './lock-scenes.ts';
 import { create, story } from './stories.ts';
 import { LOCK_MODES } from '../../../protocol/wire/locks.ts';
@@ -21,6 +21,21 @@ describe('modes', () => {
       for (const b of LOCK_MODES)
         for (const other of LOCK_MODES)
           expect(excludes(both(a, b), other), `${a} ${b} ${other}`).toBe(excludes(a, other) || excludes(b, other));
+  });
+
+  test('what is lacking of a mode is the least that makes it whole', () => {
+    for (const has of LOCK_MODES)
+      for (const mode of LOCK_MODES) {
+        const lack = lacking(has, mode);
+        if (covers(has, mode)) expect(lack).toBeUndefined();
+        else {
+          expect(covers(both(has, lack ?? has), mode), `${has} ${mode}`).toBe(true);
+          const less = LOCK_MODES.filter((one) => covers(mode, one) && covers(both(has, one), mode));
+          for (const one of less) expect(covers(one, lack ?? mode), `${has} ${mode} ${one}`).toBe(true);
+        }
+      }
+    expect(lacking('shared', 'shared_intent_exclusive')).toBe('intent_exclusive');
+    expect(lacking(undefined, 'shared_intent_exclusive')).toBe('shared_intent_exclusive');
   });
 
   test('a lock means intents on the paths above', () => {
