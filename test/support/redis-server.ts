@@ -5,7 +5,7 @@
  * take REDIS_URL; the others fail and say what is missing. Nothing is left out in silence.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,7 +49,7 @@ export class RedisServer {
   static async start(settings: Settings = {}): Promise<RedisServer> {
     const dir = mkdtempSync(join(tmpdir(), 'muster-redis-'));
     for (let attempt = 1; ; attempt += 1) {
-      const server = new RedisServer(await freePort(), dir, { ...SAFE, ...settings });
+      const server = new RedisServer(await portBelow(settings), dir, { ...SAFE, ...settings });
       try {
         await server.restart();
         return server;
@@ -60,16 +60,40 @@ export class RedisServer {
     }
   }
 
+  /** One sentinel that watches a primary as `main`, and promotes a replica when that is gone. */
+  static async sentinel(primary: RedisServer): Promise<RedisServer> {
+    const server = new RedisServer(await freePort(), mkdtempSync(join(tmpdir(), 'muster-sentinel-')), {});
+    const lines = [
+      `port ${server.port}`,
+      'bind 127.0.0.1',
+      `dir ${server.dir}`,
+      `sentinel monitor main 127.0.0.1 ${primary.port} 1`,
+      'sentinel down-after-milliseconds main 500',
+      'sentinel failover-timeout main 3000',
+    ];
+    const file = join(server.dir, 'sentinel.conf');
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    await server.#spawn([file, '--sentinel'], /Sentinel ID is/);
+    return server;
+  }
+
   get url(): string {
     return `redis://127.0.0.1:${this.port}`;
   }
 
   /** Starts it again on what it left. */
   async restart(): Promise<void> {
+    const settings = { port: `${this.port}`, bind: '127.0.0.1', dir: this.dir, daemonize: 'no', ...this.#settings };
+    const args = Object.entries(settings).flatMap(([name, value]) => [
+      `--${name}`,
+      ...value.replace('$PORT', `${this.port}`).split(' '),
+    ]);
+    await this.#spawn(args, /[Rr]eady to accept connections/);
+  }
+
+  async #spawn(args: readonly string[], readyWord: RegExp): Promise<void> {
     const command = program();
     if (command === undefined) throw new Error(MISSING);
-    const settings = { port: `${this.port}`, bind: '127.0.0.1', dir: this.dir, daemonize: 'no', ...this.#settings };
-    const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, ...value.split(' ')]);
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#process = child;
     let said = '';
@@ -80,7 +104,7 @@ export class RedisServer {
       );
       const hear = (chunk: Buffer): void => {
         said += chunk.toString();
-        if (!/[Rr]eady to accept connections/.test(said)) return;
+        if (!readyWord.test(said)) return;
         clearTimeout(timer);
         resolve();
       };
@@ -150,7 +174,16 @@ async function givenRedis(url: string): Promise<Awaited<ReturnType<typeof emptyR
   };
 }
 
-export async function freePort(): Promise<number> {
+/** The bus of a cluster is ten thousand ports higher. */
+async function portBelow(settings: Settings): Promise<number> {
+  const most = settings['cluster-enabled'] === 'yes' ? 55_000 : 65_535;
+  for (;;) {
+    const port = await freePort();
+    if (port <= most) return port;
+  }
+}
+
+async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
