@@ -291,6 +291,25 @@ describe('Redis', () => {
   });
 });
 
+test('time goes on when the clock of Redis was set back, and never falls', async () => {
+  const redis = await server();
+  const first = await node(redis.url);
+  await fill((await tailed(first.driver)).log, 1);
+  await first.close();
+  const ahead = Date.now() + 3_600_000;
+  await redis.client().hset('muster:{acme}:meta', 'ts', String(ahead));
+  const { log, tail } = await tailed((await node(redis.url)).driver);
+  let count = 1;
+  const newest = (): number => tail.entriesSeen.at(-1)?.ts ?? 0;
+  while (newest() < ahead + 20) {
+    await fill(log, 1);
+    count += 1;
+    await tail.until(({ entriesSeen }) => entriesSeen.length === count);
+  }
+  expect(newest()).toBeLessThan(ahead + 30_000);
+  expectChain(tail.entriesSeen, { seq: 0, chain: chainStart(log.logId) });
+});
+
 describe('the way to Redis', () => {
   test('a lost reply is an unknown outcome, and the entry is there once', async () => {
     const redis = await server();
@@ -417,6 +436,21 @@ describe('the gate', () => {
     const { driver } = await node(redis.url, { allowUnsafe: true });
     expect(driver.status().unsafe).toEqual([expect.stringContaining(sentence)]);
     expect(lastOf(await append((await tailed(driver)).log, 'a'))).toBe(1);
+  });
+
+  test('settings that became unsafe stop appends until they are right again', async () => {
+    const redis = await server();
+    const way = await proxyTo(redis);
+    const { driver, troubles } = await node(way.url);
+    const { log } = await tailed(driver);
+    await fill(log, 1);
+    await redis.client().config('SET', 'appendfsync', 'no');
+    await reconnected(driver, () => way.cut());
+    expect(await append(log, 'refused')).toEqual({ kind: 'FULL' });
+    expect(troubles.join()).toContain('Set appendfsync to always');
+    await redis.client().config('SET', 'appendfsync', 'always');
+    await reconnected(driver, () => way.cut());
+    expect(lastOf(await append(log, 'taken'))).toBe(2);
   });
 
   test('a Redis that is not there is refused by a sentence', async () => {
