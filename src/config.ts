@@ -14,6 +14,8 @@ export interface ServeOptions {
   readonly httpPort?: number | undefined;
   /** Data directory; made if it is not there; default ./muster-data. */
   readonly data?: string | undefined;
+  /** Where backups are kept; default `backups` in the data directory. */
+  readonly backups?: string | undefined;
   /** URL of the Redis that has the log (docs/redis.md); default: the embedded database. */
   readonly redis?: string | undefined;
   /** Serve although the settings of Redis may lose what it acknowledged. */
@@ -72,6 +74,7 @@ const schema = z.strictObject({
   port: port.default(7420),
   httpPort: port.default(7421),
   data: z.string().min(1).default('./muster-data'),
+  backups: z.string().min(1).optional(),
   redis: z.string().min(1).optional(),
   allowUnsafeRedis: z.union([z.boolean(), z.stringbool()]).default(false),
   transport: z.enum(['auto', 'ws', 'uws']).default('auto'),
@@ -100,6 +103,7 @@ function fromEnvironment(env: Environment): Partial<Record<keyof Config, unknown
     port: env['MUSTER_PORT'],
     httpPort: env['MUSTER_HTTP_PORT'],
     data: env['MUSTER_DATA'],
+    backups: env['MUSTER_BACKUPS'],
     redis: env['MUSTER_REDIS'],
     allowUnsafeRedis: env['MUSTER_ALLOW_UNSAFE_REDIS'],
     transport: env['MUSTER_TRANSPORT'],

@@ -17,7 +17,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { TASK_STATUSES, type TaskStatus } from '../protocol/wire/types.ts';
+import { TASK_STATUSES, type Params, type TaskStatus } from '../protocol/wire/types.ts';
 import {
   AttemptGuard,
   authorise,
@@ -31,6 +31,7 @@ import {
   Rates,
   type RateSettings,
 } from './access/index.ts';
+import { Backups } from './backup/index.ts';
 import { systemScheduler } from './base/system-scheduler.ts';
 import { ConfigError, resolveConfig, type Config, type ServeOptions } from './config.ts';
 import { listenHttp, type HttpListener } from './http/index.ts';
@@ -38,16 +39,17 @@ import { RETENTION, startHousekeeping } from './housekeeping.ts';
 import type { EmbeddedJobs } from './jobs/index.ts';
 import { recordCounts } from './engine/kernel/image.ts';
 import type { LogDriver } from './log/port.ts';
+import type { SqliteLog } from './log/sqlite/index.ts';
 import { backlogFigures } from './node/backlog.ts';
 import { classOf } from './node/heard.ts';
-import { DEFAULT_TENANT, Node } from './node/node.ts';
+import { DEFAULT_TENANT, Node, type Made } from './node/node.ts';
 import type { Principal } from './node/port.ts';
 import type { MintedKey } from './node/requests.ts';
 import type { Applied, Serving } from './node/serving.ts';
 import { compileRule } from './rules/index.ts';
 import { createSessionManager, type SessionManager } from './session/manager.ts';
 import { openLog, type OpenedLog } from './open-log.ts';
-import { openSqliteStore } from './store/index.ts';
+import { openSqliteStore, type SqliteStore } from './store/index.ts';
 import type { Store } from './store/port.ts';
 import { createLog, Metrics, openTraces, type LogLevel, type Traces } from './telemetry/index.ts';
 import type { Log, LogFields, NodeFigures } from './telemetry/port.ts';
@@ -152,10 +154,10 @@ class Server implements RunningServer {
     if (jwtKeys !== undefined) await this.#readKeys(jwtKeys);
     this.#traces = this.#hooks.traces ?? (await tracesOf(process.env));
     const onFatal = (error: Error): void => this.#fatal(error);
-    const { driver, redis } = await this.#openLog(onFatal);
+    const { driver, redis, files } = await this.#openLog(onFatal);
     this.#driver = driver;
     this.#redis = redis;
-    this.#store = await openSqliteStore({
+    const store = await openSqliteStore({
       dir: this.data,
       scheduler: systemScheduler,
       ...RETENTION,
@@ -165,7 +167,8 @@ class Server implements RunningServer {
         this.#log.error('the store is damaged', { what });
       },
     });
-    const node = this.#makeNode(this.#driver, this.#store);
+    this.#store = store;
+    const node = this.#makeNode(driver, store, files === undefined ? undefined : this.#backups(files, store));
     this.#node = node;
     const rates = new Rates({ settings: rateSettings(this.#config), mono: () => systemScheduler.mono() });
     this.#sessions = this.#makeSessions(node, rates);
@@ -212,7 +215,7 @@ class Server implements RunningServer {
     });
   }
 
-  #makeNode(log: LogDriver, store: Store): Node {
+  #makeNode(log: LogDriver, store: Store, backups: Backups | undefined): Node {
     const node: Node = new Node({
       nodeId: this.#nodeId,
       version: packageVersion(),
@@ -222,6 +225,7 @@ class Server implements RunningServer {
       entropy,
       sha256,
       access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },
+      ...(backups === undefined ? {} : { backup: (asked, done) => void this.#backup(backups, asked, done) }),
       tracing: this.#traces?.tracing,
       authenticate: this.#authenticator(() => node),
       events: {
@@ -235,6 +239,33 @@ class Server implements RunningServer {
       },
     });
     return node;
+  }
+
+  async #backup(backups: Backups, asked: Params['backup.create'], done: (made: Made) => void): Promise<void> {
+    done(await this.#made(backups, asked));
+  }
+
+  async #made(backups: Backups, asked: Params['backup.create']): Promise<Made> {
+    try {
+      const made = await backups.make(asked);
+      if (made !== undefined) this.#log.info('backup made', { folder: made.folder, bytes: made.bytes });
+      return made;
+    } catch (error) {
+      const fault = error instanceof Error ? error : new Error(String(error));
+      this.#log.error('backup failed', { error: fault });
+      return fault;
+    }
+  }
+
+  #backups(log: SqliteLog, store: SqliteStore): Backups {
+    return new Backups({
+      data: this.data,
+      folder: resolve(this.#config.backups ?? join(this.data, 'backups')),
+      log,
+      store,
+      version: packageVersion(),
+      now: () => systemScheduler.now(),
+    });
   }
 
   /** By API key, and where there is a key set by token. */

@@ -11,7 +11,7 @@ import type { Scheduler } from './base/scheduler.ts';
 import { ConfigError } from './config.ts';
 import type { RedisStatus } from './log/redis/driver.ts';
 import type { LogDriver } from './log/port.ts';
-import { openSqliteLog } from './log/sqlite/index.ts';
+import { openSqliteLog, type SqliteLog } from './log/sqlite/index.ts';
 
 export interface OpenLogOptions {
   /** Data directory. */
@@ -27,6 +27,8 @@ export interface OpenLogOptions {
 
 export interface OpenedLog {
   readonly driver: LogDriver;
+  /** The log again, if it is in files of the data directory, which can be copied. */
+  readonly files?: SqliteLog;
   /** How it stands with Redis, if the log is there. */
   readonly redis?: () => RedisStatus;
 }
@@ -38,7 +40,7 @@ export async function openLog(options: OpenLogOptions): Promise<OpenedLog> {
   if (redis === undefined) {
     if (existsSync(tail)) throw wrongKind(data, 'the log of this data directory is in Redis: start with --redis'); // OL1
     const driver = await openSqliteLog({ dir: data, scheduler, onFatal, onTrouble: options.onSnapshotTrouble });
-    return { driver };
+    return { driver, files: driver };
   }
   if (existsSync(join(data, 'muster.db'))) {
     throw wrongKind(data, 'this data directory has a log of its own: start without --redis, or with another --data');

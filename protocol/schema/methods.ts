@@ -482,4 +482,5 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
   'apiKey.revoke': z.object({ id }),
   'tenant.create': z.object({ id: tenantId }),
   'tenant.list': z.object(page),
+  'backup.create': z.object({ keep: int(1, 1_000).exactOptional() }),
 };

@@ -119,6 +119,7 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'tenant.mend': { roles: ['admin'], class: 'admin', access: 'write', ends: true },
   'tenant.create': { roles: ['operator'], class: 'admin', access: 'write' },
   'tenant.list': { roles: ['operator'], class: 'admin', access: 'read' },
+  'backup.create': { roles: ['operator'], class: 'admin', access: 'read' },
 };
 
 export type WriteMethod = Exclude<Method, ReadMethod>;
@@ -154,7 +155,8 @@ export type ReadMethod =
   | 'lock.graph'
   | 'topic.history'
   | 'apiKey.list'
-  | 'tenant.list';
+  | 'tenant.list'
+  | 'backup.create';
 
 const CLASSES: ReadonlySet<string> = new Set(Object.values(OPERATIONS).map((row) => row.class));
 

@@ -10,6 +10,7 @@ import type { LockParams, LockPushes, LockResults, LockView, TaskLocks, TaskLock
 import type { Concurrency, Sticky } from './placing.ts';
 import type { RuleParams, RuleResults, RuleVerdict } from './rules.ts';
 import type { ScheduleParams, ScheduleResults } from './schedules.ts';
+import type { BackupParams, BackupResults } from './backup.ts';
 import type { ObservingParams, ObservingResults } from './observing.ts';
 import type { Control, ControlParams, ControlPushes, ControlResults, ControlView, TaskOrder } from './control.ts';
 import type { ChildCounts, ChildPolicy, Distribution, TaskTreeView, TreeParams, TreeResults } from './trees.ts';
@@ -397,6 +398,7 @@ export interface Params
     ObservingParams,
     ControlParams,
     RuleParams,
+    BackupParams,
     TreeParams {
   'session.snapshot': { readonly cursor?: string };
   'agent.register': AgentShape;
@@ -487,6 +489,7 @@ export interface Results
     ObservingResults,
     ControlResults,
     RuleResults,
+    BackupResults,
     TreeResults {
   'session.snapshot': { readonly snapshot: SessionSnapshot; readonly rev: number };
   'agent.register': { readonly agent: AgentView };

@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../client/version.ts';
 import { addAgent } from './commands/agent.ts';
+import { addBackup } from './commands/backup.ts';
 import { addBroadcast } from './commands/broadcast.ts';
 import { addDeadLetter } from './commands/dead-letter.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -41,6 +42,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addRule(program, context);
   addLock(program, context);
   addDoctor(program, context);
+  addBackup(program, context);
   addTopic(program, context);
   addBroadcast(program, context);
   addKey(program, context);

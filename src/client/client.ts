@@ -132,6 +132,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
   readonly lock: Methods['lock'] & LockMethods;
   readonly apiKey: Methods['apiKey'];
   readonly tenant: Methods['tenant'];
+  readonly backup: Methods['backup'];
   readonly session: Methods['session'];
   readonly url: string;
   readonly #sdk: Sdk;
@@ -202,6 +203,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
     this.notification = methods.notification;
     this.apiKey = methods.apiKey;
     this.tenant = methods.tenant;
+    this.backup = methods.backup;
     this.session = methods.session;
   }
 

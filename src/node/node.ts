@@ -8,6 +8,7 @@
  */
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
+import type { BackupView } from '../../protocol/wire/backup.ts';
 import type { Params } from '../../protocol/wire/types.ts';
 import { Calendar } from '../calendar/index.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
@@ -60,9 +61,14 @@ export interface NodeOptions {
   readonly chunkBytes?: number;
   /** How long a request for a lock that has to wait may wait for an append of others, if not the usual 2 ms. */
   readonly patienceMs?: number;
+  /** Makes a backup of the whole server; calls back later. Undefined: it has nothing to be copied. */
+  readonly backup?: (asked: Params['backup.create'], done: (made: Made) => void) => void;
   /** Undefined: nothing is traced. */
   readonly tracing?: Tracing | undefined;
 }
+
+/** A backup, or why there is none; undefined while another one is being made. */
+export type Made = BackupView | Error | undefined;
 
 /** A key as whoever authenticates needs it. */
 export interface KnownKey {
@@ -321,6 +327,7 @@ export class Node implements NodePort {
       serving.tenant.submit(command, ({ reply }) => done(reply.ok ? undefined : reply.rejection));
     },
     listTenants: (asked) => this.#listTenants(asked),
+    backup: (asked, done) => this.#backup(asked, done),
     isOperator: (key) => {
       if (key === undefined) return false;
       const known = this.#servings.get(SYSTEM)?.tenant.engine.state.apiKeys.get(key.id);
@@ -343,6 +350,20 @@ export class Node implements NodePort {
     const { state } = system.tenant.engine;
     const page = listTenants(state, asked);
     return { ok: true, rev: state.rev, result: withCursor({ tenants: page.items }, page.next) };
+  }
+
+  #backup(asked: Params['backup.create'], done: Answer): void {
+    const { backup, scheduler } = this.#options;
+    const rev = this.#servings.get(SYSTEM)?.tenant.engine.state.rev ?? 0;
+    if (backup === undefined) {
+      scheduler.defer(() => done(unavailable('This server has no files of its own to be copied.')));
+      return;
+    }
+    backup(asked, (made) => {
+      if (made === undefined) done(unavailable('Another backup is being made.'));
+      else if (made instanceof Error) done(unavailable(`The backup could not be made: ${made.message}`));
+      else done({ ok: true, rev, result: { backup: made } });
+    });
   }
 
   #createTenant(asked: Parameters<SystemPort['createTenant']>[0], done: Answer): void {

@@ -35,8 +35,8 @@ import { readTree } from './trees.ts';
 /** Agents of an explanation. */
 const EXPLAINED = 20;
 
-/** tenant.list is read from the system tenant. */
-type Read = { readonly method: Exclude<ReadMethod, 'tenant.list'>; readonly params: Value };
+/** Of the others, one is read from the system tenant and one is of the whole server. */
+type Read = { readonly method: Exclude<ReadMethod, 'tenant.list' | 'backup.create'>; readonly params: Value };
 
 type Handlers = {
   readonly [M in Read['method']]: (parts: ReadParts, params: Params[M], done: Answer) => void;

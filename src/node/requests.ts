@@ -9,7 +9,7 @@ import { decodeValue, isMap, valueHash } from '../../protocol/wire/codec.ts';
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { FindingCode } from '../../protocol/wire/observing.ts';
-import { OPERATIONS, isRead, type WriteMethod } from '../../protocol/wire/operations.ts';
+import { OPERATIONS, isRead, type ReadMethod, type WriteMethod } from '../../protocol/wire/operations.ts';
 import { RULE_PARTS, type RulePart } from '../../protocol/wire/rules.ts';
 import type { Data, Method, Params, Results, Value, ValueMap } from '../../protocol/wire/types.ts';
 import type { Result } from '../base/result.ts';
@@ -37,6 +37,12 @@ export interface MintedKey {
   readonly hash: string;
 }
 
+/** As the schema has let it in. */
+function backupOf(params: Value): Params['backup.create'] {
+  const keep = isMap(params) ? params['keep'] : undefined;
+  return typeof keep === 'number' ? { keep } : {};
+}
+
 /** Null, as in `rule.update`: none. */
 export type RuleSources = { readonly [P in RulePart]?: string | null };
 
@@ -58,6 +64,7 @@ export interface SystemPort {
   /** Makes a key the administrator's of a tenant; `done` when that is durable. */
   installKey(tenant: string, key: MintedKey, done: (fault: Rejection | undefined) => void): void;
   listTenants(asked: Params['tenant.list']): Reply;
+  backup(asked: Params['backup.create'], done: Answer): void;
   /** Whether the key of this id and hash is an operator's. */
   isOperator(key: { readonly id: string; readonly secretHash: string } | undefined): boolean;
 }
@@ -122,11 +129,20 @@ export class Requests {
     if (refused !== undefined) return scheduler.defer(() => done({ ok: false, rejection: refused }));
     if (!tenant.serving) return scheduler.defer(() => done(unavailable('The tenant is not served now.')));
     if (isRead(request.method)) {
-      return request.method === 'tenant.list'
-        ? scheduler.defer(() => done(this.#parts.system.listTenants(request.params as Params['tenant.list'])))
-        : read({ ...this.#parts, caller }, { method: request.method, params: request.params }, done);
+      return this.#read(caller, { method: request.method, params: request.params }, done);
     }
     this.inOrder(caller, () => this.#write(caller, request, done));
+  }
+
+  #read(
+    caller: Caller,
+    { method, params }: { readonly method: ReadMethod; readonly params: Value },
+    done: Answer,
+  ): void {
+    const { system, scheduler } = this.#parts;
+    if (method === 'tenant.list') scheduler.defer(() => done(system.listTenants(params as Params['tenant.list'])));
+    else if (method === 'backup.create') system.backup(backupOf(params), done);
+    else read({ ...this.#parts, caller }, { method, params }, done);
   }
 
   #write(caller: Caller, request: RequestIn, done: Answer): void {

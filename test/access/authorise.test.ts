@@ -105,6 +105,7 @@ const EXPECTED: { readonly [M in Method]: string } = {
   'tenant.mend': '.a...',
   'tenant.create': 'o....',
   'tenant.list': 'o....',
+  'backup.create': 'o....',
 };
 const LETTERS: { readonly [R in Role]: string } = { operator: 'o', admin: 'a', member: 'm', agent: 'g', viewer: 'v' };
 

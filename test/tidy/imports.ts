@@ -113,6 +113,11 @@ export const UNITS: { readonly [name: string]: Unit } = {
     modules: [...BASE, 'src/base/worker-url.ts'],
     packages: ['hast-util-from-html', 'hast-util-sanitize', 'hast-util-to-html', 'markdown-it', 'node:worker_threads'],
   },
+  backup: {
+    at: ['src/backup/'],
+    modules: [...WIRE, 'src/doctor/index.ts', 'src/log/sqlite/index.ts'],
+    packages: ['node:'],
+  },
   doctor: {
     at: ['src/doctor/'],
     modules: [
@@ -199,6 +204,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'src/main.ts',
       'src/config.ts',
       'src/doctor/index.ts',
+      'src/backup/index.ts',
     ],
     packages: ['commander', 'cli-table3', 'node:'],
   },

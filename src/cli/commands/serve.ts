@@ -18,6 +18,7 @@ interface Flags {
   readonly config?: string;
   readonly logLevel?: string;
   readonly jwtKeys?: string;
+  readonly backups?: string;
   readonly jwtIssuer?: string;
   readonly jwtAudience?: string;
   readonly origin?: readonly string[];
@@ -33,6 +34,7 @@ export function addServe(program: Command, context: Context): void {
     .option('--host <host>', 'address to listen on (default 127.0.0.1)')
     .option('--port <port>', 'port of the WebSockets; 0 takes a free one (default 7420)', wholeNumber)
     .option('--http-port <port>', 'port of health, readiness and metrics (default 7421)', wholeNumber)
+    .option('--backups <folder>', 'where backups are kept (default: backups in the data directory)')
     .option('--redis <url>', 'keep the log in Redis instead of the data directory (docs/redis.md)')
     .option('--allow-unsafe-redis', 'serve although the settings of Redis may lose what it acknowledged')
     .option('--transport <name>', 'auto, ws or uws, which must be installed (default auto: ws)')

@@ -10,11 +10,12 @@
  * C3 The write-ahead log is kept below about `walBytes` (file.ts says why): it is emptied when it has grown past that,
  *    after the reply was posted, or past half of it when the worker is idle. Not sooner: the first commit after that
  *    syncs twice.
+ * C4 While a backup copies the database's file, the write-ahead log is not emptied, however large it gets.
  */
 import type Database from 'better-sqlite3';
 import { assert } from '../../base/assert.ts';
 import { chainBytes, chainOf, EnvelopeKind, overheadBytes, sealInPlace } from '../envelope.ts';
-import type { LogHead } from '../port.ts';
+import { LogFault, type LogHead } from '../port.ts';
 import { Stamps, type Clocks } from '../stamps.ts';
 import { pageBytes, type LogFiles } from './file.ts';
 import { appendsOf, type PlacedAppend } from './lane.ts';
@@ -33,6 +34,8 @@ export class Committer {
   readonly #stamps = new Map<Tenant, Stamps>();
   /** Bytes in the write-ahead log since it was last emptied, estimated. */
   #walBytes = 0;
+  /** C4 */
+  #held = false;
 
   constructor(files: LogFiles, tenants: Tenants, clocks: () => Clocks = systemClocks) {
     this.#clocks = clocks;
@@ -70,16 +73,16 @@ export class Committer {
 
   /** C3: to be called after each step. */
   checkSize(): void {
-    if (this.#walBytes >= walBytes) this.empty();
+    if (this.#walBytes >= walBytes && !this.#held) this.empty();
   }
 
   /** There is something to do when there is nothing else to do. */
   get untidy(): boolean {
-    return this.#files.head.unsynced || this.#walBytes >= walBytes / 2;
+    return this.#files.head.unsynced || (this.#walBytes >= walBytes / 2 && !this.#held);
   }
 
   tidy(): void {
-    if (this.#walBytes >= walBytes / 2) this.empty();
+    if (this.#walBytes >= walBytes / 2 && !this.#held) this.empty();
     this.#files.head.sync();
   }
 
@@ -88,6 +91,22 @@ export class Committer {
     this.#checkpoint.all();
     this.#files.head.sync();
     this.#walBytes = 0;
+  }
+
+  /**
+   * C4. Everything is in the database's file now, and the write-ahead log begins anew: a copy of the file, and then of the
+   * write-ahead log up to wherever it has come, is a database as of some commit in between.
+   */
+  hold(): void {
+    const busy: unknown = this.#files.db.pragma('wal_checkpoint(TRUNCATE)', { simple: true });
+    if (busy !== 0) throw new LogFault('IO', 'the write-ahead log cannot be emptied');
+    this.#files.head.sync();
+    this.#walBytes = 0;
+    this.#held = true;
+  }
+
+  release(): void {
+    this.#held = false;
   }
 
   #append(area: Uint8Array, append: PlacedAppend, at: { tenant: Tenant; head: LogHead }): LogHead {

@@ -8,6 +8,7 @@
  *    called once. The process must end then; nothing is tried again.
  * D2 No callback runs inside the call that was given it: every one is run by a message from the worker, or deferred.
  * D3 The worker holds the lock of the directory: snapshots are touched only while it does, from `ready` to `close`.
+ * D4 While it is held for a backup, no entry is trimmed and no snapshot removed.
  */
 import { mkdirSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
@@ -67,6 +68,7 @@ export class SqliteLog implements LogDriver {
   #closing: (() => void) | undefined;
   #fatal: LogFault | undefined;
   #ended = false;
+  #held = false;
   #disk: Disk | undefined;
   #cancelDisk: (() => void) | undefined;
 
@@ -126,6 +128,10 @@ export class SqliteLog implements LogDriver {
     const host: TenantHost = {
       asker: this.#asker,
       covered: () => this.#options.covered?.(tenant) ?? this.snapshots.newest(tenant)?.meta.seq ?? 0,
+      held: (trimmed) => {
+        if (this.#held) this.#options.scheduler.defer(trimmed);
+        return this.#held;
+      },
       append: (log, payloads, outcome) => {
         assert(this.#closing === undefined, 'a log that is closing takes no append');
         if (this.#fatal === undefined) this.#groups.append({ log, payloads, done: outcome });
@@ -148,6 +154,23 @@ export class SqliteLog implements LogDriver {
         },
       },
     );
+  }
+
+  /**
+   * D4. `done` is called when the files may be copied, one hold at a time; what is forgotten or removed meanwhile waits for
+   * a later checkpoint.
+   */
+  hold(done: (fault?: LogFault) => void): void {
+    assert(!this.#held, 'a log is held once at a time');
+    this.#held = true;
+    this.snapshots.held = true;
+    this.#asker.ask<'hold'>({ kind: 'hold' }, { answered: () => done(), refused: done });
+  }
+
+  release(): void {
+    this.#held = false;
+    this.snapshots.held = false;
+    this.#asker.ask<'release'>({ kind: 'release' }, { answered: () => undefined, refused: () => undefined });
   }
 
   disk(): Disk | undefined {

@@ -74,7 +74,7 @@ export function openFiles(dir: string): LogFiles {
 }
 
 /** F1 */
-function lockDirectory(dir: string): Database.Database {
+export function lockDirectory(dir: string): Database.Database {
   const path = join(dir, 'lock.db');
   let lock: Database.Database | undefined;
   try {

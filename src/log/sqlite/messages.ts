@@ -49,6 +49,9 @@ export interface Calls {
   verify: { ask: { readonly no: number }; answer: null };
   /** `covered`: the entry of which the newest snapshot is. */
   trim: { ask: { readonly no: number; readonly seq: number; readonly covered: number }; answer: null };
+  /** The database's file stays as it is until `release`: all that is written goes behind it, to the write-ahead log. */
+  hold: { ask: object; answer: null };
+  release: { ask: object; answer: null };
   close: { ask: object; answer: null };
 }
 export type CallKind = keyof Calls;

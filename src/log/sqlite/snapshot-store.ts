@@ -47,6 +47,8 @@ export class SnapshotFiles implements SnapshotStore {
   #fileId: Uint8Array | undefined;
   #count = 0;
   #closed: LogFault | undefined;
+  /** A backup is being made: nothing is removed. */
+  held = false;
 
   constructor(options: SnapshotFilesOptions) {
     this.#options = options;
@@ -66,6 +68,11 @@ export class SnapshotFiles implements SnapshotStore {
     } catch (error) {
       throw faultOfSnapshot(error, `reading ${dir}`);
     }
+  }
+
+  /** Paths of all that there are now. */
+  get paths(): readonly string[] {
+    return [...this.#headers.keys()].map((name) => this.#path(name));
   }
 
   /** The newest one of a tenant. */
@@ -106,7 +113,7 @@ export class SnapshotFiles implements SnapshotStore {
   }
 
   prune(tenant: string, keep: number, done: () => void): void {
-    const old = this.#of(tenant).slice(keep);
+    const old = this.held ? [] : this.#of(tenant).slice(keep);
     void this.#run(Promise.all(old.map(({ name }) => this.#remove(name))), () => done());
   }
 

@@ -27,6 +27,8 @@ export interface TenantHost {
   readonly asker: Asker;
   /** The entry of which the tenant's newest snapshot is; 0 if there is none. */
   covered(tenant: string): number;
+  /** A backup is being made: nothing is forgotten. Calls back later. */
+  held(done: () => void): boolean;
   append(log: SqliteTenantLog, payloads: readonly Uint8Array[], done: (outcome: AppendOutcome) => void): void;
 }
 
@@ -94,6 +96,7 @@ export class SqliteTenantLog implements TenantLog {
   }
 
   trim(seq: number, done: () => void): void {
+    if (this.#host.held(done)) return;
     const ask = { kind: 'trim', no: this.no, seq, covered: this.#host.covered(this.tenant) } as const;
     this.#host.asker.ask<'trim'>(ask, { answered: () => done(), refused: (fault) => this.fail(fault) });
   }

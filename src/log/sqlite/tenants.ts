@@ -47,7 +47,8 @@ export class Tenants {
   readonly #chainOf: Database.Statement<[number]>;
   readonly #last: Database.Statement<[number, number]>;
 
-  constructor(files: LogFiles) {
+  /** `epoch`: at least this one, where a new one begins. */
+  constructor(files: LogFiles, epoch = 0) {
     const { db } = files;
     this.#files = files;
     this.#put = db.prepare(
@@ -59,7 +60,7 @@ export class Tenants {
       .raw();
     for (const row of db.prepare('SELECT no, record FROM tenant ORDER BY no').raw().all()) this.#load(row);
     for (const [no, recorded] of files.head.records) this.#compare(no, recorded);
-    if (files.accepted) this.#beginEpoch();
+    if (files.accepted) this.#beginEpoch(epoch);
   }
 
   ids(): readonly string[] {
@@ -164,11 +165,11 @@ export class Tenants {
     }
   }
 
-  #beginEpoch(): void {
+  #beginEpoch(atLeast: number): void {
     this.#files.db
       .transaction(() => {
         for (const tenant of this.#byNo.values()) {
-          tenant.epoch += 1;
+          tenant.epoch = Math.max(tenant.epoch + 1, atLeast);
           this.save(tenant);
         }
       })

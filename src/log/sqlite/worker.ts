@@ -165,6 +165,12 @@ class LogWorker {
         this.#chores.push(this.#trimmer.tidy(tenant));
         return null;
       }
+      case 'hold':
+        this.#committer.hold();
+        return null;
+      case 'release':
+        this.#committer.release();
+        return null;
       case 'close':
         this.#committer.empty();
         this.#files.close();
@@ -203,7 +209,7 @@ class LogWorker {
 }
 
 /** Asks whose failure leaves in doubt what is on the disk. */
-const writes: ReadonlySet<CallKind> = new Set(['trim', 'close']);
+const writes: ReadonlySet<CallKind> = new Set(['trim', 'hold', 'close']);
 
 function ioFault(error: unknown): LogFault {
   return new LogFault('IO', `writing the log: ${error instanceof Error ? error.message : String(error)}`, {

@@ -6,6 +6,8 @@
  *    `flush`.
  * DB2 `flush` commits one row with `synchronous=FULL`. That syncs the write-ahead log, which is one file and holds
  *     every commit before it that no checkpoint has yet moved to the database; and a checkpoint syncs both files.
+ * DB3 While it is held for a backup, its file stays as it is, and all that is written goes to the write-ahead log, which begins anew:
+ *     a copy of the one and then of the other is the database as of some commit in between.
  */
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -75,6 +77,9 @@ export interface StoreDatabase {
   transact(fn: () => void): void;
   /** DB2 */
   flush(): void;
+  /** DB3 */
+  hold(): void;
+  release(): void;
 }
 
 export function openDatabase(dir: string): StoreDatabase {
@@ -107,6 +112,14 @@ export function openDatabase(dir: string): StoreDatabase {
       db.pragma('synchronous=FULL');
       mark.run();
       db.pragma('synchronous=NORMAL');
+    },
+    hold: () => {
+      const busy: unknown = db.pragma('wal_checkpoint(TRUNCATE)', { simple: true });
+      if (busy !== 0) throw new Error(`the write-ahead log of ${path} cannot be emptied`);
+      db.pragma('wal_autocheckpoint=0');
+    },
+    release: () => {
+      db.pragma(`wal_autocheckpoint=${walPages}`);
     },
   };
 }

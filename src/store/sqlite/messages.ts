@@ -87,6 +87,9 @@ export interface StoreCalls {
   newest: { ask: { readonly tenant: string }; answer: number };
   flush: { ask: object; answer: null };
   retain: { ask: { readonly now: number }; answer: null };
+  /** As for the log (log/sqlite/messages.ts). */
+  hold: { ask: object; answer: null };
+  release: { ask: object; answer: null };
   close: { ask: object; answer: null };
 }
 export type StoreCallKind = keyof StoreCalls;

@@ -111,11 +111,19 @@ class StoreWorker {
           yield* this.#output.retain(no, ask.now, this.#start.retention);
         }
         return null;
+      case 'hold':
+      case 'release':
       case 'close':
-        this.#flush();
-        this.#database.db.close();
+        this.#files(ask.kind);
         return null;
     }
+  }
+
+  #files(what: 'hold' | 'release' | 'close'): void {
+    if (what === 'release') return this.#database.release();
+    this.#flush();
+    if (what === 'hold') this.#database.hold();
+    else this.#database.db.close();
   }
 
   /** The counts that are in memory too: what they count need not be in the log any more. */

@@ -114,6 +114,16 @@ export class SqliteStore implements Store {
     this.#ask<'retain'>({ kind: 'retain', now }, () => done());
   }
 
+  /** DB3 of database.ts: `done` is called when the files may be copied. All that was put before is in them. */
+  hold(done: () => void): void {
+    this.#send();
+    this.#ask<'hold'>({ kind: 'hold' }, () => done());
+  }
+
+  release(): void {
+    this.#ask<'release'>({ kind: 'release' }, () => undefined);
+  }
+
   close(done: () => void): void {
     assert(this.#closing === undefined, 'a store is closed once');
     this.#closing = done;

@@ -593,4 +593,10 @@ export const PARAMS: { readonly [M in Method]: readonly ParamsVector[] } = {
     bad('too long', { id: { $repeat: ['a', 33] } }, 'id'),
   ],
   'tenant.list': pages,
+  'backup.create': [
+    good('all stay', {}),
+    good('the newest stay', { keep: 7 }),
+    bad('none stays', { keep: 0 }, 'keep'),
+    bad('a number that is text', { keep: '7' }, 'keep'),
+  ],
 };
