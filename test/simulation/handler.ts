@@ -43,7 +43,7 @@ function outcomeOf(work: Work, job: Job, { clumsy, hasty }: Worker): Outcome {
     case 'fatal':
       return { kind: 'failed', error, retryable: false };
     case 'release':
-      return isLast(work, Number(job.token))
+      return isLast(work, job)
         ? { kind: 'completed', output: { by: job.token } }
         : { kind: 'released', delayMs: hasty ? 0 : 10 };
   }
@@ -51,10 +51,11 @@ function outcomeOf(work: Work, job: Job, { clumsy, hasty }: Worker): Outcome {
 
 /**
  * Sooner or later a holder completes what is released: one with an even token. Where each attempt makes a task below it,
- * tokens may go on to be odd for ever: there they stand for chance.
+ * or needs a lock, tokens may go on to be odd for ever: there they stand for chance.
  */
-function isLast({ hand }: Work, token: number): boolean {
-  return hand?.child === undefined ? token % 2 === 0 : (token * 37) % 100 < 50;
+function isLast({ hand }: Work, job: Job): boolean {
+  const token = Number(job.token);
+  return hand?.child === undefined && job.locks === undefined ? token % 2 === 0 : (token * 37) % 100 < 50;
 }
 
 function completed({ family, score }: Work, { token }: Job): Outcome {

@@ -24,7 +24,9 @@ export function unrest(simulation: Simulation): string | undefined {
       if (engine.state.timers.get('deadline', task.id) !== undefined) return `${task.id} has a deadline`;
     }
     const { work, untangles, settles, prunes, lockWaits } = engine.state;
-    if (lockWaits.size > 0) return `${book.tenant} has requests that wait for locks`;
+    // A task may wait for one that nobody can take, and that is how it may stay.
+    if ([...lockWaits.hold()].some(({ owner }) => engine.state.tasks.get(owner) === undefined))
+      return `${book.tenant} has requests that wait for locks`;
     if (work.size + untangles.size + settles.size + prunes.size > 0) return `${book.tenant} has work left over`;
     for (const schedule of engine.state.schedules.hold())
       if (schedule.status === 'active') return `${book.tenant} has a schedule with occurrences to come`;

@@ -19,7 +19,7 @@ import { Marks, type Mark } from './marks.ts';
 import { Network } from './network.ts';
 import { Observer } from './observer.ts';
 import { Oracle } from './oracle.ts';
-import type { Action, Plan } from './plan.ts';
+import type { Action, Plan, TaskPlan } from './plan.ts';
 import { isQuiet, stuckWaits, unrest } from './quiet.ts';
 import type { Recorded } from './perturb/recorded.ts';
 import { Random } from './random.ts';
@@ -82,10 +82,16 @@ export const EVERY_LOOK: Looks = { checked: true, judged: true, replayed: true, 
 export function simulate(plan: Plan, looks: Looks = looksAt(plan.seed)): Outcome {
   const restore = bound(plan.tuning.bounds);
   try {
-    return new Simulation(plan, looks).run();
+    return new Simulation(plan, needsLocks(plan) ? { ...looks, judged: false } : looks).run();
   } finally {
     restore();
   }
+}
+
+/** The reference knows nothing of tasks that wait for locks. */
+function needsLocks({ actions }: Plan): boolean {
+  const needy = ({ locks }: TaskPlan): boolean => locks !== undefined;
+  return actions.some((one) => (one.do === 'create' ? needy(one.task) : one.do === 'batch' && one.tasks.some(needy)));
 }
 
 function looksAt(seed: number): Looks {

@@ -13,6 +13,7 @@ import { drawFaults } from './swarm-faults.ts';
 import { notified } from './swarm-notices.ts';
 import { withRules } from './swarm-rules.ts';
 import { placed } from './swarm-placing.ts';
+import { withTaskLocks } from './swarm-task-locks.ts';
 import { scheduled } from './swarm-sched.ts';
 import { treed } from './swarm-trees.ts';
 import { drawTurns } from './swarm-turns.ts';
@@ -35,7 +36,8 @@ function hurried(plan: Plan): Plan {
   const clients = plan.clients.map((client, i): ClientPlan => (i % 2 === 0 ? { ...client, hasty: true } : client));
   const bounds = { ...plan.tuning.bounds, ...drawTurns(new Random(`turns ${plan.seed}`)) };
   const tuned = { ...plan, tuning: { ...plan.tuning, bounds, chunkBytes: SMALL_CHUNK_BYTES }, clients };
-  return plan.seed <= WHOLE_SEEDS ? tuned : notified(new Random(`notices ${plan.seed}`), tuned);
+  if (plan.seed <= WHOLE_SEEDS) return tuned;
+  return withTaskLocks(new Random(`task locks ${plan.seed}`), notified(new Random(`notices ${plan.seed}`), tuned));
 }
 
 /**

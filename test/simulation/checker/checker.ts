@@ -25,6 +25,7 @@ import { Pushes } from './pushes.ts';
 import { Schedules } from './schedules.ts';
 import { Requests } from './requests.ts';
 import { Sessions } from './sessions.ts';
+import { TaskLocks } from './task-locks.ts';
 import { Tasks } from './tasks.ts';
 import { Tenants } from './tenants.ts';
 import { Timers } from './timers.ts';
@@ -50,6 +51,7 @@ export class Checker {
     this.#families = [
       new Sessions(world),
       new Tasks(world),
+      new TaskLocks(world),
       new Agents(world),
       new Choices(world),
       new Placing(world),

@@ -49,8 +49,9 @@ export class Choices implements Family {
         if (!isLet(agent.view, waiting) || rulesMoved(waiting, mark)) continue;
         // Its own priority may have changed again in the entry.
         if (touched.has(waiting) || isExcluded(waiting, agent.id) || !isBefore(latest(waiting), next)) continue;
-        // Within the entry its key may have been full.
-        if (isKept(waiting) || latest(waiting).task.concurrency !== undefined) continue;
+        // Within the entry its key may have been full, or its locks another's.
+        const { concurrency, locks } = latest(waiting).task;
+        if (isKept(waiting) || concurrency !== undefined || locks !== undefined) continue;
         const view = waiting.versions.at(-1);
         const message = `${started.task.id} (${next.task.priority}) went to ${agent.id} before ${waiting.id} (${view?.task.priority})`;
         this.#world.report('48', message, [view?.mark.index, mark.index]);

@@ -72,7 +72,10 @@ export class Locks implements Family {
         this.#world.report('19', `${one.task.id} has the token ${one.token}, not above ${token}`, [mark.index]);
       }
     }
-    if (event.locks !== undefined) this.#locks(this.#steps.take(book, event.locks, mark), event.locks);
+    if (event.locks !== undefined) {
+      const observed = withoutTasks(tenant, event.locks);
+      this.#locks(this.#steps.take(book, observed, mark), observed);
+    }
     for (const one of assignments) raise(book, one.token);
     if (book.idle || !mark.drained) return;
     this.#lives.rest(book, mark);
@@ -123,6 +126,17 @@ export class Locks implements Family {
     if (!book.tokens.has(key)) book.tokens.set(key, { from: mark.index, to: mark.index });
     raise(book, token);
   }
+}
+
+/** Locks of tasks are judged in task-locks.ts. */
+function withoutTasks(tenant: Tenant, { held, waits, commands, told }: LocksObservation): LocksObservation {
+  const isTask = (owner: string | undefined): boolean => owner !== undefined && tenant.tasks.has(owner);
+  return {
+    held: held.filter(({ owner }) => !isTask(owner)),
+    waits: waits.filter(({ owner }) => !isTask(owner)),
+    commands,
+    told: told.filter(({ data }) => !isTask(text(data, 'owner'))),
+  };
 }
 
 function raise(book: LockBook, token: string): void {

@@ -181,9 +181,10 @@ export function isFree(agent: AgentRec): boolean {
   );
 }
 
-/** Something beside the agents keeps it: its concurrency key, or a hard key that may be somebody's. */
+/** Something beside the agents keeps it: locks that it has not, its concurrency key, or a hard key that may be somebody's. */
 export function isKept(task: TaskRec): boolean {
-  const { concurrency, sticky } = latest(task).task;
+  const { concurrency, sticky, locks } = latest(task).task;
+  if (locks !== undefined && !task.tenant.locked.has(task.id)) return true;
   if (sticky?.mode === 'hard') return true;
   if (concurrency === undefined) return false;
   let held = 0;

@@ -308,6 +308,8 @@ export interface Tenant {
   ruled: Mark | undefined;
   /** From which event to which each lock had each of its tokens, by `<id> <token>`. */
   readonly lockTokens: Map<string, { readonly from: number; to: number | undefined }>;
+  /** Tasks that have the locks that they need. */
+  readonly locked: Set<string>;
   /** When locks ended, and when something of them was released last. */
   readonly lockEnds: Map<string, number>;
   readonly lockReleases: Map<string, number>;

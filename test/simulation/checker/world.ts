@@ -333,6 +333,7 @@ function newTenant(id: string): Tenant {
     rules: [],
     ruled: undefined,
     lockTokens: new Map(),
+    locked: new Set(),
     lockEnds: new Map(),
     lockReleases: new Map(),
   };

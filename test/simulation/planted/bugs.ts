@@ -17,6 +17,7 @@ import { REFERENCE_BUGS } from './reference-bugs.ts';
 import { RULE_BUGS } from './rule-bugs.ts';
 import { SCHED_BUGS } from './sched-bugs.ts';
 import { PERTURB_BUGS } from './perturb-bugs.ts';
+import { TASK_LOCK_BUGS } from './task-lock-bugs.ts';
 import { TOLD_BUGS } from './told-bugs.ts';
 import { TREE_BUGS } from './tree-bugs.ts';
 
@@ -37,4 +38,5 @@ export const BUGS: readonly PlantedBug[] = [
   ...TOLD_BUGS,
   ...LOCK_BUGS,
   ...NOTICE_BUGS,
+  ...TASK_LOCK_BUGS,
 ];
