@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Redis } from 'ioredis';
 import { afterEach, describe, expect, test } from 'vitest';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { chainStart } from '../../src/log/envelope.ts';
@@ -259,23 +260,16 @@ describe('Redis', () => {
   });
 
   test('whose replica lacks the end and is promoted gets it back from the node', async () => {
-    const primary = await server();
-    const link = await proxyTo(primary);
-    const replica = await server();
-    await replica.client().replicaof('127.0.0.1', String(link.port));
-    const looker = primary.client();
-    const replicas = async (): Promise<string> => await looker.info('replication');
-    while (!(await replicas()).includes('state=online')) await new Promise((resolve) => setImmediate(resolve));
-    await looker.config('SET', 'min-replicas-to-write', '1');
+    const { primary, replica, link, looker } = await pair();
     const way = await proxyTo(primary);
-    const { driver } = await node(way.url);
+    // Nobody waits for the replica.
+    const { driver } = await node(way.url, { allowUnsafe: true });
     const { log, tail } = await tailed(driver);
     await fill(log, 10);
     expect(await looker.call('WAIT', '1', '10000')).toBe(1);
     // The link between them is cut: what follows the replica never has, and the primary has not noticed yet.
     link.refuse = true;
     link.cut();
-    await looker.config('SET', 'min-replicas-to-write', '0');
     await fill(log, 50, 'unseen');
     await tail.until(({ entriesSeen }) => entriesSeen.length === 60);
     await reconnected(driver, async () => {
@@ -289,6 +283,36 @@ describe('Redis', () => {
     expect(driver.status().repaired).toBe(50);
     expect(await readAll(log)).toEqual(tail.entriesSeen);
   });
+});
+
+test('nothing is told that the replica, which Redis demands, does not have', async () => {
+  const { primary, replica, link, looker } = await pair();
+  await looker.config('SET', 'min-replicas-to-write', '1');
+  const way = await proxyTo(primary);
+  const { driver } = await node(way.url);
+  const { log, tail } = await tailed(driver);
+  await fill(log, 10);
+  await tail.until(({ entriesSeen }) => entriesSeen.length === 10);
+  link.refuse = true;
+  link.cut();
+  const unseen = append(log, 'unseen');
+  // The primary has it, or has noticed that it is alone.
+  let told: AppendOutcome | undefined;
+  void unseen.then((outcome) => (told = outcome));
+  const client = primary.client();
+  while (told === undefined && (await client.xlen('muster:{acme}:log')) < 11) await client.ping();
+  await reconnected(driver, async () => {
+    await primary.end('SIGKILL');
+    await replica.client().config('SET', 'min-replicas-to-write', '0');
+    await replica.client().replicaof('NO', 'ONE');
+    way.lead(replica.port);
+    way.cut();
+  });
+  expect(['UNKNOWN', 'FULL']).toContain((await unseen).kind);
+  expect(lastOf(await insist(log, 'after'))).toBe(11);
+  await tail.until(({ entriesSeen }) => entriesSeen.length === 11);
+  expect(texts(tail.entriesSeen).slice(9)).toEqual(['entry 9', 'after']);
+  expect(driver.status().repaired).toBe(0);
 });
 
 test('time goes on when the clock of Redis was set back, and never falls', async () => {
@@ -457,6 +481,16 @@ describe('the gate', () => {
     await expect(node('redis://127.0.0.1:1')).rejects.toMatchObject({ fault: 'IO' });
   });
 });
+
+/** A primary and its replica, linked through a proxy. */
+async function pair(): Promise<{ primary: RedisServer; replica: RedisServer; link: TcpProxy; looker: Redis }> {
+  const [primary, replica] = [await server(), await server()];
+  const link = await proxyTo(primary);
+  await replica.client().replicaof('127.0.0.1', String(link.port));
+  const looker = primary.client();
+  while (!(await looker.info('replication')).includes('state=online')) await looker.ping();
+  return { primary, replica, link, looker };
+}
 
 function flipped(bytes: Buffer): Buffer {
   const changed = Buffer.from(bytes);

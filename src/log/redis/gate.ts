@@ -31,6 +31,8 @@ export interface Findings {
   readonly unsafe: readonly string[];
   /** It goes on, and somebody should look. */
   readonly warnings: readonly string[];
+  /** So many replicas have a write before it counts: as many as Redis demands of one. */
+  readonly replicas: number;
   /** It cannot be used now at all: it still loads, or is not the primary. */
   readonly unusable?: string;
 }
@@ -83,7 +85,8 @@ export function judge({ settings, info }: ServerState): Findings {
   }
   unsafe.push(...ofReplicas({ settings, info }));
   const unusable = unusableWhy(info);
-  return { unsafe, warnings: ofMemory(info), ...(unusable === undefined ? {} : { unusable }) };
+  const replicas = Number(settings.get('min-replicas-to-write') ?? '0');
+  return { unsafe, warnings: ofMemory(info), replicas, ...(unusable === undefined ? {} : { unusable }) };
 }
 
 function ofReplicas({ settings, info }: ServerState): string[] {

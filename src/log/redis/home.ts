@@ -22,6 +22,7 @@ import { LinkLost, messageOf, ServerRefusal, type Link } from './link.ts';
 import type { LocalTail } from './local-tail.ts';
 import { Reader } from './reader.ts';
 import { attach, type Attached } from './recovery.ts';
+import { Replication } from './replication.ts';
 import { movedTo, refusalOf } from './refusal.ts';
 import type { RedisTenantLog, Session } from './tenant-log.ts';
 
@@ -62,6 +63,7 @@ interface Connection {
   readonly link: Link;
   readonly pass: string;
   readonly readers: Map<string, Promise<Reader>>;
+  readonly replication: Replication;
   readonly ended: Promise<string>;
 }
 
@@ -70,7 +72,7 @@ export class Home {
   readonly #slots = new Map<string, Slot>();
   readonly #attaching = new Set<Slot>();
   #connection: Connection | undefined;
-  #findings: Findings = { unsafe: [], warnings: [] };
+  #findings: Findings = { unsafe: [], warnings: [], replicas: 0 };
   #closed = false;
   #connections = 0;
   #serving: Promise<void> = Promise.resolve();
@@ -186,17 +188,28 @@ export class Home {
       throw error;
     }
     const ended = new Promise<string>((resolve) => link.onEnd(resolve));
-    return { link, pass: randomBytes(12).toString('hex'), readers: new Map(), ended }; // HM1
+    const { scheduler } = this.#parts;
+    const connect = (): Promise<Link> => this.#beside(link);
+    const replication = new Replication({ connect, scheduler, replicas: () => this.#findings.replicas });
+    return { link, pass: randomBytes(12).toString('hex'), readers: new Map(), replication, ended }; // HM1
   }
 
   async #reader(connection: Connection): Promise<Reader> {
     const { scheduler } = this.#parts;
+    const { link: beside, replication } = connection;
+    const link = await this.#beside(beside);
+    const onBroken = (why: string): void => beside.close(why);
+    return new Reader({ link, beside, scheduler, onBroken, replicated: (mark) => replication.behind(mark) });
+  }
+
+  /** Another connection to the same process; they end together. */
+  async #beside(first: Link): Promise<Link> {
     const link = await this.#parts.connect();
-    const { link: beside } = connection;
-    const reader = new Reader({ link, beside, scheduler, onBroken: (why) => beside.close(why) });
-    beside.onEnd(() => reader.close()); // HM3
-    if (link.runId !== beside.runId) throw new LinkLost('two connections reached two servers'); // HM2
-    return reader;
+    first.onEnd((why) => link.close(why)); // HM3
+    link.onEnd((why) => first.close(why));
+    if (link.runId === first.runId) return link;
+    first.close('two connections reached two servers'); // HM2
+    throw new LinkLost('two connections reached two servers');
   }
 
   #leave(): void {
@@ -246,9 +259,14 @@ export class Home {
   }
 
   #attached(connection: Connection, slot: Slot, attached: Attached): void {
-    const { link, pass } = connection;
+    const { link, pass, replication } = connection;
     if (!link.open || this.#connection !== connection) return;
-    const session: Session = { link, pass, renew: (why) => link.close(why) };
+    const session: Session = {
+      link,
+      pass,
+      renew: (why) => link.close(why),
+      replicated: () => replication.behind(slot.keys.mark),
+    };
     slot.log ??= slot.opened(session, attached);
     slot.log.attached(session, attached);
     slot.connected(link);

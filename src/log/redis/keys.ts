@@ -5,6 +5,7 @@
  *     muster:{<tenant>}:meta         hash: identity, head, base, and who may append (scripts.ts)
  *     muster:{<tenant>}:snapshots    hash: seq → sealed record of a snapshot
  *     muster:{<tenant>}:chunks:<seq>:<nonce>   list: sealed chunks of one snapshot
+ *     muster:{<tenant>}:mark         written behind entries, to learn that replicas have them (replication.ts)
  *     muster:tenants                 set of the ids of all tenants
  */
 import { assert } from '../../base/assert.ts';
@@ -15,6 +16,7 @@ export interface Keys {
   readonly log: string;
   readonly meta: string;
   readonly snapshots: string;
+  readonly mark: string;
   chunks(seq: number, nonce: string): string;
 }
 
@@ -25,6 +27,7 @@ export function keysOf(tenant: string): Keys {
     log: `${prefix}log`,
     meta: `${prefix}meta`,
     snapshots: `${prefix}snapshots`,
+    mark: `${prefix}mark`,
     chunks: (seq, nonce) => `${prefix}chunks:${seq}:${nonce}`,
   };
 }

@@ -7,6 +7,7 @@
  *    next one.
  * RD2 It blocks for at most two seconds: a half-open connection is found out soon after.
  * RD3 A log that is new while it blocks ends the block (CLIENT UNBLOCK), again until the server says that it did.
+ * RD4 Nothing is delivered that as many replicas as Redis demands of a write do not have.
  */
 import type { Scheduler } from '../../base/scheduler.ts';
 import { elementOf, idOf, type Element, type Place } from './element.ts';
@@ -20,7 +21,7 @@ const countMax = 512;
 const againMs = 5;
 
 export interface Followed {
-  readonly keys: { readonly log: string };
+  readonly keys: { readonly log: string; readonly mark: string };
   readonly place: Place;
   readonly ended: boolean;
   received(elements: readonly Element[]): void;
@@ -32,6 +33,8 @@ export interface ReaderParts {
   /** Another one to the same server. */
   readonly beside: Link;
   readonly scheduler: Scheduler;
+  /** Resolves when replicas have what was read. */
+  readonly replicated: (mark: string) => Promise<void>;
   /** It reads no more. */
   readonly onBroken: (why: string) => void;
 }
@@ -93,7 +96,9 @@ export class Reader {
       const [key, elements] = listOf(stream);
       return { log: this.#logs.get(textOf(key)), elements: listOf(elements).map(elementOf) };
     });
-    if (read.length > 0) {
+    const mark = read[0]?.log?.keys.mark;
+    if (mark !== undefined) {
+      await this.#parts.replicated(mark); // RD4
       await inTurn(queueMicrotask, () => {
         for (const { log, elements } of read) log?.received(elements);
       });

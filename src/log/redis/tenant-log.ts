@@ -35,6 +35,8 @@ export interface Session {
   readonly pass: string;
   /** The server must be looked at anew: it lost something, or is no primary any more. */
   renew(why: string): void;
+  /** Resolves when replicas have what was appended; rejects when the connection ends. */
+  replicated(): Promise<void>;
 }
 
 export interface TenantHost {
@@ -200,6 +202,8 @@ export class RedisTenantLog implements TenantLog {
     const args = [link.runId, pass, String(epoch), String(seq), applied, String(floor), ...packed];
     try {
       const [said, first] = await this.#run(link, SCRIPTS.append, args);
+      // Until then a failover may lose it: if the connection ends first the outcome is unknown.
+      if (textOf(said) === 'OK') await session.replicated();
       return this.#outcome(session, textOf(said), first);
     } catch (error) {
       if (error instanceof ServerRefusal) return this.#refused(session, error);
