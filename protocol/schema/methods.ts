@@ -48,6 +48,7 @@ import { OBSERVING_SCHEMAS } from './observing.ts';
 import { CONTROL_SCHEMAS } from './control.ts';
 import { NOTIFICATION_SCHEMAS } from './notifications.ts';
 import { LOCK_SCHEMAS, taskLocks } from './locks.ts';
+import { WORKSPACE_SCHEMAS } from './workspaces.ts';
 import { isName, isTenantId } from './text.ts';
 
 export const KEY_ROLES = ['admin', 'member', 'agent', 'viewer'] as const;
@@ -435,6 +436,7 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
   ...CONTROL_SCHEMAS,
   ...LOCK_SCHEMAS,
   ...NOTIFICATION_SCHEMAS,
+  ...WORKSPACE_SCHEMAS,
   'task.retry': z.object({ id, parameters: payload.exactOptional() }),
   'schedule.create': scheduleCreate,
   'schedule.get': z.object({ id, upcoming: int(0, LIMITS.upcomingMax).exactOptional() }),

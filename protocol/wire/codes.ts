@@ -65,6 +65,12 @@ export const ERROR_CODES = {
     retryable: false,
     message: 'The request is older than what is remembered; it was not executed now.',
   },
+  STATE_CONFLICT: {
+    type: 'conflict',
+    retryable: false,
+    message:
+      'The shared state has another version, or the value is none that this can be done with; details say which.',
+  },
   DELEGATION_CYCLE: {
     type: 'conflict',
     retryable: false,

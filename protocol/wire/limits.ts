@@ -244,6 +244,37 @@ export const LIMITS = {
   /** What keeps a request, in `lock.graph`. */
   lockBlockersMax: 16,
 
+  /** Workspaces of a tenant, and those that one principal is a member of: LIMIT_EXCEEDED. */
+  workspacesMax: 10_000,
+  workspacesOfMemberMax: 1_000,
+  /** The highest quota of members that can be set. */
+  workspaceMembersMax: 10_000,
+  workspaceDescriptionBytes: 4_096,
+  workspaceFeaturesMax: 32,
+  /** What a workspace may use unless it is said; only an administrator of the tenant sets more. */
+  workspaceQuotas: {
+    storageBytes: 10 * 1024 * 1024 * 1024,
+    cpuSeconds: 1_000_000_000,
+    members: 100,
+    documents: 1_000,
+    agents: 50,
+    operations: 100_000,
+  },
+  /** Keys of the shared state of a workspace, its bytes with those of its snapshots in a tenant, snapshots of one: LIMIT_EXCEEDED. */
+  stateKeysMax: 10_000,
+  stateBytesMax: 4 * 1024 * 1024,
+  statesBytesMax: 512 * 1024 * 1024,
+  snapshotsMax: 16,
+  /** Operations of one `state.apply`, and their bytes; elements of a set. */
+  stateOpsMax: 100,
+  stateOpsBytes: 64 * 1024,
+  stateSetMax: 1_000,
+  /** Sessions that say they are present in one workspace: LIMIT_EXCEEDED. */
+  presencesMax: 10_000,
+  locationBytes: 256,
+  /** Changes of presence are told together, so long after the last ones. */
+  presenceMs: 1_000,
+
   /** Text of a notification. */
   notificationBytes: 4_096,
   /** Agents that one notification names. */

@@ -11,6 +11,7 @@ export type NotificationAudience =
   | { readonly agentIds: readonly string[] }
   /** The agents that advertise it. */
   | { readonly capability: string }
+  /** Its members: agents of them, and sessions that are open. */
   | { readonly workspaceId: string };
 
 interface Said {
@@ -57,7 +58,7 @@ export interface NotificationPushes {
   /** Of what was kept for the agent while it was away some had to give way. */
   'notification.gap': {
     readonly lost: readonly {
-      readonly audience: Exclude<NotificationAudience, { readonly workspaceId: string }>;
+      readonly audience: NotificationAudience;
       /** Nothing after it was lost. */
       readonly upTo: number;
     }[];

@@ -257,3 +257,19 @@ export interface ObservingResults {
   /** Faults that it takes care of, and those that are left. */
   'tenant.mend': { readonly mended: number; readonly left: number };
 }
+
+/** Of one agent, or of all agents of the tenant together. */
+export interface WorkloadView {
+  /** Slots: of an agent that is not available none is free. */
+  readonly capacity: number;
+  readonly active: number;
+  readonly free: number;
+  /** active / capacity. */
+  readonly load: number;
+  /** Held tasks by type. */
+  readonly byType: readonly { readonly type: string; readonly held: number }[];
+  /** Assignments that were taken back and are not acknowledged yet; they count as active. */
+  readonly stopping: number;
+  /** Pending tasks that the agent's capabilities fit, or of the tenant. */
+  readonly queued: number;
+}

@@ -112,6 +112,30 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'topic.history': { roles: EVERYONE, class: 'query', access: 'read' },
   'notification.send': { roles: WRITERS, class: 'work', access: 'write' },
   'notification.broadcast': { roles: WRITERS, class: 'work', access: 'write' },
+  'workspace.create': { roles: WRITERS, class: 'work', access: 'write' },
+  'workspace.get': { roles: EVERYONE, class: 'query', access: 'read' },
+  'workspace.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'workspace.update': { roles: WRITERS, class: 'control', access: 'write' },
+  'workspace.archive': { roles: WRITERS, class: 'control', access: 'write', ends: true },
+  'workspace.unarchive': { roles: WRITERS, class: 'control', access: 'write' },
+  'workspace.delete': { roles: WRITERS, class: 'control', access: 'write', ends: true },
+  'member.add': { roles: WRITERS, class: 'control', access: 'write' },
+  'member.remove': { roles: WRITERS, class: 'control', access: 'write', ends: true },
+  'member.setRole': { roles: WRITERS, class: 'control', access: 'write' },
+  'member.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'usage.update': { roles: WRITERS, class: 'work', access: 'write' },
+  'usage.get': { roles: EVERYONE, class: 'query', access: 'read' },
+  'usage.check': { roles: EVERYONE, class: 'query', access: 'read' },
+  'state.get': { roles: EVERYONE, class: 'query', access: 'read' },
+  'state.apply': { roles: WRITERS, class: 'work', access: 'write' },
+  'state.history': { roles: EVERYONE, class: 'query', access: 'read' },
+  'state.snapshot': { roles: WRITERS, class: 'work', access: 'write' },
+  'state.snapshots': { roles: EVERYONE, class: 'query', access: 'read' },
+  'state.restore': { roles: WRITERS, class: 'work', access: 'write' },
+  'state.deleteSnapshot': { roles: WRITERS, class: 'control', access: 'write', ends: true },
+  'presence.set': { roles: EVERYONE, class: 'session', access: 'write' },
+  'presence.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'activity.list': { roles: EVERYONE, class: 'query', access: 'read' },
   'apiKey.create': { roles: ['admin'], class: 'admin', access: 'write' },
   'apiKey.list': { roles: ['admin'], class: 'admin', access: 'read' },
   'apiKey.revoke': { roles: ['admin'], class: 'admin', access: 'write', ends: true },
@@ -154,6 +178,16 @@ export type ReadMethod =
   | 'lock.validate'
   | 'lock.graph'
   | 'topic.history'
+  | 'workspace.get'
+  | 'workspace.list'
+  | 'member.list'
+  | 'usage.get'
+  | 'usage.check'
+  | 'state.get'
+  | 'state.history'
+  | 'state.snapshots'
+  | 'presence.list'
+  | 'activity.list'
   | 'apiKey.list'
   | 'tenant.list'
   | 'backup.create';

@@ -11,8 +11,9 @@ import type { Concurrency, Sticky } from './placing.ts';
 import type { RuleParams, RuleResults, RuleVerdict } from './rules.ts';
 import type { ScheduleParams, ScheduleResults } from './schedules.ts';
 import type { BackupParams, BackupResults } from './backup.ts';
-import type { ObservingParams, ObservingResults } from './observing.ts';
+import type { ObservingParams, ObservingResults, WorkloadView } from './observing.ts';
 import type { Control, ControlParams, ControlPushes, ControlResults, ControlView, TaskOrder } from './control.ts';
+import type { WorkspaceParams, WorkspaceResults } from './workspaces.ts';
 import type { ChildCounts, ChildPolicy, Distribution, TaskTreeView, TreeParams, TreeResults } from './trees.ts';
 
 /** Any value that a frame may carry. Maps are plain objects with string keys. */
@@ -167,22 +168,6 @@ export interface AgentView {
   readonly rev: number;
 }
 
-/** Of one agent, or of all agents of the tenant together. */
-export interface WorkloadView {
-  /** Slots: of an agent that is not available none is free. */
-  readonly capacity: number;
-  readonly active: number;
-  readonly free: number;
-  /** active / capacity. */
-  readonly load: number;
-  /** Held tasks by type. */
-  readonly byType: readonly { readonly type: string; readonly held: number }[];
-  /** Assignments that were taken back and are not acknowledged yet; they count as active. */
-  readonly stopping: number;
-  /** Pending tasks that the agent's capabilities fit, or of the tenant. */
-  readonly queued: number;
-}
-
 /** Why a task is where it is. */
 export type TaskVerdict =
   | 'held'
@@ -211,6 +196,8 @@ export type TaskVerdict =
   | 'notActive'
   | 'away'
   | 'offline'
+  /** No agent that fits may work in its workspace, or that is archived. */
+  | 'workspace'
   /** No single agent has all that it requires, or the labels that it asks for. */
   | 'selector'
   | 'capability'
@@ -222,7 +209,7 @@ export type AgentState = 'offline' | 'away' | 'notActive' | 'excluded' | 'quaran
 export interface AgentVerdict {
   readonly agentId: string;
   readonly name: string;
-  readonly verdict: 'holds' | 'ready' | 'capability' | 'selector' | 'rule' | AgentState;
+  readonly verdict: 'holds' | 'ready' | 'capability' | 'selector' | 'workspace' | 'rule' | AgentState;
   /** Required capabilities that it lacks. */
   readonly missing?: readonly string[];
   /** Selectors that its labels do not meet. */
@@ -399,7 +386,8 @@ export interface Params
     ControlParams,
     RuleParams,
     BackupParams,
-    TreeParams {
+    TreeParams,
+    WorkspaceParams {
   'session.snapshot': { readonly cursor?: string };
   'agent.register': AgentShape;
   'agent.get': { readonly id: string };
@@ -490,7 +478,8 @@ export interface Results
     ControlResults,
     RuleResults,
     BackupResults,
-    TreeResults {
+    TreeResults,
+    WorkspaceResults {
   'session.snapshot': { readonly snapshot: SessionSnapshot; readonly rev: number };
   'agent.register': { readonly agent: AgentView };
   'agent.get': { readonly agent: AgentView };
@@ -571,7 +560,9 @@ export type LeaseLostReason =
   | 'drained'
   | 'paused'
   /** An administrator ended the locks that the task needs. */
-  | 'unlocked';
+  | 'unlocked'
+  /** The agent may not work in the workspace of the task any more. */
+  | 'removed';
 
 /** Data of an event for watchers (`task.<status>` names): never parameters or outputs. */
 export interface TaskEventData {
@@ -589,3 +580,4 @@ export interface TaskEventData {
 }
 
 export type { ErrorBody, GoawayBody, HelloBody, WelcomeBody, WelcomeLimits } from './bodies.ts';
+export type { WorkloadView } from './observing.ts';

@@ -19,6 +19,7 @@ import { addRule } from './commands/rule.ts';
 import { addServe } from './commands/serve.ts';
 import { addTask } from './commands/task.ts';
 import { addTopic } from './commands/topic.ts';
+import { addWorkspace } from './commands/workspace.ts';
 import { Context, type GlobalOptions } from './context.ts';
 import { addDemo } from './demo/command.ts';
 import { Exit, EXIT_HELP, told } from './exit.ts';
@@ -43,6 +44,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addLock(program, context);
   addDoctor(program, context);
   addBackup(program, context);
+  addWorkspace(program, context);
   addTopic(program, context);
   addBroadcast(program, context);
   addKey(program, context);

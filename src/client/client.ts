@@ -17,7 +17,6 @@ import type {
 } from '../../protocol/wire/types.ts';
 import type { AgentCore, AgentNote, Job, StartJob } from './agent-core.ts';
 import type { Call, ConnectionState, Outage, Reply } from './core.ts';
-import type { OutputPiece } from '../../protocol/wire/control.ts';
 import type { NotificationData } from '../../protocol/wire/notifications.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { CLOSE } from '../../protocol/wire/codes.ts';
@@ -28,11 +27,12 @@ import { startHandler, startLater, type AgentMethods, type TaskHandler } from '.
 import type { PushIn } from './incoming.ts';
 import { activeTraceparent, inContext, type OpenTelemetryApi } from './open-telemetry.ts';
 import { withLock, type LockMethods, type LockWhat, type LockWithOptions, type LockWork } from './lock-methods.ts';
+import type { TaskMethods, WaitOptions } from './own-methods.ts';
 import { makeMethods, type Methods, type RequestOptions } from './methods.ts';
 import { listen, type TopicMethods } from './listening.ts';
 import { handleInTurn, Notifications, type NotificationNote } from './notifications.ts';
 import type { Journal } from './outbox.ts';
-import { watchOutput, type OutputSource, type WatchOptions } from './output-watch.ts';
+import { watchOutput, type OutputSource } from './output-watch.ts';
 import type { Dial, TokenSource } from './ports.ts';
 import { Sdk } from './sdk.ts';
 import type { Subtask } from './subtasks.ts';
@@ -100,19 +100,7 @@ export interface Platform {
   readonly handlersBlock?: boolean;
 }
 
-export interface WaitOptions {
-  readonly signal?: AbortSignal;
-  readonly timeoutMs?: number;
-}
-
-interface TaskMethods {
-  /** The task when it has ended, however it ended. */
-  wait(task: string | { readonly id: string }, options?: WaitOptions): Promise<TaskView>;
-  /** Its partial output, piece by piece, from an offset until the task has ended. */
-  watchOutput(task: string | { readonly id: string }, options?: WatchOptions): AsyncGenerator<OutputPiece, void>;
-  /** Creates a task and waits for its result; rejects if it does not complete. */
-  run(params: TaskCreate, options?: RequestOptions): Promise<Value>;
-}
+export type { WaitOptions };
 
 const CONNECT_TIMEOUT_MS = 30_000;
 const STOP_MS = 5_000;
@@ -120,7 +108,7 @@ const NO_OPTIONS: RequestOptions = {};
 
 type Listener<E extends keyof ClientEvents> = (...args: ClientEvents[E]) => void;
 
-export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'> {
+export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock' | 'state'> {
   readonly agent: Methods['agent'] & AgentMethods;
   readonly task: Methods['task'] & TaskMethods;
   readonly strategy: Methods['strategy'];
@@ -130,6 +118,13 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
   readonly schedule: Methods['schedule'];
   readonly deadLetter: Methods['deadLetter'];
   readonly lock: Methods['lock'] & LockMethods;
+  readonly workspace: Methods['workspace'];
+  readonly member: Methods['member'];
+  readonly usage: Methods['usage'];
+  /** `state.…` of workspaces; `client.state` is that of the connection. */
+  readonly sharedState: Methods['state'];
+  readonly presence: Methods['presence'];
+  readonly activity: Methods['activity'];
   readonly apiKey: Methods['apiKey'];
   readonly tenant: Methods['tenant'];
   readonly backup: Methods['backup'];
@@ -201,6 +196,12 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
         this.#withLock(what, options, work),
     };
     this.notification = methods.notification;
+    this.workspace = methods.workspace;
+    this.member = methods.member;
+    this.usage = methods.usage;
+    this.sharedState = methods.state;
+    this.presence = methods.presence;
+    this.activity = methods.activity;
     this.apiKey = methods.apiKey;
     this.tenant = methods.tenant;
     this.backup = methods.backup;

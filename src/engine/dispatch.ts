@@ -40,6 +40,8 @@ import { occur, planSchedule, unbuffer } from './schedules/firing.ts';
 import { orderOverdue } from './tasks/orders.ts';
 import { askExpired } from './tasks/talk.ts';
 import { feedRun } from './letters/runs.ts';
+import { runWorkspaceWork } from './workspaces/parting.ts';
+import { presenceDue } from './workspaces/presence.ts';
 import { prune, settle } from './trees/subtasks.ts';
 import { createTenant, installKey } from './tenants/tenants.ts';
 
@@ -127,6 +129,8 @@ export function runTimer(s: State, c: Context, timer: Timer): void {
       return delayOver(s, c, timer.entity);
     case 'lockRevoke':
       return revokeOver(s, c, timer.entity);
+    case 'presence':
+      return presenceDue(s, c, timer.entity);
     case 'notification':
       return notificationExpired(s, c, timer.entity);
   }
@@ -159,6 +163,8 @@ export function runFollowUp(s: State, c: Context, work: FollowUp): void {
       return prune(s, c, work);
     case 'locks':
       return runLockWork(s, c, work.work);
+    case 'workspaces':
+      return runWorkspaceWork(s, c, work.work);
     case 'mend':
       return mendOne(s, c, work);
     case 'end':

@@ -45,6 +45,7 @@ import { sessionSnapshot } from './sessions/snapshot.ts';
 import type { FollowUp, TaskRecord } from './records.ts';
 import { tellMissed } from './notifications/notifications.ts';
 import { archive } from './tasks/control.ts';
+import { guarded } from './workspaces/guard.ts';
 import { withPatterns } from './topics/topics.ts';
 import { PRUNED_AT_ONCE } from './trees/subtasks.ts';
 
@@ -249,6 +250,8 @@ export class Engine implements Effects {
       case 'mend':
       case 'end':
         return this.state.work;
+      case 'workspaces':
+        return this.state.work;
       case 'locks':
         return work.work.kind === 'untangle' ? this.state.untangles : this.state.work;
     }
@@ -311,12 +314,15 @@ export class Engine implements Effects {
 
   push(event: PushEvent): void {
     const { counters } = this.state;
-    const { topic, order, latestKey } = event;
+    const { topic, order, latestKey, plain } = event;
     if (latestKey === undefined) counters.position += 1;
     const push: Push = {
       rev: latestKey === undefined ? this.state.rev : 0,
       event: event.event,
-      to: topic === undefined ? event.to : withPatterns(this.state, event.to, topic),
+      to:
+        topic === undefined || plain === true
+          ? event.to
+          : withPatterns(this.state, guarded(this.state, event.to, topic), topic),
       data: event.data,
       topic,
       order,

@@ -14,7 +14,7 @@ import type { RuleTrees, TaskRecord } from './records.ts';
 export type { LockFact, NotificationFact, RuleTrees };
 
 /** The behaviour that the state is under; a build takes part only while it supports it. */
-export const ENGINE_VERSION = 3;
+export const ENGINE_VERSION = 4;
 /** From here on: agents are rated, a failed task goes elsewhere, waiting counts as priority. */
 export const WORK_VERSION = 2;
 /** From here on: there are locks. */
@@ -26,6 +26,8 @@ export const LOCKS_VERSION = 3;
 export const MENDED_VERSION = 3;
 /** From here on: there are notifications. */
 export const NOTIFICATIONS_VERSION = 3;
+/** From here on: there are workspaces. */
+export const WORKSPACES_VERSION = 4;
 /** The oldest state and log that this build can still run. */
 export const ENGINE_VERSION_MIN = 1;
 
@@ -203,7 +205,7 @@ export interface Push {
   readonly event: string;
   /**
    * Audience keys: `a:<agentId>`, `s:<sessionId>`, `t:<topic>`, also `t:<pattern>` of those who listen by one; `c:<capability>`, and
-   * `e:all` for everyone.
+   * `e:all` for everyone, `w:<workspace>` for its members. What belongs to a workspace names it first, `g:<workspace>` (WG1).
    */
   readonly to: readonly string[];
   readonly topic: string | undefined;

@@ -28,6 +28,7 @@ import type { FindingCode } from '../../protocol/wire/observing.ts';
 import type { LockWork } from './locks/lock-records.ts';
 import type { Notified } from './notifications/notification-records.ts';
 import type { SessionPrincipal } from './port.ts';
+import type { WorkspaceWork } from './workspaces/workspace-records.ts';
 import type { TaskControl } from './tasks/control-record.ts';
 import type { RuleTree } from './rules/tree.ts';
 
@@ -261,6 +262,8 @@ export interface AgentRecord {
   readonly acceptMs: number;
   /** The session that speaks for it, attached or in its grace. */
   readonly session: string | undefined;
+  /** The workspaces whose tasks it may be given, sorted; the same array as long as it says the same. Undefined: none. */
+  readonly workspaces?: readonly string[] | undefined;
   /** Assignments of it, current and stopping; always the count of its assignment records. */
   readonly active: number;
   /** Undefined: it has finished nothing. */
@@ -311,6 +314,7 @@ export function withLoad(
     onLost: agent.onLost,
     acceptMs: agent.acceptMs,
     session: agent.session,
+    workspaces: agent.workspaces,
     active,
     ratings,
     health,
@@ -506,8 +510,9 @@ export interface TenantRecord {
   readonly secretHash: string;
 }
 
-/** drained: the agent's drain has a deadline, and it is over. unlocked: an administrator ended its locks. lost: the grace ended. released: BYE. replaced: a new process of the instance does not run it any more. */
-export type LossReason = 'lost' | 'released' | 'replaced' | 'deregistered' | 'revoked' | 'drained' | 'unlocked';
+/** drained: the agent's drain has a deadline, and it is over. unlocked: an administrator ended its locks. removed: the agent may not work in the workspace any more. lost: the grace ended. released: BYE. replaced: a new process of the instance does not run it any more. */
+export type LossReason =
+  'lost' | 'released' | 'replaced' | 'deregistered' | 'revoked' | 'drained' | 'unlocked' | 'removed';
 
 /** A place in the order in which tasks wait, also of a task that waits no more. */
 export type Urgent = Pick<TaskRecord, 'id' | 'priority' | 'createdAt'>;
@@ -531,5 +536,6 @@ export type FollowUp =
   | { readonly kind: 'prune'; readonly task: string; readonly after: string }
   | { readonly kind: 'lose'; readonly task: string; readonly token: number; readonly why: LossReason }
   | { readonly kind: 'locks'; readonly work: LockWork }
+  | { readonly kind: 'workspaces'; readonly work: WorkspaceWork }
   | { readonly kind: 'mend'; readonly code: FindingCode; readonly entity: string }
   | { readonly kind: 'end'; readonly session: string; readonly why: 'revoked' };

@@ -15,7 +15,7 @@ import { rejected, type Context } from './kernel/context.ts';
 import { isKeyed, isOwnKey, type Outcome, type Requests, type Window } from './kernel/requests.ts';
 import type { State } from './kernel/state.ts';
 import { broadcastNotification, sendNotification } from './notifications/notifications.ts';
-import type { PreparedParams, Reply, RequestCommand } from './port.ts';
+import { WORKSPACES_VERSION, type PreparedParams, type Reply, type RequestCommand } from './port.ts';
 import type { SessionRecord } from './records.ts';
 import {
   createSchedule,
@@ -38,6 +38,18 @@ import { delegateTask } from './trees/delegate.ts';
 import { distributeTask } from './trees/distribute.ts';
 import { createApiKey, revokeApiKey } from './tenants/tenants.ts';
 import { publish, subscribe, unsubscribe } from './topics/topics.ts';
+import { charge, NEEDS, refuseNeeds, type Needs } from './workspaces/access.ts';
+import { addMember, removeMember, setMemberRole } from './workspaces/members.ts';
+import { setPresence } from './workspaces/presence.ts';
+import { applyState, deleteSnapshot, restoreState, snapshotState } from './workspaces/shared-state.ts';
+import { updateUsage } from './workspaces/usage.ts';
+import {
+  archiveWorkspace,
+  createWorkspace,
+  deleteWorkspace,
+  unarchiveWorkspace,
+  updateWorkspace,
+} from './workspaces/workspaces.ts';
 
 /** tenant.create is run in the system tenant's log, as a system command. */
 type SessionMethod = Exclude<WriteMethod, 'tenant.create'>;
@@ -109,16 +121,34 @@ const DECIDERS: Deciders = {
   'topic.publish': publish,
   'notification.send': sendNotification,
   'notification.broadcast': broadcastNotification,
+  'workspace.create': createWorkspace,
+  'workspace.update': updateWorkspace,
+  'workspace.archive': archiveWorkspace,
+  'workspace.unarchive': unarchiveWorkspace,
+  'workspace.delete': deleteWorkspace,
+  'member.add': addMember,
+  'member.remove': removeMember,
+  'member.setRole': setMemberRole,
+  'usage.update': updateUsage,
+  'state.apply': applyState,
+  'state.snapshot': snapshotState,
+  'state.restore': restoreState,
+  'state.deleteSnapshot': deleteSnapshot,
+  'presence.set': setPresence,
   'apiKey.create': createApiKey,
   'apiKey.revoke': revokeApiKey,
 };
 
-type AnyDecider = (s: State, c: Context, call: { readonly session: SessionRecord; readonly params: Value }) => Reply;
+/** How a method is decided, and what it needs in workspaces. */
+interface Row {
+  readonly decide?: (s: State, c: Context, call: { readonly session: SessionRecord; readonly params: Value }) => Reply;
+  readonly needs?: (s: State, params: Value) => Needs;
+}
 
-function deciderOf(method: WriteMethod): AnyDecider | undefined {
-  if (method === 'tenant.create') return undefined;
+function rowOf(method: WriteMethod): Row {
+  if (method === 'tenant.create') return {};
   // Params were checked against the method's schema before they entered the log.
-  return DECIDERS[method] as unknown as AnyDecider | undefined;
+  return { decide: DECIDERS[method], needs: NEEDS[method] } as unknown as Row;
 }
 
 /**
@@ -129,6 +159,7 @@ const OF_SESSION: ReadonlySet<WriteMethod> = new Set<WriteMethod>([
   'agent.register',
   'topic.subscribe',
   'topic.unsubscribe',
+  'presence.set',
 ]);
 
 export type Answered =
@@ -183,8 +214,8 @@ function decide(
   if (key?.revokedAt !== undefined) return rejected('UNAUTHENTICATED', 'The credential was revoked.');
   if (principal.expiresAt !== undefined && principal.expiresAt <= c.now)
     return rejected('UNAUTHENTICATED', 'The credential has expired.');
-  const decider = deciderOf(command.method);
-  if (decider === undefined) return rejected('UNKNOWN_METHOD');
+  const row = rowOf(command.method);
+  if (row.decide === undefined) return rejected('UNKNOWN_METHOD');
   if (!OPERATIONS[command.method].roles.includes(principal.role)) return rejected('UNAUTHORIZED');
   const ends = OPERATIONS[command.method].ends === true;
   if (command.key !== undefined && !ends && s.requests.keyCount >= LIMITS.idempotencyKeysMax) {
@@ -193,7 +224,12 @@ function decide(
       `The tenant remembers ${LIMITS.idempotencyKeysMax} idempotency keys, which is its limit.`,
     );
   }
-  return decider(s, c, { session, params: command.params });
+  const needs = s.counters.engineVersion < WORKSPACES_VERSION ? [] : (row.needs?.(s, command.params) ?? []);
+  const refusal = refuseNeeds(s, session, needs);
+  if (refusal !== undefined) return refusal;
+  const reply = row.decide(s, c, { session, params: command.params });
+  if (reply.ok) charge(c, needs);
+  return reply;
 }
 
 /** Remembers an outcome once its command was committed. */

@@ -8,6 +8,7 @@
  * H2 A connection that is behind reads from the ring, and before the ring from the history, by position; nothing is
  *    queued for it here.
  * H3 A push that was subscribed to by nobody at its rev is not handed over later.
+ * H6 What belongs to a workspace is handed to those who may read that, asked each time it is handed over.
  * H5 A notification that is handed over later than it was said is left out when its time is over.
  * H4 A connection that reads from behind what the history keeps of its audiences is told of the gap before it is handed
  *    what came after; once for each gap.
@@ -17,7 +18,7 @@ import type { Scheduler } from '../base/scheduler.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { EntryOutput, Push, SessionEnd } from '../engine/port.ts';
 import type { PackedPush, StoredPush, TenantStore } from '../store/port.ts';
-import { isOfAudience, isPassable, wideAudiences } from '../engine/queries.ts';
+import { guarding, hears, sessionsOf, isOfAudience, isPassable, mayListen, wideAudiences } from '../engine/queries.ts';
 import { withPatterns } from '../engine/topics/topics.ts';
 import { CapabilityIndex } from './capabilities.ts';
 import { heardUpTo, isNotification, passedByAll, type Heard } from './heard.ts';
@@ -55,6 +56,8 @@ const SESSION_MARK = 's'.charCodeAt(0);
 const AGENT_MARK = 'a'.charCodeAt(0);
 const CAPABILITY_MARK = 'c'.charCodeAt(0);
 const EVERYONE_MARK = 'e'.charCodeAt(0);
+const MEMBERS_MARK = 'w'.charCodeAt(0);
+const GUARD_MARK = 'g'.charCodeAt(0);
 
 /** The traceparent that goes with an order; undefined: none. */
 export type OrderTracing = (push: Push) => string | undefined;
@@ -81,6 +84,7 @@ export class Hub {
 
   readonly ring: PushRing;
   readonly #listened = (audience: string): boolean => {
+    if (audience.charCodeAt(0) === GUARD_MARK) return false;
     if (audience.charCodeAt(0) !== TOPIC_MARK) return true;
     const { state } = this.#engine;
     return state.subs.size > 0 && state.subsByTopic.count(audience.slice(2)) > 0;
@@ -199,6 +203,8 @@ export class Hub {
     }
     for (const session of heard) {
       const line = this.#lines.get(session);
+      const record = state.sessions.get(session);
+      if (record === undefined || !mayListen(state, record, topic)) continue;
       if (line !== undefined && line.phase !== 'waiting') line.delivery.push(out);
     }
   }
@@ -223,15 +229,23 @@ export class Hub {
     const { state } = this.#engine;
     this.#rendered = undefined;
     this.#bytes = packed;
+    const guard = guarding(push.to);
     for (const audience of push.to) {
       const mark = audience.charCodeAt(0);
+      if (mark === GUARD_MARK) continue;
       // Most tasks are watched by their creator and by nobody else.
       if (mark === TOPIC_MARK && state.subs.size === 0) continue;
       const id = audience.slice(2);
-      if (mark === SESSION_MARK) this.#handTo(id, push);
+      if (mark === SESSION_MARK) this.#handGuarded(id, push, guard);
       else if (mark === AGENT_MARK) {
         const session = state.agents.get(id)?.session;
-        if (session !== undefined && this.#isFor(session, audience, push)) this.#handTo(session, push);
+        if (session !== undefined && this.#isFor(session, audience, push)) this.#handGuarded(session, push, guard);
+      } else if (mark === MEMBERS_MARK) {
+        for (const member of state.membersByWorkspace.after(id, '')) {
+          for (const session of sessionsOf(state, member.user)) {
+            if (this.#isFor(session, audience, push)) this.#handTo(session, push);
+          }
+        }
       } else if (mark === EVERYONE_MARK) {
         for (const { session } of this.#lines.values())
           if (this.#isFor(session, audience, push)) this.#handTo(session, push);
@@ -243,9 +257,22 @@ export class Hub {
       } else {
         const listeners = state.subsByTopic.of(id);
         if (listeners === undefined) continue;
-        for (const sub of listeners) if (push.rev === 0 || sub.rev < push.rev) this.#handTo(sub.session, push);
+        for (const sub of listeners)
+          if (push.rev === 0 || sub.rev < push.rev) this.#handGuarded(sub.session, push, guard);
       }
     }
+  }
+
+  /** H6 */
+  #handGuarded(session: string, push: Push, guard: string | undefined): void {
+    if (guard !== undefined && !this.#lines.has(session)) return;
+    if (guard === undefined || this.#mayHear(session, push, guard)) this.#handTo(session, push);
+  }
+
+  #mayHear(session: string, { rev }: Push, workspace: string): boolean {
+    const { state } = this.#engine;
+    const record = state.sessions.get(session);
+    return record !== undefined && hears(state, record, { workspace, rev });
   }
 
   /** Orders are the agent's whichever session it has; of notifications see NA1. */
@@ -339,6 +366,8 @@ export class Hub {
       if (record === undefined || isOver(push, state.counters.now)) return false; // H5
       return push.to.some((audience) => isOfAudience(state, { session: record, audience, rev: push.rev }));
     }
+    const guard = guarding(push.to);
+    if (guard !== undefined && !this.#mayHear(session, push, guard)) return false;
     return push.to.some((audience) => {
       if (audience.startsWith('a:')) return agentId !== undefined && audience === `a:${agentId}`;
       if (!audience.startsWith('t:')) return audience === `s:${session}`;

@@ -4,6 +4,7 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import { isPattern } from '../../protocol/wire/topics.ts';
 import type { Params, Results } from '../../protocol/wire/types.ts';
 import type { StoredPush, TenantStore } from '../store/port.ts';
+import { seesPush, type Seer } from './seeing.ts';
 import type { Answer, ReadParts } from './read-parts.ts';
 
 type Item = NonNullable<Results['topic.subscribe']['missed']>[number];
@@ -23,7 +24,7 @@ interface Asked {
   readonly limit: number;
 }
 
-interface Found {
+export interface Found {
   readonly pushes: readonly StoredPush[];
   /** There is more, after this position. */
   readonly until: number | undefined;
@@ -32,12 +33,12 @@ interface Found {
 }
 
 export function missedOn(
-  { store }: { readonly store: TenantStore },
+  parts: Seer & { readonly store: TenantStore },
   asked: Omit<Asked, 'limit'>,
   done: (missed: Missed) => void,
 ): void {
   const pattern = isPattern(asked.topic);
-  look(store, { ...asked, limit: LIMITS.snapshotItems }, ({ pushes, until, kept }) => {
+  look(parts, { ...asked, limit: LIMITS.snapshotItems }, ({ pushes, until, kept }) => {
     const missed: Item[] = pushes.map(({ rev, event, topic, data }) => ({
       rev,
       e: event,
@@ -49,12 +50,22 @@ export function missedOn(
   });
 }
 
+/** What is kept of a topic, from a position on. */
+export function lookBack(
+  parts: Seer & { readonly store: TenantStore },
+  asked: { readonly topic: string; readonly since: number | undefined; readonly limit: number | undefined },
+  done: (found: Found) => void,
+): void {
+  const { topic, since = 0, limit = LIMITS.pageDefault } = asked;
+  look(parts, { topic, since, upTo: parts.tenant.engine.state.rev, limit }, done);
+}
+
 /** The answer to `topic.history`. */
 export function readHistory(parts: ReadParts, params: Params['topic.history'], done: Answer): void {
   const { state } = parts.tenant.engine;
   const { topic, since = 0, until = state.rev, limit = LIMITS.pageDefault } = params;
   const upTo = Math.min(until, state.rev);
-  look(parts.store, { topic, since, upTo, limit }, ({ pushes, until: next, kept }) => {
+  look(parts, { topic, since, upTo, limit }, ({ pushes, until: next, kept }) => {
     const messages = pushes.map((push) => ({ rev: push.rev, e: push.event, t: push.topic ?? topic, d: push.data }));
     const result = { messages, ...(kept ? undefined : { gap: true }), ...(next === undefined ? undefined : { next }) };
     done({ ok: true, rev: state.rev, result });
@@ -62,18 +73,20 @@ export function readHistory(parts: ReadParts, params: Params['topic.history'], d
 }
 
 /** Reads the history, which has every push that was ever made, until its retention ends. */
-function look(store: TenantStore, asked: Asked, done: (found: Found) => void): void {
+function look(parts: Seer & { readonly store: TenantStore }, asked: Asked, done: (found: Found) => void): void {
+  const { store } = parts;
+  const seen = (found: Found): Found => ({ ...found, pushes: found.pushes.filter((push) => seesPush(parts, push)) });
   const { topic, since: after, upTo, limit } = asked;
   if (isPattern(topic)) {
     store.searchHistory({ after, upTo, pattern: topic, limit }, ({ pushes, until, dropped }) =>
-      done(fitting({ pushes, until, kept: dropped <= after }, after)),
+      done(fitting(seen({ pushes, until, kept: dropped <= after }), after)),
     );
     return;
   }
   const audiences = [`t:${topic}`];
   store.readHistory({ after, upTo, audiences, limit }, (pushes, more) => {
     store.floor(audiences, (floor) =>
-      done(fitting({ pushes, until: more ? pushes.at(-1)?.rev : undefined, kept: floor <= after }, after)),
+      done(fitting(seen({ pushes, until: more ? pushes.at(-1)?.rev : undefined, kept: floor <= after }), after)),
     );
   });
 }

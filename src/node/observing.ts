@@ -17,6 +17,7 @@ import { isTerminal } from '../engine/tasks/transitions.ts';
 import type { SearchPlace, StatsQuery, StatsRow } from '../store/port.ts';
 import type { Reply } from './port.ts';
 import { listedView, now, refuse, withCursor, type Answer, type ReadParts } from './read-parts.ts';
+import { seesTask } from './seeing.ts';
 import { CSV_HEAD, csvLine, reportRow } from './report.ts';
 
 export function readInbox(parts: ReadParts, { id, limit, cursor }: Params['agent.inbox'], done: Answer): void {
@@ -64,7 +65,7 @@ function search(
   if (place === undefined && !ended) {
     const below = cursor?.slice(LIVE.length);
     const page = searchTasks(parts.tenant.engine.state, { query, cursor: below, limit });
-    for (const task of page.items) live.push({ task, cursor: LIVE + task.id });
+    for (const task of page.items) if (seesTask(parts, task)) live.push({ task, cursor: LIVE + task.id });
     const only = query.status !== undefined && !isTerminal(query.status);
     if (page.next !== undefined || only) {
       const next = page.next === undefined ? undefined : LIVE + page.next;
@@ -73,7 +74,9 @@ function search(
   }
   const rest = { query, limit: limit - live.length, bytesMax, ...(place === undefined ? undefined : { after: place }) };
   parts.store.searchFinished(rest, (found, next) => {
-    const archived = found.map(({ task, place: behind }) => ({ task: listedView(task), cursor: cursorOf(behind) }));
+    const archived = found
+      .map(({ task, place: behind }) => ({ task: listedView(task), cursor: cursorOf(behind) }))
+      .filter(({ task }) => seesTask(parts, task));
     done([...live, ...archived], next === undefined ? undefined : cursorOf(next));
   });
 }

@@ -36,7 +36,7 @@ export function refuse(
 }
 
 /** To say that there is no such task would be wrong: it ended, and what became of it cannot be read. */
-export const DAMAGED: Reply = {
+export const DAMAGED: Extract<Reply, { readonly ok: false }> = {
   ok: false,
   rejection: { code: 'INTERNAL', message: "The task has ended, and its record is damaged on the server's disk." },
 };

@@ -31,6 +31,8 @@ import { DAMAGED, fitting, listedView, now, viewOf, withCursor, type Answer, typ
 import { readOutput } from './output.ts';
 import { readTimeline } from './timeline.ts';
 import { readTree } from './trees.ts';
+import { CHECKS, seenOf, seesAll, type Allowed } from './seeing.ts';
+import { readActivity, readSpaces, readStateHistory, spaceReader } from './workspaces.ts';
 
 /** Agents of an explanation. */
 const EXPLAINED = 20;
@@ -83,6 +85,16 @@ const HANDLERS: Handlers = {
     const page = listRules(parts.tenant.engine, params);
     now(parts, withCursor({ rules: page.items }, page.next), done);
   },
+  'workspace.get': spaceReader('workspace.get'),
+  'workspace.list': readSpaces,
+  'member.list': spaceReader('member.list'),
+  'usage.get': spaceReader('usage.get'),
+  'usage.check': spaceReader('usage.check'),
+  'state.get': spaceReader('state.get'),
+  'state.snapshots': spaceReader('state.snapshots'),
+  'state.history': readStateHistory,
+  'presence.list': spaceReader('presence.list'),
+  'activity.list': readActivity,
   'apiKey.list': (parts, params, done) => {
     const page = listApiKeys(parts.tenant.engine.state, params);
     now(parts, withCursor({ keys: page.items }, page.next), done);
@@ -119,8 +131,21 @@ const HANDLERS: Handlers = {
 
 export function read(parts: ReadParts, asked: Read, done: Answer): void {
   // Params were checked against the method's schema.
-  const handler = HANDLERS[asked.method] as (parts: ReadParts, params: Value, done: Answer) => void;
-  handler(parts, asked.params, done);
+  const { handler, check } = { handler: HANDLERS[asked.method], check: CHECKS[asked.method] } as Row;
+  const answer = (refused: Refused): void => {
+    if (refused !== undefined) parts.scheduler.defer(() => done(refused));
+    else handler(parts, asked.params, (reply) => done(seenOf(parts, asked.method, reply)));
+  };
+  if (check === undefined || seesAll(parts)) answer(undefined);
+  else check(parts, asked.params, answer);
+}
+
+type Refused = Parameters<Allowed>[0];
+
+/** How one method is answered, and who may read it. */
+interface Row {
+  readonly handler: (parts: ReadParts, params: Value, done: Answer) => void;
+  readonly check?: (parts: ReadParts, params: Value, done: Allowed) => void;
 }
 
 function missing(parts: ReadParts, code: 'AGENT_NOT_FOUND' | 'NOT_FOUND' | 'RULE_NOT_FOUND', done: Answer): void {

@@ -28,6 +28,7 @@ import { Progress } from './progress.ts';
 import { DAMAGED } from './read-parts.ts';
 import { read } from './reads.ts';
 import { missedOn } from './missed.ts';
+import { refusePublish } from './seeing.ts';
 import { foresee } from './schedules.ts';
 import type { Tenant } from './tenant.ts';
 
@@ -340,9 +341,14 @@ export class Requests {
     const { topic, data, kind } = request.params as Params['topic.publish'];
     if (kind !== 'ephemeral') return false;
     const { hub, tenant, scheduler } = this.#parts;
-    if (isServerTopic(topic)) {
+    if (isServerTopic(tenant.engine.state, topic)) {
       const rejection = { code: 'UNAUTHORIZED', message: 'Only the server publishes on this topic.' } as const;
       scheduler.defer(() => done({ ok: false, rejection }));
+      return true;
+    }
+    const refused = refusePublish(tenant.engine.state, caller.principal, topic);
+    if (refused !== undefined) {
+      scheduler.defer(() => done(refused));
       return true;
     }
     scheduler.defer(() => {
@@ -362,7 +368,7 @@ export class Requests {
       if (!reply.ok) return done(reply);
       // As it was decided: in the same entry the subscription may have ended, and another begun.
       const result = reply.result as Results['topic.subscribe'];
-      missedOn(this.#parts, { topic, since, upTo: result.from ?? output.rev }, (missed) =>
+      missedOn({ ...this.#parts, caller }, { topic, since, upTo: result.from ?? output.rev }, (missed) =>
         done({ ...reply, result: { ...result, ...missed } }),
       );
     });

@@ -35,7 +35,8 @@ export function packPush({ rev, to, event, topic, order, data }: Kept, at: numbe
     if (topic !== undefined) write.keyed(KEYS.t, topic);
     write.keyed(KEYS.d, data);
   });
-  return { rev, to, record, members };
+  // Nobody is of the audience that guards it: it is found by the others.
+  return { rev, to: to[0]?.startsWith('g:') === true ? to.slice(1) : to, record, members };
 }
 
 export function unpackPush(rev: number, record: Uint8Array): StoredPush {

@@ -19,6 +19,7 @@ import { taskView } from '../../src/engine/tasks/view.ts';
 import { compileRule, type Sources } from '../../src/rules/index.ts';
 import { performLocks } from './golden-locks.ts';
 import { performNotifications } from './golden-notifications.ts';
+import { performWorkspaces } from './golden-workspaces.ts';
 import { performTrees } from './golden-trees.ts';
 import { Rig, sha256 } from './rig.ts';
 
@@ -358,6 +359,12 @@ const GOLDEN: readonly Golden[] = [
     file: new URL('golden/notifications.json', import.meta.url),
     frozen: true,
     perform: performNotifications,
+  },
+  {
+    name: 'workspaces',
+    file: new URL('golden/workspaces.json', import.meta.url),
+    frozen: true,
+    perform: performWorkspaces,
   },
 ];
 

@@ -64,12 +64,18 @@ export class Client implements Delivery {
     this.told.push(`close ${name}`);
   }
 
-  /** What messages on topics, and the data of notifications, said, in order. */
-  messages(): Value[] {
-    return this.pushes.flatMap((push) => {
+  /** What it was pushed, as it reads it, in order. */
+  heard(): ValueMap[] {
+    return this.pushes.map((push) => {
       const frames = decodeFrames(push.msgpack(), SERVER_FRAME_LIMITS);
       if (!frames.ok) throw new Error(frames.error.reason);
-      const { d } = must(frames.value[0], 'a push is a frame').body;
+      return must(frames.value[0], 'a push is a frame').body;
+    });
+  }
+
+  /** What messages on topics, and the data of notifications, said, in order. */
+  messages(): Value[] {
+    return this.heard().flatMap(({ d }) => {
       const data = d === undefined || !isMap(d) ? undefined : d['data'];
       return data === undefined ? [] : [data];
     });

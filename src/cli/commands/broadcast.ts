@@ -11,6 +11,7 @@ interface Flags {
   readonly all?: boolean;
   readonly agent?: readonly string[];
   readonly capability?: string;
+  readonly workspace?: string;
   readonly type: string;
   readonly priority?: NonNullable<Broadcast['priority']>;
   readonly payload?: string;
@@ -26,6 +27,7 @@ export function addBroadcast(program: Command, context: Context): void {
     .option('--all', 'to everyone')
     .option('--agent <name or id>', 'to this agent, all its instances; several times for several', several)
     .option('--capability <name>', 'to the agents that advertise it')
+    .option('--workspace <id>', 'to the members of a workspace')
     .option('--priority <priority>', 'low, normal, high or critical', oneOf('low', 'normal', 'high', 'critical'))
     .option('--payload <value>', 'data that goes with it: JSON, @FILE or - for standard input')
     .option(
@@ -37,9 +39,9 @@ export function addBroadcast(program: Command, context: Context): void {
 }
 
 async function broadcast(message: string, flags: Flags, context: Context): Promise<void> {
-  const { all, agent, capability, type, priority, payload, ttl } = flags;
-  if ([all, agent, capability].filter((one) => one !== undefined).length !== 1) {
-    throw usage('Say to whom: --all, --agent or --capability, one of them.');
+  const { all, agent, capability, workspace, type, priority, payload, ttl } = flags;
+  if ([all, agent, capability, workspace].filter((one) => one !== undefined).length !== 1) {
+    throw usage('Say to whom: --all, --agent, --capability or --workspace, one of them.');
   }
   const said = {
     type,
@@ -55,7 +57,8 @@ async function broadcast(message: string, flags: Flags, context: Context): Promi
   });
 }
 
-async function audienceOf(client: Client, { agent, capability }: Flags): Promise<Broadcast['audience']> {
+async function audienceOf(client: Client, { agent, capability, workspace }: Flags): Promise<Broadcast['audience']> {
+  if (workspace !== undefined) return { workspaceId: workspace };
   if (capability !== undefined) return { capability };
   if (agent === undefined) return { all: true };
   const agentIds = new Set<string>();

@@ -142,6 +142,7 @@ const REASONS: { readonly [V in ExplainView['verdict']]: string } = {
   away: 'agents that fit have lost their connection',
   offline: 'agents that fit are offline',
   rule: 'a rule keeps it from the agents that fit',
+  workspace: 'no agent that fits may work in its workspace',
   selector: 'no agent that has the capabilities has the labels',
   capability: 'no single agent has all that it requires',
 };

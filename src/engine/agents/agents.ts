@@ -23,6 +23,7 @@ import { restick, unstickAll } from '../assignment/sticky.ts';
 import { ownerBack, ownerOf, sessionGone, surrender } from '../locks/owners.ts';
 import { release } from '../notifications/keep.ts';
 import { notifiedHere } from '../notifications/seen.ts';
+import { workspacesOf } from '../workspaces/agents.ts';
 import { removeSession } from '../sessions/ending.ts';
 import { isUnconfirmed } from '../tasks/control-record.ts';
 
@@ -122,6 +123,7 @@ export function described(
     onLost: shape.onLost ?? 'requeue',
     acceptMs: shape.acceptMs ?? LIMITS.acceptMs,
     session: session.id,
+    workspaces: workspacesOf(s, known, shape.name),
     active: known?.active ?? 0,
     ratings: known?.ratings,
     health: known?.health,

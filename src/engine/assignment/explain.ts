@@ -14,6 +14,7 @@ import { waitingSince, type AgentRecord, type TaskRecord } from '../records.ts';
 import { controlView } from '../tasks/control-view.ts';
 import { isHeld, isTerminal } from '../tasks/transitions.ts';
 import { taskLocksView } from '../locks/reads.ts';
+import { workspaceOfTask } from '../workspaces/guard.ts';
 import { awaitsLocks, isExcluded } from './group.ts';
 import { RuleFindings } from './explain-rules.ts';
 import type { Groups } from './groups.ts';
@@ -96,6 +97,7 @@ interface Wants {
   readonly requirements: readonly string[];
   readonly selectors: readonly { readonly text: string; readonly holds: (agent: AgentRecord) => boolean }[];
   readonly rules: RuleFindings;
+  readonly workspace: string | undefined;
 }
 
 function wants(task: TaskRecord, rules: RuleFindings): Wants {
@@ -103,7 +105,7 @@ function wants(task: TaskRecord, rules: RuleFindings): Wants {
     const selector = parseSelector(text);
     return { text, holds: (agent: AgentRecord) => selector !== undefined && selectsAgent(selector, agent) };
   });
-  return { requirements: task.requirements, selectors, rules };
+  return { requirements: task.requirements, selectors, rules, workspace: workspaceOfTask(task) };
 }
 
 function lacks(agent: AgentRecord, name: string): boolean {
@@ -128,6 +130,9 @@ function judge(
   const misses = missing + refused + (state === undefined ? 0 : 1);
   if (missing + refused > 0) {
     return { verdict: missing > 0 ? 'capability' : 'selector', misses: misses + 1, state, rule: undefined };
+  }
+  if (wanted.workspace !== undefined && agent.workspaces?.includes(wanted.workspace) !== true) {
+    return { verdict: 'workspace', misses: misses + 1, state, rule: undefined };
   }
   const rule = wanted.rules.excluding(agent);
   if (rule !== undefined) return { verdict: 'rule', misses: misses + 1, state, rule };
@@ -239,5 +244,6 @@ function verdictOf(
     if (has(verdict)) return verdict;
   }
   if (has('rule')) return 'rule';
+  if (has('workspace')) return 'workspace';
   return has('selector') ? 'selector' : 'capability';
 }

@@ -9,6 +9,7 @@ import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { Concurrency } from '../../../protocol/wire/placing.ts';
 import type { Strategy } from '../../../protocol/wire/types.ts';
 import { parseSelector, selectsAgent, type Selector } from '../../../protocol/wire/selectors.ts';
+import { workspaceOfTask } from '../workspaces/guard.ts';
 import { isBarred } from '../agents/ratings.ts';
 import type { AgentRecord, TaskRecord, Urgent } from '../records.ts';
 import { isOf } from '../rules/book.ts';
@@ -40,6 +41,8 @@ const TYPED_ORDERS = 32;
 export class Group {
   readonly requirements: readonly string[];
   readonly selectors: readonly Selector[];
+  /** Only who may work there. */
+  readonly workspace: string | undefined;
   readonly members = new Map<string, Seat>();
   readonly waiting: SortedSet<TaskRecord>;
   readonly picky: SortedSet<TaskRecord>;
@@ -68,12 +71,14 @@ export class Group {
       readonly selectors: readonly string[];
       readonly rules: GroupRules | undefined;
       readonly version: number | undefined;
+      readonly workspace: string | undefined;
     },
     order: Urgency,
   ) {
     this.requirements = wanted.requirements;
     this.rules = wanted.rules;
     this.version = wanted.version;
+    this.workspace = wanted.workspace;
     this.selectors = wanted.selectors.map((text) => must(parseSelector(text), 'a selector was checked at the edge'));
     this.waiting = new SortedSet<TaskRecord>(order);
     this.picky = new SortedSet<TaskRecord>(order);
@@ -81,6 +86,7 @@ export class Group {
   }
 
   fit(agent: AgentRecord): Fit | undefined {
+    if (this.workspace !== undefined && agent.workspaces?.includes(this.workspace) !== true) return undefined;
     for (const selector of this.selectors) if (!selectsAgent(selector, agent)) return undefined;
     let weight = 0;
     for (const name of this.requirements) {
@@ -271,9 +277,11 @@ function laneOf(task: TaskRecord): string | undefined {
   return locked ? `${keys}\nlocks` : keys;
 }
 
-/** Names the group of a task: what it requires and which rules apply; A4 keeps those apart that are to be judged anew. */
+/** Names the group of a task: where it belongs, what it requires and which rules apply; A4 keeps those apart that are to be judged anew. */
 export function groupOf(task: TaskRecord): string {
-  const { group, ruling } = task;
+  const { ruling } = task;
+  const workspace = workspaceOfTask(task);
+  const group = workspace === undefined ? task.group : `${workspace}\u0002${task.group}`;
   if (ruling === undefined) return group;
   // Names have no control characters.
   return `${group}\u0001${isOf(ruling, task) ? ruling.version : ''}\u0001${ruling.rules.join('\n')}`;

@@ -21,6 +21,7 @@ import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { State } from '../kernel/state.ts';
 import type { AgentRecord, TaskRecord, Urgent } from '../records.ts';
 import { idOf } from '../../../protocol/wire/selectors.ts';
+import { workspaceOfTask } from '../workspaces/guard.ts';
 import { isOf, RuleBook } from '../rules/book.ts';
 import { GroupRules } from './group-rules.ts';
 import { byScores, type AgentOrder } from './agent-order.ts';
@@ -67,7 +68,11 @@ function* around(order: AgentOrder, place: number, size: number): IterableIterat
 
 /** What decides about membership of a group is the same, and not only equal: records share it while it does not change. */
 function sameFit(before: AgentRecord, after: AgentRecord): boolean {
-  return before.capabilities === after.capabilities && before.labels === after.labels;
+  return (
+    before.capabilities === after.capabilities &&
+    before.labels === after.labels &&
+    before.workspaces === after.workspaces
+  );
 }
 
 /** No capability has this name: stands for "nothing is required". */
@@ -439,6 +444,7 @@ export class Groups {
           selectors: selectors ?? [],
           rules: rules.length === 0 ? undefined : new GroupRules(rules),
           version: ruling === undefined || isOf(ruling, task) ? ruling?.version : NEVER,
+          workspace: workspaceOfTask(task),
         },
         this.#order,
       );

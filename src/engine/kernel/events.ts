@@ -32,6 +32,7 @@ import {
   type TaskRecord,
   type TenantRecord,
 } from '../records.ts';
+import { changeWorkspaces, type WorkspaceChange } from '../workspaces/changes.ts';
 import type { FamilyRecord } from '../trees/tree-records.ts';
 import { archiveTask, changeFamily, changeTask } from '../trees/families.ts';
 import { REV_EPOCH, type Counters, type State } from './state.ts';
@@ -45,6 +46,8 @@ export interface PushEvent {
   readonly order?: OrderOf;
   readonly data: Data;
   readonly latestKey?: string;
+  /** Told to those alone who named the topic: its workspace is gone, which guards it no more. */
+  readonly plain?: true;
 }
 
 export type Event =
@@ -77,6 +80,7 @@ export type Event =
   | { readonly kind: 'letters'; readonly change: LetterChange }
   | { readonly kind: 'locks'; readonly change: LockChange }
   | { readonly kind: 'notifications'; readonly change: NotificationChange }
+  | { readonly kind: 'workspaces'; readonly change: WorkspaceChange }
   | {
       readonly kind: 'rulesChanged';
       readonly version: number;
@@ -145,6 +149,7 @@ export function evolve(s: State, event: Event, effects: Effects): void {
     case 'letters':
     case 'locks':
     case 'notifications':
+    case 'workspaces':
       return changeService(s, event, effects);
     case 'rulesChanged':
       return changeRules(s, event);
@@ -190,7 +195,7 @@ export function evolve(s: State, event: Event, effects: Effects): void {
 /** Of a service that has changes of its own. */
 function changeService(
   s: State,
-  event: Extract<Event, { readonly kind: 'letters' | 'locks' | 'notifications' }>,
+  event: Extract<Event, { readonly kind: 'letters' | 'locks' | 'notifications' | 'workspaces' }>,
   effects: Effects,
 ): void {
   switch (event.kind) {
@@ -200,6 +205,8 @@ function changeService(
       return changeLocks(s, event.change, effects);
     case 'notifications':
       return changeNotifications(s, event.change, effects);
+    case 'workspaces':
+      return changeWorkspaces(s, event.change);
   }
 }
 

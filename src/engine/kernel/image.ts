@@ -37,6 +37,11 @@ export const TABLES = [
   'lockOwners',
   'notifications',
   'notificationFloors',
+  'workspaces',
+  'members',
+  'stateValues',
+  'stateSnapshots',
+  'presences',
   'timers',
 ] as const;
 /** Queues of follow-ups: of each, which section its items are. */

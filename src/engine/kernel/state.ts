@@ -26,6 +26,15 @@ import type { LockDelayRecord, LockOwnerRecord, LockRecord, LockWaitRecord } fro
 import { NotificationBook } from '../notifications/book.ts';
 import type { NotificationFloorRecord, NotificationRecord } from '../notifications/notification-records.ts';
 import { AgentPositions } from '../notifications/positions.ts';
+import { workspaceOfTask } from '../workspaces/guard.ts';
+import { isAgentUser, userOf } from '../workspaces/roles.ts';
+import type {
+  MemberRecord,
+  PresenceRecord,
+  StateSnapshotRecord,
+  StateValueRecord,
+  WorkspaceRecord,
+} from '../workspaces/workspace-records.ts';
 import type { FamilyRecord } from '../trees/tree-records.ts';
 import { isHeld } from '../tasks/transitions.ts';
 import { PatternShapes } from '../topics/patterns.ts';
@@ -57,6 +66,8 @@ export interface Counters {
   lockRequests?: number;
   /** Agents that are attached have all notifications up to here, but for those that attached after it; undefined: there was none. */
   notificationsPassed?: number;
+  /** Workspaces that were ever made; undefined: none. */
+  workspaces?: number;
 }
 
 /** Every log begins under the first version; a later one comes with a logged upgrade. */
@@ -70,11 +81,18 @@ const isOver = (task: TaskRecord): boolean => task.finishedAt !== undefined && t
 const byCreation = (a: TaskRecord, b: TaskRecord): number => a.createdAt - b.createdAt || byCodeUnits(a.id, b.id);
 const byId = (a: { readonly id: string }, b: { readonly id: string }): number => byCodeUnits(a.id, b.id);
 
+const byKey = (a: { readonly key: string }, b: { readonly key: string }): number => byCodeUnits(a.key, b.key);
+
 const byHold = (a: LockRecord, b: LockRecord): number =>
   (a.holdMs ?? Number.MAX_SAFE_INTEGER) - (b.holdMs ?? Number.MAX_SAFE_INTEGER) || byId(a, b);
 const bySeq = (a: LockWaitRecord, b: LockWaitRecord): number => a.seq - b.seq;
 const ownPath = ({ several, members, owner, id }: LockRecord): string =>
   several ? id : `${members[0]?.path ?? ''} ${owner}`;
+
+/** Of its state and the snapshots of that. */
+function bytesOf(workspace: WorkspaceRecord | undefined): number {
+  return workspace === undefined ? 0 : workspace.stateBytes + workspace.snapshotBytes;
+}
 
 export class State {
   readonly journal = new Journal();
@@ -124,6 +142,13 @@ export class State {
 
   /** Tasks in memory by the one above them. */
   readonly children = this.tasks.index(new IdGroupIndex<TaskRecord>(this.tasks, (r) => r.parentId));
+
+  /** Tasks of workspaces that have not ended. */
+  readonly openByWorkspace = this.tasks.index(
+    new IdGroupIndex<TaskRecord>(this.tasks, (r) =>
+      r.workspaceId === undefined || isFinished(r) ? undefined : workspaceOfTask(r),
+    ),
+  );
 
   readonly families = new Table<FamilyRecord>('families', (r) => r.id, this.journal);
 
@@ -186,6 +211,9 @@ export class State {
 
   readonly sessions = new Table<SessionRecord>('sessions', (r) => r.id, this.journal);
   readonly sessionsByKey = this.sessions.index(new GroupIndex<SessionRecord>((r) => r.principal.keyId, byId));
+  readonly sessionsByUser = this.sessions.index(
+    new IdGroupIndex<SessionRecord>(this.sessions, (r) => userOf(r.principal)),
+  );
   readonly attachedSessions = this.sessions.index(new IdIndex<SessionRecord>(this.sessions, (r) => r.attached));
 
   readonly subs = new Table<SubscriptionRecord>('subs', (r) => r.key, this.journal);
@@ -214,6 +242,37 @@ export class State {
     'notificationFloors',
     (r) => r.audience,
     this.journal,
+  );
+
+  readonly workspaces = new Table<WorkspaceRecord>('workspaces', (r) => r.id, this.journal);
+  readonly workspacesById = this.workspaces.index(new IdIndex<WorkspaceRecord>(this.workspaces));
+  /** What shared states and their snapshots take, roughly. */
+  readonly workspaceBytes = { sum: 0 };
+
+  readonly members = new Table<MemberRecord>('members', (r) => r.key, this.journal);
+  readonly membersByWorkspace = this.members.index(new IdGroupIndex<MemberRecord>(this.members, (r) => r.workspace));
+  readonly membersByUser = this.members.index(new IdGroupIndex<MemberRecord>(this.members, (r) => r.user));
+  readonly ownersByWorkspace = this.members.index(
+    new IdGroupIndex<MemberRecord>(this.members, (r) => (r.role === 'owner' ? r.workspace : undefined)),
+  );
+  readonly agentMembersByWorkspace = this.members.index(
+    new IdGroupIndex<MemberRecord>(this.members, (r) => (isAgentUser(r.user) ? r.workspace : undefined)),
+  );
+
+  readonly stateValues = new Table<StateValueRecord>('stateValues', (r) => r.key, this.journal);
+  readonly valuesByWorkspace = this.stateValues.index(
+    new IdGroupIndex<StateValueRecord>(this.stateValues, (r) => r.workspace),
+  );
+  readonly stateSnapshots = new Table<StateSnapshotRecord>('stateSnapshots', (r) => r.id, this.journal);
+  readonly snapshotsByWorkspace = this.stateSnapshots.index(
+    new IdGroupIndex<StateSnapshotRecord>(this.stateSnapshots, (r) => r.workspace),
+  );
+
+  readonly presences = new Table<PresenceRecord>('presences', (r) => r.key, this.journal);
+  readonly presencesByWorkspace = this.presences.index(new GroupIndex<PresenceRecord>((r) => r.workspace, byKey));
+  readonly presencesBySession = this.presences.index(new GroupIndex<PresenceRecord>((r) => r.session, byKey));
+  readonly presencesByUser = this.presences.index(
+    new GroupIndex<PresenceRecord>((r) => `${r.workspace} ${r.user}`, byKey),
   );
 
   readonly apiKeys = new Table<ApiKeyRecord>('apiKeys', (r) => r.id, this.journal);
@@ -249,6 +308,9 @@ export class State {
     );
     this.tasks.watch((before, after) => {
       this.taskBytes.sum += (after?.bytes ?? 0) - (before?.bytes ?? 0);
+    });
+    this.workspaces.watch((before, after) => {
+      this.workspaceBytes.sum += bytesOf(after) - bytesOf(before);
     });
     this.letters.watch((before, after) => {
       this.letterBytes.sum += (after?.bytes ?? 0) - (before?.bytes ?? 0);

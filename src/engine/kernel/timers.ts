@@ -42,6 +42,8 @@ export type TimerKind =
   | 'lockDelay'
   /** live: a holder was asked to release a lock, and did not. */
   | 'lockRevoke'
+  /** live: changes of presence in a workspace are told. */
+  | 'presence'
   /** wall: a notification is kept no longer. */
   | 'notification'
   /** wall: nobody answered a question. */
@@ -73,6 +75,7 @@ export const CLOCK_OF: { readonly [K in TimerKind]: Clock } = {
   lockWait: 'live',
   lockDelay: 'live',
   lockRevoke: 'live',
+  presence: 'live',
   notification: 'wall',
   ask: 'wall',
   unstick: 'wall',
@@ -142,6 +145,7 @@ export class Timers {
       lockWait: of('lockWait'),
       lockDelay: of('lockDelay'),
       lockRevoke: of('lockRevoke'),
+      presence: of('presence'),
       notification: of('notification'),
       ask: of('ask'),
       unstick: of('unstick'),

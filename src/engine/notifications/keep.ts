@@ -114,6 +114,13 @@ export function release(
   }
 }
 
+/** Nobody is of the audience any more. */
+export function forgetAudience(s: State, c: Context, audience: string): void {
+  for (const record of s.notificationBook.of(audience)) without(c, record, (one) => one === audience);
+  if (s.notificationFloors.get(audience) === undefined) return;
+  c.events.push({ kind: 'notifications', change: { kind: 'unfloor', audience } });
+}
+
 /** Whether it would change anything that all attached agents have passed a position. */
 export function isPassable(s: State, rev: number): boolean {
   if (s.notifications.size === 0) return false;

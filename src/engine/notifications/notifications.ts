@@ -12,10 +12,12 @@ import { must } from '../../base/assert.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import { weigh } from '../kernel/weigh.ts';
+import { toMembers } from '../workspaces/guard.ts';
+import { agentUser, NO_WORKSPACE } from '../workspaces/roles.ts';
 import { NOTIFICATIONS_VERSION, type Refusal, type Reply } from '../port.ts';
 import type { AgentRecord, SessionRecord, Draft } from '../records.ts';
 import { EVERYONE, toAgent, toCapability } from './book.ts';
-import { hearsAlone } from './audiences.ts';
+import { hearsAlone, isOpen } from './audiences.ts';
 import { makeRoom } from './keep.ts';
 import type { NotificationRecord } from './notification-records.ts';
 import { gainedAt } from './seen.ts';
@@ -47,8 +49,10 @@ function audienceOf(
 ): readonly string[] | Refusal {
   if ('all' in audience) return [EVERYONE];
   if ('capability' in audience) return [toCapability(audience.capability)];
-  // No server of this version has any.
-  if ('workspaceId' in audience) return rejected('NOT_FOUND', 'No such workspace.');
+  // Whether there is one, and the caller may speak to it, was asked before; in logs of older versions there was none.
+  if ('workspaceId' in audience) {
+    return s.workspaces.get(audience.workspaceId) === undefined ? NO_WORKSPACE : [toMembers(audience.workspaceId)];
+  }
   const unknown = audience.agentIds.filter((id) => s.agents.get(id) === undefined);
   if (unknown.length > 0) return rejected('AGENT_NOT_FOUND', undefined, { agentIds: unknown });
   return audience.agentIds.map(toAgent);
@@ -120,7 +124,7 @@ export function tellMissed(s: State, c: Context, id: string): void {
 }
 
 /** Audiences that an agent is of, each with the rev from which on it is. */
-function audiencesOf(agent: AgentRecord): { readonly audience: string; readonly after: number }[] {
+function audiencesOf(s: State, agent: AgentRecord): { readonly audience: string; readonly after: number }[] {
   const seen = agent.notified?.seen ?? 0;
   return [
     { audience: toAgent(agent.id), after: seen },
@@ -129,12 +133,16 @@ function audiencesOf(agent: AgentRecord): { readonly audience: string; readonly 
       audience: toCapability(name),
       after: Math.max(seen, gainedAt(agent, name) ?? 0),
     })),
+    ...[...s.membersByUser.after(agentUser(agent.name), '')].map(({ workspace, since }) => ({
+      audience: toMembers(workspace),
+      after: Math.max(seen, since),
+    })),
   ];
 }
 
 /** What was said to everyone since the session opened it has heard for itself. */
 function heardAlone(audience: string, session: SessionRecord, rev: number): boolean {
-  return audience === EVERYONE && rev > session.openedRev && hearsAlone(session);
+  return isOpen(audience) && rev > session.openedRev && hearsAlone(session);
 }
 
 function missedBy(
@@ -143,7 +151,7 @@ function missedBy(
   back: { readonly agent: AgentRecord; readonly session: SessionRecord },
 ): readonly NotificationRecord[] {
   const missed: NotificationRecord[] = [];
-  for (const { audience, after } of audiencesOf(back.agent)) {
+  for (const { audience, after } of audiencesOf(s, back.agent)) {
     for (const record of s.notificationBook.of(audience)) {
       const due = record.rev > after && record.expiresAt > c.now;
       if (due && !heardAlone(audience, back.session, record.rev)) missed.push(record);
@@ -155,7 +163,7 @@ function missedBy(
 function lostOf(s: State, agent: AgentRecord, session: SessionRecord): readonly Lost[] {
   const lost: Lost[] = [];
   if (s.notificationFloors.size === 0) return lost;
-  for (const { audience, after } of audiencesOf(agent)) {
+  for (const { audience, after } of audiencesOf(s, agent)) {
     const floor = s.notificationFloors.get(audience);
     if (floor === undefined || floor.rev <= after || heardAlone(audience, session, floor.rev)) continue;
     lost.push({ audience: shown(audience), upTo: floor.rev });
@@ -166,5 +174,6 @@ function lostOf(s: State, agent: AgentRecord, session: SessionRecord): readonly 
 function shown(audience: string): Lost['audience'] {
   if (audience === EVERYONE) return { all: true };
   const name = audience.slice(2);
+  if (audience.startsWith('w:')) return { workspaceId: name };
   return audience.startsWith('a:') ? { agentIds: [name] } : { capability: name };
 }

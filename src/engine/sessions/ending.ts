@@ -3,6 +3,7 @@ import { LIMITS } from '../../../protocol/wire/limits.ts';
 import { ownerAway, ownersOf } from '../locks/owners.ts';
 import { release } from '../notifications/keep.ts';
 import { notifiedAway } from '../notifications/seen.ts';
+import { sessionAbsent } from '../workspaces/presence.ts';
 import type { Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { SessionEnd } from '../port.ts';
@@ -16,6 +17,7 @@ export function removeSession(
 ): void {
   const { session } = gone;
   endSubscriptions(s, c, session.id);
+  sessionAbsent(s, c, session.id);
   c.events.push(
     { kind: 'timerCleared', timer: 'grace', entity: session.id },
     { kind: 'timerCleared', timer: 'expire', entity: session.id },

@@ -9,6 +9,7 @@
  * V2 A resume is proved by the newest secret issued or the newest proved (a lost WELCOME must not lose the session).
  */
 import { LIMITS } from '../../../protocol/wire/limits.ts';
+import { isPattern } from '../../../protocol/wire/topics.ts';
 import { bindAgent, described, findAgent, giveUp, refuseAgent, resumeTimers, tellAgent } from '../agents/agents.ts';
 import { restick } from '../assignment/sticky.ts';
 import { accepted, rejected, type Context } from '../kernel/context.ts';
@@ -17,6 +18,8 @@ import type { HelloCommand, Reply, WelcomeResult } from '../port.ts';
 import { declaredOf, type SessionRecord } from '../records.ts';
 import { release } from '../notifications/keep.ts';
 import { notifiedAway, notifiedBack } from '../notifications/seen.ts';
+import { mayListen } from '../workspaces/guard.ts';
+import { sessionAbsent } from '../workspaces/presence.ts';
 import { refusePatterns } from '../topics/topics.ts';
 import { ownerAway, ownerBack, ownersOf, sessionGone, surrender, takenOver, takeOver } from '../locks/owners.ts';
 import { endSubscriptions, loseSession, removeSession } from './ending.ts';
@@ -148,6 +151,7 @@ function openSession(
     // Others end by themselves: whoever is refused comes again.
     return { reply: rejected('UNAVAILABLE', `The tenant has ${s.sessions.size} sessions, which is its limit.`) };
   }
+  const subs = command.subs.filter((topic) => isPattern(topic) || mayListen(s, command, topic));
   const id = c.random.id('ses');
   const kept = refused !== undefined && refused.reason !== 'auth' ? takenOver(s, refused.proven) : undefined;
   const opened: SessionRecord = {
@@ -161,13 +165,13 @@ function openSession(
     attach: 1,
     node: command.node,
     graceOver: false,
-    subs: command.subs.length,
+    subs: subs.length,
     ...(kept === undefined ? undefined : { lockOwner: kept }),
     openedRev: s.rev,
     createdAt: c.now,
   };
   c.events.push({ kind: 'sessionChanged', record: opened });
-  for (const topic of command.subs) {
+  for (const topic of subs) {
     const record = { key: `${opened.id} ${topic}`, session: opened.id, topic, rev: s.rev };
     c.events.push({ kind: 'subscribed', record });
   }
@@ -280,6 +284,7 @@ export function graceOver(s: State, c: Context, id: string): void {
   const session = s.sessions.get(id);
   if (session === undefined || session.attached) return;
   c.events.push({ kind: 'sessionChanged', record: { ...session, graceOver: true } });
+  sessionAbsent(s, c, id);
   const agent = session.agentId === undefined ? undefined : s.agents.get(session.agentId);
   if (agent === undefined || agent.session !== id) return;
   const record = { ...agent, status: 'offline' as const, rev: s.rev };

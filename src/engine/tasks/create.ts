@@ -14,6 +14,9 @@ import { normalised } from '../locks/modes.ts';
 import { strategyFor } from '../assignment/defaults.ts';
 import { Adoption } from '../trees/subtasks.ts';
 import { MENDED_VERSION, WORK_VERSION } from '../port.ts';
+import { charge, workspaceFor } from '../workspaces/access.ts';
+import { audienceOfTask, workspaceOfTask } from '../workspaces/guard.ts';
+import { refuseOwn } from '../workspaces/workspaces.ts';
 import { finish, letGo } from './moves.ts';
 import { isTerminal } from './transitions.ts';
 
@@ -62,6 +65,9 @@ export function newTask(
   const delayed = (params.delayMs ?? 0) > 0;
   const id = c.random.id('tsk');
   const topic = `task.${id}`;
+  const workspaceId = workspaceFor(s, params);
+  const inside = workspaceId !== undefined && s.workspaces.get(workspaceId) !== undefined ? workspaceId : undefined;
+  const to = params.watch === false || origin.session === undefined ? [] : [origin.session.audience];
   return c.groups.book.judged({
     id,
     type: params.type,
@@ -99,15 +105,14 @@ export function newTask(
     locks: params.locks === undefined ? undefined : normalised(params.locks),
     lockId: undefined,
     control: undefined,
-    workspaceId: params.workspaceId,
+    workspaceId,
     parentId: params.parentId,
     retryOf: origin.retryOf,
     schedule: origin.session === undefined ? origin.schedule : undefined,
     tree: origin.tree,
     createdBy: origin.session === undefined ? origin.by : origin.session.principal.id,
     topic,
-    to:
-      params.watch === false || origin.session === undefined ? [`t:${topic}`] : [origin.session.audience, `t:${topic}`],
+    to: audienceOfTask([...to, `t:${topic}`], inside),
     createdAt: c.now,
     updatedAt: c.now,
     pendingAt: undefined,
@@ -166,7 +171,15 @@ export function begin(c: Context, task: TaskRecord): void {
 }
 
 export function dropOld(s: State, c: Context, task: TaskRecord): void {
-  const reason = 'A newer task with the same concurrency key took its place.';
+  cancelOwn(s, c, { task, reason: 'A newer task with the same concurrency key took its place.' });
+}
+
+/** Nobody asked for it: the engine cancels a task by itself. */
+export function cancelOwn(
+  s: State,
+  c: Context,
+  { task, reason }: { readonly task: TaskRecord; readonly reason: string },
+): void {
   letGo(s, c, { task, slot: 'stop', stop: { control: 'cancel', reason } });
   finish(c, { task, change: { status: 'cancelled' }, reason });
 }
@@ -220,12 +233,22 @@ export function createOwn(
   if (refused !== undefined) return refused;
   const { parentToken: _, ...template } = made.params;
   const params = withOpenParent(s, template);
+  const workspace = workspaceFor(s, params);
+  const outside = refuseOwn(s, workspace);
+  if (outside !== undefined) return outside;
   const adoption = made.adoption ?? new Adoption(s, undefined);
   const orphaned = adoption.refuse(params);
   if (orphaned !== undefined) return orphaned;
   const task = newTask(s, c, { params, origin: { ...made.origin, tree: treeBelow(adoption, params) } });
   const unwanted = beginAll(s, c, { tasks: [task], adoption });
-  if (unwanted === undefined) return task;
+  if (unwanted === undefined) {
+    // What a session asked for is counted with its request.
+    const inside = workspaceOfTask(task);
+    if (made.origin.session === undefined && inside !== undefined) {
+      charge(c, [{ workspace: inside, to: 'write', makes: 1 }]);
+    }
+    return task;
+  }
   adoption.withdraw(params);
   return unwanted;
 }

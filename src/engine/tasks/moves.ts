@@ -348,10 +348,11 @@ export function lose(s: State, c: Context, lost: { readonly task: TaskRecord; re
   assert(isHeld(task), 'only a held task is lost');
   const agent = task.agentId === undefined ? undefined : s.agents.get(task.agentId);
   // Whoever may still run it is told to stop; the process of a replaced or released holder is gone.
-  const told = (why === 'lost' || why === 'drained' || why === 'unlocked') && agent?.session !== undefined;
+  const told =
+    (why === 'lost' || why === 'drained' || why === 'unlocked' || why === 'removed') && agent?.session !== undefined;
   letGo(s, c, told ? { task, slot: 'stop', stop: { control: 'leaseLost', reason: why } } : { task, slot: 'free' });
-  // A drain is somebody's decision: no loss.
-  const losses = why === 'drained' ? task.losses : task.losses + 1;
+  // A drain, and the end of a membership, is somebody's decision: no loss.
+  const losses = why === 'drained' || why === 'removed' ? task.losses : task.losses + 1;
   if (agent?.onLost === 'fail' && (why === 'lost' || why === 'replaced')) {
     const error = { code: 'AGENT_LOST', message: 'The agent was lost and asked that its tasks fail then.' };
     finish(c, { task, change: { status: 'failed', losses, error, dead: true } });

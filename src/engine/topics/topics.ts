@@ -5,11 +5,13 @@
  */
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import { isPattern, meansTopic } from '../../../protocol/wire/topics.ts';
+import { isMembersTopic } from '../../../protocol/wire/workspaces.ts';
 import type { Params, Results } from '../../../protocol/wire/types.ts';
 import { accepted, rejected, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import { weigh } from '../kernel/weigh.ts';
-import type { Refusal } from '../port.ts';
+import { mayListen } from '../workspaces/guard.ts';
+import { WORKSPACES_VERSION, type Refusal } from '../port.ts';
 import type { SessionRecord } from '../records.ts';
 
 /** First tokens of topics on which only the server publishes. */
@@ -40,7 +42,7 @@ export const subscribe: Decide<Params['topic.subscribe']> = (s, c, { session, pa
     );
   }
   const from = known === undefined ? undefined : { from: known.rev };
-  return accepted({ rev: s.rev, ...from, ...latestOf(s, topic) });
+  return accepted({ rev: s.rev, ...from, ...latestOf(s, session, topic) });
 };
 
 function refuseTopic(s: State, session: SessionRecord, topic: string): Refusal | undefined {
@@ -67,10 +69,16 @@ export function refusePatterns(s: State, topics: readonly string[]): Refusal | u
 type Latest = NonNullable<Results['topic.subscribe']['latest']>[number];
 
 /** The values that are kept for a topic, or for those that a pattern means, as many as an answer holds. */
-function latestOf(s: State, topic: string): { readonly latest?: readonly Latest[]; readonly gap?: true } {
+function latestOf(
+  s: State,
+  session: SessionRecord,
+  topic: string,
+): { readonly latest?: readonly Latest[]; readonly gap?: true } {
   if (s.latest.size === 0) return {};
   const pattern = isPattern(topic);
-  const topics = pattern ? s.latestByTopic.keysThat((one) => meansTopic(topic, one)) : [topic];
+  const topics = pattern
+    ? s.latestByTopic.keysThat((one) => meansTopic(topic, one) && mayListen(s, session, one))
+    : [topic];
   const latest: Latest[] = [];
   let bytes = 0;
   for (const one of topics) {
@@ -104,7 +112,7 @@ export const unsubscribe: Decide<Params['topic.unsubscribe']> = (s, c, { session
 /** Ephemeral messages never come here: the node hands them to those who listen now. */
 export const publish: Decide<Params['topic.publish']> = (s, c, { session, params }) => {
   const { topic, data } = params;
-  if (isServerTopic(topic)) return rejected('UNAUTHORIZED', 'Only the server publishes on this topic.');
+  if (isServerTopic(s, topic)) return rejected('UNAUTHORIZED', 'Only the server publishes on this topic.');
   const body = { data, from: session.principal.id };
   if (params.kind === 'latest') {
     const key = params.key ?? '';
@@ -121,7 +129,9 @@ export const publish: Decide<Params['topic.publish']> = (s, c, { session, params
   return accepted({ rev: s.rev });
 };
 
-export function isServerTopic(topic: string): boolean {
+/** But topics that workspaces have for their members. */
+export function isServerTopic(s: State, topic: string): boolean {
+  if (s.counters.engineVersion >= WORKSPACES_VERSION && isMembersTopic(topic)) return false;
   const first = topic.slice(0, topic.includes('.') ? topic.indexOf('.') : topic.length);
   return SERVER_TOPICS.includes(first);
 }

@@ -129,9 +129,18 @@ function partOf(
 ): TaskRecord {
   const { whole, session, part } = of;
   // When the whole must have ended, and who is told, is the whole's.
-  const { deadlineMs: _deadline, parentToken: _token, ...common } = of.common;
+  const { deadlineMs: _deadline, parentToken: _token, workspaceId: _workspace, ...common } = of.common;
+  const { workspaceId } = whole;
   const tree = treeWith(undefined, { depth: (whole.tree?.depth ?? 0) + 1, part });
-  return newTask(s, c, { params: { ...common, parentId: whole.id, watch: false }, origin: { session, tree } });
+  return newTask(s, c, {
+    params: {
+      ...common,
+      ...(workspaceId === undefined ? undefined : { workspaceId }),
+      parentId: whole.id,
+      watch: false,
+    },
+    origin: { session, tree },
+  });
 }
 
 function beginWhole(c: Context, whole: TaskRecord, family: FamilyRecord): void {

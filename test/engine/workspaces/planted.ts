@@ -1,0 +1,156 @@
+/** Deliberate bugs in the workspaces of the engine; random courses find each of them. */
+import type { PlantedBug } from '../../simulation/planted/bug.ts';
+
+type WorkspaceBug = Pick<PlantedBug, 'name' | 'file' | 'find' | 'replace' | 'breaks'>;
+
+const at = (file: string): PlantedBug['file'] => `src/engine/workspaces/${file}.ts`;
+
+export const WORKSPACE_BUGS: readonly WorkspaceBug[] = [
+  {
+    name: 'the-last-owner-may-leave',
+    file: at('members'),
+    find: "if (member.role !== 'owner' || s.ownersByWorkspace.count(member.workspace) > 1) return undefined;",
+    replace: "if (member.role !== 'owner' || s.ownersByWorkspace.count(member.workspace) > 0) return undefined;",
+    breaks: 'a workspace has no owner',
+  },
+  {
+    name: 'admins-make-owners',
+    file: at('members'),
+    find: "isAbove(role, own) || (role === 'owner' && own !== 'owner')",
+    replace: "isAbove(role, own) && role !== 'owner'",
+    breaks: 'an admin gives more than it has',
+  },
+  {
+    name: 'who-is-above-may-be-changed',
+    file: at('members'),
+    find: 'refuseRoles(s, session, { workspace, roles: [member.role, role] })',
+    replace: 'refuseRoles(s, session, { workspace, roles: [role] })',
+    breaks: 'an admin takes the role of an owner',
+  },
+  {
+    name: 'a-member-that-was-removed-goes-on-to-listen',
+    file: at('parting'),
+    find: "if (!may(s, principal, { workspace, to: 'read' })) endSubs(s, c, parted);",
+    replace: '',
+    breaks: 'subscriptions outlive the membership',
+  },
+  {
+    name: 'what-was-said-before-is-heard',
+    file: at('guard'),
+    find: 'return rev === 0 || since < rev;',
+    replace: 'return rev === 0 || since >= 0;',
+    breaks: 'who is added hears of what was said before',
+  },
+  {
+    name: 'a-promotion-opens-the-past',
+    file: at('members'),
+    find: 'since: sinceOf(s, known, { member, role }),',
+    replace: 'since: member.since,',
+    breaks: 'who could not read hears of what was said then',
+  },
+  {
+    name: 'locks-outlive-the-membership',
+    file: at('parting'),
+    find: 'if (endNextLock(s, c, parted)) return follow(c, work);',
+    replace: '',
+    breaks: 'who may not write any more keeps the locks',
+  },
+  {
+    name: 'tasks-outlive-the-membership',
+    file: at('members'),
+    find: "  follow(c, { kind: 'unseat', workspace: id, user });\n",
+    replace: '',
+    breaks: 'an agent that may not work there keeps its tasks',
+  },
+  {
+    name: 'viewers-are-given-work-after-an-archive',
+    file: at('workspaces'),
+    find: "if (!allows(role, 'write', known.visibility)) continue;",
+    replace: '',
+    breaks: 'an agent that may only read is given tasks',
+  },
+  {
+    name: 'an-agent-that-may-work-is-not-asked',
+    file: at('agents'),
+    find: "if (gains !== undefined) c.events.push({ kind: 'followed', work: { kind: 'fill', agent: agent.id } });",
+    replace: '',
+    breaks: 'a task waits while a free agent may have it',
+  },
+  {
+    name: 'snapshots-are-not-counted',
+    file: at('usage'),
+    find: 'known.storageBytes + known.stateBytes + known.snapshotBytes',
+    replace: 'known.storageBytes + known.stateBytes',
+    breaks: 'usage is less than what is used',
+  },
+  {
+    name: 'a-value-that-is-replaced-counts-on',
+    file: at('shared-state'),
+    find: 'more += bytes - (before?.bytes ?? 0);',
+    replace: 'more += bytes;',
+    breaks: 'usage grows with each change',
+  },
+  {
+    name: 'operations-never-begin-anew',
+    file: at('changes'),
+    find: '(known.day === day ? known.operations : 0) + count',
+    replace: 'known.operations + count',
+    breaks: 'a quota of yesterday is used up today',
+  },
+  {
+    name: 'a-quota-lets-one-too-many',
+    file: at('usage'),
+    find: 'if (used + more <= limit) continue;',
+    replace: 'if (used < limit || used + more <= limit) continue;',
+    breaks: 'more is used than may be',
+  },
+  {
+    name: 'a-restore-leaves-what-is-new',
+    file: at('shared-state'),
+    find: "for (const { name } of s.valuesByWorkspace.after(known.id, '')) values.set(name, null);",
+    replace: '',
+    breaks: 'the state after a restore is not that of the snapshot',
+  },
+  {
+    name: 'some-operations-are-done',
+    file: at('shared-state'),
+    find: 'if (isRefusal(made)) return made;',
+    replace: 'if (isRefusal(made)) continue;',
+    breaks: 'a request of which one operation fails is done in part',
+  },
+  {
+    name: 'presence-is-told-whenever-it-changes',
+    file: at('presence'),
+    find: 'Math.max(c.live, known.presenceAt + LIMITS.presenceMs)',
+    replace: 'c.live',
+    breaks: 'changes are told more than once a second',
+  },
+  {
+    name: 'who-is-gone-stays-present',
+    file: at('presence'),
+    find: "  c.events.push({ kind: 'workspaces', change: { kind: 'unpresence', key: record.key } });\n  stir(s, c, record);",
+    replace: "  c.events.push({ kind: 'workspaces', change: { kind: 'unpresence', key: record.key } });",
+    breaks: 'nobody is told that a member is offline',
+  },
+  {
+    name: 'an-archive-takes-new-things',
+    file: at('roles'),
+    find: '(asked.active === true ? inactive(known) : undefined) ?? known',
+    replace: 'known',
+    breaks: 'something new begins in an archived workspace',
+  },
+  {
+    name: 'strangers-of-a-team-read',
+    file: at('roles'),
+    find: "  team: ['see'],",
+    replace: "  team: ['see', 'read'],",
+    breaks: 'who is no member listens',
+  },
+  {
+    name: 'a-workspace-leaves-tasks-behind',
+    file: at('parting'),
+    find: '  endRequest,\n  endTask,\n',
+    replace: '  endRequest,\n',
+    breaks: 'tasks outlive their workspace',
+  },
+];
