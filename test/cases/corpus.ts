@@ -164,6 +164,46 @@ function small(seed: number): MergeCase {
   };
 }
 
+const shuffled = (random: Random, lines: readonly string[]): string[] => {
+  const made = [...lines];
+  for (let at = made.length - 1; at > 0; at -= 1) {
+    const other = random.below(at + 1);
+    [made[at], made[other]] = [made[other] ?? '', made[at] ?? ''];
+  }
+  return made;
+};
+
+/**
+ * Much that differs at both ends, and a run of equal lines between that is so long that a comparison may take it as soon as it has come
+ * to it. Only with some 65,000 lines of both texts is there a step at which that can be.
+ */
+function runs(seed: number): MergeCase {
+  const random = new Random(`runs ${seed}`);
+  const noise = (size: number) => Array.from({ length: size }, () => `noise ${random.below(60)}\n`);
+  const ends = [noise(random.between(220, 280)), noise(random.between(400, 600))];
+  const run = Array.from({ length: 34_000 }, (_, n) => `line ${n}\n`).join('');
+  const side = () => ends.map((part) => shuffled(random, part).join('')).join(run);
+  return { name: `runs ${seed}`, base: side(), ours: side(), theirs: side() };
+}
+
+/** New lines with frequent ones among them, now few, now many: some of those are left out of a comparison. */
+function strewn(random: Random): [string[], string[], string[]] {
+  const kept = Array.from({ length: 400 }, (_, n) => (random.chance(0.4) ? '' : `kept ${n}`));
+  const side = () => {
+    const lines = [...kept];
+    for (let blocks = random.between(1, 4); blocks > 0; blocks -= 1) {
+      const share = random.pick([0.1, 0.2, 0.25, 0.3]);
+      const block = Array.from({ length: random.between(60, 300) }, (_, n) => {
+        const dense = n % 150 < 75 ? share : 0.25;
+        return random.chance(dense) ? '' : `new ${random.below(1_000_000)}`;
+      });
+      lines.splice(random.below(lines.length), random.between(0, 60), ...block);
+    }
+    return lines;
+  };
+  return [side(), side(), side()];
+}
+
 /** Long texts with much changed, so that a comparison ends its search early and frequent lines are left out. */
 function large(seed: number): MergeCase {
   const random = new Random(`merge ${seed}`);
@@ -173,13 +213,17 @@ function large(seed: number): MergeCase {
     listed((it) => `line ${it.between(0, 40)}`, { min: 600, max: 1_500 }),
     listed((it) => pick(it, FEW), { min: 400, max: 1_200 }),
   ];
+  const write = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join('');
+  if (random.chance(0.4)) {
+    const [base, ours, theirs] = strewn(random);
+    return { name: `large ${seed}`, base: write(base), ours: write(ours), theirs: write(theirs) };
+  }
   const source = pick(random, kinds);
   const base = source.lines(random);
   const means = { random, source };
   const count = pick(random, [10, 100, 400, 800]);
   const ours = edited(base, count, means);
   const theirs = random.chance(0.2) ? source.lines(random) : edited(base, random.between(1, count), means);
-  const write = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join('');
   return { name: `large ${seed}`, base: write(base), ours: write(ours), theirs: write(theirs) };
 }
 
@@ -219,8 +263,9 @@ const KEPT: readonly MergeCase[] = [
 
 /** `count` cases, of which one in 40 is large. */
 export function mergeCases(count: number): MergeCase[] {
-  const generated = Array.from({ length: count - KEPT.length }, (_, seed) =>
+  const long = [1, 2, 3, 4].map(runs);
+  const generated = Array.from({ length: count - KEPT.length - long.length }, (_, seed) =>
     seed % 40 === 39 ? large(seed) : small(seed),
   );
-  return [...KEPT, ...generated];
+  return [...KEPT, ...long, ...generated];
 }

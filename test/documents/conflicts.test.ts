@@ -1,6 +1,6 @@
 /** Conflicts keep all three texts, and are resolved as somebody decides. */
 import { expect, it } from 'vitest';
-import { resolve, type Conflict } from '../../src/documents/conflicts.ts';
+import { resolve, type Conflict } from '../../src/documents/index.ts';
 import { merge } from '../../src/documents/text/merge.ts';
 
 const texts = { base: 'a\n', ours: 'b\n', theirs: 'c\n' };

@@ -1,7 +1,8 @@
 /** What a merge gives, and what it refuses. That it agrees with git is in merge-git.test.ts. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { merge, MERGE_LIMITS, type Merge } from '../../src/documents/text/merge.ts';
+import { MERGE_LIMITS, type Merge } from '../../src/documents/index.ts';
+import { merge } from '../../src/documents/text/merge.ts';
 
 const clean = (text: string): Merge => ({ kind: 'clean', text });
 

@@ -1,8 +1,9 @@
 /** Sections of documents: where they begin, that their ids stay, that edits of different ones do not meet. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SectionEditor, textOf, touched, SECTION_UNITS_MAX } from '../../src/documents/sections/edit.ts';
-import { identify, NO_SECTIONS, type Identified } from '../../src/documents/sections/identity.ts';
+import { NO_SECTIONS, SECTION_UNITS_MAX, textOf, touched, type Identified } from '../../src/documents/index.ts';
+import { SectionEditor } from '../../src/documents/sections/edit.ts';
+import { identify } from '../../src/documents/sections/identity.ts';
 import { mergeDocument } from '../../src/documents/sections/merge.ts';
 import { SectionParser } from '../../src/documents/sections/parse.ts';
 import { merge } from '../../src/documents/text/merge.ts';

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Scheduler } from '../../src/base/scheduler.ts';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
-import { DocumentThread, THREAD_LIMITS, type ThreadLimits } from '../../src/documents/thread.ts';
+import { DocumentThread, THREAD_LIMITS, type ThreadLimits } from '../../src/documents/index.ts';
 import type { InputOf, Outcome, WorkName } from '../../src/documents/jobs.ts';
 
 let thread: DocumentThread | undefined;

@@ -44,7 +44,6 @@ const BEGINNING = -1;
 
 export class EditHistory {
   readonly #sequence = new Sequence();
-  readonly #texts: string[] = [];
   readonly #origins: Origin[] = [];
   readonly #edits: Done[] = [];
   /** Whether an edit is in the version that is looked at, by its number. */
@@ -57,8 +56,7 @@ export class EditHistory {
     let place = this.#sequence.first;
     let left: Character | undefined;
     for (const text of content) {
-      const added = this.#sequence.insert(place);
-      this.#texts.push(text);
+      const added = this.#sequence.insert(place, text);
       this.#origins.push({ left, right: undefined, edit: BEGINNING });
       left = added.character;
       place = this.#sequence.after(added.place);
@@ -80,9 +78,7 @@ export class EditHistory {
 
   /** The document at the version that is looked at. */
   get viewed(): string {
-    const parts: string[] = [];
-    this.#sequence.eachViewed((character) => parts.push(this.#texts[character] ?? ''));
-    return parts.join('');
+    return this.#sequence.viewed;
   }
 
   /** Adds an edit, and gives the patches that make the same of the document that has all edits before it. */
@@ -118,8 +114,7 @@ export class EditHistory {
     let place = this.#resolve({ left, right, edit: number });
     merged.push([this.#sequence.mergedBefore(place), 0, text]);
     for (const one of text) {
-      const added = this.#sequence.insert(place);
-      this.#texts.push(one);
+      const added = this.#sequence.insert(place, one);
       this.#origins.push({ left, right, edit: number });
       done.inserted.push(added.character);
       left = added.character;

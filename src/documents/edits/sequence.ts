@@ -28,6 +28,8 @@ interface Counts {
 interface Chunk extends Counts {
   readonly characters: Character[];
   group: Group;
+  /** What of it is there at the version that is looked at, if nothing of that has changed since it was last asked for. */
+  text: string | undefined;
 }
 
 interface Group extends Counts {
@@ -45,6 +47,7 @@ export class Sequence {
   /** By character. */
   readonly #chunkOf: Chunk[] = [];
   readonly #states: number[] = [];
+  readonly #texts: string[] = [];
   readonly #deleted: boolean[] = [];
 
   constructor() {
@@ -118,12 +121,14 @@ export class Sequence {
   }
 
   /** Adds a character, there at both versions, before what stands at a place. */
-  insert(place: Place): { character: Character; place: Place } {
+  insert(place: Place, text: string): { character: Character; place: Place } {
     const character = this.#states.length;
     const group = must(this.#groups[place.group], 'a place is in a group');
     const chunk = group.chunks[place.chunk] ?? newChunk(group);
     chunk.characters.splice(place.offset, 0, character);
+    chunk.text = undefined;
     this.#states.push(THERE);
+    this.#texts.push(text);
     this.#deleted.push(false);
     this.#chunkOf.push(chunk);
     count(chunk, { viewed: 1, merged: 1 });
@@ -137,7 +142,10 @@ export class Sequence {
     assert(to >= 0, 'a character cannot exist less than not at all');
     this.#states[character] = to;
     const change = Number(to === THERE) - Number(from === THERE);
-    if (change !== 0) count(this.#chunk(character), { viewed: change, merged: 0 });
+    if (change === 0) return;
+    const chunk = this.#chunk(character);
+    count(chunk, { viewed: change, merged: 0 });
+    chunk.text = undefined;
   }
 
   /** Deletes from the merged document; false if it was deleted already. */
@@ -148,14 +156,22 @@ export class Sequence {
     return true;
   }
 
-  /** Tells those that are there at the version that is looked at, in order. */
-  eachViewed(tell: (character: Character) => void): void {
+  /** The text at the version that is looked at. */
+  get viewed(): string {
+    let text = '';
     for (const group of this.#groups) {
       for (const chunk of group.chunks) {
-        if (chunk.viewed === 0) continue;
-        for (const character of chunk.characters) if (this.#states[character] === THERE) tell(character);
+        chunk.text ??= this.#viewedIn(chunk);
+        text += chunk.text;
       }
     }
+    return text;
+  }
+
+  #viewedIn(chunk: Chunk): string {
+    let text = '';
+    for (const character of chunk.characters) if (this.#states[character] === THERE) text += this.#texts[character];
+    return text;
   }
 
   #state(character: Character): number {
@@ -186,7 +202,7 @@ export class Sequence {
   #split(chunk: Chunk, character: Character): Place {
     const { group } = chunk;
     const moved = chunk.characters.splice(chunk.characters.length >> 1);
-    const made: Chunk = { characters: moved, group, viewed: 0, merged: 0 };
+    const made: Chunk = { characters: moved, group, viewed: 0, merged: 0, text: undefined };
     for (const one of moved) {
       this.#chunkOf[one] = made;
       if (this.#state(one) === THERE) made.viewed += 1;
@@ -194,6 +210,7 @@ export class Sequence {
     }
     chunk.viewed -= made.viewed;
     chunk.merged -= made.merged;
+    chunk.text = undefined;
     group.chunks.splice(group.chunks.indexOf(chunk) + 1, 0, made);
     if (group.chunks.length > GROUP_MAX) this.#splitGroup(group);
     return this.placeOf(character);
@@ -218,7 +235,7 @@ function newGroup(): Group {
 }
 
 function newChunk(group: Group): Chunk {
-  const chunk: Chunk = { characters: [], group, viewed: 0, merged: 0 };
+  const chunk: Chunk = { characters: [], group, viewed: 0, merged: 0, text: undefined };
   group.chunks.push(chunk);
   return chunk;
 }
