@@ -7,7 +7,7 @@ export type { ClientCode, TaskFailureOptions } from './errors.ts';
 export type { AskOptions, ExtendOptions, Message } from './conversation.ts';
 export type { TaskContext, TaskHandler } from './handlers.ts';
 export type { Subtask } from './subtasks.ts';
-export type { TaskLock } from '../../protocol/wire/locks.ts';
+export type { LockMember, LockMode, LockView, TaskLock } from '../../protocol/wire/locks.ts';
 export type { DelegateTo, DistributedResult, TaskDistribute, TreeNode } from '../../protocol/wire/trees.ts';
 export type { RevokeRequest } from './lock-holding.ts';
 export type { Lock, LockWhat, LockWithOptions, LockWork } from './lock-methods.ts';
