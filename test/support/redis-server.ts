@@ -30,7 +30,6 @@ const SAFE: Settings = {
   'maxmemory-policy': 'noeviction',
   'min-replicas-max-lag': '2',
   'repl-diskless-sync-delay': '0',
-  'enable-debug-command': 'local',
 };
 
 export class RedisServer {
