@@ -108,4 +108,9 @@ export const KEPT: readonly KeptRun[] = [
     script: 'seed-1941-beliefs',
     found: 'a program that believed in a lock again by an extension that was answered after it had given the lock back',
   },
+  { script: 'seed-4110', found: 'a lock that another one of its owner, of the same entry, had made free to take' },
+  {
+    script: 'seed-4146',
+    found: 'a lock that ended without progress, long before the time that its view had promised was over',
+  },
 ];

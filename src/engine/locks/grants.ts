@@ -104,9 +104,12 @@ function create(s: State, c: Context, wanted: Wanted): LockRecord {
   return lock;
 }
 
-export function armProgress(c: Context, { id, progressTimeoutMs }: LockRecord): void {
-  if (progressTimeoutMs === undefined) return;
-  c.events.push({ kind: 'timerSet', timer: 'lockProgress', entity: id, due: c.live + progressTimeoutMs });
+/** Live time at which it ends if it is not extended until then. */
+export function armProgress(c: Context, { id, progressTimeoutMs }: LockRecord): number | undefined {
+  if (progressTimeoutMs === undefined) return undefined;
+  const due = c.live + progressTimeoutMs;
+  c.events.push({ kind: 'timerSet', timer: 'lockProgress', entity: id, due });
+  return due;
 }
 
 /** LG3 */

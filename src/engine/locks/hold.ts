@@ -43,22 +43,19 @@ export const extendLock: Decide<LockParams['lock.extend']> = (s, c, call) => {
   const { ttlMs } = call.params;
   const { lock } = found;
   if (lock.leaseMs === undefined) {
-    if (ttlMs === undefined) {
-      armProgress(c, lock);
-      return accepted({ lock: lockView(s, lock) });
-    }
+    if (ttlMs === undefined) return accepted({ lock: lockView(s, lock, armProgress(c, lock)) });
     return rejected('INVALID_PARAMS', 'The lock lasts as long as its owner is there.', [
       { path: 'ttlMs', reason: 'goes with a lock that has a time of its own' },
     ]);
   }
-  armProgress(c, lock);
+  const progressDue = armProgress(c, lock);
   const leaseMs = ttlMs ?? lock.leaseMs;
   const extended = { ...lock, leaseMs, expiresAt: c.live + leaseMs };
   c.events.push(
     { kind: 'locks', change: { kind: 'put', lock: extended } },
     { kind: 'timerSet', timer: 'lockLease', entity: lock.id, due: extended.expiresAt },
   );
-  return accepted({ lock: lockView(s, extended) });
+  return accepted({ lock: lockView(s, extended, progressDue) });
 };
 
 export const releaseLocks: Decide<LockParams['lock.release']> = (s, c, call) => {

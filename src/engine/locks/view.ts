@@ -12,7 +12,8 @@ export function firstOf(members: readonly LockMember[]): LockMember {
   return must(members[0], 'a lock has a path');
 }
 
-export function lockView(s: State, lock: LockRecord): LockView {
+/** `progressDue`: live time at which it ends without progress, if it is another one than the state has yet. */
+export function lockView(s: State, lock: LockRecord, progressDue?: number): LockView {
   const { path, mode } = firstOf(lock.members);
   const away = s.lockOwners.get(lock.owner);
   const isAway = away?.awaySince !== undefined;
@@ -25,7 +26,7 @@ export function lockView(s: State, lock: LockRecord): LockView {
     count: lock.count,
     state: isAway ? 'grace' : 'held',
     ttlMs: lock.leaseMs ?? lock.holdMs ?? 0,
-    expiresInMs: leftOf(s, lock),
+    expiresInMs: Math.min(leftOf(s, lock), progressLeft(s, lock, progressDue)),
     autoRefresh: lock.leaseMs === undefined,
     acquiredAt: lock.acquiredAt,
   };
@@ -38,6 +39,12 @@ function leftOf(s: State, lock: LockRecord): number {
   const away = s.lockOwners.get(lock.owner);
   const until = lock.expiresAt ?? (away === undefined ? undefined : holdsUntil(lock, away));
   return until === undefined ? (lock.holdMs ?? 0) : Math.max(0, until - s.counters.live);
+}
+
+/** One that was made just now has no timer yet, and all of its time. */
+function progressLeft(s: State, { id, progressTimeoutMs = Infinity }: LockRecord, progressDue?: number): number {
+  const due = progressDue ?? s.timers.get('lockProgress', id)?.due;
+  return due === undefined ? progressTimeoutMs : Math.max(0, due - s.counters.live);
 }
 
 export function waitView(s: State, wait: LockWaitRecord): LockWaitView {

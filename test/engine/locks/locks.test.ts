@@ -41,6 +41,25 @@ describe('locks', () => {
     expect([...rig.engine.state.locks.hold()].map(({ count }) => count)).toEqual([1]);
   });
 
+  it('are said to last no longer than without progress', () => {
+    const { rig, s, a } = locks();
+    const left = (method: WriteMethod, params: object): number => {
+      const { reply } = rig.ask(a, method, params);
+      return reply.ok ? (reply.result as { readonly lock: { readonly expiresInMs: number } }).lock.expiresInMs : -1;
+    };
+    for (const [path, terms] of [
+      ['kept', { progressTimeoutMs: 4_000 }],
+      ['leased', { progressTimeoutMs: 4_000, ttlMs: 60_000 }],
+      ['brief', { progressTimeoutMs: 60_000, ttlMs: 4_000 }],
+    ] as const) {
+      expect(left('lock.acquire', { path, ...terms }), path).toBe(4_000);
+      rig.tick(1_000);
+      const lock = s.locks.hold().find(({ members }) => members[0]?.path === path);
+      expect(listLocks(s, {}).locks.find((one) => one.path === path)?.expiresInMs, path).toBe(3_000);
+      expect(left('lock.extend', { id: lock?.id, token: String(lock?.token) }), path).toBe(4_000);
+    }
+  });
+
   it('have tokens of the counter that assignments use', () => {
     const { rig, ask, a } = locks();
     const before = ask(a, 'lock.acquire', { path: 'x' });

@@ -9,7 +9,7 @@ import type { Held, LockBook, LockState, Reading, Wait } from './lock-book.ts';
 import { ordersOf, type LockStep } from './lock-entry.ts';
 import { needsOf, type Needs } from './lock-modes.ts';
 import type { Mark } from './records.ts';
-import { field, items, text } from './values.ts';
+import { field, items, text, tokenValue } from './values.ts';
 import type { World } from './world.ts';
 
 const READINGS: readonly Reading[] = ['itself', 'below'];
@@ -80,7 +80,11 @@ export class LockQueues {
     const former = before.held.get(held.view.id);
     if (former?.view.token === held.view.token) return;
     const owner = held.view.owner;
-    const fresh = wanted(book, before, { owner, needs: held.needs });
+    // What it got before in the same entry it has already; tokens are in the order of grants.
+    const token = tokenValue(held.view.token) ?? 0n;
+    const got = [...step.after.held].filter(([, { view }]) => (tokenValue(view.token) ?? 0n) < token);
+    const then: LockState = { held: new Map(got), waits: [] };
+    const fresh = wanted(book, then, { owner, needs: wanted(book, before, { owner, needs: held.needs }) });
     // Several requests may have been granted the same lock: what it is was got by the first of them, or some of it.
     const requests = new Set(grants.flatMap(({ lock, requestId }) => (lock === held.view.id ? [requestId] : [])));
     const places = before.waits.flatMap(({ view, place }) => (requests.has(view.requestId) ? [place] : []));
