@@ -134,6 +134,30 @@ describe('what is told of a workspace', () => {
   });
 });
 
+it('what one of its tasks hands out is for its readers alone', () => {
+  const eve = person('eve', { subs: ['task.>'] });
+  const worker = rig.client(rig.operator, { agent: { name: 'w', capabilities: ['t'] } });
+  rig.result(ann, 'member.add', { workspaceId, userId: 'agent:w', role: 'editor' });
+  rig.result(ann, 'topic.subscribe', { topic: 'task.>' });
+  rig.result(ann, 'task.create', { type: 't', workspaceId });
+  const order = must(
+    worker.heard().find(({ e }) => e === 'task.assigned'),
+    'an order',
+  );
+  const { task, token } = order['d'] as unknown as { readonly task: { readonly id: string }; readonly token: string };
+  expect(codeOf(eve, 'topic.subscribe', { topic: `task.${task.id}.output` })).toBe('NOT_FOUND');
+  rig.result(worker, 'task.output', { id: task.id, token, offset: 0, data: 'x' });
+  expect(eve.heard()).toEqual([]);
+  expect(ann.heard().map(({ e }) => e)).toContain('task.output');
+});
+
+it('dead letters of all workspaces are for administrators', () => {
+  expect(codeOf(ann, 'deadLetter.discardMany', {})).toBe('UNAUTHORIZED');
+  expect(codeOf(ann, 'deadLetter.discardMany', { workspaceId })).toBe('ok');
+  expect(codeOf(person('eve'), 'deadLetter.replayMany', { workspaceId })).toBe('NOT_FOUND');
+  expect(codeOf(rig.client(rig.operator), 'deadLetter.discardMany', {})).toBe('ok');
+});
+
 describe('lists', () => {
   it('leave out what the caller may not read', () => {
     const eve = person('eve');

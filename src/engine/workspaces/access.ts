@@ -118,6 +118,14 @@ function onTopic(s: State, { topic }: Params['topic.subscribe']): readonly Need[
   return workspace === undefined ? [] : [{ workspace, to: 'read' }];
 }
 
+/** Letters of all workspaces are for administrators: others name the one in which they may write. */
+function onRun(s: State, { workspaceId }: { readonly workspaceId?: string }): Needs {
+  if (s.counters.workspaces === undefined) return [];
+  const hidden = rejected('UNAUTHORIZED', 'Name a workspaceId: letters of other workspaces are not yours.');
+  if (workspaceId === undefined) return [{ workspace: '*', to: 'write', hidden }];
+  return isKnown(s, workspaceId) ? [{ workspace: workspaceId, to: 'write' }] : [];
+}
+
 export const NEEDS: { readonly [M in WriteMethod]?: NeedsOf<M> } = {
   'task.create': (s, params) => onNew(s, [params]),
   'task.createBatch': (s, { tasks }) => onNew(s, tasks),
@@ -153,6 +161,8 @@ export const NEEDS: { readonly [M in WriteMethod]?: NeedsOf<M> } = {
   'deadLetter.edit': onEnded('write'),
   'deadLetter.replay': onEnded('write', 1),
   'deadLetter.discard': onEnded('write'),
+  'deadLetter.replayMany': onRun,
+  'deadLetter.discardMany': onRun,
   'lock.acquire': (_s, { path }) => onPaths([path]),
   'lock.acquireAll': (_s, { locks }) => onPaths(locks.map(({ path }) => path)),
   'topic.subscribe': onTopic,

@@ -24,8 +24,7 @@ export function guarding(to: readonly string[]): string | undefined {
 /** WG1. Of pushes that name no workspace yet: if their topic belongs to one. */
 export function guarded(s: State, to: readonly string[], topic: string): readonly string[] {
   if (s.counters.workspaces === undefined || guarding(to) !== undefined) return to;
-  const id = workspaceOfTopic(topic);
-  // Before there were workspaces a lock could be called so.
+  const id = workspaceBehind(s, topic);
   return id === undefined || s.workspaces.get(id) === undefined ? to : [guardOf(id), ...to];
 }
 
@@ -55,7 +54,8 @@ export function hears(
 export function workspaceBehind(s: State, topic: string): string | undefined {
   if (s.counters.workspaces === undefined) return undefined;
   if (topic.startsWith('task.')) {
-    const task = s.tasks.get(topic.slice(5));
+    // Its own topic, or that of its output.
+    const task = s.tasks.get(topic.split('.')[1] ?? '');
     return task === undefined ? undefined : workspaceOfTask(task);
   }
   const id = workspaceOfTopic(topic);
