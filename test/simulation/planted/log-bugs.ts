@@ -80,8 +80,8 @@ export const LOG_BUGS: readonly PlantedBug[] = [
   {
     name: 'old-push-to-new-listener',
     file: 'src/node/hub.ts',
-    find: 'if (push.rev === 0 || sub.rev < push.rev) this.#handTo(sub.session, push);',
-    replace: 'this.#handTo(sub.session, push);',
+    find: 'if (push.rev === 0 || sub.rev < push.rev) this.#handGuarded(',
+    replace: 'this.#handGuarded(',
     breaks: 'A new listener gets what was published on the topic before it listened.',
     invariants: ['66'],
   },

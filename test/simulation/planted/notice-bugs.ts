@@ -45,7 +45,7 @@ export const NOTICE_BUGS: readonly PlantedBug[] = [
   {
     name: 'everyone-but-people',
     file: 'src/engine/notifications/audiences.ts',
-    find: '  if (audience === EVERYONE && hearsAlone(session)) return true;\n',
+    find: '  if (isOpen(audience) && hearsAlone(session)) return true;\n',
     replace: '',
     breaks: 'A session that speaks for no agent is not told what is said to everyone.',
     invariants: ['67'],

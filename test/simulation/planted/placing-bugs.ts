@@ -14,8 +14,8 @@ export const PLACING_BUGS: readonly PlantedBug[] = [
   {
     name: 'labels-not-told',
     file: 'src/engine/assignment/groups.ts',
-    find: 'return before.capabilities === after.capabilities && before.labels === after.labels;',
-    replace: 'return before.capabilities === after.capabilities;',
+    find: '    before.labels === after.labels &&\n',
+    replace: '',
     breaks: 'When labels of an agent change it still counts as what it was.',
     invariants: ['44', '23'],
   },
