@@ -137,7 +137,11 @@ export class RedisServer {
 
   /** Ends it and removes what it wrote. */
   async remove(): Promise<void> {
-    for (const client of this.#clients) client.disconnect();
+    // One that waits to connect again has no socket: it would wait for its end.
+    for (const client of this.#clients) {
+      client.options.retryStrategy = () => null;
+      if (client.status === 'ready') client.disconnect();
+    }
     await this.end('SIGKILL');
     rmSync(this.dir, { recursive: true, force: true });
   }

@@ -151,7 +151,8 @@ class Socket {
   close(why: string): void {
     if (this.#ended) return;
     this.#why ??= why;
-    this.#redis.disconnect(false);
+    // A socket that is closed already would leave a timer of ioredis behind.
+    if (this.#redis.status !== 'close' && this.#redis.status !== 'end') this.#redis.disconnect(false);
     this.#end(why);
   }
 
