@@ -48,8 +48,6 @@ export type WorkspaceResource = (typeof WORKSPACE_RESOURCES)[number];
 export const PRESENCE_STATUSES = ['online', 'away', 'busy', 'offline'] as const;
 export type PresenceStatus = (typeof PRESENCE_STATUSES)[number];
 
-export const STATE_OPERATIONS = ['set', 'increment', 'add_to_set', 'remove_from_set'] as const;
-
 type Quotas = { readonly [R in WorkspaceResource]?: number };
 
 export interface WorkspaceSettings {

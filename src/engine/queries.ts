@@ -123,7 +123,7 @@ export { findAgent } from './agents/agents.ts';
 export { taskLocks } from './locks/task-locks.ts';
 export { lockOrder } from './locks/view.ts';
 export { isOfAudience, sessionsOf, wideAudiences } from './notifications/audiences.ts';
-export { guarding, hears, mayListen, workspaceBehind, workspaceOfTask } from './workspaces/guard.ts';
+export { guarding, hears, mayListen, workspaceOfTask } from './workspaces/guard.ts';
 export { isKnown } from './workspaces/access.ts';
 export { may, NO_WORKSPACE, permitted } from './workspaces/roles.ts';
 export { listWorkspaces, readWorkspace, type WorkspaceRead } from './workspaces/reads.ts';
