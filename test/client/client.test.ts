@@ -168,7 +168,8 @@ describe('methods', () => {
     const entities = client as unknown as Record<string, Record<string, (params: unknown) => Promise<unknown>>>;
     for (const method of Object.keys(OPERATIONS)) {
       const [entity, verb] = method.split('.') as [string, string];
-      const answer = entities[entity]?.[verb]?.({ id: 'x', topic: 'x' });
+      // `state` is that of the connection.
+      const answer = entities[entity === 'state' ? 'sharedState' : entity]?.[verb]?.({ id: 'x', topic: 'x' });
       await turn(scheduler);
       const [request] = link.requests();
       expect([request?.m, request?.p]).toEqual([method, { id: 'x', topic: 'x' }]);

@@ -107,18 +107,21 @@ describe('strategies', () => {
     const rig = newest();
     const boss = rig.session();
     const strategyOf = (params: object) => rig.create(boss, params).strategy;
+    const made = rig.ask(boss, 'workspace.create', { name: 'team' }).reply;
+    if (!made.ok) throw new Error(made.rejection.code);
+    const { id } = (made.result as { readonly workspace: { readonly id: string } }).workspace;
     expect(strategyOf({})).toBe('least_loaded');
     rig.ask(boss, 'strategy.set', { scope: 'tenant', strategy: 'random' });
     rig.ask(boss, 'strategy.set', { scope: 'type', name: 'work', strategy: 'round_robin' });
-    rig.ask(boss, 'strategy.set', { scope: 'workspace', name: 'wsp_1', strategy: 'performance' });
+    rig.ask(boss, 'strategy.set', { scope: 'workspace', name: id, strategy: 'performance' });
     expect(strategyOf({ type: 'other' })).toBe('random');
     expect(strategyOf({})).toBe('round_robin');
-    expect(strategyOf({ workspaceId: 'wsp_1' })).toBe('performance');
-    expect(strategyOf({ workspaceId: 'wsp_1', strategy: 'cost_optimised' })).toBe('cost_optimised');
+    expect(strategyOf({ workspaceId: id })).toBe('performance');
+    expect(strategyOf({ workspaceId: id, strategy: 'cost_optimised' })).toBe('cost_optimised');
     expect(listStrategies(rig.engine.state)).toEqual([
       { scope: 'tenant', strategy: 'random' },
       { scope: 'type', name: 'work', strategy: 'round_robin' },
-      { scope: 'workspace', name: 'wsp_1', strategy: 'performance' },
+      { scope: 'workspace', name: id, strategy: 'performance' },
     ]);
     rig.ask(boss, 'strategy.set', { scope: 'type', name: 'work', strategy: null });
     expect(strategyOf({})).toBe('random');

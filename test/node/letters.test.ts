@@ -104,10 +104,12 @@ describe('the queue', () => {
 
   it('is filtered by what the archive knows and by error and time', () => {
     const dead = new Dead();
-    const [a = ''] = dead.letters(1, { workspaceId: 'w1' });
+    const made = dead.rig.result(dead.client, 'workspace.create', { name: 'team' });
+    const { id: workspaceId } = made['workspace'] as unknown as { readonly id: string };
+    const [a = ''] = dead.letters(1, { workspaceId });
     const between = dead.rig.scheduler.now();
     const [b = ''] = dead.letters(1, { type: 'other' });
-    expect(dead.list({ workspaceId: 'w1' }).ids).toEqual([a]);
+    expect(dead.list({ workspaceId }).ids).toEqual([a]);
     expect(dead.list({ type: 'other', status: 'timed_out', code: 'DEADLINE' }).ids).toEqual([b]);
     expect(dead.list({ code: 'TIMEOUT' }).ids).toEqual([]);
     expect(dead.list({ from: between }).ids).toEqual([b]);

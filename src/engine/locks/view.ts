@@ -4,6 +4,7 @@ import type { Data } from '../../../protocol/wire/types.ts';
 import { must } from '../../base/assert.ts';
 import type { Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
+import { WORKSPACES_VERSION } from '../port.ts';
 import type { LockRecord, LockWaitRecord } from './lock-records.ts';
 import { audienceOf, holdsUntil, shownOwner } from './owners.ts';
 import type { Draft } from '../records.ts';
@@ -41,8 +42,9 @@ function leftOf(s: State, lock: LockRecord): number {
   return until === undefined ? (lock.holdMs ?? 0) : Math.max(0, until - s.counters.live);
 }
 
-/** One that was made just now has no timer yet, and all of its time. */
+/** One that was made just now has no timer yet, and all of its time. What was answered before version 4 said nothing of it. */
 function progressLeft(s: State, { id, progressTimeoutMs = Infinity }: LockRecord, progressDue?: number): number {
+  if (s.counters.engineVersion < WORKSPACES_VERSION) return Infinity;
   const due = progressDue ?? s.timers.get('lockProgress', id)?.due;
   return due === undefined ? progressTimeoutMs : Math.max(0, due - s.counters.live);
 }
