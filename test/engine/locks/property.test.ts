@@ -8,7 +8,7 @@ import { sha256 } from '../rig.ts';
 import { Play } from './play.ts';
 
 /** So many, from the first on: `LOCK_FIRST=401 LOCK_SEEDS=200` plays those from 401 to 600. */
-const SEEDS = Number(process.env['LOCK_SEEDS'] ?? 60);
+const SEEDS = Number(process.env['LOCK_SEEDS'] ?? 30);
 const FIRST = Number(process.env['LOCK_FIRST'] ?? 1);
 const LOADED_EACH = 60;
 
