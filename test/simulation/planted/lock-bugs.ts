@@ -27,14 +27,6 @@ export const LOCK_BUGS: readonly PlantedBug[] = [
     invariants: ['25'],
   },
   {
-    name: 'old-lock-token-taken',
-    file: 'src/engine/locks/hold.ts',
-    find: 'over || lock.token !== Number(call.params.token))',
-    replace: 'over)',
-    breaks: 'The token of a lock is not compared.',
-    invariants: ['20'],
-  },
-  {
     name: 'lock-of-anybody',
     file: 'src/engine/locks/hold.ts',
     find: "return mayUse(s, call.session, lock) ? { ok: true, lock } : rejected('NOT_HELD');",

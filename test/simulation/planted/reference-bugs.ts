@@ -27,14 +27,4 @@ export const REFERENCE_BUGS: readonly PlantedBug[] = [
     breaks: 'A task that failed goes back to the agent on which it failed, though others are free.',
     invariants: ['reference'],
   },
-  {
-    name: 'keys-wait-for-nobody',
-    file: 'src/engine/assignment/sticky.ts',
-    find: `      if (c.groups.fits(task, given.agent.id)) continue;
-`,
-    replace: `      if (task.sticky?.mode === 'hard') continue;
-`,
-    breaks: 'A task waits for the agent of its hard key, which does not fit it.',
-    invariants: ['reference'],
-  },
 ];
