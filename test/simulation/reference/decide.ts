@@ -219,9 +219,10 @@ function create(
   for (const [i, { concurrency }] of wanted.entries()) {
     if (concurrency?.policy === undefined || concurrency.policy === 'queue') continue;
     const { key, max, policy } = concurrency;
-    const old = [...s.tasks.values()].filter((one) => {
-      return one.concurrency?.key === key && !isEnded(one) && !drops.includes(one);
-    });
+    // Of two that were created in one millisecond the one with the smaller id counts as older.
+    const old = [...s.tasks.values()]
+      .filter((one) => one.concurrency?.key === key && !isEnded(one) && !drops.includes(one))
+      .toSorted((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
     const earlier = wanted.slice(0, i).filter((one) => one.concurrency?.key === key).length;
     const tooMany = old.length + earlier - max + 1;
     if (tooMany <= 0) continue;
