@@ -28,16 +28,22 @@ function scheduleOf(reply: Reply): ScheduleView {
 /** A tenant whose schedules get their proposals as a node makes them. */
 class Planned {
   readonly rig: Rig;
-  readonly boss: string;
+  #boss: string;
   readonly agent: { readonly session: string; readonly id: string };
 
   constructor(followUpsMax = 256) {
     this.rig = new Rig({ followUpsMax });
     for (let version = 2; version <= ENGINE_VERSION; version += 1) this.rig.one({ kind: 'upgrade', version });
-    this.boss = this.rig.session();
+    this.#boss = this.rig.session();
     const agent = { name: 'a', capabilities: ['work'], capacity: 8, acceptMs: 600_000 };
     const { welcome } = this.rig.hello({ agent, who: 'key:agent' });
     this.agent = { session: must(welcome, 'a welcome').session, id: welcome?.agentId ?? '' };
+  }
+
+  /** Whoever was away for too long begins anew. */
+  get boss(): string {
+    if (this.rig.engine.state.sessions.get(this.#boss) === undefined) this.#boss = this.rig.session();
+    return this.#boss;
   }
 
   create(params: object): string {
@@ -463,8 +469,13 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
+const LONG: Step[] = [
+  { do: 'outage', ms: 20_000 },
+  ...Array.from({ length: 12 }, (): Step => ({ do: 'pass', ms: 3 * MINUTE })),
+];
+
 function go(planned: Planned, one: Step): void {
-  const { rig, boss } = planned;
+  const { rig } = planned;
   switch (one.do) {
     case 'create':
       planned.create(one.params);
@@ -486,7 +497,7 @@ function go(planned: Planned, one: Step): void {
       const ids = [...rig.engine.state.schedulesById].map(({ id }) => id);
       const id = ids[one.nth % Math.max(1, ids.length)];
       if (id !== undefined)
-        rig.ask(boss, `schedule.${one.do}`, { id, ...(one.do === 'update' ? { everyMs: 30_000 } : {}) });
+        rig.ask(planned.boss, `schedule.${one.do}`, { id, ...(one.do === 'update' ? { everyMs: 30_000 } : {}) });
     }
   }
   for (let n = 0; n < 100 && rig.engine.state.work.size > 0; n += 1) rig.one({ kind: 'continue' });
@@ -517,7 +528,11 @@ it(
           },
         });
       }),
-      { numRuns: 60 },
+      {
+        numRuns: 60,
+        // A course that lasted longer than a session whose connection is gone.
+        examples: [[[...LONG, { do: 'create', params: { everyMs: 20_000 } }], 1]],
+      },
     );
   },
 );
