@@ -43,8 +43,8 @@ function leftOf(s: State, lock: LockRecord): number {
 }
 
 /** One that was made just now has no timer yet, and all of its time. What was answered before version 4 said nothing of it. */
-function progressLeft(s: State, { id, progressTimeoutMs = Infinity }: LockRecord, progressDue?: number): number {
-  if (s.counters.engineVersion < WORKSPACES_VERSION) return Infinity;
+function progressLeft(s: State, { id, progressTimeoutMs }: LockRecord, progressDue?: number): number {
+  if (progressTimeoutMs === undefined || s.counters.engineVersion < WORKSPACES_VERSION) return Infinity;
   const due = progressDue ?? s.timers.get('lockProgress', id)?.due;
   return due === undefined ? progressTimeoutMs : Math.max(0, due - s.counters.live);
 }
