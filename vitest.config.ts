@@ -1,14 +1,14 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
 /**
- * Two projects: the tests, and after them, alone on the machine, those that run real server and agent processes
- * against the clock.
+ * Two projects: the tests, and after them, two at a time, those that run real server and agent processes against the clock.
+ * Of the tests many wait for a process or a time, so three run on two processors.
  */
 const alone = ['test/chaos/**/*.test.ts', 'test/bench/**/*.test.ts', 'test/fuzz/**/*.test.ts'];
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    maxWorkers: 3,
     projects: [
       {
         extends: true,
@@ -29,8 +29,7 @@ export default defineConfig({
           name: 'processes',
           globalSetup: ['test/setup/built.ts'],
           include: alone,
-          maxWorkers: 1,
-          fileParallelism: false,
+          maxWorkers: 2,
           testTimeout: 300_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },

@@ -9,14 +9,18 @@ import type { Kind } from './kinds.ts';
 const OPTIONS = { awayMs: 10_000 };
 const LIMIT = 100_000;
 
-function numbersOf(kind: Kind, fits: (number: number) => boolean = () => true): readonly number[] {
-  return Array.from({ length: LIMIT }, (_, number) => number).filter(
-    (number) => kindOf(number) === kind && fits(number),
-  );
+function* numbersOf(kind: Kind, fits: (number: number) => boolean = () => true): Generator<number> {
+  for (let number = 0; number < LIMIT; number += 1) if (kindOf(number) === kind && fits(number)) yield number;
 }
 
 function first(kind: Kind, fits?: (number: number) => boolean): number {
-  return must(numbersOf(kind, fits)[0], 'a number of this kind');
+  return must(firsts(1, numbersOf(kind, fits))[0], 'a number of this kind');
+}
+
+function firsts(count: number, numbers: Generator<number>): readonly number[] {
+  const found: number[] = [];
+  for (const number of numbers) if (found.push(number) === count) break;
+  return found;
 }
 
 interface Story {
@@ -110,7 +114,10 @@ const threshold = first('whole', (number) => modeOf(number) === 'threshold');
 const doomed = first('doomed');
 const steered = storyOf({ number: first('steered') });
 const everyMessage = Array.from({ length: MESSAGES }, (_, index) => index + 1);
-const ofOneKey = numbersOf('keyed', (number) => keyOf(number) === keyOf(first('keyed'))).slice(0, 3);
+const ofOneKey = firsts(
+  3,
+  numbersOf('keyed', (number) => keyOf(number) === keyOf(first('keyed'))),
+);
 const cancelled = first('cancelled');
 
 const GOOD: readonly (readonly [name: string, lines: readonly Line[]])[] = [

@@ -1,7 +1,8 @@
 /** Deliberate bugs in the locks of the engine; random courses beside the model find each of them. */
 import type { PlantedBug } from '../../simulation/planted/bug.ts';
+import type { PlayedBug } from '../planted-plays.ts';
 
-type LockBug = Pick<PlantedBug, 'name' | 'file' | 'find' | 'replace' | 'breaks'>;
+type LockBug = PlayedBug;
 
 const at = (file: string): PlantedBug['file'] => `src/engine/locks/${file}.ts`;
 
@@ -50,6 +51,7 @@ export const LOCK_BUGS: readonly LockBug[] = [
   },
   {
     name: 'own-requests-fall-back-in-silence',
+    course: 45,
     file: at('ends'),
     find: '    pumpFor(c, path, mode);\n    pumpOwn(c, path, owner);',
     replace: '    pumpFor(c, path, mode);',
@@ -78,6 +80,7 @@ export const LOCK_BUGS: readonly LockBug[] = [
   },
   {
     name: 'no-look-for-circles-later',
+    course: 66,
     file: at('ends'),
     find: "  if (c.state.lockWaitsByOwner.count(owner) > 0) follow(c, { kind: 'untangle', owner, after: 0 });\n",
     replace: '',
@@ -85,6 +88,7 @@ export const LOCK_BUGS: readonly LockBug[] = [
   },
   {
     name: 'no-look-for-circles-of-who-comes-back',
+    course: 12,
     file: at('owners'),
     find: "  follow(c, { kind: 'untangle', owner, after: 0 });\n",
     replace: '',
@@ -190,6 +194,7 @@ export const LOCK_BUGS: readonly LockBug[] = [
   },
   {
     name: 'force-is-overtaken-by-grants',
+    course: 7,
     file: 'src/engine/engine.ts',
     find: "  return work.kind === 'locks' && work.work.kind === 'force';",
     replace: '  return false;',
