@@ -1,0 +1,184 @@
+/**
+ * `<data>/blobs.db`: rows of blobs.
+ *
+ * BD1 `synchronous=FULL`: a commit is on the disk when it returns (B1 of port.ts).
+ * BD2 A blob that was found damaged is written anew when it is put again, and so is one whose size is not that of what is put.
+ * BD3 `key` names the key that encrypts the data; 0: none.
+ */
+import { hash } from 'node:crypto';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import type { BlobHash, BlobUsage, Got, Settling } from './port.ts';
+
+/** "MBLB" */
+const applicationId = 0x4d424c42;
+const schemaVersion = 1;
+/** Damaged blobs that are remembered; one that is forgotten is found again by the next read. */
+const damagedMax = 10_000;
+
+const schema = `
+  CREATE TABLE tenant (
+    no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, count INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE TABLE blob (
+    no INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, hash TEXT NOT NULL, key INTEGER NOT NULL DEFAULT 0,
+    orphaned INTEGER, data BLOB NOT NULL, UNIQUE (tenant, hash)
+  ) STRICT;
+`;
+
+interface Row {
+  readonly no: number;
+  readonly orphaned: number | null;
+  readonly bytes: number;
+}
+
+export class BlobDatabase {
+  readonly #db: Database.Database;
+  readonly #select: Database.Statement<[string, BlobHash], Row>;
+  readonly #data: Database.Statement<[string, BlobHash], { data: Uint8Array }>;
+  readonly #insert: Database.Statement<[Uint8Array, BlobHash, string]>;
+  readonly #replace: Database.Statement<[Uint8Array, number]>;
+  readonly #mark: Database.Statement<[number | null, number]>;
+  readonly #remove: Database.Statement<[number]>;
+  readonly #makeTenant: Database.Statement<[string]>;
+  readonly #count: Database.Statement<[number, number, string]>;
+  readonly #usage: Database.Statement<[string], BlobUsage>;
+  readonly #list: Database.Statement<[string, BlobHash, number], { hash: BlobHash }>;
+  /** BD2: `<hash><tenant>` */
+  readonly #damaged = new Set<string>();
+
+  constructor(dir: string) {
+    this.#db = opened(join(dir, 'blobs.db'));
+    const ofTenant = 'tenant = (SELECT no FROM tenant WHERE id = ?)';
+    const prepare = this.#db.prepare.bind(this.#db);
+    this.#select = prepare(`SELECT no, orphaned, length(data) AS bytes FROM blob WHERE ${ofTenant} AND hash = ?`);
+    this.#data = prepare(`SELECT data FROM blob WHERE ${ofTenant} AND hash = ?`);
+    this.#insert = prepare('INSERT INTO blob (data, hash, tenant) SELECT ?, ?, no FROM tenant WHERE id = ?');
+    this.#replace = prepare('UPDATE blob SET data = ? WHERE no = ?');
+    this.#mark = prepare('UPDATE blob SET orphaned = ? WHERE no = ?');
+    this.#remove = prepare('DELETE FROM blob WHERE no = ?');
+    this.#makeTenant = prepare('INSERT INTO tenant (id) VALUES (?) ON CONFLICT DO NOTHING');
+    this.#count = prepare('UPDATE tenant SET count = count + ?, bytes = bytes + ? WHERE id = ?');
+    this.#usage = prepare('SELECT count, bytes FROM tenant WHERE id = ?');
+    this.#list = prepare(`SELECT hash FROM blob WHERE ${ofTenant} AND hash > ? ORDER BY hash LIMIT ?`);
+  }
+
+  transact<T>(fn: () => T): T {
+    return this.#db.transaction(fn).immediate();
+  }
+
+  put(tenant: string, data: readonly Uint8Array[]): readonly BlobHash[] {
+    this.#makeTenant.run(tenant);
+    return data.map((one) => {
+      const name = hash('sha256', one, 'hex');
+      const row = this.#select.get(tenant, name);
+      if (row === undefined) {
+        this.#insert.run(one, name, tenant);
+        this.#count.run(1, one.length, tenant);
+        return name;
+      }
+      if (row.bytes !== one.length || this.#damaged.delete(name + tenant)) {
+        this.#replace.run(one, row.no); // BD2
+        this.#count.run(0, one.length - row.bytes, tenant);
+      }
+      if (row.orphaned !== null) this.#mark.run(null, row.no);
+      return name;
+    });
+  }
+
+  /** What is missing; if nothing is, none of them is marked any more. */
+  hold(tenant: string, hashes: readonly BlobHash[]): readonly BlobHash[] {
+    const missing = this.missing(tenant, hashes);
+    if (missing.length > 0) return missing;
+    for (const name of hashes) this.#unmark(tenant, name);
+    return missing;
+  }
+
+  missing(tenant: string, hashes: readonly BlobHash[]): readonly BlobHash[] {
+    return hashes.filter((name) => this.#select.get(tenant, name) === undefined);
+  }
+
+  get(tenant: string, name: BlobHash): Got {
+    const data = this.#read(tenant, name);
+    if (data === undefined) return { kind: 'absent' };
+    if (data !== 'unreadable' && hash('sha256', data, 'hex') === name) return { kind: 'found', data };
+    if (this.#damaged.size < damagedMax) this.#damaged.add(name + tenant);
+    return { kind: 'lost' };
+  }
+
+  list(tenant: string, above: BlobHash, limit: number): readonly BlobHash[] {
+    return this.#list.all(tenant, above, limit).map((row) => row.hash);
+  }
+
+  settle(tenant: string, { now, unreferencedMs, referenced, unreferenced }: Settling): BlobUsage {
+    let count = 0;
+    let bytes = 0;
+    for (const name of referenced) this.#unmark(tenant, name);
+    for (const name of unreferenced) {
+      const row = this.#select.get(tenant, name);
+      if (row === undefined) continue;
+      if (row.orphaned === null) this.#mark.run(now, row.no);
+      else if (row.orphaned <= now - unreferencedMs) {
+        this.#remove.run(row.no);
+        count += 1;
+        bytes += row.bytes;
+      }
+    }
+    if (count > 0) this.#count.run(-count, -bytes, tenant);
+    return { count, bytes };
+  }
+
+  usage(tenant: string): BlobUsage {
+    return this.#usage.get(tenant) ?? { count: 0, bytes: 0 };
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #unmark(tenant: string, name: BlobHash): void {
+    const row = this.#select.get(tenant, name);
+    if (row !== undefined && row.orphaned !== null) this.#mark.run(null, row.no);
+  }
+
+  #read(tenant: string, name: BlobHash): Uint8Array | 'unreadable' | undefined {
+    try {
+      return this.#data.get(tenant, name)?.data;
+    } catch (error) {
+      if (codeOf(error)?.startsWith('SQLITE_CORRUPT') === true) return 'unreadable';
+      throw error;
+    }
+  }
+}
+
+/** Of an error of SQLite. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+function opened(path: string): Database.Database {
+  const db = new Database(path, { timeout: 0 });
+  try {
+    db.pragma('locking_mode=EXCLUSIVE');
+    db.pragma('journal_mode=WAL');
+    db.pragma('synchronous=FULL'); // BD1
+    if (db.prepare('SELECT 1 FROM sqlite_master LIMIT 1').get() === undefined) create(db);
+    const application: unknown = db.pragma('application_id', { simple: true });
+    const version: unknown = db.pragma('user_version', { simple: true });
+    if (application !== applicationId || version !== schemaVersion) {
+      throw new Error(`${path} has version ${String(version)}, this build reads ${schemaVersion}`);
+    }
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function create(db: Database.Database): void {
+  db.transaction(() => {
+    db.exec(schema);
+    db.pragma(`application_id=${applicationId}`);
+    db.pragma(`user_version=${schemaVersion}`);
+  }).immediate();
+}
