@@ -123,19 +123,16 @@ export function blobConformance(name: string, fixtureOf: () => Promise<BlobFixtu
     test('a put that comes while a sweep asks who references it is not lost', async () => {
       (await stored(['one'])).release();
       await sweep(0);
-      let settled: () => void = () => undefined;
-      const again = new Promise<void>((resolve) => (settled = resolve));
+      let again: Promise<PutOutcome> | undefined;
       const removed = await new Promise<BlobUsage>((resolve) => {
         const referenced = (_: readonly string[], done: (named: ReadonlySet<string>) => void): void => {
-          void stored(['one']).then((outcome) => {
-            outcome.release();
-            settled();
-          });
+          again = put(['one']);
           done(new Set());
         };
         sweepBlobs({ blobs, tenant: 'acme', now: UNREFERENCED_MS, referenced }, resolve);
       });
-      await again;
+      const outcome = await again;
+      expect(outcome?.kind).toBe('stored');
       expect(removed.count).toBeLessThanOrEqual(1);
       expect((await get(nameOf('one'))).kind).toBe('found');
     });
