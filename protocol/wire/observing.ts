@@ -179,6 +179,9 @@ export const FINDING_CODES = [
   'LOCK_CONFLICT',
   'LOCK_REQUEST',
   'LOCK_STALLED',
+  'WORKSPACE_OWNER',
+  'WORKSPACE_USAGE',
+  'WORKSPACE_ORPHAN',
   'END',
   'TOKEN',
 ] as const;
@@ -188,7 +191,7 @@ export interface FindingView {
   readonly code: FindingCode;
   /** error: work is wrong or does not go on. warning: it is in nobody's way. */
   readonly severity: 'error' | 'warning';
-  /** Id of the task, agent, session, lock, request or assignment, path of locks, or kind and id of a timer. */
+  /** Id of the task, agent, session, lock, request, assignment or workspace, path of locks, or kind and id of a timer or of what is in a workspace. */
   readonly entity: string;
   readonly message: string;
   /** What to do. */

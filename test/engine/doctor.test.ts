@@ -7,6 +7,7 @@ import { inspect } from '../../src/engine/queries.ts';
 import type { TaskRecord } from '../../src/engine/records.ts';
 import { LOCK_FAULTS } from './locks/faults.ts';
 import { expectSound, Rig, taskOf } from './rig.ts';
+import { WORKSPACE_FAULTS } from './workspaces/faults.ts';
 
 function found(rig: Rig): { readonly code: string; readonly entity: string; readonly mendable: boolean }[] {
   return [...inspect(rig.engine)].flatMap((one) => (one === undefined ? [] : [one]));
@@ -404,7 +405,9 @@ describe('a state', () => {
   });
 
   it('has a fault planted for each code', () => {
-    const planted = new Set([...FAULTS, ...TREE_FAULTS, ...LOCK_FAULTS].flatMap(({ codes }) => codes));
+    const planted = new Set(
+      [...FAULTS, ...TREE_FAULTS, ...LOCK_FAULTS, ...WORKSPACE_FAULTS].flatMap(({ codes }) => codes),
+    );
     for (const code of ['PARTS', 'END', 'TOKEN'] as const) planted.add(code);
     expect([...planted].toSorted()).toEqual([...FINDING_CODES].toSorted());
   });

@@ -1,7 +1,7 @@
 /**
  * What must be true of a state between two entries, and how each fault is mended.
  *
- * Owns: the table of checks; those of trees are in families.ts, those of locks in locks.ts, those of tasks' locks in task-locks.ts. Does not own: going through them (inspect.ts).
+ * Owns: the table of checks; those of trees are in families.ts, those of locks in locks.ts, those of tasks' locks in task-locks.ts, those of workspaces in workspaces.ts. Does not own: going through them (inspect.ts).
  *
  * DC1 A check looks at one entity, by id, in the state as it is: so a long inspection may go on while entries are applied.
  * DC2 Mending is a decision like any other: it asks again whether the fault is there, and adds whole events. It frees,
@@ -21,6 +21,7 @@ import { ids, type Check } from './check.ts';
 import { FAMILY_CHECKS } from './families.ts';
 import { TASK_LOCK_CHECKS } from './task-locks.ts';
 import { isLockTimer, LOCK_CHECKS, LOCK_TIMERS, lockTimerDue, lockTimersExpected } from './locks.ts';
+import { WORKSPACE_CHECKS } from './workspaces.ts';
 
 /** A timer as one name. */
 const nameOf = ({ kind, entity }: Pick<Timer, 'kind' | 'entity'>): string => `${kind} ${entity}`;
@@ -34,6 +35,7 @@ export const CHECKS: { readonly [C in FindingCode]: Check } = {
   ...FAMILY_CHECKS,
   ...TASK_LOCK_CHECKS,
   ...LOCK_CHECKS,
+  ...WORKSPACE_CHECKS,
   LOAD: {
     entities: (s) => ids(s.agents.hold()),
     wrong: ({ state: s }, id) => {

@@ -67,6 +67,12 @@ const CURES: { readonly [C in FindingCode]: Pick<FindingView, 'severity' | 'cure
   LOCK_CONFLICT: { severity: 'error', cure: MENDED },
   LOCK_REQUEST: { severity: 'error', cure: MENDED },
   LOCK_STALLED: { severity: 'error', cure: MENDED },
+  WORKSPACE_OWNER: {
+    severity: 'error',
+    cure: 'An administrator of the tenant makes somebody an owner: muster workspace add ID USER --role owner.',
+  },
+  WORKSPACE_USAGE: { severity: 'error', cure: MENDED },
+  WORKSPACE_ORPHAN: { severity: 'warning', cure: MENDED },
   END: { severity: 'error', cure: RESTORE },
   TOKEN: { severity: 'error', cure: RESTORE },
 };
