@@ -1,8 +1,12 @@
+/** So long each turn of the event loop is looked at; after that one each millisecond, so that whoever is waited for has the processor. */
+const EAGER_MS = 20;
+
 /** Waits, turn by turn of the event loop, until the condition holds. */
 export async function until(condition: () => boolean, what = 'the condition', patienceMs = 10_000): Promise<void> {
   const start = performance.now();
   do {
-    await new Promise((resolve) => setImmediate(resolve));
+    const eager = performance.now() - start < EAGER_MS;
+    await new Promise<void>((resolve) => void (eager ? setImmediate(resolve) : setTimeout(resolve, 1)));
     if (condition()) return;
   } while (performance.now() - start < patienceMs);
   throw new Error(`waited ${patienceMs} ms in vain for ${what}`);
