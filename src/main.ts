@@ -42,6 +42,7 @@ import type { LogDriver } from './log/port.ts';
 import type { SqliteLog } from './log/sqlite/index.ts';
 import { backlogFigures } from './node/backlog.ts';
 import { classOf } from './node/heard.ts';
+import type { DocumentTexts } from './node/documents.ts';
 import { DEFAULT_TENANT, Node, type Made } from './node/node.ts';
 import type { Principal } from './node/port.ts';
 import type { MintedKey } from './node/requests.ts';
@@ -49,6 +50,8 @@ import type { Applied, Serving } from './node/serving.ts';
 import { compileRule } from './rules/index.ts';
 import { createSessionManager, type SessionManager } from './session/manager.ts';
 import { openLog, type OpenedLog } from './open-log.ts';
+import { DocumentThread } from './documents/index.ts';
+import { blobFiles } from './store/blob-files.ts';
 import { openSqliteStore, type SqliteStore } from './store/index.ts';
 import type { Store } from './store/port.ts';
 import { createLog, Metrics, openTraces, type LogLevel, type Traces } from './telemetry/index.ts';
@@ -128,6 +131,7 @@ class Server implements RunningServer {
   #driver: LogDriver | undefined;
   #redis: OpenedLog['redis'];
   #store: Store | undefined;
+  #thread: DocumentThread | undefined;
   #node: Node | undefined;
   #sessions: SessionManager | undefined;
   #jobs: EmbeddedJobs | undefined;
@@ -227,6 +231,7 @@ class Server implements RunningServer {
       access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },
       ...(backups === undefined ? {} : { backup: (asked, done) => void this.#backup(backups, asked, done) }),
       tracing: this.#traces?.tracing,
+      texts: this.#texts(),
       authenticate: this.#authenticator(() => node),
       events: {
         applied: (applied) => this.#applied(applied),
@@ -239,6 +244,14 @@ class Server implements RunningServer {
       },
     });
     return node;
+  }
+
+  /** Nodes on Redis do not share their directories: there are no documents there. */
+  #texts(): DocumentTexts | undefined {
+    if (this.#config.redis !== undefined) return undefined;
+    const thread = new DocumentThread(systemScheduler);
+    this.#thread = thread;
+    return { blobs: blobFiles(this.data), run: (name, input, done) => thread.run(name, input, done) };
   }
 
   async #backup(backups: Backups, asked: Params['backup.create'], done: (made: Made) => void): Promise<void> {
@@ -427,6 +440,7 @@ class Server implements RunningServer {
     await new Promise<void>((done) => (sessions === undefined ? done() : sessions.stop(done)));
     await this.#transport?.close();
     await new Promise<void>((done) => (node === undefined ? done() : node.stop(done)));
+    await new Promise<void>((done) => (this.#thread === undefined ? done() : this.#thread.close(done)));
     await this.#http?.close();
     await ended(this.#store);
     await ended(this.#driver);

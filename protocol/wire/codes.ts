@@ -71,6 +71,12 @@ export const ERROR_CODES = {
     message:
       'The shared state has another version, or the value is none that this can be done with; details say which.',
   },
+  DOCUMENT_CONFLICT: {
+    type: 'conflict',
+    retryable: false,
+    message:
+      'What the edit changes was changed since the version that it was made of; details name the conflict that keeps it.',
+  },
   DELEGATION_CYCLE: {
     type: 'conflict',
     retryable: false,

@@ -275,6 +275,15 @@ export const LIMITS = {
   /** Changes of presence are told together, so long after the last ones. */
   presenceMs: 1_000,
 
+  /** Documents of a tenant, sections of one, conflicts of one that are open: LIMIT_EXCEEDED. */
+  documentsMax: 10_000,
+  documentSectionsMax: 1_000,
+  documentConflictsMax: 16,
+  /** Of a document, and of what is sent of one: TOO_LARGE. */
+  documentBytes: 256 * 1024,
+  /** The newest versions of a document that can be read, and edited from. */
+  documentVersionsKept: 64,
+
   /** Text of a notification. */
   notificationBytes: 4_096,
   /** Agents that one notification names. */

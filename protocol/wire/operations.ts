@@ -136,6 +136,14 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'presence.set': { roles: EVERYONE, class: 'session', access: 'write' },
   'presence.list': { roles: EVERYONE, class: 'query', access: 'read' },
   'activity.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'document.create': { roles: WRITERS, class: 'work', access: 'write' },
+  'document.get': { roles: EVERYONE, class: 'query', access: 'read' },
+  'document.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'document.update': { roles: WRITERS, class: 'work', access: 'write' },
+  'document.delete': { roles: WRITERS, class: 'control', access: 'write', ends: true },
+  'document.history': { roles: EVERYONE, class: 'query', access: 'read' },
+  'document.conflicts': { roles: EVERYONE, class: 'query', access: 'read' },
+  'document.resolve': { roles: WRITERS, class: 'work', access: 'write' },
   'apiKey.create': { roles: ['admin'], class: 'admin', access: 'write' },
   'apiKey.list': { roles: ['admin'], class: 'admin', access: 'read' },
   'apiKey.revoke': { roles: ['admin'], class: 'admin', access: 'write', ends: true },
@@ -188,6 +196,10 @@ export type ReadMethod =
   | 'state.snapshots'
   | 'presence.list'
   | 'activity.list'
+  | 'document.get'
+  | 'document.list'
+  | 'document.history'
+  | 'document.conflicts'
   | 'apiKey.list'
   | 'tenant.list'
   | 'backup.create';

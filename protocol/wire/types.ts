@@ -13,6 +13,7 @@ import type { ScheduleParams, ScheduleResults } from './schedules.ts';
 import type { BackupParams, BackupResults } from './backup.ts';
 import type { ObservingParams, ObservingResults, WorkloadView } from './observing.ts';
 import type { Control, ControlParams, ControlPushes, ControlResults, ControlView, TaskOrder } from './control.ts';
+import type { DocumentParams, DocumentResults } from './documents.ts';
 import type { WorkspaceParams, WorkspaceResults } from './workspaces.ts';
 import type { ChildCounts, ChildPolicy, Distribution, TaskTreeView, TreeParams, TreeResults } from './trees.ts';
 
@@ -387,6 +388,7 @@ export interface Params
     RuleParams,
     BackupParams,
     TreeParams,
+    DocumentParams,
     WorkspaceParams {
   'session.snapshot': { readonly cursor?: string };
   'agent.register': AgentShape;
@@ -479,7 +481,8 @@ export interface Results
     RuleResults,
     BackupResults,
     TreeResults,
-    WorkspaceResults {
+    WorkspaceResults,
+    DocumentResults {
   'session.snapshot': { readonly snapshot: SessionSnapshot; readonly rev: number };
   'agent.register': { readonly agent: AgentView };
   'agent.get': { readonly agent: AgentView };

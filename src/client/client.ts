@@ -105,7 +105,6 @@ export type { WaitOptions };
 const CONNECT_TIMEOUT_MS = 30_000;
 const STOP_MS = 5_000;
 const NO_OPTIONS: RequestOptions = {};
-
 type Listener<E extends keyof ClientEvents> = (...args: ClientEvents[E]) => void;
 
 export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock' | 'state'> {
@@ -124,6 +123,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
   /** `state.…` of workspaces; `client.state` is that of the connection. */
   readonly sharedState: Methods['state'];
   readonly presence: Methods['presence'];
+  readonly document: Methods['document'];
   readonly activity: Methods['activity'];
   readonly apiKey: Methods['apiKey'];
   readonly tenant: Methods['tenant'];
@@ -201,6 +201,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
     this.usage = methods.usage;
     this.sharedState = methods.state;
     this.presence = methods.presence;
+    this.document = methods.document;
     this.activity = methods.activity;
     this.apiKey = methods.apiKey;
     this.tenant = methods.tenant;

@@ -5,7 +5,7 @@ import { HtmlWriter, type Shown, type ShownForm } from './html.ts';
 import { identify, type Identified } from './sections/identity.ts';
 import { mergeDocument, type DocumentMergeInput } from './sections/merge.ts';
 import { SectionParser, type DocumentForm } from './sections/parse.ts';
-import { SectionEditor, type EditRefusal } from './sections/edit.ts';
+import { SectionEditor, type Edited, type EditRefusal } from './sections/edit.ts';
 import type { Result } from '../base/result.ts';
 import { merge, type Merge, type MergeInput } from './text/merge.ts';
 import { unifiedDiff, type Diff, type DiffInput } from './text/unified.ts';
@@ -28,6 +28,16 @@ export interface Work {
       readonly form: DocumentForm;
     };
     readonly result: Result<Identified, EditRefusal>;
+  };
+  /** A new text of a document, or of a section of it. */
+  readonly edit: {
+    readonly input: {
+      readonly base: Identified;
+      readonly text: string;
+      readonly form: DocumentForm;
+      readonly section?: string;
+    };
+    readonly result: Result<Edited, EditRefusal>;
   };
   readonly html: { readonly input: { readonly text: string; readonly form: ShownForm }; readonly result: Shown };
   readonly diff: { readonly input: DiffInput; readonly result: Diff };
@@ -55,6 +65,7 @@ export class Performer {
     mergeDocument: (input) => mergeDocument(input, this.#parser),
     sections: ({ old, text, form }) => identify(old, this.#parser.parse(text, form)),
     replaceSection: ({ document, ...edit }) => this.#editor.replace(document, edit),
+    edit: ({ base, section, ...edit }) => this.#editor.edit(base, { ...edit, id: section }),
     html: ({ text, form }) => this.#writer.write(text, form),
     diff: (input) => unifiedDiff(input),
   };

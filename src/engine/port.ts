@@ -14,7 +14,7 @@ import type { RuleTrees, TaskRecord } from './records.ts';
 export type { LockFact, NotificationFact, RuleTrees };
 
 /** The behaviour that the state is under; a build takes part only while it supports it. */
-export const ENGINE_VERSION = 4;
+export const ENGINE_VERSION = 5;
 /** From here on: agents are rated, a failed task goes elsewhere, waiting counts as priority. */
 export const WORK_VERSION = 2;
 /** From here on: there are locks. */
@@ -28,6 +28,8 @@ export const MENDED_VERSION = 3;
 export const NOTIFICATIONS_VERSION = 3;
 /** From here on: there are workspaces. */
 export const WORKSPACES_VERSION = 4;
+/** From here on: there are documents. */
+export const DOCUMENTS_VERSION = 5;
 /** The oldest state and log that this build can still run. */
 export const ENGINE_VERSION_MIN = 1;
 
@@ -63,8 +65,35 @@ export interface Found {
   };
 }
 
+/** A section of a text that is durable outside, under its hash. */
+export interface PreparedSection {
+  readonly sid: string;
+  readonly heading: string;
+  readonly level: number;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+/** A text as it was prepared for an edit of a document. */
+export interface PreparedText {
+  /** The version that it was made of; 0: of none. */
+  readonly base: number;
+  readonly sections: readonly PreparedSection[];
+  readonly nextNumber: number;
+  /** Its sections mean what they do beside those of this version only. */
+  readonly alone: boolean;
+}
+
+/** Instead of its content; absent if what it is about was not there, or needs no text. */
+interface TextOf {
+  readonly text?: PreparedText;
+}
+
 /** Params as they stand in the log: what the edge drew or computed is added to what the client sent. */
 export interface Prepared {
+  'document.create': Omit<Params['document.create'], 'content'> & Required<TextOf>;
+  'document.update': Omit<Params['document.update'], 'content'> & TextOf;
+  'document.resolve': Omit<Params['document.resolve'], 'content'> & TextOf;
   'apiKey.create': Params['apiKey.create'] & { readonly keyId: string; readonly secretHash: string };
   'deadLetter.edit': Params['deadLetter.edit'] & Archived;
   'deadLetter.replay': Params['deadLetter.replay'] & Archived;

@@ -127,6 +127,16 @@ export { guarding, hears, mayListen, workspaceOfTask } from './workspaces/guard.
 export { isKnown } from './workspaces/access.ts';
 export { may, NO_WORKSPACE, permitted } from './workspaces/roles.ts';
 export { listWorkspaces, readWorkspace, type WorkspaceRead } from './workspaces/reads.ts';
+export {
+  conflictsOf,
+  conflictView,
+  documentHistory,
+  documentView,
+  listDocuments,
+  readableDocument,
+  sectionView,
+} from './documents/view.ts';
+export { sectionsAt } from './documents/edits.ts';
 export { isPassable } from './notifications/keep.ts';
 export { getLock, listLocks, lockGraph, validateLock } from './locks/reads.ts';
 export { inbox } from './agents/inbox.ts';

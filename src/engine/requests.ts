@@ -5,6 +5,7 @@ import type { Value } from '../../protocol/wire/types.ts';
 import { setStrategy } from './assignment/defaults.ts';
 import { discardLetter, editLetter, replayLetter } from './letters/letters.ts';
 import { discardMany, replayMany, stopRun } from './letters/runs.ts';
+import { createDocument, deleteDocument, resolveConflict, updateDocument } from './documents/documents.ts';
 import { deregisterAgent, registerAgent } from './agents/agents.ts';
 import { drainAgent, setAgentStatus, updateAgent } from './agents/lifecycle.ts';
 import { acquireLock, acquireLocks } from './locks/acquire.ts';
@@ -135,6 +136,10 @@ const DECIDERS: Deciders = {
   'state.restore': restoreState,
   'state.deleteSnapshot': deleteSnapshot,
   'presence.set': setPresence,
+  'document.create': createDocument,
+  'document.update': updateDocument,
+  'document.delete': deleteDocument,
+  'document.resolve': resolveConflict,
   'apiKey.create': createApiKey,
   'apiKey.revoke': revokeApiKey,
 };

@@ -19,6 +19,7 @@ import { LogFault, type LogDriver, type TenantLog } from '../log/port.ts';
 import type { Store } from '../store/port.ts';
 import type { Tracing } from '../telemetry/port.ts';
 import { loadNewest, type CheckpointDone, type Loaded } from './checkpoint.ts';
+import type { DocumentTexts } from './documents.ts';
 import { Inspections } from './inspections.ts';
 import type { HelloOutcome, NodePort, Principal, Reply } from './port.ts';
 import { withCursor } from './read-parts.ts';
@@ -63,6 +64,8 @@ export interface NodeOptions {
   readonly patienceMs?: number;
   /** Makes a backup of the whole server; calls back later. Undefined: it has nothing to be copied. */
   readonly backup?: (asked: Params['backup.create'], done: (made: Made) => void) => void;
+  /** Where texts of documents are kept and worked upon. Undefined: there are no documents. */
+  readonly texts?: DocumentTexts | undefined;
   /** Undefined: nothing is traced. */
   readonly tracing?: Tracing | undefined;
 }
@@ -270,7 +273,7 @@ export class Node implements NodePort {
   #serve(of: { readonly log: TenantLog; readonly loaded: Loaded; readonly storedRev: number }, done: Opened): void {
     const { log, loaded, storedRev } = of;
     const { log: driver, store, scheduler, entropy, sha256, access, events, nodeId } = this.#options;
-    const { ring, chunkBytes, patienceMs, tracing } = this.#options;
+    const { ring, chunkBytes, patienceMs, tracing, texts } = this.#options;
     const id = log.tenant;
     const serving = new Serving({
       id,
@@ -291,6 +294,7 @@ export class Node implements NodePort {
       chunkBytes,
       patienceMs,
       tracing,
+      texts,
       applied: (applied) => events?.applied?.(applied),
       halted: (tenant, error) => this.#halted(tenant, error),
       ready: (tenant) => this.#settle(tenant, undefined),

@@ -7,6 +7,7 @@ import type { Calendar } from '../calendar/index.ts';
 import type { Backlog } from '../engine/queries.ts';
 import type { TenantStore } from '../store/port.ts';
 import type { Principal, Reply } from './port.ts';
+import type { Documents } from './documents.ts';
 import type { Inspections } from './inspections.ts';
 import type { Tenant } from './tenant.ts';
 
@@ -17,6 +18,7 @@ export interface ReadParts {
   readonly backlog: () => Backlog;
   readonly calendar: Calendar;
   readonly inspections: Inspections;
+  readonly documents: Documents;
   readonly caller: { readonly session: string; readonly principal: Principal };
 }
 

@@ -23,6 +23,7 @@ import {
   workload,
 } from '../engine/queries.ts';
 import { sessionSnapshot } from '../engine/sessions/snapshot.ts';
+import { readConflicts, readDocument, readDocuments, readVersions } from './documents.ts';
 import { readLetter, readLetters } from './letters.ts';
 import { readHistory } from './missed.ts';
 import { upcoming } from './schedules.ts';
@@ -95,6 +96,10 @@ const HANDLERS: Handlers = {
   'state.history': readStateHistory,
   'presence.list': spaceReader('presence.list'),
   'activity.list': readActivity,
+  'document.get': readDocument,
+  'document.list': readDocuments,
+  'document.history': readVersions,
+  'document.conflicts': readConflicts,
   'apiKey.list': (parts, params, done) => {
     const page = listApiKeys(parts.tenant.engine.state, params);
     now(parts, withCursor({ keys: page.items }, page.next), done);

@@ -20,6 +20,7 @@ import type { CommandOutput, RequestCommand, RuleTrees } from '../engine/port.ts
 import { isTerminal } from '../engine/tasks/transitions.ts';
 import { isServerTopic } from '../engine/topics/topics.ts';
 import type { FinishedTask, TenantStore } from '../store/port.ts';
+import type { Documents } from './documents.ts';
 import type { Hub } from './hub.ts';
 import type { Inspections } from './inspections.ts';
 import { tooManyInspections, unserved } from './observing.ts';
@@ -81,6 +82,7 @@ export interface RequestsParts {
   readonly system: SystemPort;
   readonly calendar: Calendar;
   readonly inspections: Inspections;
+  readonly documents: Documents;
   readonly backlog: () => Backlog;
 }
 
@@ -101,6 +103,18 @@ export class Requests {
     'apiKey.revoke': (_caller, request, done) => this.#keepOperator(request, done),
     'rule.add': (caller, request, done) => this.#compileRule(caller, request, done),
     'rule.update': (caller, request, done) => this.#compileRule(caller, request, done),
+    'document.create': (caller, request, done) => {
+      const params = request.params as Params['document.create'];
+      return this.#withText(caller, { request, prepare: (made) => this.#parts.documents.create(params, made) }, done);
+    },
+    'document.update': (caller, request, done) => {
+      const params = request.params as Params['document.update'];
+      return this.#withText(caller, { request, prepare: (made) => this.#parts.documents.update(params, made) }, done);
+    },
+    'document.resolve': (caller, request, done) => {
+      const params = request.params as Params['document.resolve'];
+      return this.#withText(caller, { request, prepare: (made) => this.#parts.documents.resolve(params, made) }, done);
+    },
     'tenant.create': (caller, request, done) => this.#createTenant(caller, request, done),
     'tenant.mend': (caller, request, done) => this.#mend(caller, request, done),
     'task.retry': (caller, request, done) => this.#retry(caller, request, done),
@@ -289,6 +303,31 @@ export class Requests {
         const prepared = found === undefined ? params : { ...params, archived: archivedFor(request.method, found) };
         this.#submit(caller, { request, params: prepared }, (output) => done(toReply(output)));
       }
+      this.#prepared(caller);
+    });
+    return true;
+  }
+
+  /** P1. Texts are durable before the entry that names them. */
+  #withText(
+    caller: Caller,
+    asked: {
+      readonly request: RequestIn;
+      readonly prepare: (
+        made: (
+          prepared:
+            { readonly ok: true; readonly params: Data } | { readonly ok: false; readonly rejection: Rejection },
+        ) => void,
+      ) => void;
+    },
+    done: Answer,
+  ): boolean {
+    const { scheduler } = this.#parts;
+    caller.preparing = true;
+    asked.prepare((prepared) => {
+      if (prepared.ok) {
+        this.#submit(caller, { request: asked.request, params: prepared.params }, (output) => done(toReply(output)));
+      } else scheduler.defer(() => done({ ok: false, rejection: prepared.rejection }));
       this.#prepared(caller);
     });
     return true;

@@ -17,6 +17,7 @@ import { packPush } from '../store/push-record.ts';
 import type { Calendar } from '../calendar/index.ts';
 import { AttachedSession } from './attached.ts';
 import { checkpoint, type CheckpointDone } from './checkpoint.ts';
+import { Documents, type DocumentTexts } from './documents.ts';
 import { Hub, type OrderTracing } from './hub.ts';
 import type { Inspections } from './inspections.ts';
 import { finishedRow } from './kept.ts';
@@ -55,6 +56,7 @@ export interface ServingParts {
   readonly chunkBytes: number | undefined;
   readonly patienceMs: number | undefined;
   readonly tracing: Tracing | undefined;
+  readonly texts: DocumentTexts | undefined;
   readonly applied: (applied: Applied) => void;
   readonly halted: (tenant: string, error: Error) => void;
   readonly ready: (tenant: string) => void;
@@ -129,6 +131,12 @@ export class Serving {
       system: parts.system,
       calendar: parts.calendar,
       inspections: parts.inspections,
+      documents: new Documents({
+        tenant: parts.id,
+        state: () => this.tenant.engine.state,
+        sha256: parts.sha256,
+        texts: parts.texts,
+      }),
       backlog: () => this.backlog(),
     });
     this.letterRuns = new LetterRuns({ tenant: this.tenant, store, scheduler });

@@ -8,12 +8,14 @@ import type { Entropy } from '../base/scheduler.ts';
 import { RETENTION, startHousekeeping } from '../housekeeping.ts';
 import { MemoryDisk } from '../log/memory-disk.ts';
 import { memoryLog, type MemoryLog } from '../log/memory.ts';
+import { workInPlace } from '../documents/in-place.ts';
 import { DEFAULT_TENANT, Node } from '../node/node.ts';
 import type { MintedKey } from '../node/requests.ts';
 import { compileRule } from '../rules/index.ts';
 import { createSessionManager } from '../session/manager.ts';
 import type { Accept } from '../session/port.ts';
 import type { Tracing } from '../telemetry/port.ts';
+import { memoryBlobs } from '../store/blobs.ts';
 import { memoryStore, MemoryStoreDisk, type MemoryStore } from '../store/memory.ts';
 import type { Lane } from './clock.ts';
 
@@ -42,6 +44,7 @@ export function seededEntropy(seed: string): Entropy {
 export class Disks {
   readonly log = new MemoryDisk('testing');
   readonly store = new MemoryStoreDisk();
+  readonly blobs = new Map<string, Uint8Array>();
   firstKey: MintedKey | undefined;
 }
 
@@ -85,6 +88,10 @@ export class TestServer {
       // Time stands still unless a test moves it, and what was asked for is to be there when all has settled.
       patienceMs: 0,
       tracing,
+      texts: {
+        blobs: memoryBlobs(disks.blobs, (run) => lane.defer(run)),
+        run: workInPlace((run) => lane.defer(run)),
+      },
       events: { halted: (_tenant, error) => parts.onHalted(error) },
     });
     this.#node = node;

@@ -17,6 +17,7 @@ import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import type { Reply } from '../../src/engine/port.ts';
 import { taskView } from '../../src/engine/tasks/view.ts';
 import { compileRule, type Sources } from '../../src/rules/index.ts';
+import { performDocuments } from './golden-documents.ts';
 import { performLocks } from './golden-locks.ts';
 import { performNotifications } from './golden-notifications.ts';
 import { performWorkspaces } from './golden-workspaces.ts';
@@ -365,6 +366,12 @@ const GOLDEN: readonly Golden[] = [
     file: new URL('golden/workspaces.json', import.meta.url),
     frozen: true,
     perform: performWorkspaces,
+  },
+  {
+    name: 'documents',
+    file: new URL('golden/documents.json', import.meta.url),
+    frozen: true,
+    perform: performDocuments,
   },
 ];
 

@@ -11,9 +11,11 @@ import type { RingOptions } from '../../src/node/ring.ts';
 import { MemoryDisk } from '../../src/log/memory-disk.ts';
 import { memoryLog, type MemoryLog } from '../../src/log/memory.ts';
 import type { LogDriver } from '../../src/log/port.ts';
+import { workInPlace } from '../../src/documents/in-place.ts';
 import { Node } from '../../src/node/node.ts';
 import type { Attached, Delivery, HelloOutcome, OutPush, Principal, Reply } from '../../src/node/port.ts';
 import type { MintedKey } from '../../src/node/requests.ts';
+import { memoryBlobs, type Blobs } from '../../src/store/blobs.ts';
 import { memoryStore, MemoryStoreDisk } from '../../src/store/memory.ts';
 import type { Store } from '../../src/store/port.ts';
 import { FakeScheduler } from './fake-scheduler.ts';
@@ -94,6 +96,8 @@ export interface NodeRigOptions {
   readonly historyMs?: number;
   /** What the node gets instead of the log in memory. */
   readonly log?: (log: LogDriver) => LogDriver;
+  /** What the node gets instead of blobs in memory. */
+  readonly blobs?: (blobs: Blobs) => Blobs;
   /** Default: one in memory. */
   readonly store?: (scheduler: FakeScheduler) => Store;
 }
@@ -102,6 +106,8 @@ export class NodeRig {
   readonly scheduler = new FakeScheduler();
   readonly disk = new MemoryDisk();
   readonly stores = new MemoryStoreDisk();
+  /** What outlives the process of texts. */
+  readonly blobs = new Map<string, Uint8Array>();
   readonly halted: string[] = [];
   readonly #options: NodeRigOptions;
   #draws = 0;
@@ -152,6 +158,8 @@ export class NodeRig {
     this.store =
       this.#options.store?.(scheduler) ??
       memoryStore({ scheduler, disk: stores, ...(historyMs === undefined ? {} : { historyMs }) });
+    const defer = (run: () => void): void => scheduler.defer(run);
+    const blobs = memoryBlobs(this.blobs, defer);
     const node: Node = new Node({
       nodeId: 'n1',
       version: 'test',
@@ -165,6 +173,7 @@ export class NodeRig {
         keys: { find: (tenant, keyId) => node.findKey(tenant, keyId) },
         now: () => scheduler.now(),
       }),
+      texts: { blobs: this.#options.blobs?.(blobs) ?? blobs, run: workInPlace(defer) },
       events: { halted: (tenant) => this.halted.push(tenant) },
       ...(ring === undefined ? {} : { ring }),
     });

@@ -86,7 +86,15 @@ export const UNITS: { readonly [name: string]: Unit } = {
   store: {
     at: ['src/store/'],
     modules: [...WIRE, 'src/base/'],
-    packages: ['better-sqlite3', 'node:crypto', 'node:fs', 'node:path', 'node:worker_threads', 'node:zlib'],
+    packages: [
+      'better-sqlite3',
+      'node:crypto',
+      'node:fs',
+      'node:fs/promises',
+      'node:path',
+      'node:worker_threads',
+      'node:zlib',
+    ],
   },
   node: {
     at: ['src/node/'],
@@ -95,7 +103,11 @@ export const UNITS: { readonly [name: string]: Unit } = {
       ...BASE,
       ...ENGINE_FACE,
       'src/calendar/index.ts',
+      'src/documents/conflicts.ts',
+      'src/documents/jobs.ts',
+      'src/documents/sections/identity.ts',
       'src/log/port.ts',
+      'src/store/blobs.ts',
       'src/store/port.ts',
       'src/store/push-record.ts',
       'src/telemetry/port.ts',

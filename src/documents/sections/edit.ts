@@ -32,11 +32,46 @@ function lineEndOf(text: string, before: string): string {
   return (end.exec(text) ?? end.exec(before))?.[0] ?? '\n';
 }
 
+export interface Edited {
+  readonly document: Identified;
+  /** E2 holds of it beside this version alone: its sections do not stand for themselves. */
+  readonly alone: boolean;
+}
+
+/** Sections of an edit that are looked at whether they stand for themselves. */
+const LOOKED_AT = 16;
+
 export class SectionEditor {
   readonly #parser: SectionParser;
 
   constructor(parser: SectionParser) {
     this.#parser = parser;
+  }
+
+  /** A new text of a section, or of all of them. */
+  edit(
+    base: Identified,
+    { text, form, id }: { readonly text: string; readonly form: DocumentForm; readonly id: string | undefined },
+  ): Result<Edited, EditRefusal> {
+    if (id !== undefined) {
+      const replaced = this.replace(base, { id, text, form });
+      return replaced.ok ? ok({ document: replaced.value, alone: false }) : err(replaced.error);
+    }
+    const document = identify(base, this.#parser.parse(text, form));
+    return ok({ document, alone: !this.#standAlone(base, document, form) });
+  }
+
+  /** Whether each changed section, put into the base by itself, would be just what it is here. */
+  #standAlone(base: Identified, made: Identified, form: DocumentForm): boolean {
+    const before = new Map(base.sections.map((section) => [section.id, section.text]));
+    const changed = made.sections.filter((section) => before.get(section.id) !== section.text);
+    return (
+      changed.length <= LOOKED_AT &&
+      changed.every((section) => {
+        const replaced = this.replace(base, { id: section.id, text: section.text, form });
+        return replaced.ok && replaced.value.sections.find(({ id }) => id === section.id)?.text === section.text;
+      })
+    );
   }
 
   replace(

@@ -32,6 +32,7 @@ import {
   type TaskRecord,
   type TenantRecord,
 } from '../records.ts';
+import { changeDocuments, type DocumentChange } from '../documents/changes.ts';
 import { changeWorkspaces, type WorkspaceChange } from '../workspaces/changes.ts';
 import type { FamilyRecord } from '../trees/tree-records.ts';
 import { archiveTask, changeFamily, changeTask } from '../trees/families.ts';
@@ -81,6 +82,7 @@ export type Event =
   | { readonly kind: 'locks'; readonly change: LockChange }
   | { readonly kind: 'notifications'; readonly change: NotificationChange }
   | { readonly kind: 'workspaces'; readonly change: WorkspaceChange }
+  | { readonly kind: 'documents'; readonly change: DocumentChange }
   | {
       readonly kind: 'rulesChanged';
       readonly version: number;
@@ -150,9 +152,9 @@ export function evolve(s: State, event: Event, effects: Effects): void {
     case 'locks':
     case 'notifications':
     case 'workspaces':
-      return changeService(s, event, effects);
+    case 'documents':
     case 'rulesChanged':
-      return changeRules(s, event);
+      return changeService(s, event, effects);
     case 'agentChanged':
       return s.agents.put(event.record);
     case 'agentRemoved':
@@ -195,7 +197,10 @@ export function evolve(s: State, event: Event, effects: Effects): void {
 /** Of a service that has changes of its own. */
 function changeService(
   s: State,
-  event: Extract<Event, { readonly kind: 'letters' | 'locks' | 'notifications' | 'workspaces' }>,
+  event: Extract<
+    Event,
+    { readonly kind: 'letters' | 'locks' | 'notifications' | 'workspaces' | 'documents' | 'rulesChanged' }
+  >,
   effects: Effects,
 ): void {
   switch (event.kind) {
@@ -207,6 +212,10 @@ function changeService(
       return changeNotifications(s, event.change, effects);
     case 'workspaces':
       return changeWorkspaces(s, event.change);
+    case 'documents':
+      return changeDocuments(s, event.change);
+    case 'rulesChanged':
+      return changeRules(s, event);
   }
 }
 

@@ -42,6 +42,9 @@ export const TABLES = [
   'stateValues',
   'stateSnapshots',
   'presences',
+  'documents',
+  'documentVersions',
+  'documentConflicts',
   'timers',
 ] as const;
 /** Queues of follow-ups: of each, which section its items are. */

@@ -20,6 +20,7 @@ import type {
   TaskRecord,
   TenantRecord,
 } from '../records.ts';
+import type { DocumentConflictRecord, DocumentRecord, DocumentVersionRecord } from '../documents/document-records.ts';
 import { LockBook } from '../locks/book.ts';
 import { EarlierRequests } from '../locks/earlier.ts';
 import type { LockDelayRecord, LockOwnerRecord, LockRecord, LockWaitRecord } from '../locks/lock-records.ts';
@@ -273,6 +274,20 @@ export class State {
   readonly presencesBySession = this.presences.index(new GroupIndex<PresenceRecord>((r) => r.session, byKey));
   readonly presencesByUser = this.presences.index(
     new GroupIndex<PresenceRecord>((r) => `${r.workspace} ${r.user}`, byKey),
+  );
+
+  readonly documents = new Table<DocumentRecord>('documents', (r) => r.id, this.journal);
+  readonly documentsById = this.documents.index(new IdIndex<DocumentRecord>(this.documents));
+  readonly documentsByWorkspace = this.documents.index(
+    new IdGroupIndex<DocumentRecord>(this.documents, (r) => r.workspaceId),
+  );
+  readonly documentVersions = new Table<DocumentVersionRecord>('documentVersions', (r) => r.key, this.journal);
+  readonly versionsByDocument = this.documentVersions.index(
+    new IdGroupIndex<DocumentVersionRecord>(this.documentVersions, (r) => r.document),
+  );
+  readonly documentConflicts = new Table<DocumentConflictRecord>('documentConflicts', (r) => r.id, this.journal);
+  readonly conflictsByDocument = this.documentConflicts.index(
+    new IdGroupIndex<DocumentConflictRecord>(this.documentConflicts, (r) => r.document),
   );
 
   readonly apiKeys = new Table<ApiKeyRecord>('apiKeys', (r) => r.id, this.journal);

@@ -33,6 +33,8 @@ export interface Need {
 }
 
 const NO_TASK = rejected('TASK_NOT_FOUND');
+const NO_DOCUMENT = rejected('NOT_FOUND', 'No such document.');
+const NO_CONFLICT = rejected('NOT_FOUND', 'No such conflict.');
 const NO_SCHEDULE = rejected('NOT_FOUND', 'No such schedule.');
 
 export type Needs = readonly (Need | Refusal)[];
@@ -65,6 +67,12 @@ const onSchedule =
     if (workspace === undefined || !isKnown(s, workspace)) return [];
     return [{ workspace, to: 'write', hidden: NO_SCHEDULE, ...(makes === undefined ? undefined : { makes }) }];
   };
+
+/** Of a document that is there. */
+function onDocument(s: State, id: string, need: Omit<Need, 'workspace'>): readonly Need[] {
+  const workspace = s.documents.get(id)?.workspaceId;
+  return workspace === undefined ? [] : [{ workspace, ...need }];
+}
 
 /**
  * Whether a word that somebody put into a task names a workspace: one that is there, or was. What was put there before there were
@@ -169,6 +177,14 @@ export const NEEDS: { readonly [M in WriteMethod]?: NeedsOf<M> } = {
   'topic.publish': (_s, { topic }) => {
     const workspace = isMembersTopic(topic) ? workspaceOfTopic(topic) : undefined;
     return workspace === undefined ? [] : [{ workspace, to: 'write', makes: 1 }];
+  },
+  'document.create': (_s, { workspaceId }) =>
+    workspaceId === undefined ? [] : [{ workspace: workspaceId, to: 'write', makes: 1 }],
+  'document.update': (s, { id }) => onDocument(s, id, { to: 'write', makes: 1, hidden: NO_DOCUMENT }),
+  'document.delete': (s, { id }) => onDocument(s, id, { to: 'delete', hidden: NO_DOCUMENT }),
+  'document.resolve': (s, { conflictId }) => {
+    const id = s.documentConflicts.get(conflictId)?.document ?? '';
+    return onDocument(s, id, { to: 'write', makes: 1, hidden: NO_CONFLICT });
   },
   'notification.broadcast': (_s, { audience }) =>
     'workspaceId' in audience ? [{ workspace: audience.workspaceId, to: 'comment', makes: 1 }] : [],

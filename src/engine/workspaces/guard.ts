@@ -58,6 +58,7 @@ export function workspaceBehind(s: State, topic: string): string | undefined {
     const task = s.tasks.get(topic.split('.')[1] ?? '');
     return task === undefined ? undefined : workspaceOfTask(task);
   }
+  if (topic.startsWith('document.')) return s.documents.get(topic.slice('document.'.length))?.workspaceId;
   const id = workspaceOfTopic(topic);
   if (id === undefined) return undefined;
   // A topic of the server alone; of a lock that was called so before there were workspaces anybody may hear.

@@ -2,7 +2,7 @@
  * What ends when somebody may no longer do what it did, and when a workspace is deleted: in steps, of which each is bounded.
  *
  * WX1 None of it decides who hears or does what: that is asked anew each time (guard.ts, access.ts). So it may take its time.
- * WX2 A workspace that is deleted is gone when nothing of it is left, in this order: requests for its locks, its tasks, its locks,
+ * WX2 A workspace that is deleted is gone when nothing of it is left, in this order: requests for its locks, its tasks, its locks, its documents,
  *     what was said to its members, the rest.
  */
 import { assert } from '../../base/assert.ts';
@@ -13,6 +13,7 @@ import type { SessionRecord } from '../records.ts';
 import { endLock, endWait } from '../locks/ends.ts';
 import { follow as followLocks, ownersOf } from '../locks/owners.ts';
 import type { LockMember } from '../../../protocol/wire/locks.ts';
+import { forget as forgetDocument } from '../documents/documents.ts';
 import { forgetAudience } from '../notifications/keep.ts';
 import { isPattern } from '../../../protocol/wire/topics.ts';
 import { cancelOwn } from '../tasks/create.ts';
@@ -132,6 +133,7 @@ const STAGES: readonly ((s: State, c: Context, id: string) => boolean)[] = [
   endRequest,
   endTask,
   endPaths,
+  endDocument,
   dropContents,
 ];
 
@@ -185,6 +187,15 @@ function endPaths(s: State, c: Context, id: string): boolean {
   const said = { only: undefined, asked: undefined, by: 'server', reason: 'The workspace was deleted.', graceMs: 0 };
   for (const path of paths) followLocks(c, { kind: 'force', path, upTo, ...said, after: '' });
   return paths.size > 0;
+}
+
+/** Readers are told of it. */
+function endDocument(s: State, c: Context, id: string): boolean {
+  for (const document of s.documentsByWorkspace.after(id, '')) {
+    forgetDocument(s, c, { known: document, by: 'server' });
+    return true;
+  }
+  return false;
 }
 
 function dropContents(s: State, c: Context, id: string): boolean {

@@ -9,7 +9,13 @@ import type { WriteMethod } from '../../../protocol/wire/operations.ts';
 import type { Value } from '../../../protocol/wire/types.ts';
 import { decodeEntry, encodeEntry } from '../../../src/engine/entry.ts';
 import type { Engine } from '../../../src/engine/engine.ts';
-import { ENGINE_VERSION, type Command, type EntryOutput, type Reply } from '../../../src/engine/port.ts';
+import {
+  ENGINE_VERSION,
+  WORKSPACES_VERSION,
+  type Command,
+  type EntryOutput,
+  type Reply,
+} from '../../../src/engine/port.ts';
 import { guarding, hears, readWorkspace } from '../../../src/engine/queries.ts';
 import { Random } from '../../simulation/random.ts';
 import {
@@ -66,7 +72,8 @@ export class Play {
 
   run(): void {
     this.#entry({ kind: 'up', incarnation: 'i1', node: 'n', version: ENGINE_VERSION });
-    for (let version = 2; version <= ENGINE_VERSION; version += 1) this.#entry({ kind: 'upgrade', version });
+    // Of the version that brought them: the courses stay what they were.
+    for (let version = 2; version <= WORKSPACES_VERSION; version += 1) this.#entry({ kind: 'upgrade', version });
     this.#open('key:a', 'admin');
     for (const user of [...USERS, ...USERS]) this.#open(user, 'member');
     for (const name of AGENTS) this.#open(`agent:${name}`, 'agent', name);

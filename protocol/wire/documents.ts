@@ -1,0 +1,133 @@
+/** Documents: texts with versions, edited by sections; conflicts keep every text. */
+
+export const DOCUMENT_RESOLUTIONS = ['ours', 'theirs', 'merged', 'manual'] as const;
+export type DocumentResolution = (typeof DOCUMENT_RESOLUTIONS)[number];
+
+/** The type of which a document has sections; one of any other type is one section. */
+export const MARKDOWN = 'markdown';
+
+export interface SectionView {
+  /** Stays when the section is edited, renamed or moved; never used again. */
+  readonly id: string;
+  readonly heading: string;
+  /** 1 to 6; 0: before the first heading, or of a type without sections. */
+  readonly level: number;
+  /** Of the document, when the section was changed last. */
+  readonly version: number;
+  readonly bytes: number;
+}
+
+export interface DocumentView {
+  readonly id: string;
+  readonly workspaceId?: string;
+  readonly name: string;
+  readonly type: string;
+  /** How many edits it has, the first text counted. */
+  readonly version: number;
+  readonly bytes: number;
+  readonly createdBy: string;
+  readonly createdAt: number;
+  readonly updatedBy: string;
+  readonly updatedAt: number;
+}
+
+export interface DocumentVersionView {
+  readonly version: number;
+  readonly by: string;
+  readonly at: number;
+  /** Ids of the sections that it touched. */
+  readonly sections: readonly string[];
+}
+
+export interface DocumentConflictView {
+  readonly id: string;
+  readonly documentId: string;
+  /** Who made the edit that was refused. */
+  readonly by: string;
+  readonly at: number;
+  /** The version that it was made of, and the one that was current. */
+  readonly baseVersion: number;
+  readonly version: number;
+}
+
+interface Page {
+  readonly limit?: number;
+  readonly cursor?: string;
+}
+
+export interface DocumentParams {
+  'document.create': {
+    readonly name: string;
+    readonly content: string;
+    readonly workspaceId?: string;
+    readonly type?: string;
+  };
+  /** `sectionId`: the content of this section alone. */
+  'document.get': { readonly id: string; readonly version?: number; readonly sectionId?: string };
+  'document.list': Page & { readonly workspaceId?: string; readonly type?: string };
+  /** `version`: the one that the content was made of. `sectionId`: the content is that of this section. */
+  'document.update': {
+    readonly id: string;
+    readonly content: string;
+    readonly version: number;
+    readonly sectionId?: string;
+    /** Of a lock that the caller holds on what it changes. */
+    readonly token?: string;
+  };
+  'document.delete': { readonly id: string };
+  'document.history': { readonly id: string; readonly limit?: number; readonly before?: number };
+  /** `conflictId`: this one, with its texts. */
+  'document.conflicts': { readonly id: string; readonly conflictId?: string };
+  /** `content`: of `manual` always; of `merged` unless the server is to merge. */
+  'document.resolve': {
+    readonly conflictId: string;
+    readonly resolution: DocumentResolution;
+    readonly content?: string;
+    readonly token?: string;
+  };
+}
+
+interface Changed {
+  readonly document: DocumentView;
+  /** Ids of the sections that were touched; none: it was so already, and there is no new version. */
+  readonly sections: readonly string[];
+}
+
+export interface DocumentResults {
+  'document.create': Changed;
+  'document.get': {
+    readonly document: DocumentView & { readonly sections: readonly SectionView[] };
+    /** Of the version that was asked for. */
+    readonly version: number;
+    readonly content: string;
+  };
+  'document.list': { readonly documents: readonly DocumentView[]; readonly cursor?: string };
+  'document.update': Changed;
+  'document.delete': { readonly id: string };
+  /** The newest first; `next`: go on before this one. */
+  'document.history': { readonly versions: readonly DocumentVersionView[]; readonly next?: number };
+  'document.conflicts': {
+    readonly conflicts: readonly (DocumentConflictView & {
+      readonly base?: string;
+      readonly ours?: string;
+      readonly theirs?: string;
+    })[];
+  };
+  'document.resolve': Changed & { readonly conflictId: string };
+}
+
+/** The topic on which is told what becomes of a document. */
+export function documentTopic(id: string): string {
+  return `document.${id}`;
+}
+
+/** The path under which a document, or a section of it, is locked. */
+export function documentPath(of: {
+  readonly id: string;
+  readonly workspaceId?: string | undefined;
+  readonly sectionId?: string | undefined;
+}): string {
+  const { id, workspaceId, sectionId } = of;
+  const path = workspaceId === undefined ? `document/${id}` : `workspace/${workspaceId}/document/${id}`;
+  return sectionId === undefined ? path : `${path}/${sectionId}`;
+}

@@ -1,0 +1,45 @@
+/** What happened to documents, as whole new records, and how that becomes state. */
+import type { State } from '../kernel/state.ts';
+import type { DocumentConflictRecord, DocumentRecord, DocumentVersionRecord } from './document-records.ts';
+
+export type DocumentChange =
+  | { readonly kind: 'put'; readonly record: DocumentRecord }
+  | { readonly kind: 'drop'; readonly id: string }
+  | { readonly kind: 'version'; readonly record: DocumentVersionRecord }
+  | { readonly kind: 'unversion'; readonly key: string }
+  | { readonly kind: 'conflict'; readonly record: DocumentConflictRecord }
+  | { readonly kind: 'unconflict'; readonly id: string };
+
+export function changeDocuments(s: State, change: DocumentChange): void {
+  switch (change.kind) {
+    case 'put': {
+      const before = s.documents.get(change.record.id);
+      s.documents.put(change.record);
+      return count(s, before, change.record);
+    }
+    case 'drop': {
+      const before = s.documents.get(change.id);
+      s.documents.drop(change.id);
+      return count(s, before, undefined);
+    }
+    case 'version':
+      return s.documentVersions.put(change.record);
+    case 'unversion':
+      return s.documentVersions.drop(change.key);
+    case 'conflict':
+      return s.documentConflicts.put(change.record);
+    case 'unconflict':
+      return s.documentConflicts.drop(change.id);
+  }
+}
+
+/** What the workspace has of them. */
+function count(s: State, before: DocumentRecord | undefined, after: DocumentRecord | undefined): void {
+  const known = s.workspaces.get((after ?? before)?.workspaceId ?? '');
+  if (known === undefined) return;
+  s.workspaces.put({
+    ...known,
+    documents: known.documents + Number(after !== undefined) - Number(before !== undefined),
+    documentBytes: known.documentBytes + (after?.bytes ?? 0) - (before?.bytes ?? 0),
+  });
+}

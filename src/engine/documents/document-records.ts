@@ -1,0 +1,60 @@
+/**
+ * The records of documents. Texts are not here: a section names the SHA-256 of its text, which is kept outside.
+ *
+ * DR1 A version before the current one is found by going back from that: each keeps what it replaced.
+ */
+export interface SectionRecord {
+  readonly sid: string;
+  readonly heading: string;
+  readonly level: number;
+  /** Of the document, when it was changed last. */
+  readonly version: number;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+export interface DocumentRecord {
+  readonly id: string;
+  readonly workspaceId: string | undefined;
+  readonly name: string;
+  readonly type: string;
+  readonly version: number;
+  readonly sections: readonly SectionRecord[];
+  /** Numbers of ids of sections from here on were never used. */
+  readonly nextNumber: number;
+  readonly bytes: number;
+  readonly createdBy: string;
+  readonly createdAt: number;
+  readonly updatedBy: string;
+  readonly updatedAt: number;
+}
+
+export interface DocumentVersionRecord {
+  /** `<document> <version>`, the number with leading zeros. */
+  readonly key: string;
+  readonly document: string;
+  readonly version: number;
+  readonly by: string;
+  readonly at: number;
+  /** Ids of sections. */
+  readonly touched: readonly string[];
+  /** DR1: the sections that were changed, as they were; or all of them, if their order or number changed. */
+  readonly replaced: readonly SectionRecord[];
+  readonly whole: boolean;
+}
+
+export interface DocumentConflictRecord {
+  readonly id: string;
+  readonly document: string;
+  readonly by: string;
+  readonly at: number;
+  readonly baseVersion: number;
+  readonly version: number;
+  /** Hashes of the texts of the sections, in their order. */
+  readonly base: readonly string[];
+  readonly ours: readonly string[];
+  readonly theirs: readonly string[];
+}
+
+export const versionKey = (document: string, version: number): string =>
+  `${document} ${String(version).padStart(16, '0')}`;

@@ -1,0 +1,195 @@
+/**
+ * Whether an edit of a document is accepted, and what it makes of it.
+ *
+ * ED1 An edit names the version that it was made of. It is accepted if every section that it changes is as it was there: so edits of
+ *     different sections never conflict.
+ * ED2 One that adds, removes or moves sections, or whose sections do not stand for themselves (`alone`), is accepted on the current version alone.
+ * ED3 What others have locked is not changed, by whoever holds it and by nobody else.
+ * ED4 An edit that changes nothing is accepted and makes no version.
+ */
+import { documentPath } from '../../../protocol/wire/documents.ts';
+import { LIMITS } from '../../../protocol/wire/limits.ts';
+import { rejected, type Context } from '../kernel/context.ts';
+import type { State } from '../kernel/state.ts';
+import { firstBlocked } from '../locks/judge.ts';
+import { conflictsOf, needsOf, type Need } from '../locks/modes.ts';
+import { ownersOf, shownOwner } from '../locks/owners.ts';
+import type { PreparedSection, PreparedText, Refusal } from '../port.ts';
+import type { SessionRecord } from '../records.ts';
+import { refuseUse } from '../workspaces/usage.ts';
+import { versionKey, type DocumentRecord, type DocumentVersionRecord, type SectionRecord } from './document-records.ts';
+
+/** DR1. The sections of a version; undefined: it is not kept any more, or never was. */
+export function sectionsAt(s: State, known: DocumentRecord, version: number): readonly SectionRecord[] | undefined {
+  if (version > known.version) return undefined;
+  let { sections } = known;
+  for (let at = known.version; at > version; at -= 1) {
+    const made = s.documentVersions.get(versionKey(known.id, at));
+    if (made === undefined) return undefined;
+    sections = made.whole ? made.replaced : withThese(sections, made.replaced);
+  }
+  return sections;
+}
+
+function withThese(sections: readonly SectionRecord[], these: readonly SectionRecord[]): readonly SectionRecord[] {
+  const byId = new Map(these.map((section) => [section.sid, section]));
+  return sections.map((section) => byId.get(section.sid) ?? section);
+}
+
+/** What an edit does to the version that it was made of. */
+interface Difference {
+  readonly touched: readonly string[];
+  /** Sections came, went or moved. */
+  readonly structural: boolean;
+}
+
+function differenceOf(base: readonly SectionRecord[], made: readonly PreparedSection[]): Difference {
+  const before = new Map(base.map((section) => [section.sid, section]));
+  const now = new Set(made.map(({ sid }) => sid));
+  const changed = made.filter(({ sid, sha256 }) => before.get(sid)?.sha256 !== sha256).map(({ sid }) => sid);
+  const removed = base.filter(({ sid }) => !now.has(sid)).map(({ sid }) => sid);
+  const structural = base.length !== made.length || base.some(({ sid }, place) => made[place]?.sid !== sid);
+  if (!structural || changed.length + removed.length > 0) return { touched: [...changed, ...removed], structural };
+  // They changed places alone.
+  return { touched: made.filter(({ sid }, place) => base[place]?.sid !== sid).map(({ sid }) => sid), structural };
+}
+
+export type Judged =
+  | { readonly kind: 'same' }
+  | { readonly kind: 'conflict'; readonly base: readonly SectionRecord[] }
+  | { readonly kind: 'made'; readonly record: DocumentRecord; readonly version: DocumentVersionRecord };
+
+export interface EditAsked {
+  readonly session: SessionRecord;
+  readonly known: DocumentRecord;
+  readonly text: PreparedText;
+  readonly token: string | undefined;
+}
+
+export function judgeEdit(s: State, c: Context, { session, known, text, token }: EditAsked): Judged | Refusal {
+  const base = sectionsAt(s, known, text.base);
+  if (base === undefined) return notKept(known, text.base);
+  const { touched, structural } = differenceOf(base, text.sections);
+  if (touched.length === 0) return { kind: 'same' };
+  const locked = refuseLocked(s, session, { known, touched: structural ? undefined : touched, token });
+  if (locked !== undefined) return locked;
+  if (!stands({ known, base, touched, alone: structural || text.alone, of: text.base }))
+    return { kind: 'conflict', base };
+  if (text.sections.length > LIMITS.documentSectionsMax) {
+    return rejected('LIMIT_EXCEEDED', `A document has at most ${LIMITS.documentSectionsMax} sections.`);
+  }
+  const version = known.version + 1;
+  const sections = sectionsAfter(known, { text, touched, structural, version });
+  const bytes = sections.reduce((sum, section) => sum + section.bytes, 0);
+  if (bytes > LIMITS.documentBytes)
+    return rejected('TOO_LARGE', `A document has at most ${LIMITS.documentBytes} bytes.`);
+  const workspace = s.workspaces.get(known.workspaceId ?? '');
+  const full = workspace === undefined ? undefined : refuseUse(s, workspace, { storageBytes: bytes - known.bytes });
+  if (full !== undefined) return full;
+  const by = session.principal.id;
+  const record: DocumentRecord = {
+    ...known,
+    version,
+    sections,
+    nextNumber: Math.max(known.nextNumber, text.nextNumber),
+    bytes,
+    updatedBy: by,
+    updatedAt: c.now,
+  };
+  const replaced = structural ? known.sections : known.sections.filter(({ sid }) => touched.includes(sid));
+  const made = { key: versionKey(known.id, version), document: known.id, version, by, at: c.now };
+  return { kind: 'made', record, version: { ...made, touched, replaced, whole: structural } };
+}
+
+export function notKept({ version }: DocumentRecord, asked: number): Refusal {
+  return rejected('NOT_FOUND', `Version ${asked} is not kept.`, { currentVersion: version });
+}
+
+/** ED1, ED2 */
+function stands(of: {
+  readonly known: DocumentRecord;
+  readonly base: readonly SectionRecord[];
+  readonly touched: readonly string[];
+  readonly alone: boolean;
+  readonly of: number;
+}): boolean {
+  const { known, base, touched, alone } = of;
+  if (of.of === known.version) return true;
+  if (alone) return false;
+  const current = new Map(known.sections.map((section) => [section.sid, section.version]));
+  const before = new Map(base.map((section) => [section.sid, section.version]));
+  return touched.every((sid) => current.has(sid) && current.get(sid) === before.get(sid));
+}
+
+function sectionsAfter(
+  known: DocumentRecord,
+  made: {
+    readonly text: PreparedText;
+    readonly touched: readonly string[];
+    readonly structural: boolean;
+    readonly version: number;
+  },
+): readonly SectionRecord[] {
+  const touched = new Set(made.touched);
+  const asMade = new Map(made.text.sections.map((section) => [section.sid, { ...section, version: made.version }]));
+  if (!made.structural) {
+    return known.sections.map((section) => (touched.has(section.sid) ? (asMade.get(section.sid) ?? section) : section));
+  }
+  const before = new Map(known.sections.map((section) => [section.sid, section]));
+  return made.text.sections.map((section) => {
+    const old = before.get(section.sid);
+    return old === undefined || touched.has(section.sid) ? { ...section, version: made.version } : old;
+  });
+}
+
+/** ED3. `touched` undefined: all of the document. */
+export function refuseLocked(
+  s: State,
+  session: SessionRecord,
+  asked: {
+    readonly known: DocumentRecord;
+    readonly touched: readonly string[] | undefined;
+    readonly token: string | undefined;
+  },
+): Refusal | undefined {
+  const { known, touched, token } = asked;
+  const paths = touched?.map((sectionId) => documentPath({ ...known, sectionId })) ?? [documentPath(known)];
+  const owners = ownersOf(s, session);
+  if (token !== undefined && !holds(s, owners, { token, paths })) return rejected('NOT_HELD');
+  if (s.locks.size === 0) return undefined;
+  for (const path of paths) {
+    const needs = needsOf([{ path, mode: 'exclusive' }]);
+    // Those that wait have nothing yet: before all of them stands who only asks whether it may write.
+    const blocked = owners.map((owner) => firstBlocked(s.lockBook, { owner, seq: -1 }, needs));
+    const [first] = blocked;
+    if (first === undefined || blocked.includes(undefined)) continue;
+    const owner = holderOf(s, owners, first);
+    return rejected('BUSY', 'Others have locked it.', { path, ...(owner === undefined ? undefined : { owner }) });
+  }
+  return undefined;
+}
+
+function holds(
+  s: State,
+  owners: readonly string[],
+  asked: { readonly token: string; readonly paths: readonly string[] },
+): boolean {
+  const covers = (above: string, path: string): boolean => path === above || path.startsWith(`${above}/`);
+  return owners.some((owner) =>
+    [...(s.locksByOwner.of(owner) ?? [])].some(
+      ({ token, members }) =>
+        String(token) === asked.token &&
+        asked.paths.every((path) => members.some((one) => one.mode === 'exclusive' && covers(one.path, path))),
+    ),
+  );
+}
+
+function holderOf(s: State, own: readonly string[], { path, mode }: Need): string | undefined {
+  const place = s.lockBook.placeOf(path);
+  for (const owner of place?.owners ?? []) {
+    const share = place?.shareOf(owner);
+    if (own.includes(owner) || share === undefined) continue;
+    if (conflictsOf(mode).some((other) => share.held[other] + share.delayed[other] > 0)) return shownOwner(s, owner);
+  }
+  return undefined;
+}

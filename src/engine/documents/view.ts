@@ -1,0 +1,86 @@
+/** Documents as clients see them, and what is read of them. */
+import type {
+  DocumentConflictView,
+  DocumentParams,
+  DocumentResults,
+  DocumentView,
+  SectionView,
+} from '../../../protocol/wire/documents.ts';
+import { LIMITS } from '../../../protocol/wire/limits.ts';
+import { rejected } from '../kernel/context.ts';
+import type { State } from '../kernel/state.ts';
+import type { Refusal, SessionPrincipal } from '../port.ts';
+import { may } from '../workspaces/roles.ts';
+import {
+  versionKey,
+  type DocumentConflictRecord,
+  type DocumentRecord,
+  type SectionRecord,
+} from './document-records.ts';
+
+type Who = Pick<SessionPrincipal, 'id' | 'role' | 'agent'>;
+
+/** How many documents one page looks at before it returns what it has, with a cursor. */
+const SCAN_MAX = 5_000;
+
+export function documentView(known: DocumentRecord): DocumentView {
+  const { id, workspaceId, name, type, version, bytes, createdBy, createdAt, updatedBy, updatedAt } = known;
+  const view = { id, name, type, version, bytes, createdBy, createdAt, updatedBy, updatedAt };
+  return workspaceId === undefined ? view : { ...view, workspaceId };
+}
+
+export function sectionView({ sid, heading, level, version, bytes }: SectionRecord): SectionView {
+  return { id: sid, heading, level, version, bytes };
+}
+
+export function conflictView(record: DocumentConflictRecord): DocumentConflictView {
+  const { id, document, by, at, baseVersion, version } = record;
+  return { id, documentId: document, by, at, baseVersion, version };
+}
+
+const reads = (s: State, who: Who, { workspaceId }: DocumentRecord): boolean =>
+  workspaceId === undefined || may(s, who, { workspace: workspaceId, to: 'read' });
+
+/** The document, if the caller may read it. */
+export function readableDocument(s: State, who: Who, id: string): DocumentRecord | Refusal {
+  const known = s.documents.get(id);
+  return known === undefined || !reads(s, who, known) ? rejected('NOT_FOUND', 'No such document.') : known;
+}
+
+export function listDocuments(
+  s: State,
+  who: Who,
+  asked: DocumentParams['document.list'],
+): DocumentResults['document.list'] {
+  const { workspaceId, type, limit = LIMITS.pageDefault, cursor = '' } = asked;
+  const rows =
+    workspaceId === undefined ? s.documentsById.after(cursor) : s.documentsByWorkspace.after(workspaceId, cursor);
+  const documents: DocumentView[] = [];
+  let looked = 0;
+  for (const known of rows) {
+    looked += 1;
+    if ((type ?? known.type) === known.type && reads(s, who, known)) documents.push(documentView(known));
+    if (documents.length === limit || looked === SCAN_MAX) return { documents, cursor: known.id };
+  }
+  return { documents };
+}
+
+/** The newest first. */
+export function documentHistory(
+  s: State,
+  { id, version }: DocumentRecord,
+  { limit = LIMITS.pageDefault, before }: DocumentParams['document.history'],
+): DocumentResults['document.history'] {
+  const versions: DocumentResults['document.history']['versions'][number][] = [];
+  for (let at = Math.min(version, (before ?? Infinity) - 1); at > 0; at -= 1) {
+    const made = s.documentVersions.get(versionKey(id, at));
+    if (made === undefined) break;
+    if (versions.length === limit) return { versions, next: at + 1 };
+    versions.push({ version: at, by: made.by, at: made.at, sections: made.touched });
+  }
+  return { versions };
+}
+
+export function conflictsOf(s: State, { id }: DocumentRecord): readonly DocumentConflictRecord[] {
+  return [...s.conflictsByDocument.after(id, '')];
+}

@@ -1,0 +1,202 @@
+/** Documents through a node: texts on their way in and out, conflicts with their texts, crashes between text and entry. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { DocumentResults } from '../../protocol/wire/documents.ts';
+import type { Method, Results, Value } from '../../protocol/wire/types.ts';
+import { NodeRig, type Client } from '../support/node-rig.ts';
+
+const TEXT = '# One\n\na\n\n# Two\n\nb\n';
+
+let rig: NodeRig;
+let ann: Client;
+let bob: Client;
+let id: string;
+
+function person(name: string): Client {
+  return rig.client({ id: `key:${name}`, tenant: 'default', role: 'member' });
+}
+
+function result<M extends Method>(client: Client, method: M, params: Value): Results[M] {
+  return rig.result(client, method, params) as unknown as Results[M];
+}
+
+function refused(client: Client, method: Method, params: Value): { readonly code: string; readonly details?: unknown } {
+  const reply = rig.ask(client, method, { params });
+  return reply.ok ? { code: 'ok' } : reply.rejection;
+}
+
+const content = (): string => result(ann, 'document.get', { id }).content;
+const conflictOf = (refusal: { readonly details?: unknown }): string =>
+  (refusal.details as { readonly conflictId: string }).conflictId;
+
+function begin(options: ConstructorParameters<typeof NodeRig>[0] = {}): void {
+  rig = new NodeRig(options).start();
+  ann = person('ann');
+  bob = person('bob');
+}
+
+beforeEach(() => {
+  begin();
+  id = result(ann, 'document.create', { name: 'plan', content: TEXT }).document.id;
+});
+
+describe('a document', () => {
+  it('is read whole, by section and by version', () => {
+    result(ann, 'document.update', { id, version: 1, content: TEXT.replace('a', 'A') });
+    const got: DocumentResults['document.get'] = result(bob, 'document.get', { id });
+    expect(got.content).toBe(TEXT.replace('a', 'A'));
+    expect(got.document.sections.map(({ id: sid, heading, version }) => [sid, heading, version])).toEqual([
+      ['s1', 'One', 2],
+      ['s2', 'Two', 1],
+    ]);
+    expect(result(bob, 'document.get', { id, version: 1 }).content).toBe(TEXT);
+    expect(result(bob, 'document.get', { id, sectionId: 's2' }).content).toBe('# Two\n\nb\n');
+    expect(refused(bob, 'document.get', { id, version: 3 }).code).toBe('NOT_FOUND');
+    expect(
+      result(bob, 'document.history', { id }).versions.map(({ version, by, sections }) => [version, by, sections]),
+    ).toEqual([
+      [2, 'key:ann', ['s1']],
+      [1, 'key:ann', ['s1', 's2']],
+    ]);
+    expect(result(bob, 'document.list', {}).documents.map(({ name }) => name)).toEqual(['plan']);
+  });
+
+  it('takes edits of different sections, whole or by section, of one version', () => {
+    result(ann, 'document.update', { id, version: 1, content: TEXT.replace('a', 'A') });
+    result(bob, 'document.update', { id, version: 1, sectionId: 's2', content: '# Two\n\nB\n' });
+    expect(content()).toBe('# One\n\nA\n\n# Two\n\nB\n');
+  });
+
+  it('never lets an edit of one section swallow another that was edited meanwhile', () => {
+    result(ann, 'document.update', { id, version: 1, content: '# One\n\na\n# Two\n\nb\n' });
+    expect(refused(bob, 'document.update', { id, version: 1, content: '# One\n\na\n\nTwo\n===\n\nb\n' }).code).toMatch(
+      /ok|DOCUMENT_CONFLICT/,
+    );
+    expect(result(ann, 'document.get', { id }).document.sections).toHaveLength(2);
+  });
+
+  it.each([
+    ['none is there', 's9', '# Two\n', 'NO_SECTION'],
+    ['it has no heading', 's2', 'b\n', 'NO_HEADING'],
+    ['it swallows what is behind it', 's1', '# One\n\n```\n', 'UNCLOSED'],
+  ])('refuses an edit of a section when %s', (_why, sectionId, text, reason) => {
+    const refusal = refused(ann, 'document.update', { id, version: 1, sectionId, content: text });
+    expect(refusal).toMatchObject({ code: 'INVALID_PARAMS', details: [{ reason }] });
+  });
+
+  it('tells listeners who changed what', () => {
+    rig.result(bob, 'topic.subscribe', { topic: `document.${id}` });
+    result(ann, 'document.update', { id, version: 1, content: TEXT.replace('b', 'B') });
+    expect(bob.heard().filter(({ e }) => e === 'document.updated')).toMatchObject([
+      { t: `document.${id}`, d: { id, by: 'key:ann', version: 2, sections: ['s2'] } },
+    ]);
+  });
+});
+
+describe('a conflict', () => {
+  let conflictId: string;
+  beforeEach(() => {
+    result(bob, 'document.update', { id, version: 1, content: TEXT.replace('a', 'x\n\nm\n\nm') });
+    const refusal = refused(ann, 'document.update', { id, version: 1, content: TEXT.replace('a', 'a\n\nnew') });
+    expect(refusal).toMatchObject({ code: 'DOCUMENT_CONFLICT', details: { currentVersion: 2 } });
+    conflictId = conflictOf(refusal);
+  });
+
+  it('has all three texts', () => {
+    expect(result(bob, 'document.conflicts', { id }).conflicts).toMatchObject([
+      { id: conflictId, by: 'key:ann', baseVersion: 1, version: 2 },
+    ]);
+    expect(result(bob, 'document.conflicts', { id, conflictId }).conflicts).toMatchObject([
+      { base: TEXT, ours: TEXT.replace('a', 'a\n\nnew'), theirs: TEXT.replace('a', 'x\n\nm\n\nm') },
+    ]);
+  });
+
+  it.each([
+    ['ours', undefined, TEXT.replace('a', 'a\n\nnew')],
+    ['theirs', undefined, TEXT.replace('a', 'x\n\nm\n\nm')],
+    ['manual', '# All new\n', '# All new\n'],
+    ['merged', TEXT.replace('a', 'x and new'), TEXT.replace('a', 'x and new')],
+  ])('is resolved by %s', (resolution, text, expected) => {
+    const params = { conflictId, resolution, ...(text === undefined ? {} : { content: text }) };
+    expect(result(ann, 'document.resolve', params).conflictId).toBe(conflictId);
+    expect(content()).toBe(expected);
+    expect(result(ann, 'document.conflicts', { id }).conflicts).toEqual([]);
+    expect(refused(ann, 'document.resolve', params).code).toBe('NOT_FOUND');
+  });
+
+  it('is not resolved by a text in which marks are left, or that cannot be merged', () => {
+    conflictId = conflictOf(refused(ann, 'document.update', { id, version: 1, content: TEXT.replace('a', 'y') }));
+    const marked = '# One\n\n<<<<<<<\na\n=======\nb\n>>>>>>>\n';
+    expect(refused(ann, 'document.resolve', { conflictId, resolution: 'merged', content: marked }).code).toBe(
+      'INVALID_PARAMS',
+    );
+    expect(refused(ann, 'document.resolve', { conflictId, resolution: 'merged' }).code).toBe('DOCUMENT_CONFLICT');
+    expect(result(ann, 'document.conflicts', { id }).conflicts).toHaveLength(2);
+  });
+});
+
+describe('a crash', () => {
+  it('after an edit was answered loses nothing of it', () => {
+    result(ann, 'document.update', { id, version: 1, content: TEXT.replace('a', 'A') });
+    rig.restart();
+    ann = person('ann');
+    expect(content()).toBe(TEXT.replace('a', 'A'));
+  });
+
+  it('between text and entry leaves the document as it was, and the edit can be made again', () => {
+    let cut = false;
+    begin({
+      blobs: (blobs) => ({
+        ...blobs,
+        // The text is there, and whoever put it does not live to hear of it.
+        put: (blob, done) =>
+          blobs.put(blob, (fault) => {
+            if (!cut) done(fault);
+          }),
+      }),
+    });
+    id = result(ann, 'document.create', { name: 'plan', content: TEXT }).document.id;
+    cut = true;
+    const before = rig.blobs.size;
+    ann.attached.request(
+      { id: 1_000, method: 'document.update', params: { id, version: 1, content: TEXT.replace('a', 'A') }, hash: 5 },
+      () => expect.unreachable(),
+    );
+    rig.scheduler.settle();
+    expect(rig.blobs.size).toBe(before + 1);
+    rig.restart();
+    cut = false;
+    ann = person('ann');
+    expect(content()).toBe(TEXT);
+    result(ann, 'document.update', { id, version: 1, content: TEXT.replace('a', 'A') });
+    expect(content()).toBe(TEXT.replace('a', 'A'));
+  });
+
+  it('is told of when a text cannot be put or read, and nothing is named that is not there', () => {
+    let full = false;
+    begin({
+      blobs: (blobs) => ({ ...blobs, put: (blob, done) => (full ? done(new Error('full')) : blobs.put(blob, done)) }),
+    });
+    id = result(ann, 'document.create', { name: 'plan', content: TEXT }).document.id;
+    full = true;
+    expect(refused(ann, 'document.update', { id, version: 1, content: TEXT.replace('a', 'A') }).code).toBe(
+      'UNAVAILABLE',
+    );
+    expect(content()).toBe(TEXT);
+    rig.blobs.clear();
+    expect(refused(ann, 'document.get', { id }).code).toBe('INTERNAL');
+  });
+
+  it('and a request that is asked again has the answer it had, though it cannot be prepared any more', () => {
+    const request = { id: 500, method: 'document.delete' as const, params: { id }, hash: 1 };
+    const update = {
+      id: 499,
+      method: 'document.update' as const,
+      params: { id, version: 1, content: '# One\n' },
+      hash: 2,
+    };
+    const replies: unknown[] = [];
+    for (const one of [update, request, update]) ann.attached.request(one, (reply) => replies.push(reply));
+    rig.scheduler.settle();
+    expect(replies).toMatchObject([{ ok: true }, { ok: true }, { ok: true, result: { document: { version: 2 } } }]);
+  });
+});

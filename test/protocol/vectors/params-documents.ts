@@ -1,0 +1,55 @@
+/** Params of the methods of documents. Source of protocol/vectors/params.json. */
+import type { DocumentParams } from '../../../protocol/wire/documents.ts';
+import { bad, good, large, type ParamsVector } from './params-forms.ts';
+
+const content = '# Plan\n';
+const tooLarge = { $repeat: ['a', 262_144] };
+
+export const DOCUMENT_PARAMS: { readonly [M in keyof DocumentParams]: readonly ParamsVector[] } = {
+  'document.create': [
+    good('a name and a text', { name: 'plan', content }),
+    good('everything', { name: 'plan', content: '', workspaceId: 'wsp_1', type: 'text' }),
+    bad('no name', { content }, 'name'),
+    bad('no text', { name: 'plan' }, 'content'),
+    large('a text that is too large', { name: 'plan', content: tooLarge }, 'content'),
+    bad('an empty type', { name: 'plan', content, type: '' }, 'type'),
+  ],
+  'document.get': [
+    good('an id', { id: 'doc_1' }),
+    good('a section of a version', { id: 'doc_1', version: 3, sectionId: 's2' }),
+    bad('nothing', {}, 'id'),
+    bad('version 0', { id: 'doc_1', version: 0 }, 'version'),
+  ],
+  'document.list': [
+    good('nothing', {}),
+    good('a page of a workspace', { workspaceId: 'wsp_1', type: 'markdown', limit: 200, cursor: 'x' }),
+    bad('limit 0', { limit: 0 }, 'limit'),
+  ],
+  'document.update': [
+    good('a text', { id: 'doc_1', content, version: 1 }),
+    good('a section, under a lock', { id: 'doc_1', content, version: 2, sectionId: 's1', token: '1099511627777' }),
+    bad('no version', { id: 'doc_1', content }, 'version'),
+    bad('no text', { id: 'doc_1', version: 1 }, 'content'),
+    bad('a token that is no number', { id: 'doc_1', content, version: 1, token: 'x' }, 'token'),
+  ],
+  'document.delete': [good('an id', { id: 'doc_1' }), bad('nothing', {}, 'id')],
+  'document.history': [
+    good('an id', { id: 'doc_1' }),
+    good('a page', { id: 'doc_1', limit: 200, before: 7 }),
+    bad('before the first', { id: 'doc_1', before: 0 }, 'before'),
+  ],
+  'document.conflicts': [
+    good('all', { id: 'doc_1' }),
+    good('one', { id: 'doc_1', conflictId: 'dcf_1' }),
+    bad('nothing', {}, 'id'),
+  ],
+  'document.resolve': [
+    good('ours', { conflictId: 'dcf_1', resolution: 'ours' }),
+    good('merged by the server', { conflictId: 'dcf_1', resolution: 'merged' }),
+    good('merged by hand, under a lock', { conflictId: 'dcf_1', resolution: 'merged', content, token: '7' }),
+    good('any text', { conflictId: 'dcf_1', resolution: 'manual', content }),
+    bad('any text without one', { conflictId: 'dcf_1', resolution: 'manual' }, 'content'),
+    bad('theirs with a text', { conflictId: 'dcf_1', resolution: 'theirs', content }, 'content'),
+    bad('an unknown resolution', { conflictId: 'dcf_1', resolution: 'mine' }, 'resolution'),
+  ],
+};
