@@ -4,6 +4,8 @@ import { isAbsolute, join, normalize } from 'node:path';
 
 export const MANIFEST = 'backup.json';
 export const FORMAT = 1;
+/** Where texts of documents are, below a data directory and below a backup. */
+export const BLOBS = 'blobs';
 
 export interface Manifest {
   readonly format: typeof FORMAT;

@@ -12,7 +12,7 @@ import { copyFile, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { examine, type DoctorReport } from '../doctor/index.ts';
 import { beginEpoch, newestEpoch, withDirectory } from '../log/sqlite/index.ts';
-import { BackupFault, readManifest, type Manifest } from './manifest.ts';
+import { BackupFault, BLOBS, readManifest, type Manifest } from './manifest.ts';
 import { syncFolder } from './make.ts';
 
 const DAY_MS = 86_400_000;
@@ -26,7 +26,7 @@ const FILES = [
   'store.db-shm',
   'head',
 ] as const;
-const ALSO = ['snapshots', 'admin.key'] as const;
+const ALSO = ['snapshots', BLOBS, 'admin.key'] as const;
 
 export interface RestoreOptions {
   readonly from: string;
@@ -85,10 +85,14 @@ async function fill({ from, data, replace, now }: RestoreOptions, { files }: Man
     for (const name of there) await rename(join(data, name), join(aside, name)); // RS1
     await syncFolder(data);
   }
-  for (const name of Object.keys(files)) await put(join(from, name), join(data, name));
+  const folders = new Set(['snapshots']);
+  for (const name of Object.keys(files)) {
+    await put(join(from, name), join(data, name));
+    for (let at = dirname(name); at !== '.'; at = dirname(at)) folders.add(at);
+  }
   await mkdir(join(data, 'snapshots'), { recursive: true, mode: 0o700 });
-  await syncFolder(join(data, 'snapshots'));
-  await syncFolder(data);
+  const innermost = [...folders].toSorted((a, b) => b.length - a.length);
+  for (const folder of [...innermost, '.']) await syncFolder(join(data, folder));
   return { aside, epoch };
 }
 

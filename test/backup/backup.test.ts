@@ -77,6 +77,40 @@ describe('a backup', { timeout: 120_000 }, () => {
     });
   });
 
+  it('has the texts of documents: as they are, as they were, and of what is in conflict', async () => {
+    let folder = '';
+    let id = '';
+    await served(join(dir, 'data'), async (client) => {
+      const made = await client.document.create({ name: 'plan', content: '# One\n\nfirst\n' });
+      id = made.document.id;
+      await client.document.update({ id, version: 1, content: '# One\n\nsecond\n' });
+      await expect(client.document.update({ id, version: 1, content: '# One\n\nother\n' })).rejects.toMatchObject({
+        code: 'DOCUMENT_CONFLICT',
+      });
+      folder = (await client.backup.create()).backup.folder;
+      await client.document.update({ id, version: 2, content: '# One\n\nthird\n' });
+    });
+    await restored(folder, join(dir, 'copy'));
+    await served(join(dir, 'copy'), async (client) => {
+      expect(await client.document.get({ id })).toMatchObject({
+        document: { version: 2 },
+        content: '# One\n\nsecond\n',
+      });
+      expect((await client.document.get({ id, version: 1 })).content).toBe('# One\n\nfirst\n');
+      const [conflict] = (await client.document.conflicts({ id })).conflicts;
+      const { conflicts } = await client.document.conflicts({ id, conflictId: String(conflict?.id) });
+      expect(conflicts).toMatchObject([{ ours: '# One\n\nother\n', theirs: '# One\n\nsecond\n' }]);
+    });
+    const texts = readdirSync(join(folder, 'blobs'), { recursive: true, withFileTypes: true }).filter((one) =>
+      one.isFile(),
+    );
+    expect(texts.length).toBeGreaterThanOrEqual(3);
+    const [lost] = texts;
+    if (lost === undefined) throw new Error('there are texts');
+    rmSync(join(lost.parentPath, lost.name));
+    await expect(restored(folder, join(dir, 'lacking'))).rejects.toThrow('is not whole');
+  });
+
   it('is made one at a time; older ones are removed when that was asked for, and what a crash left always', async () => {
     const kept = join(dir, 'data', 'backups');
     mkdirSync(join(kept, '20260101T000000000Z.part'), { recursive: true });
