@@ -16,8 +16,15 @@ export interface PlantedPlays {
   readonly bugs: readonly PlayedBug[];
   readonly seedsMax: number;
   /** Plays one seed on the engine, and throws where that differs from the model. */
-  readonly play: (engine: Engine, seed: number) => void;
+  readonly play: (engine: Engine, seed: number, asked: Asked) => void;
 }
+
+interface Built extends Asked {
+  readonly Engine: new () => Engine;
+}
+
+/** What a play asks the state by: of the build that has the bug. */
+export type Asked = Pick<typeof import('../../src/engine/queries.ts'), 'hears' | 'readWorkspace'>;
 
 const HUNT_MS = 300_000;
 const load = createRequire(import.meta.url);
@@ -31,11 +38,11 @@ export function plantedPlays({ of, bugs, seedsMax, play }: PlantedPlays): void {
   afterAll(() => workshop.close(), HUNT_MS);
 
   /** What the first course that differs says, and which it is. */
-  function hunt(build: new () => Engine, first: number | undefined): string | undefined {
+  function hunt({ Engine: Build, ...asked }: Built, first: number | undefined): string | undefined {
     const courses = Array.from({ length: seedsMax }, (_, index) => index + 1);
     for (const seed of first === undefined ? courses : [first, ...courses]) {
       try {
-        play(new build(), seed);
+        play(new Build(), seed, asked);
       } catch (error) {
         return `seed ${seed}: ${String(error)}`;
       }
@@ -55,10 +62,9 @@ export function plantedPlays({ of, bugs, seedsMax, play }: PlantedPlays): void {
         expect(planted({ ...bug, invariants: [] })).toContain(bug.replace);
         const worker = workshop.build({ ...bug, invariants: [] }, bug.name);
         // Not by vite, which would compile it anew.
-        const built = load(fileURLToPath(new URL('../../src/engine/engine.js', worker))) as {
-          readonly Engine: new () => Engine;
-        };
-        expect(hunt(built.Engine, bug.course), 'no course differs').toBeDefined();
+        const part = (name: string): unknown => load(fileURLToPath(new URL(`../../src/engine/${name}.js`, worker)));
+        const built = { ...(part('engine') as Built), ...(part('queries') as Asked) };
+        expect(hunt(built, bug.course), 'no course differs').toBeDefined();
       },
       HUNT_MS,
     );

@@ -198,7 +198,10 @@ describe('Redis', () => {
     await fill((await tailed(elsewhere.driver)).log, 5, 'other');
     await elsewhere.close();
     const again = await node(one.url, { dir: first.dir });
-    await fill((await tailed(again.driver)).log, 4, 'one');
+    const goesOn = await tailed(again.driver);
+    await fill(goesOn.log, 4, 'one');
+    // It knows of its history what the tail has delivered.
+    await goesOn.tail.until(({ entriesSeen }) => entriesSeen.length === 7);
     await again.close();
     const mixed = await node(other.url, { dir: first.dir });
     await expect(openTenant(mixed.driver, 'acme')).rejects.toMatchObject({ fault: 'FORK' });

@@ -3,13 +3,13 @@ import { plantedPlays } from '../planted-plays.ts';
 import { WORKSPACE_BUGS } from './planted.ts';
 import { Play } from './play.ts';
 
-const STEPS = 250;
+const STEPS = 320;
 
 plantedPlays({
   of: 'workspaces',
   bugs: WORKSPACE_BUGS,
-  seedsMax: 100,
-  play: (engine, seed) => {
-    new Play(engine, seed, { steps: STEPS }).run();
+  seedsMax: 400,
+  play: (engine, seed, asked) => {
+    new Play(engine, seed, { steps: STEPS, asked }).run();
   },
 });

@@ -9,14 +9,8 @@ import type { WriteMethod } from '../../../protocol/wire/operations.ts';
 import type { Value } from '../../../protocol/wire/types.ts';
 import { decodeEntry, encodeEntry } from '../../../src/engine/entry.ts';
 import type { Engine } from '../../../src/engine/engine.ts';
-import {
-  ENGINE_VERSION,
-  WORKSPACES_VERSION,
-  type Command,
-  type EntryOutput,
-  type Reply,
-} from '../../../src/engine/port.ts';
-import { guarding, hears, readWorkspace } from '../../../src/engine/queries.ts';
+import { ENGINE_VERSION, type Command, type EntryOutput, type Reply } from '../../../src/engine/port.ts';
+import * as queries from '../../../src/engine/queries.ts';
 import { Random } from '../../simulation/random.ts';
 import {
   applied,
@@ -43,6 +37,13 @@ interface Session extends Who {
   attach: number;
 }
 
+export interface PlayOptions {
+  readonly steps: number;
+  readonly each?: (play: Play) => void;
+  /** By what the state is asked; default: as this build does. */
+  readonly asked?: Pick<typeof queries, 'hears' | 'readWorkspace'>;
+}
+
 const EPOCH = 1;
 const USERS = ['key:u', 'key:v', 'key:w'];
 const AGENTS = ['a', 'b'];
@@ -57,13 +58,15 @@ export class Play {
   readonly counts: Record<string, number> = {};
   readonly #random: Random;
   readonly #steps: number;
+  readonly #asked: NonNullable<PlayOptions['asked']>;
   readonly #each: ((play: Play) => void) | undefined;
   readonly #spaces = new Map<string, Space>();
   readonly #sessions: Session[] = [];
   #now = 1_800_000_000_000;
   #order = 0;
 
-  constructor(engine: Engine, seed: number, options: { readonly steps: number; readonly each?: (play: Play) => void }) {
+  constructor(engine: Engine, seed: number, options: PlayOptions) {
+    this.#asked = options.asked ?? queries;
     this.engine = engine;
     this.#random = new Random(`workspaces ${seed}`);
     this.#steps = options.steps;
@@ -72,8 +75,7 @@ export class Play {
 
   run(): void {
     this.#entry({ kind: 'up', incarnation: 'i1', node: 'n', version: ENGINE_VERSION });
-    // Of the version that brought them: the courses stay what they were.
-    for (let version = 2; version <= WORKSPACES_VERSION; version += 1) this.#entry({ kind: 'upgrade', version });
+    for (let version = 2; version <= ENGINE_VERSION; version += 1) this.#entry({ kind: 'upgrade', version });
     this.#open('key:a', 'admin');
     for (const user of [...USERS, ...USERS]) this.#open(user, 'member');
     for (const name of AGENTS) this.#open(`agent:${name}`, 'agent', name);
@@ -143,7 +145,8 @@ export class Play {
     const user = this.#pick([...USERS, ...AGENTS.map((name) => `agent:${name}`)]);
     const role = this.#pick(ROLES);
     const known = space.members.get(user);
-    const since = this.engine.state.rev + 1;
+    this.#stir(space);
+    const before = this.engine.state.rev;
     const { reply } = this.#ask(who, 'member.add', { workspaceId: space.id, userId: user, role });
     const wanted = { members: 1, agents: user.startsWith('agent:') ? 1 : 0 };
     const refused =
@@ -152,7 +155,7 @@ export class Play {
       (known !== undefined && known.role !== role ? 'ALREADY_EXISTS' : undefined) ??
       (known !== undefined || fits(space, this.#now, wanted) ? undefined : 'QUOTA_EXCEEDED');
     this.#expect(reply, refused, 'member.add');
-    if (refused === undefined && known === undefined) space.members.set(user, { role, since });
+    if (refused === undefined && known === undefined) space.members.set(user, { role, since: this.#decidedAt(before) });
   }
 
   #remove(): void {
@@ -181,7 +184,8 @@ export class Play {
     const role = this.#pick(ROLES);
     const member = space.members.get(user);
     if (member === undefined) return;
-    const rev = this.engine.state.rev + 1;
+    this.#stir(space);
+    const before = this.engine.state.rev;
     const read = may(space, { user, admin: false }, 'r');
     const { reply } = this.#ask(who, 'member.setRole', { workspaceId: space.id, userId: user, role });
     const refused =
@@ -191,7 +195,7 @@ export class Play {
     this.#expect(reply, refused, 'member.setRole');
     if (refused !== undefined || member.role === role) return;
     member.role = role;
-    if (!read && may(space, { user, admin: false }, 'r')) member.since = rev;
+    if (!read && may(space, { user, admin: false }, 'r')) member.since = this.#decidedAt(before);
   }
 
   #update(): void {
@@ -298,9 +302,19 @@ export class Play {
     space.cpu += cpuSeconds;
   }
 
+  /** Now and then somebody's presence changes so that it is told in the next entry, before what is asked there. */
+  #stir(space: Space): void {
+    if (!this.#random.chance(0.2)) return;
+    this.#present(space, this.#somebody());
+    this.#now += 1_000;
+  }
+
   #presence(): void {
     const [space, who] = this.#pair();
-    if (space === undefined) return;
+    if (space !== undefined) this.#present(space, who);
+  }
+
+  #present(space: Space, who: Session): void {
     const status = this.#pick(['online', 'away', 'busy', 'offline']);
     const { reply } = this.#ask(who, 'presence.set', { workspaceId: space.id, status });
     const member = who.admin || space.members.has(who.user);
@@ -466,7 +480,7 @@ export class Play {
       throw new Error(`members are ${members.join()}, not ${expected.join()}`);
     const who = { id: 'key:a', role: 'admin' } as const;
     const params = { workspaceId: space.id };
-    const checked = readWorkspace(s, who, { method: 'usage.check', params });
+    const checked = this.#asked.readWorkspace(s, who, { method: 'usage.check', params });
     if ('ok' in checked) throw new Error('an administrator reads');
     for (const [name, used] of Object.entries(usage(space, s.counters.now))) {
       const told = checked.usage[name as keyof typeof checked.usage];
@@ -475,7 +489,7 @@ export class Play {
       if (checked.exceeded.includes(name as keyof typeof checked.usage) !== over)
         throw new Error(`${name} is over, or not`);
     }
-    const state = readWorkspace(s, who, { method: 'state.get', params });
+    const state = this.#asked.readWorkspace(s, who, { method: 'state.get', params });
     if ('ok' in state) throw new Error('an administrator reads');
     const [is, should] = [state.values, Object.fromEntries(space.values)].map((one) =>
       JSON.stringify(Object.entries(one).toSorted(([a], [b]) => (a < b ? -1 : 1))),
@@ -509,7 +523,7 @@ export class Play {
   #judgePushes({ pushes }: EntryOutput): void {
     const s = this.engine.state;
     for (const push of pushes) {
-      const id = guarding(push.to);
+      const id = queries.guarding(push.to);
       const space = this.#spaces.get(id ?? '');
       if (push.topic?.startsWith('workspace.') === true && id === undefined && push.event !== 'workspace.deleted') {
         throw new Error(`${push.event} is told to everyone`);
@@ -521,7 +535,7 @@ export class Play {
         if (record === undefined) continue;
         const since = session.admin ? 0 : (space.members.get(session.user)?.since ?? 0);
         const should = may(space, session, 'r') && (push.rev === 0 || since < push.rev);
-        if (hears(s, record, { workspace: id, rev: push.rev }) !== should) {
+        if (this.#asked.hears(s, record, { workspace: id, rev: push.rev }) !== should) {
           throw new Error(`${session.user} ${should ? 'does not hear' : 'hears'} of ${push.event}`);
         }
       }
@@ -542,6 +556,12 @@ export class Play {
     const output = this.#entry({ ...request, params: params as never }, false);
     this.#pending = output;
     return { reply: output.commands[0]?.reply ?? { ok: true, result: null } };
+  }
+
+  /** The rev at which the last request was decided: the entry counts first, then what timers tell in it, each by itself. */
+  #decidedAt(before: number): number {
+    const timed = this.#pending?.pushes.filter(({ event }) => event === 'workspace.presence') ?? [];
+    return Math.max(before + 1, ...timed.map(({ rev }) => rev));
   }
 
   /** Pushes of a request are judged when the model knows what it came to. */

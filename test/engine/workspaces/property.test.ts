@@ -9,7 +9,7 @@ it(`keeps to the model in ${SEEDS} random courses`, () => {
   playCourses({
     seeds: SEEDS,
     loadedEach: 70,
-    play: (engine, seed, each: (play: Play) => void) => new Play(engine, seed, { steps: 250, each }),
+    play: (engine, seed, each: (play: Play) => void) => new Play(engine, seed, { steps: 320, each }),
     often: [
       'member.add',
       'member.remove',
