@@ -27,7 +27,8 @@ const sources = [
 const steps = [
   { name: 'build', command: ['node', 'scripts/build.js'] },
   { name: 'tests', command: ['node', 'scripts/test.js'], tests: true },
-  { name: 'simulation of 1000 seeds', command: ['node', 'scripts/run.js', 'test/simulation/main', '--seeds', '1000'] },
+  // With the rarest marks a thousand seeds meet or miss their bound by one.
+  { name: 'simulation of 1100 seeds', command: ['node', 'scripts/run.js', 'test/simulation/main', '--seeds', '1100'] },
   { name: 'package', command: ['node', 'scripts/package.js'] },
 ];
 
