@@ -18,6 +18,8 @@ export interface ServeOptions {
   readonly backups?: string | undefined;
   /** URL of the Redis that has the log (docs/redis.md); default: the embedded database. */
   readonly redis?: string | undefined;
+  /** URL of the Redis that has the background jobs; default: that of the log. */
+  readonly jobsRedis?: string | undefined;
   /** Serve although the settings of Redis may lose what it acknowledged. */
   readonly allowUnsafeRedis?: boolean | undefined;
   /** `ws`, `uws` (uWebSockets.js, where its native file loads), or `auto`, the default: ws. */
@@ -76,6 +78,7 @@ const schema = z.strictObject({
   data: z.string().min(1).default('./muster-data'),
   backups: z.string().min(1).optional(),
   redis: z.string().min(1).optional(),
+  jobsRedis: z.string().min(1).optional(),
   allowUnsafeRedis: z.union([z.boolean(), z.stringbool()]).default(false),
   transport: z.enum(['auto', 'ws', 'uws']).default('auto'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
@@ -105,6 +108,7 @@ function fromEnvironment(env: Environment): Partial<Record<keyof Config, unknown
     data: env['MUSTER_DATA'],
     backups: env['MUSTER_BACKUPS'],
     redis: env['MUSTER_REDIS'],
+    jobsRedis: env['MUSTER_JOBS_REDIS'],
     allowUnsafeRedis: env['MUSTER_ALLOW_UNSAFE_REDIS'],
     transport: env['MUSTER_TRANSPORT'],
     logLevel: env['MUSTER_LOG_LEVEL'],
@@ -172,6 +176,10 @@ export function resolveConfig(options: ServeOptions, env: Environment): Config {
     throw new ConfigError('An issuer or audience of tokens says nothing without a key set (jwtKeys).');
   }
   checkRedis(parsed.data.redis);
+  checkRedis(parsed.data.jobsRedis);
+  if (parsed.data.jobsRedis !== undefined && parsed.data.redis === undefined) {
+    throw new ConfigError('Jobs are kept in Redis for a log in Redis: jobsRedis says nothing without redis.');
+  }
   return parsed.data;
 }
 

@@ -1,7 +1,7 @@
 /** What a server does beside its work, and how long it keeps what is over. */
 import { LIMITS } from '../protocol/wire/limits.ts';
-import type { Entropy, Scheduler } from './base/scheduler.ts';
-import { EmbeddedJobs, type JobRun } from './jobs/index.ts';
+import type { Scheduler } from './base/scheduler.ts';
+import type { JobQueue } from './jobs/index.ts';
 import type { Node } from './node/node.ts';
 import type { Retention, Store } from './store/port.ts';
 
@@ -27,13 +27,11 @@ export interface HousekeepingOptions {
   readonly node: Node;
   readonly store: Store;
   readonly scheduler: Scheduler;
-  readonly entropy: Entropy;
-  readonly onRun?: (run: JobRun) => void;
+  readonly jobs: JobQueue;
 }
 
 /** Begins at once; the caller stops it. */
-export function startHousekeeping({ node, store, scheduler, entropy, onRun }: HousekeepingOptions): EmbeddedJobs {
-  const jobs = new EmbeddedJobs({ scheduler, entropy, ...(onRun === undefined ? {} : { onRun }) });
+export function startHousekeeping({ node, store, scheduler, jobs }: HousekeepingOptions): void {
   let idleSince = scheduler.mono();
   jobs.handle('checkpoint', (done) => {
     const idle = scheduler.mono() - idleSince >= IDLE_CHECKPOINT_MS;
@@ -44,5 +42,4 @@ export function startHousekeeping({ node, store, scheduler, entropy, onRun }: Ho
   jobs.repeat('checkpoint', CHECKPOINT_MS);
   jobs.repeat('retain', RETAIN_MS);
   jobs.start();
-  return jobs;
 }

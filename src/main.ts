@@ -36,7 +36,6 @@ import { systemScheduler } from './base/system-scheduler.ts';
 import { ConfigError, resolveConfig, type Config, type ServeOptions } from './config.ts';
 import { listenHttp, type HttpListener } from './http/index.ts';
 import { RETENTION, startHousekeeping } from './housekeeping.ts';
-import type { EmbeddedJobs } from './jobs/index.ts';
 import { recordCounts } from './engine/kernel/image.ts';
 import type { LogDriver } from './log/port.ts';
 import type { SqliteLog } from './log/sqlite/index.ts';
@@ -49,6 +48,7 @@ import type { MintedKey } from './node/requests.ts';
 import type { Applied, Serving } from './node/serving.ts';
 import { compileRule } from './rules/index.ts';
 import { createSessionManager, type SessionManager } from './session/manager.ts';
+import { openJobs, type OpenedJobs } from './open-jobs.ts';
 import { openLog, type OpenedLog } from './open-log.ts';
 import { DocumentThread } from './documents/index.ts';
 import { blobFiles } from './store/blob-files.ts';
@@ -134,7 +134,7 @@ class Server implements RunningServer {
   #thread: DocumentThread | undefined;
   #node: Node | undefined;
   #sessions: SessionManager | undefined;
-  #jobs: EmbeddedJobs | undefined;
+  #jobs: OpenedJobs | undefined;
   #transport: TransportListener | undefined;
   #http: HttpListener | undefined;
   #stopped: Promise<void> | undefined;
@@ -182,7 +182,7 @@ class Server implements RunningServer {
         (fault) => (fault === undefined ? done() : failed(fault)),
       );
     });
-    this.#startJobs(node, this.#store);
+    await this.#startJobs(node, this.#store);
     await this.#listen({ node, sessions: this.#sessions, rates });
     this.#log.info('serving', {
       ...transportFields(this.#chosen),
@@ -369,6 +369,7 @@ class Server implements RunningServer {
       transport: transport.name,
       tenantsHalted: () => node.refused.size,
       redis: this.#redis,
+      jobs: this.#jobs?.status,
       metrics: this.#metrics,
       mono: () => systemScheduler.mono(),
       log: this.#log,
@@ -378,6 +379,7 @@ class Server implements RunningServer {
     this.#metrics.transport(transport.name);
     this.#metrics.watch(() => figures(node));
     if (this.#redis !== undefined) this.#metrics.watchRedis(this.#redis);
+    if (this.#jobs?.status !== undefined) this.#metrics.watchJobs(this.#jobs.status);
     this.#metrics.watchBacklog(() => backlogFigures(node.servings));
     const shown = host.includes(':') ? `[${host}]` : host;
     this.url = `ws://${shown}:${listener.port}/v1`;
@@ -394,14 +396,17 @@ class Server implements RunningServer {
     return join(this.data, 'address.json');
   }
 
-  #startJobs(node: Node, store: Store): void {
-    this.#jobs = startHousekeeping({
-      node,
-      store,
+  async #startJobs(node: Node, store: Store): Promise<void> {
+    const { redis, jobsRedis } = this.#config;
+    this.#jobs = await openJobs({
+      redis: jobsRedis ?? redis,
+      required: jobsRedis !== undefined,
       scheduler: systemScheduler,
       entropy,
       onRun: ({ name, ms, error }) => this.#metrics.jobRan(name, { ok: error === undefined, ms }),
+      onTrouble: (what) => this.#log.warn('the Redis of the jobs', { what }),
     });
+    startHousekeeping({ node, store, scheduler: systemScheduler, jobs: this.#jobs.queue });
   }
 
   #applied(applied: Applied): void {
@@ -435,7 +440,7 @@ class Server implements RunningServer {
     this.#log.info('stopping');
     this.#keyFeed?.stop();
     const { sessions, node, jobs } = { sessions: this.#sessions, node: this.#node, jobs: this.#jobs };
-    await new Promise<void>((done) => (jobs === undefined ? done() : jobs.stop(done)));
+    await new Promise<void>((done) => (jobs === undefined ? done() : jobs.queue.stop(done)));
     node?.drain();
     await new Promise<void>((done) => (sessions === undefined ? done() : sessions.stop(done)));
     await this.#transport?.close();

@@ -15,7 +15,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream';
 import { hostAllowed } from '../base/address.ts';
 import type { NodePort } from '../node/port.ts';
-import type { Log, MetricsText, RedisFigures } from '../telemetry/port.ts';
+import type { JobsFigures, Log, MetricsText, RedisFigures } from '../telemetry/port.ts';
 
 export interface HttpOptions {
   readonly host: string;
@@ -29,6 +29,8 @@ export interface HttpOptions {
   readonly tenantsHalted: () => number;
   /** How it stands with the Redis that has the log, if it is there. */
   readonly redis?: (() => Pick<RedisFigures, 'connected' | 'unsafe'>) | undefined;
+  /** How it stands with the Redis that has the jobs, if it is there. */
+  readonly jobs?: (() => Pick<JobsFigures, 'connected'>) | undefined;
   readonly metrics: MetricsText;
   /** Monotonic ms. */
   readonly mono: () => number;
@@ -187,7 +189,9 @@ class Pages {
     const { node, transport, tenantsHalted, mono } = this.#options;
     const halted = tenantsHalted();
     const redis = this.#options.redis?.();
-    const degraded = halted > 0 || (redis !== undefined && (!redis.connected || redis.unsafe.length > 0));
+    const jobs = this.#options.jobs?.();
+    const unwell = redis !== undefined && (!redis.connected || redis.unsafe.length > 0);
+    const degraded = halted > 0 || unwell || jobs?.connected === false;
     return json(200, {
       status: degraded ? 'degraded' : 'ok',
       version: node.version,
@@ -196,6 +200,7 @@ class Pages {
       uptimeMs: Math.round(mono() - this.#startedAt),
       tenantsHalted: halted,
       ...(redis === undefined ? {} : { redis: { connected: redis.connected, unsafe: redis.unsafe } }),
+      ...(jobs === undefined ? {} : { jobs: { connected: jobs.connected } }),
     });
   }
 

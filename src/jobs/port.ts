@@ -16,3 +16,18 @@ export interface JobQueue {
   /** No new runs; `done` when the running ones have ended. */
   stop(done: () => void): void;
 }
+
+/** Jobs of one queue, by state. */
+export interface QueueFigures {
+  readonly waiting: number;
+  readonly delayed: number;
+  readonly active: number;
+  /** Runs that failed and are kept to be looked at. */
+  readonly failed: number;
+}
+
+/** How it stands with the Redis that has the jobs. */
+export interface JobsStatus {
+  readonly connected: boolean;
+  readonly queues: readonly ({ readonly name: JobName } & QueueFigures)[];
+}

@@ -10,6 +10,7 @@
  */
 import { collectDefaultMetrics } from 'prom-client';
 import { watchBacklog } from './backlog.ts';
+import { watchJobs } from './jobs.ts';
 import { watchRedis } from './redis.ts';
 import { EdgeFigures } from './edge.ts';
 import { watchNode, WriteFigures } from './node.ts';
@@ -17,6 +18,7 @@ import type {
   BacklogFigures,
   EdgeMetrics,
   JobMetrics,
+  JobsFigures,
   MetricsText,
   NodeFigures,
   NodeMetrics,
@@ -72,6 +74,10 @@ export class Metrics implements MetricsText, JobMetrics {
   }
 
   /** Where the log is on Redis. Once. */
+  watchJobs(figures: () => JobsFigures): void {
+    watchJobs(this.#scrape, figures);
+  }
+
   watchRedis(figures: () => RedisFigures): void {
     watchRedis(this.#scrape, figures);
   }

@@ -75,6 +75,19 @@ export interface RedisFigures {
   readonly connections: number;
 }
 
+/** How it stands with the Redis that has the background jobs. */
+export interface JobsFigures {
+  readonly connected: boolean;
+  /** As they were when they were last looked at. */
+  readonly queues: readonly {
+    readonly name: string;
+    readonly waiting: number;
+    readonly delayed: number;
+    readonly active: number;
+    readonly failed: number;
+  }[];
+}
+
 /** How things stand, over all tenants of the node; read at each scrape. */
 export interface NodeFigures {
   readonly tenants: number;

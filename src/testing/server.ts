@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { authorise, createAuthenticator, mintKey } from '../access/index.ts';
 import type { Entropy } from '../base/scheduler.ts';
 import { RETENTION, startHousekeeping } from '../housekeeping.ts';
+import { EmbeddedJobs } from '../jobs/index.ts';
 import { MemoryDisk } from '../log/memory-disk.ts';
 import { memoryLog, type MemoryLog } from '../log/memory.ts';
 import { workInPlace } from '../documents/in-place.ts';
@@ -111,7 +112,8 @@ export class TestServer {
         (fault) => (fault === undefined ? done() : failed(fault)),
       );
     });
-    startHousekeeping({ node: this.#node, store: this.#store, scheduler: lane, entropy });
+    const jobs = new EmbeddedJobs({ scheduler: lane, entropy });
+    startHousekeeping({ node: this.#node, store: this.#store, scheduler: lane, jobs });
     return (connection) => {
       const handler = this.#accept(connection);
       // The network outlives the process; the process hears nothing after its end.

@@ -42,11 +42,13 @@ describe('serve --redis', { timeout: 120_000 }, () => {
       expect([task.status, task.attempt]).toEqual(['completed', expect.any(Number)]);
     }
     expect(new Set(ids).size).toBe(30);
-    const health: unknown = await (await fetch(`${String(httpUrl)}/healthz`)).json();
-    expect(health).toMatchObject({ status: 'ok', redis: { connected: true, unsafe: [] } });
+    const health = await healthOnceOk(String(httpUrl));
+    expect(health).toMatchObject({ status: 'ok', redis: { connected: true, unsafe: [] }, jobs: { connected: true } });
     const metrics = await (await fetch(`${String(httpUrl)}/metrics`)).text();
     expect(metrics).toMatch(/^muster_redis_connected 1$/m);
     expect(metrics).toMatch(/^muster_redis_unsafe 0$/m);
+    expect(metrics).toMatch(/^muster_jobs_connected 1$/m);
+    expect(metrics).toMatch(/^muster_jobs\{queue="checkpoint",state="failed"\} 0$/m);
     expect(await place.server.stop('SIGTERM')).toBe(0);
     await place.serve();
     expect((await client.task.get({ id: ids[0] ?? '' })).task.status).toBe('completed');
@@ -73,3 +75,13 @@ describe('serve --redis', { timeout: 120_000 }, () => {
     expect(refused.err).toContain('--redis');
   });
 });
+
+/** Connections to a Redis that was killed come back one after the other. */
+async function healthOnceOk(httpUrl: string): Promise<unknown> {
+  let health: unknown;
+  await vi.waitFor(async () => {
+    health = await (await fetch(`${httpUrl}/healthz`)).json();
+    expect(health).toMatchObject({ status: 'ok' });
+  }, 20_000);
+  return health;
+}

@@ -173,7 +173,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
     modules: [...WIRE, ...BASE, ...EDGE, 'src/session/port.ts'],
     packages: ['ws', 'node:fs', 'node:http', 'node:module', 'node:net', 'node:path', 'node:stream', 'node:v8'],
   },
-  jobs: { at: ['src/jobs/'], modules: [...BASE], packages: [] },
+  jobs: { at: ['src/jobs/'], modules: [...BASE], packages: ['bullmq', 'ioredis'] },
   http: {
     at: ['src/http/'],
     modules: [...BASE, ...EDGE, ...NODE_PORT, 'src/telemetry/port.ts'],
@@ -221,9 +221,9 @@ export const UNITS: { readonly [name: string]: Unit } = {
     packages: ['commander', 'cli-table3', 'node:'],
   },
   main: {
-    at: ['src/main.ts', 'src/config.ts', 'src/housekeeping.ts', 'src/open-log.ts'],
+    at: ['src/main.ts', 'src/config.ts', 'src/housekeeping.ts', 'src/open-log.ts', 'src/open-jobs.ts'],
     modules: ['src/', 'protocol/'],
-    packages: ['zod', 'node:'],
+    packages: ['ioredis', 'zod', 'node:'],
   },
   testing: { at: ['src/testing/'], modules: ['src/', 'protocol/'], packages: ['node:crypto'] },
   bench: {

@@ -13,6 +13,7 @@ interface Flags {
   readonly port?: number;
   readonly httpPort?: number;
   readonly redis?: string;
+  readonly jobsRedis?: string;
   readonly allowUnsafeRedis?: boolean;
   readonly transport?: string;
   readonly config?: string;
@@ -36,6 +37,7 @@ export function addServe(program: Command, context: Context): void {
     .option('--http-port <port>', 'port of health, readiness and metrics (default 7421)', wholeNumber)
     .option('--backups <folder>', 'where backups are kept (default: backups in the data directory)')
     .option('--redis <url>', 'keep the log in Redis instead of the data directory (docs/redis.md)')
+    .option('--jobs-redis <url>', 'keep the background jobs in this Redis (default: that of --redis)')
     .option('--allow-unsafe-redis', 'serve although the settings of Redis may lose what it acknowledged')
     .option('--transport <name>', 'auto, ws or uws, which must be installed (default auto: ws)')
     .option('--config <file>', 'JSON file with any of these options')
