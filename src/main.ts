@@ -400,7 +400,6 @@ class Server implements RunningServer {
     const { redis, jobsRedis } = this.#config;
     this.#jobs = await openJobs({
       redis: jobsRedis ?? redis,
-      required: jobsRedis !== undefined,
       scheduler: systemScheduler,
       entropy,
       onRun: ({ name, ms, error }) => this.#metrics.jobRan(name, { ok: error === undefined, ms }),

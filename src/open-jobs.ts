@@ -5,15 +5,12 @@
  */
 import type { Cluster, Redis } from 'ioredis';
 import type { Entropy, Scheduler } from './base/scheduler.ts';
-import { ConfigError } from './config.ts';
 import { EmbeddedJobs, type JobQueue, type JobRun, type JobsStatus } from './jobs/index.ts';
 import { optionsFor, parseRedisUrl, type RedisAddress } from './log/redis/address.ts';
 
 export interface OpenJobsOptions {
   /** URL of the Redis that has the jobs; undefined: they are kept in this process. */
   readonly redis: string | undefined;
-  /** Not to be served without: the Redis of the jobs was named. */
-  readonly required: boolean;
   readonly scheduler: Scheduler;
   readonly entropy: Entropy;
   readonly onRun: (run: JobRun) => void;
@@ -30,17 +27,11 @@ export interface OpenedJobs {
 const JOBS_PREFIX = 'muster:{jobs}';
 
 export async function openJobs(options: OpenJobsOptions): Promise<OpenedJobs> {
-  const { redis, required, ...rest } = options;
+  const { redis, ...rest } = options;
   if (redis === undefined) return { queue: new EmbeddedJobs(rest) };
   const address = parseRedisUrl(redis);
   // Here and not above: who has no Redis does not wait for BullMQ to be loaded.
-  const [ioredis, bullmq] = await Promise.all([import('ioredis'), loadBullJobs()]);
-  if (bullmq === undefined) {
-    if (required) throw new ConfigError(`Jobs in Redis need BullMQ, which is not installed. ${INSTALL}`);
-    rest.onTrouble(`BullMQ is not installed: every node runs its jobs by itself. ${INSTALL}`);
-    return { queue: new EmbeddedJobs(rest) };
-  }
-  const { BullJobs } = bullmq;
+  const [ioredis, { BullJobs }] = await Promise.all([import('ioredis'), import('./jobs/bullmq.ts')]);
   // A checkpoint goes to Redis, where every node reads it. What is kept for how long is of the files of each node.
   const queue = new BullJobs({
     ...rest,
@@ -49,18 +40,6 @@ export async function openJobs(options: OpenJobsOptions): Promise<OpenedJobs> {
     shared: ['checkpoint'],
   });
   return { queue, status: () => queue.status() };
-}
-
-const INSTALL = 'Install it beside Muster: npm install bullmq@6.7.0';
-
-/** BullMQ brings msgpackr, which Muster does not ship (docs/security.md): who wants it installs it. */
-async function loadBullJobs(): Promise<typeof import('./jobs/bullmq.ts') | undefined> {
-  try {
-    return await import('./jobs/bullmq.ts');
-  } catch (error) {
-    if (error instanceof Error && Reflect.get(error, 'code') === 'ERR_MODULE_NOT_FOUND') return undefined;
-    throw error;
-  }
 }
 
 type Clients = Pick<typeof import('ioredis'), 'Cluster' | 'Redis'>;

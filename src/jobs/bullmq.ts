@@ -12,8 +12,11 @@
  * BQ4 While Redis is away, or refuses, shared jobs run here by the clock of this process. Several may do the same then, which
  *     a job bears.
  * BQ5 Nothing waits for Redis: not the start, not the stop for longer than `closeMs`.
+ * BQ6 A run that Redis has begun and no process makes keeps a name from running, since one runs at a time. It comes about when
+ *     the reply is lost that hands the run out: BullMQ sends the script again, which then finds the name taken. The process
+ *     whose lock such a run bears puts it back; of one whose process is gone the lock ends after `LOCK_MS`.
  */
-import { Queue, Worker, type ConnectionOptions } from 'bullmq';
+import { Job, Queue, Worker } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import { assert } from '../base/assert.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
@@ -37,20 +40,42 @@ export interface BullJobsOptions {
 }
 
 const RECONCILE_MS = 30_000;
+/** The next look, when something was amiss in this one. */
+const AGAIN_MS = 1_000;
 const CLOSE_MS = 5_000;
+/** BullMQ's own 30 s for each of them would keep a name from running for a minute after a process was killed (BQ6). */
+const LOCK_MS = 10_000;
+const STALLED_MS = 5_000;
+/** After an error a worker asks again. BullMQ's own is 15 s. */
+const RETRY_MS = 1_000;
 /** So many runs that failed are kept to be looked at. */
 const FAILED_KEPT = 50;
 const KEPT = { removeOnComplete: { count: 1 }, removeOnFail: { count: FAILED_KEPT } } as const;
+const STATES = ['waiting', 'delayed', 'active', 'failed'] as const;
 const NO_FIGURES: QueueFigures = { waiting: 0, delayed: 0, active: 0, failed: 0 };
 
 type Handler = (done: (error?: Error) => void) => void;
+interface Schedule {
+  readonly name: JobName;
+  readonly everyMs: number;
+  /** No run waits, or is on. */
+  readonly empty: boolean;
+}
+
 type Waiter = (error?: Error) => void;
+
+interface Parts {
+  readonly queue: Queue;
+  readonly worker: Worker;
+  readonly connection: Redis | Cluster;
+}
 
 interface SharedJob {
   readonly name: JobName;
   everyMs: number | undefined;
-  queue: Queue | undefined;
-  worker: Worker | undefined;
+  parts: Parts | undefined;
+  /** Whose run nobody seems to make, as of the last look: its id and its lock (BQ6). */
+  suspect: string | undefined;
   /** Wait for a run that has not begun, and for the one that has. */
   asked: Waiter[];
   running: Waiter[];
@@ -101,7 +126,7 @@ export class BullJobs implements JobQueue {
   }
 
   trigger(name: JobName): void {
-    const queue = this.#shared.get(name)?.queue;
+    const queue = this.#shared.get(name)?.parts?.queue;
     if (this.#phase === 'stopped') return;
     if (queue === undefined || !this.#connected) return this.#local.trigger(name); // BQ4
     // One more run follows the one that is on (port.ts), and no second one.
@@ -139,16 +164,23 @@ export class BullJobs implements JobQueue {
 
   #open(job: SharedJob): void {
     const { prefix } = this.#options;
-    const queue = new Queue(job.name, { connection: this.#connect(), prefix });
-    const worker = new Worker(job.name, () => this.#run(job), { connection: this.#connect(), prefix, concurrency: 1 });
+    const connection = this.#connect();
+    const queue = new Queue(job.name, { connection, prefix });
+    const worker = new Worker(job.name, () => this.#run(job), {
+      connection: this.#connect(),
+      prefix,
+      concurrency: 1,
+      lockDuration: LOCK_MS,
+      stalledInterval: STALLED_MS,
+      runRetryDelay: RETRY_MS,
+    });
     // An error without a listener would end the process.
     queue.on('error', (error) => this.#trouble(error));
     worker.on('error', (error) => this.#trouble(error));
-    job.queue = queue;
-    job.worker = worker;
+    job.parts = { queue, worker, connection };
   }
 
-  #connect(): ConnectionOptions {
+  #connect(): Redis | Cluster {
     const connection = this.#options.connect();
     this.#connections.push(connection);
     connection.on('error', (error: Error) => this.#trouble(error));
@@ -185,8 +217,20 @@ export class BullJobs implements JobQueue {
 
   #look(): void {
     this.#reconcile();
-    const cancel = this.#options.scheduler.after(this.#options.reconcileMs ?? RECONCILE_MS, () => this.#look());
-    this.#cancels.set('reconcile', cancel);
+    this.#lookIn(this.#options.reconcileMs ?? RECONCILE_MS);
+  }
+
+  #lookIn(ms: number): void {
+    if (this.#phase !== 'started') return;
+    this.#cancels.get('reconcile')?.();
+    this.#cancels.set(
+      'reconcile',
+      this.#options.scheduler.after(ms, () => this.#look()),
+    );
+  }
+
+  #lookAgain(): void {
+    this.#lookIn(Math.min(AGAIN_MS, this.#options.reconcileMs ?? RECONCILE_MS));
   }
 
   #reconcile(): void {
@@ -208,24 +252,54 @@ export class BullJobs implements JobQueue {
     }
   }
 
-  /** BQ3. What is right already is not touched: to set a schedule anew would put its next run off. */
   async #repair(job: SharedJob): Promise<void> {
-    const { queue, name, everyMs } = job;
-    if (queue === undefined) return;
+    if (job.parts === undefined) return;
+    const { queue } = job.parts;
     await queue.setGlobalConcurrency(1);
-    if (everyMs !== undefined) {
-      const known = await queue.getJobScheduler(name);
-      const late = this.#options.scheduler.now() - (known?.next ?? 0) > 2 * everyMs + RECONCILE_MS;
-      if (known === undefined || known.every !== everyMs || late) {
-        await queue.upsertJobScheduler(name, { every: everyMs }, { name, opts: KEPT });
-      }
+    await this.#putBack(job, job.parts);
+    const { waiting = 0, delayed = 0, active = 0, failed = 0 } = await queue.getJobCounts(...STATES);
+    if (job.everyMs !== undefined) {
+      await this.#reschedule(queue, { name: job.name, everyMs: job.everyMs, empty: waiting + delayed + active === 0 });
     }
-    const counts = await queue.getJobCounts('waiting', 'delayed', 'active', 'failed');
-    job.figures = { ...NO_FIGURES, ...counts };
+    job.figures = { waiting, delayed, active, failed };
+  }
+
+  /** BQ3. What is right already is not touched: to set a schedule anew would put its next run off. */
+  async #reschedule(queue: Queue, schedule: Schedule): Promise<void> {
+    const { name, everyMs, empty } = schedule;
+    const known = await queue.getJobScheduler(name);
+    // The next run is made when one begins, so there is always one, and not far off.
+    const wrong = empty || (known?.next ?? 0) > this.#options.scheduler.now() + 2 * everyMs;
+    if (known?.every === everyMs && !wrong) return;
+    await queue.upsertJobScheduler(name, { every: everyMs }, { name, opts: KEPT });
+  }
+
+  /** BQ6. In two looks, since a run is made only a few messages after its lock. */
+  async #putBack(job: SharedJob, { queue, worker, connection }: Parts): Promise<void> {
+    const active = queue.toKey('active');
+    const [id] = await connection.lrange(active, -1, -1);
+    const token = id === undefined ? null : await connection.get(`${queue.toKey(id)}:lock`);
+    const making = job.asked.length + job.running.length > 0;
+    if (id === undefined || making || (token !== null && !token.startsWith(`${worker.id}:`))) {
+      job.suspect = undefined;
+      return;
+    }
+    const suspect = `${id} ${token ?? ''}`;
+    if (job.suspect !== suspect) {
+      job.suspect = suspect;
+      return this.#lookAgain();
+    }
+    job.suspect = undefined;
+    const run = await Job.fromId(queue, id);
+    if (run !== undefined) return void (await run.moveToWait(token ?? '0'));
+    // There is nothing to be put back. The marker wakes whoever waits for a turn.
+    await connection.multi().lrem(active, 0, id).zadd(queue.toKey('marker'), 0, '0').exec();
   }
 
   #trouble(error: unknown): void {
     this.#well = false;
+    // An error of one command only, as of a lock that has ended, is over with the next look.
+    this.#lookAgain();
     if (this.#told || this.#phase === 'stopped') return;
     this.#told = true;
     this.#options.onTrouble?.(error instanceof Error ? error.message : String(error));
@@ -239,9 +313,9 @@ export class BullJobs implements JobQueue {
     const late = new Promise<void>((resolve) => {
       cancel = scheduler.after(orderly ? closeMs : 0, resolve);
     });
-    const parts = [...this.#shared.values()].map(async ({ worker, queue }) => {
-      await worker?.close(!orderly);
-      await queue?.close();
+    const parts = [...this.#shared.values()].map(async ({ parts: opened }) => {
+      await opened?.worker.close(!orderly);
+      await opened?.queue.close();
     });
     await Promise.race([Promise.allSettled(parts), late]);
     cancel();
@@ -256,8 +330,8 @@ function newJob(name: JobName): SharedJob {
   return {
     name,
     everyMs: undefined,
-    queue: undefined,
-    worker: undefined,
+    parts: undefined,
+    suspect: undefined,
     asked: [],
     running: [],
     figures: NO_FIGURES,

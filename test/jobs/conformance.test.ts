@@ -166,6 +166,33 @@ describe('the queue in Redis', () => {
     await until(() => probe.runs.length >= after + 3);
   });
 
+  it.each(['bears the lock of this process', 'has no lock', 'has no data'])(
+    'puts a run back that nobody makes and that %s',
+    async (how) => {
+      const probe = new Probe();
+      probe.held = [];
+      bull(probe, { everyMs: 50 });
+      await until(() => probe.began === 1);
+      const client = redis.client();
+      const queue = `${PREFIX}:checkpoint`;
+      const [id = ''] = await client.lrange(`${queue}:active`, 0, -1);
+      const token = (await client.get(`${queue}:${id}:lock`)) ?? '';
+      const worker = token.slice(0, token.indexOf(':'));
+      // As a script leaves it whose reply was lost. Its lock lives longer than this test.
+      const left = client.multi().lpush(`${queue}:active`, 'left');
+      if (how !== 'has no data')
+        left.hset(`${queue}:left`, { name: 'checkpoint', data: '{}', opts: '{}', timestamp: '1' });
+      if (how !== 'has no lock') left.set(`${queue}:left:lock`, `${worker}:99`, 'PX', 3_600_000);
+      await left.exec();
+      const held = probe.held;
+      probe.held = undefined;
+      for (const end of held) end();
+      await until(() => probe.runs.length >= 3);
+      expect(await client.lrange(`${queue}:active`, 0, -1)).not.toContain('left');
+      expect(probe.most).toBe(1);
+    },
+  );
+
   it('stops although Redis is away', async () => {
     const probe = new Probe();
     const queue = bull(probe, { everyMs: 50 });
