@@ -50,7 +50,8 @@ import { compileRule } from './rules/index.ts';
 import { createSessionManager, type SessionManager } from './session/manager.ts';
 import { openJobs, type OpenedJobs } from './open-jobs.ts';
 import { openLog, type OpenedLog } from './open-log.ts';
-import { openTexts, type OpenedTexts } from './open-texts.ts';
+import { DocumentThread } from './documents/index.ts';
+import { blobFiles } from './store/blob-files.ts';
 import { openSqliteStore, type SqliteStore } from './store/index.ts';
 import type { Store } from './store/port.ts';
 import { createLog, Metrics, openTraces, type LogLevel, type Traces } from './telemetry/index.ts';
@@ -130,7 +131,7 @@ class Server implements RunningServer {
   #driver: LogDriver | undefined;
   #redis: OpenedLog['redis'];
   #store: Store | undefined;
-  #texts: OpenedTexts | undefined;
+  #thread: DocumentThread | undefined;
   #node: Node | undefined;
   #sessions: SessionManager | undefined;
   #jobs: OpenedJobs | undefined;
@@ -171,12 +172,7 @@ class Server implements RunningServer {
       },
     });
     this.#store = store;
-    // Nodes on Redis do not share their directories: there are no documents there.
-    this.#texts = redis === undefined ? await openTexts({ dir: this.data, log: this.#log, onFatal }) : undefined;
-    const texts = this.#texts;
-    const copied = files === undefined || texts === undefined ? undefined : { log: files, store, texts };
-    const backups = copied === undefined ? undefined : this.#backups(copied);
-    const node = this.#makeNode({ log: driver, store, backups, texts });
+    const node = this.#makeNode(driver, store, files === undefined ? undefined : this.#backups(files, store));
     this.#node = node;
     const rates = new Rates({ settings: rateSettings(this.#config), mono: () => systemScheduler.mono() });
     this.#sessions = this.#makeSessions(node, rates);
@@ -223,13 +219,7 @@ class Server implements RunningServer {
     });
   }
 
-  #makeNode(parts: {
-    readonly log: LogDriver;
-    readonly store: Store;
-    readonly backups: Backups | undefined;
-    readonly texts: DocumentTexts | undefined;
-  }): Node {
-    const { log, store, backups, texts } = parts;
+  #makeNode(log: LogDriver, store: Store, backups: Backups | undefined): Node {
     const node: Node = new Node({
       nodeId: this.#nodeId,
       version: packageVersion(),
@@ -241,7 +231,7 @@ class Server implements RunningServer {
       access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },
       ...(backups === undefined ? {} : { backup: (asked, done) => void this.#backup(backups, asked, done) }),
       tracing: this.#traces?.tracing,
-      texts,
+      texts: this.#texts(),
       authenticate: this.#authenticator(() => node),
       events: {
         applied: (applied) => this.#applied(applied),
@@ -254,6 +244,14 @@ class Server implements RunningServer {
       },
     });
     return node;
+  }
+
+  /** Nodes on Redis do not share their directories: there are no documents there. */
+  #texts(): DocumentTexts | undefined {
+    if (this.#config.redis !== undefined) return undefined;
+    const thread = new DocumentThread(systemScheduler);
+    this.#thread = thread;
+    return { blobs: blobFiles(this.data), run: (name, input, done) => thread.run(name, input, done) };
   }
 
   async #backup(backups: Backups, asked: Params['backup.create'], done: (made: Made) => void): Promise<void> {
@@ -272,15 +270,12 @@ class Server implements RunningServer {
     }
   }
 
-  #backups(copied: { readonly log: SqliteLog; readonly store: SqliteStore; readonly texts: OpenedTexts }): Backups {
-    const { log, store } = copied;
-    const { blobs } = copied.texts;
+  #backups(log: SqliteLog, store: SqliteStore): Backups {
     return new Backups({
       data: this.data,
       folder: resolve(this.#config.backups ?? join(this.data, 'backups')),
       log,
       store,
-      blobs: { hold: (done) => blobs.freeze(done), release: () => blobs.thaw() },
       version: packageVersion(),
       now: () => systemScheduler.now(),
     });
@@ -449,7 +444,7 @@ class Server implements RunningServer {
     await new Promise<void>((done) => (sessions === undefined ? done() : sessions.stop(done)));
     await this.#transport?.close();
     await new Promise<void>((done) => (node === undefined ? done() : node.stop(done)));
-    await ended(this.#texts);
+    await new Promise<void>((done) => (this.#thread === undefined ? done() : this.#thread.close(done)));
     await this.#http?.close();
     await ended(this.#store);
     await ended(this.#driver);

@@ -1,4 +1,3 @@
-/** The public face of the read store and of the blobs on SQLite. */
-export { BlobsCheck } from './blobs/check.ts';
+/** The public face of the read store on SQLite. */
 export { checkStore, type StoreFault } from './sqlite/check.ts';
 export { openSqliteStore, type SqliteStore, type SqliteStoreOptions } from './sqlite/store.ts';

@@ -7,6 +7,7 @@ import { expect, it } from 'vitest';
 interface Package {
   readonly version: string;
   readonly integrity?: string;
+  readonly dev?: boolean;
   readonly dependencies?: { readonly [name: string]: string };
 }
 
@@ -55,3 +56,23 @@ it('has the hash of everything that is fetched', () => {
   expect(fetched.length).toBeGreaterThan(100);
   expect(fetched.filter(([, { integrity }]) => integrity === undefined).map(([path]) => path)).toEqual([]);
 });
+
+it('installs for the server what package.json says that it needs, and all of that', () => {
+  const { dependencies } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as Package;
+  const root = packages['']?.dependencies;
+  expect(root).toEqual(dependencies);
+  // `npm ci --omit=dev` leaves out whatever is marked as for development, also when something that stays needs it.
+  const lost: string[] = [];
+  for (const [path, { dev = false, dependencies: needs = {} }] of Object.entries(packages)) {
+    for (const name of dev ? [] : Object.keys(needs)) if (isForDevelopment(path, name)) lost.push(`${path} → ${name}`);
+  }
+  expect(lost).toEqual([]);
+});
+
+/** As Node looks for it: beside the package, then above. */
+function isForDevelopment(path: string, name: string): boolean {
+  const above = path === '' ? undefined : path.replace(/\/?node_modules\/(?:@[^/]+\/)?[^/]+$/, '');
+  const found = packages[`${path === '' ? '' : `${path}/`}node_modules/${name}`];
+  if (found !== undefined) return found.dev === true;
+  return above === undefined || isForDevelopment(above, name);
+}
