@@ -9,6 +9,8 @@ const CHECKPOINT_MS = 5_000;
 /** A checkpoint is also made when nothing much happened, if so many entries would be replayed. */
 const IDLE_CHECKPOINT_MS = 300_000;
 const RETAIN_MS = 60_000;
+/** What nobody names is gone after 24 hours and two of these at most. */
+const SWEEP_MS = 3_600_000;
 
 const { historyMs, historyBytes, finishedMs, finishedBytes, deadLetterMs, deadLetterBytes } = LIMITS;
 const { outputMs, outputBytes } = LIMITS;
@@ -40,6 +42,8 @@ export function startHousekeeping({ node, store, scheduler, jobs }: Housekeeping
   });
   jobs.handle('retain', (done) => store.retain(scheduler.now(), done));
   jobs.repeat('checkpoint', CHECKPOINT_MS);
+  jobs.handle('sweep', (done) => node.sweepTexts(done));
   jobs.repeat('retain', RETAIN_MS);
+  jobs.repeat('sweep', SWEEP_MS);
   jobs.start();
 }

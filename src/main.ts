@@ -50,8 +50,7 @@ import { compileRule } from './rules/index.ts';
 import { createSessionManager, type SessionManager } from './session/manager.ts';
 import { openJobs, type OpenedJobs } from './open-jobs.ts';
 import { openLog, type OpenedLog } from './open-log.ts';
-import { DocumentThread } from './documents/index.ts';
-import { blobFiles } from './store/blob-files.ts';
+import { openTexts, type OpenedTexts } from './open-texts.ts';
 import { openSqliteStore, type SqliteStore } from './store/index.ts';
 import type { Store } from './store/port.ts';
 import { createLog, Metrics, openTraces, type LogLevel, type Traces } from './telemetry/index.ts';
@@ -131,7 +130,7 @@ class Server implements RunningServer {
   #driver: LogDriver | undefined;
   #redis: OpenedLog['redis'];
   #store: Store | undefined;
-  #thread: DocumentThread | undefined;
+  #texts: OpenedTexts | undefined;
   #node: Node | undefined;
   #sessions: SessionManager | undefined;
   #jobs: OpenedJobs | undefined;
@@ -172,7 +171,12 @@ class Server implements RunningServer {
       },
     });
     this.#store = store;
-    const node = this.#makeNode(driver, store, files === undefined ? undefined : this.#backups(files, store));
+    // Nodes on Redis do not share their directories: there are no documents there.
+    this.#texts = redis === undefined ? await openTexts({ dir: this.data, log: this.#log, onFatal }) : undefined;
+    const texts = this.#texts;
+    const copied = files === undefined || texts === undefined ? undefined : { log: files, store, texts };
+    const backups = copied === undefined ? undefined : this.#backups(copied);
+    const node = this.#makeNode({ log: driver, store, backups, texts });
     this.#node = node;
     const rates = new Rates({ settings: rateSettings(this.#config), mono: () => systemScheduler.mono() });
     this.#sessions = this.#makeSessions(node, rates);
@@ -219,7 +223,13 @@ class Server implements RunningServer {
     });
   }
 
-  #makeNode(log: LogDriver, store: Store, backups: Backups | undefined): Node {
+  #makeNode(parts: {
+    readonly log: LogDriver;
+    readonly store: Store;
+    readonly backups: Backups | undefined;
+    readonly texts: DocumentTexts | undefined;
+  }): Node {
+    const { log, store, backups, texts } = parts;
     const node: Node = new Node({
       nodeId: this.#nodeId,
       version: packageVersion(),
@@ -231,7 +241,7 @@ class Server implements RunningServer {
       access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },
       ...(backups === undefined ? {} : { backup: (asked, done) => void this.#backup(backups, asked, done) }),
       tracing: this.#traces?.tracing,
-      texts: this.#texts(),
+      texts,
       authenticate: this.#authenticator(() => node),
       events: {
         applied: (applied) => this.#applied(applied),
@@ -244,14 +254,6 @@ class Server implements RunningServer {
       },
     });
     return node;
-  }
-
-  /** Nodes on Redis do not share their directories: there are no documents there. */
-  #texts(): DocumentTexts | undefined {
-    if (this.#config.redis !== undefined) return undefined;
-    const thread = new DocumentThread(systemScheduler);
-    this.#thread = thread;
-    return { blobs: blobFiles(this.data), run: (name, input, done) => thread.run(name, input, done) };
   }
 
   async #backup(backups: Backups, asked: Params['backup.create'], done: (made: Made) => void): Promise<void> {
@@ -270,12 +272,15 @@ class Server implements RunningServer {
     }
   }
 
-  #backups(log: SqliteLog, store: SqliteStore): Backups {
+  #backups(copied: { readonly log: SqliteLog; readonly store: SqliteStore; readonly texts: OpenedTexts }): Backups {
+    const { log, store } = copied;
+    const { blobs } = copied.texts;
     return new Backups({
       data: this.data,
       folder: resolve(this.#config.backups ?? join(this.data, 'backups')),
       log,
       store,
+      blobs: { hold: (done) => blobs.freeze(done), release: () => blobs.thaw() },
       version: packageVersion(),
       now: () => systemScheduler.now(),
     });
@@ -444,7 +449,7 @@ class Server implements RunningServer {
     await new Promise<void>((done) => (sessions === undefined ? done() : sessions.stop(done)));
     await this.#transport?.close();
     await new Promise<void>((done) => (node === undefined ? done() : node.stop(done)));
-    await new Promise<void>((done) => (this.#thread === undefined ? done() : this.#thread.close(done)));
+    await ended(this.#texts);
     await this.#http?.close();
     await ended(this.#store);
     await ended(this.#driver);

@@ -7,13 +7,14 @@
  *     are and their write-ahead logs only grow, so nothing waits for a copy. No entry behind the oldest snapshot is forgotten.
  * BK3 The head record is copied before the log: it is never ahead of it.
  * BK4 A backup has its name only when all of it is on the disk; what a crash leaves ends in `.part` and is removed by the next.
- * BK5 Texts of documents are copied after the log: each was on the disk before the entry that names it, and none changes.
+ * BK5 Texts of documents are copied after the log: each was on the disk before the entry that names it. They are held from before the first copy
+ *     on, so that none is removed meanwhile (store/blobs/database.ts).
  */
 import { constants } from 'node:fs';
 import { copyFile, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, join } from 'node:path';
 import type { BackupView } from '../../protocol/wire/backup.ts';
-import { BLOBS, FORMAT, MANIFEST, type Manifest } from './manifest.ts';
+import { FORMAT, MANIFEST, type Manifest } from './manifest.ts';
 
 /** What can be held still while it is copied. */
 export interface Held {
@@ -27,6 +28,7 @@ export interface BackupParts {
   readonly folder: string;
   readonly log: Held & { readonly snapshots: { readonly paths: readonly string[] } };
   readonly store: Held;
+  readonly blobs: Held;
   readonly version: string;
   /** Wall ms. */
   readonly now: () => number;
@@ -74,21 +76,26 @@ export class Backups {
   }
 
   async #copyAll(part: string, createdAt: number): Promise<number> {
-    const { data, log, store, version } = this.#parts;
+    const { data, log, store, blobs, version } = this.#parts;
     await mkdir(join(part, 'snapshots'), { recursive: true, mode: 0o700 });
     const copy = new Copy(data, part);
-    const release = await held([log, store]);
+    const releaseBlobs = await held([blobs]); // BK5
     try {
-      const snapshots = log.snapshots.paths; // BK1
-      await copy.all(['store.db', 'store.db-wal', 'head', 'muster.db', 'muster.db-wal', 'admin.key']); // BK1, BK3
-      for (const path of snapshots) await copy.one(join('snapshots', basename(path)));
+      const release = await held([log, store]);
+      try {
+        const snapshots = log.snapshots.paths; // BK1
+        await copy.all(['store.db', 'store.db-wal', 'head', 'muster.db', 'muster.db-wal', 'admin.key']); // BK1, BK3
+        for (const path of snapshots) await copy.one(join('snapshots', basename(path)));
+      } finally {
+        release();
+      }
+      await copy.all(['blobs.db', 'blobs.db-wal']); // BK5
     } finally {
-      release();
+      releaseBlobs();
     }
-    const folders = await copy.texts(); // BK5
     const manifest: Manifest = { format: FORMAT, version, createdAt, files: copy.files };
     await writeFile(join(part, MANIFEST), `${JSON.stringify(manifest, undefined, 2)}\n`, { mode: 0o600, flush: true });
-    for (const folder of [...folders, 'snapshots', '.']) await syncFolder(join(part, folder));
+    for (const folder of ['snapshots', '.']) await syncFolder(join(part, folder));
     return copy.bytes;
   }
 
@@ -135,18 +142,6 @@ class Copy {
     }
   }
 
-  /** Those that are whole; the folders that they are in, the innermost first. */
-  async texts(): Promise<readonly string[]> {
-    const folders = new Set<string>();
-    for (const name of await textsOf(this.#from)) {
-      const folder = dirname(name);
-      if (!folders.has(folder)) await mkdir(join(this.#to, folder), { recursive: true, mode: 0o700 });
-      for (let at = folder; at !== '.'; at = dirname(at)) folders.add(at);
-      await this.one(name);
-    }
-    return [...folders].toSorted((a, b) => b.length - a.length);
-  }
-
   async one(name: string): Promise<void> {
     const to = join(this.#to, name);
     // Where the file system can, the copy shares its blocks.
@@ -161,19 +156,6 @@ class Copy {
     } finally {
       await file.close();
     }
-  }
-}
-
-/** Paths below the data directory; a name that ends in `.part` is of a text that is being written. */
-async function textsOf(data: string): Promise<readonly string[]> {
-  try {
-    const found = await readdir(join(data, BLOBS), { recursive: true, withFileTypes: true });
-    return found
-      .filter((one) => one.isFile() && !one.name.endsWith(PART))
-      .map((one) => relative(data, join(one.parentPath, one.name)));
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
   }
 }
 

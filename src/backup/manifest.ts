@@ -4,7 +4,7 @@ import { isAbsolute, join, normalize } from 'node:path';
 
 export const MANIFEST = 'backup.json';
 export const FORMAT = 1;
-/** Where texts of documents are, below a data directory and below a backup. */
+/** Where texts of documents are in data directories and backups of versions before. */
 export const BLOBS = 'blobs';
 
 export interface Manifest {

@@ -24,6 +24,9 @@ const FILES = [
   'store.db',
   'store.db-wal',
   'store.db-shm',
+  'blobs.db',
+  'blobs.db-wal',
+  'blobs.db-shm',
   'head',
 ] as const;
 const ALSO = ['snapshots', BLOBS, 'admin.key'] as const;

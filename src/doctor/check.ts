@@ -1,5 +1,5 @@
 /**
- * Looks through a data directory that no server has open: files, log, snapshots, state, store, in this order.
+ * Looks through a data directory that no server has open: files, log, snapshots, state, texts, store, in this order.
  *
  * CK1 Nothing is changed: no entry is appended, no file is moved. A log without its head record is not opened, since that
  *     would accept it as it is.
@@ -17,10 +17,11 @@ import { inspect } from '../engine/queries.ts';
 import { LogFault, type LogEntry, type SnapshotMeta, type TenantLog } from '../log/port.ts';
 import { openSqliteLog, type SqliteLog } from '../log/sqlite/index.ts';
 import { loadSnapshot } from '../node/checkpoint.ts';
-import { checkStore, openSqliteStore } from '../store/index.ts';
+import { BlobsCheck, checkStore, openSqliteStore } from '../store/index.ts';
 import type { FinishedTask, Store } from '../store/port.ts';
 import { FOREVER } from '../store/forever.ts';
 import { finding, type Finding } from './findings.ts';
+import { checkTexts } from './texts.ts';
 
 /** Entries that are read at a time. */
 const PAGE = 1_000;
@@ -69,11 +70,14 @@ export async function check(dir: string, scheduler: Scheduler): Promise<Checked>
     return looked;
   }
   let store: Store | undefined;
+  let blobs: BlobsCheck | undefined;
   try {
     store = await storeOf(dir, scheduler, looked);
+    blobs = blobsOf(dir, looked);
     const ids = await new Promise<readonly string[]>((done) => log.tenants(done));
-    for (const id of ids) await new TenantCheck({ dir, log, store, looked, tenant: id }).run();
+    for (const id of ids) await new TenantCheck({ dir, log, store, blobs, looked, tenant: id }).run();
   } finally {
+    blobs?.close();
     await new Promise<void>((done) => (store === undefined ? done() : store.close(done)));
     await new Promise<void>((done) => log.close(done));
   }
@@ -94,10 +98,19 @@ async function storeOf(dir: string, scheduler: Scheduler, looked: Looked): Promi
   return openSqliteStore({ dir, scheduler, ...FOREVER, onFatal: () => undefined });
 }
 
+/** Texts, if they can be asked for. */
+function blobsOf(dir: string, looked: Looked): BlobsCheck | undefined {
+  const blobs = new BlobsCheck(dir);
+  if (blobs.unreadable === undefined) return blobs;
+  looked.findings.push(finding('TEXTS_UNREADABLE', { message: blobs.unreadable }));
+  return undefined;
+}
+
 interface Parts {
   readonly dir: string;
   readonly log: SqliteLog;
   readonly store: Store | undefined;
+  readonly blobs: BlobsCheck | undefined;
   readonly looked: Looked;
   readonly tenant: string;
 }
@@ -131,6 +144,8 @@ class TenantCheck {
       const { mendable, ...rest } = one;
       this.#say({ ...rest, tenant, repairable: mendable });
     }
+    const { blobs } = this.#parts;
+    if (blobs !== undefined) checkTexts({ tenant, state: engine.state, blobs }, (found) => this.#say(found));
     await this.#compare(engine, finished);
   }
 

@@ -3,10 +3,14 @@ import type { FindingCode } from '../../protocol/wire/observing.ts';
 import type { LogFaultName } from '../log/port.ts';
 import type { StoreFault } from '../store/index.ts';
 
-export type FileCode = `LOG_${LogFaultName}` | 'HEAD_MISSING' | 'SNAPSHOT' | 'ENGINE' | StoreFault['code'] | StoreCode;
+export type FileCode =
+  `LOG_${LogFaultName}` | 'HEAD_MISSING' | 'SNAPSHOT' | 'ENGINE' | StoreFault['code'] | StoreCode | TextCode;
 
 /** Where store and log do not agree. */
 export type StoreCode = 'STORE_AHEAD' | 'STORE_LACKS' | 'STORE_DIFFERS';
+
+/** Texts that the state names. */
+export type TextCode = 'TEXTS_UNREADABLE' | 'TEXT_MISSING' | 'TEXT_DAMAGED' | 'TEXT_SIZE';
 
 export interface Finding {
   readonly code: FileCode | FindingCode;
@@ -26,6 +30,12 @@ const RESTORE = 'Keep a copy of the data directory and restore a backup. The log
 const REBUILT =
   'Run it again with --repair: the file is put aside and the store is built again from the log. What the log no longer has (finished tasks, history, counts) is lost.';
 const TAKEN_OUT = 'Run it again with --repair: what cannot be read is taken out, and counts as gone.';
+
+const TEXT: Row = {
+  severity: 'error',
+  cure: 'A section, a version or a side of a conflict cannot be read. Restore a backup that has its text, or give the section a new text.',
+  repairable: false,
+};
 
 const LOG: Row = { severity: 'error', cure: RESTORE, repairable: false };
 
@@ -79,6 +89,17 @@ export const FILE_ROWS: { readonly [C in FileCode]: Row } = {
     severity: 'error',
     cure: `What the store says of it is not what the log says. ${REBUILT}`,
     repairable: true,
+  },
+  TEXTS_UNREADABLE: {
+    severity: 'error',
+    cure: 'blobs.db, in which texts of documents are, cannot be read. Copy the data directory to another disk and look again, or restore a backup.',
+    repairable: false,
+  },
+  TEXT_MISSING: TEXT,
+  TEXT_DAMAGED: TEXT,
+  TEXT_SIZE: {
+    ...TEXT,
+    cure: 'The log says another length than the text has. Report it with a copy of the data directory.',
   },
 };
 

@@ -137,6 +137,7 @@ export {
   sectionView,
 } from './documents/view.ts';
 export { sectionsAt } from './documents/edits.ts';
+export { namedBy, textsOf, type NamedText } from './documents/texts.ts';
 export { isPassable } from './notifications/keep.ts';
 export { getLock, listLocks, lockGraph, validateLock } from './locks/reads.ts';
 export { inbox } from './agents/inbox.ts';

@@ -6,10 +6,13 @@
  * ND1 What a state refuses is refused by the engine, which remembers what it answered: so a request that is asked again is prepared
  *     as far as that is still possible, and sent.
  * ND2 Nothing here is asked of the state twice for one request: base, ids and texts are those of one moment.
+ * ND3 What was put is held until its entry is applied or will never be; what an edit leaves as it was is named by its base, without which the edit
+ *     is refused.
  */
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import { MARKDOWN, type DocumentParams } from '../../protocol/wire/documents.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
+import { must } from '../base/assert.ts';
 import { resolve } from '../documents/conflicts.ts';
 import type { InputOf, Outcome, ResultOf, WorkName } from '../documents/jobs.ts';
 import type { Identified, Section } from '../documents/sections/identity.ts';
@@ -25,8 +28,7 @@ import {
   sectionsAt,
   sectionView,
 } from '../engine/queries.ts';
-import type { Sha256 } from '../engine/kernel/image.ts';
-import type { Blobs } from '../store/blobs.ts';
+import type { BlobRefusal, Blobs } from '../store/blobs/port.ts';
 import { now, refuse, type Answer, type ReadParts } from './read-parts.ts';
 
 /** Where texts are, and who works upon them: beside the thread that serves. */
@@ -35,29 +37,43 @@ export interface DocumentTexts {
   run<N extends WorkName>(name: N, input: InputOf<N>, done: (outcome: Outcome<N>) => void): void;
 }
 
-type Prepared<P> = { readonly ok: true; readonly params: P } | { readonly ok: false; readonly rejection: Rejection };
-type Done<P> = (prepared: Prepared<P>) => void;
+type Found<P> = { readonly ok: true; readonly params: P } | { readonly ok: false; readonly rejection: Rejection };
+type Done<P> = (found: Found<P>) => void;
+/** ND3. `release`: to be called when the command has its outcome. */
+export type Prepared<P> =
+  | { readonly ok: true; readonly params: P; readonly release: () => void }
+  | { readonly ok: false; readonly rejection: Rejection };
+type Ready<P> = (prepared: Prepared<P>) => void;
 
 const LOST: Rejection = { code: 'INTERNAL', message: 'A text is missing or damaged where texts are kept.' };
 const WORKLESS: Rejection = { code: 'UNAVAILABLE', message: 'Too much is done upon texts now.', retryAfterMs: 1_000 };
+const REFUSED: { readonly [K in BlobRefusal['kind']]: Rejection } = {
+  full: { code: 'UNAVAILABLE', message: 'There is no room on the disk for the text.', retryAfterMs: 1_000 },
+  busy: { code: 'UNAVAILABLE', message: 'Too many texts wait to be written.', retryAfterMs: 1_000 },
+};
 const NO_TEXTS: Rejection = { code: 'UNAVAILABLE', message: 'This server keeps no texts.' };
 
 const formOf = (type: string): 'markdown' | 'plain' => (type === MARKDOWN ? 'markdown' : 'plain');
 /** As much of a heading as is shown. */
 const shown = (heading: string): string => heading.slice(0, LIMITS.nameBytes).replace(/[\uD800-\uDBFF]$/u, '');
+const none = (): void => undefined;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export interface DocumentsParts {
   readonly tenant: string;
   readonly state: () => State;
-  readonly sha256: Sha256;
   readonly texts: DocumentTexts | undefined;
+}
+
+/** A section with its text, and the name of that. */
+interface Loaded extends Section {
+  readonly sha256: string;
 }
 
 /** A text and the version that it is beside. */
 interface Asked {
-  readonly base: Identified;
+  readonly base: { readonly sections: readonly Loaded[]; readonly nextNumber: number };
   readonly version: number;
   readonly text: string;
   readonly form: 'markdown' | 'plain';
@@ -71,37 +87,37 @@ export class Documents {
     this.#parts = parts;
   }
 
-  create(params: DocumentParams['document.create'], done: Done<PreparedParams['document.create']>): void {
+  create(params: DocumentParams['document.create'], done: Ready<PreparedParams['document.create']>): void {
     const { content, ...rest } = params;
     const form = formOf(params.type ?? MARKDOWN);
     this.#make({ base: { sections: [], nextNumber: 1 }, version: 0, text: content, form }, (made) => {
-      done(made.ok ? { ok: true, params: { ...rest, text: made.params } } : made);
+      done(made.ok ? { ...made, params: { ...rest, text: made.params } } : made);
     });
   }
 
-  update(params: DocumentParams['document.update'], done: Done<PreparedParams['document.update']>): void {
+  update(params: DocumentParams['document.update'], done: Ready<PreparedParams['document.update']>): void {
     const { content, ...rest } = params;
     const state = this.#parts.state();
     const known = state.documents.get(params.id);
     const sections = known === undefined ? undefined : sectionsAt(state, known, params.version);
-    if (known === undefined || sections === undefined) return done({ ok: true, params: rest }); // ND1
+    if (known === undefined || sections === undefined) return done({ ok: true, params: rest, release: none }); // ND1
     const { nextNumber } = known;
     this.#load(sections, (loaded) => {
       if (loaded === undefined) return done({ ok: false, rejection: LOST });
       const asked = { text: content, version: params.version, form: formOf(known.type), sectionId: params.sectionId };
       this.#make({ ...asked, base: { sections: loaded, nextNumber } }, (made) =>
-        done(made.ok ? { ok: true, params: { ...rest, text: made.params } } : made),
+        done(made.ok ? { ...made, params: { ...rest, text: made.params } } : made),
       );
     });
   }
 
-  resolve(params: DocumentParams['document.resolve'], done: Done<PreparedParams['document.resolve']>): void {
+  resolve(params: DocumentParams['document.resolve'], done: Ready<PreparedParams['document.resolve']>): void {
     const { content, ...rest } = params;
     const state = this.#parts.state();
     const record = state.documentConflicts.get(params.conflictId);
     const known = record === undefined ? undefined : state.documents.get(record.document);
     if (record === undefined || known === undefined || params.resolution === 'theirs') {
-      return done({ ok: true, params: rest }); // ND1
+      return done({ ok: true, params: rest, release: none }); // ND1
     }
     const { nextNumber, version, type } = known;
     this.#load(known.sections, (head) => {
@@ -113,7 +129,7 @@ export class Documents {
           if (!found.ok) return done(found);
           const base = { sections: head, nextNumber };
           this.#make({ base, version, text: found.params, form: formOf(type) }, (made) =>
-            done(made.ok ? { ok: true, params: { ...rest, text: made.params } } : made),
+            done(made.ok ? { ...made, params: { ...rest, text: made.params } } : made),
           );
         });
       });
@@ -174,9 +190,9 @@ export class Documents {
       const sha256 = hashes[found.length];
       if (sha256 === undefined) return done(found);
       if (texts === undefined) return done(undefined);
-      texts.blobs.get({ tenant, sha256 }, (bytes) => {
-        if (bytes === undefined) return done(undefined);
-        found.push(decoder.decode(bytes));
+      texts.blobs.get(tenant, sha256, (got) => {
+        if (got.kind !== 'found') return done(undefined);
+        found.push(decoder.decode(got.data));
         next();
       });
     };
@@ -190,7 +206,7 @@ export class Documents {
       readonly level: number;
       readonly sha256: string;
     }[],
-    done: (sections: readonly Section[] | undefined) => void,
+    done: (sections: readonly Loaded[] | undefined) => void,
   ): void {
     this.texts(
       sections.map(({ sha256 }) => sha256),
@@ -198,7 +214,13 @@ export class Documents {
         done(
           texts === undefined
             ? undefined
-            : sections.map(({ sid, heading, level }, place) => ({ id: sid, heading, level, text: texts[place] ?? '' })),
+            : sections.map(({ sid, heading, level, sha256 }, place) => ({
+                id: sid,
+                heading,
+                level,
+                sha256,
+                text: texts[place] ?? '',
+              })),
         ),
     );
   }
@@ -212,51 +234,50 @@ export class Documents {
     });
   }
 
-  #make({ base, version, text, form, sectionId }: Asked, done: Done<PreparedText>): void {
+  #make({ base, version, text, form, sectionId }: Asked, done: Ready<PreparedText>): void {
     const section = sectionId === undefined ? undefined : { section: sectionId };
-    this.#work('edit', { base, text, form, ...section }, (worked) => {
+    const plain: Identified = {
+      sections: base.sections.map(({ id, heading, level, text: had }) => ({ id, heading, level, text: had })),
+      nextNumber: base.nextNumber,
+    };
+    this.#work('edit', { base: plain, text, form, ...section }, (worked) => {
       if (!worked.ok) return done(worked);
       const { params: result } = worked;
       if (!result.ok)
         return done({ ok: false, rejection: wrong(sectionId === undefined ? 'content' : 'sectionId', result.error) });
       const { document, alone } = result.value;
-      this.#keep(base, document.sections, (sections) => {
-        if (sections === undefined) return done({ ok: false, rejection: WORKLESS });
-        done({ ok: true, params: { base: version, sections, nextNumber: document.nextNumber, alone } });
+      this.#keep(base.sections, document.sections, (kept) => {
+        if (!kept.ok) return done(kept);
+        const { params: sections, release } = kept;
+        done({ ok: true, params: { base: version, sections, nextNumber: document.nextNumber, alone }, release });
       });
     });
   }
 
-  /** Puts what is new, one after the other; undefined: one could not be put. */
-  #keep(
-    base: Identified,
-    made: readonly Section[],
-    done: (sections: PreparedText['sections'] | undefined) => void,
-  ): void {
-    const { texts, tenant, sha256 } = this.#parts;
-    const had = new Set(base.sections.map(({ text }) => text));
-    const sections: PreparedText['sections'][number][] = [];
-    const next = (): void => {
-      const section = made[sections.length];
-      if (section === undefined) return done(sections);
-      const bytes = encoder.encode(section.text);
-      const hash = hex(sha256(bytes));
-      const put = (fault: Error | undefined): void => {
-        if (fault !== undefined) return done(undefined);
-        const { id: sid, heading, level } = section;
-        sections.push({ sid, heading: shown(heading), level, sha256: hash, bytes: bytes.length });
-        next();
-      };
-      if (had.has(section.text)) put(undefined);
-      else if (texts === undefined) done(undefined);
-      else texts.blobs.put({ tenant, sha256: hash, bytes }, put);
+  /** Puts what is new, all at once. */
+  #keep(base: readonly Loaded[], made: readonly Section[], done: Ready<PreparedText['sections']>): void {
+    const { texts, tenant } = this.#parts;
+    const names = new Map(base.map(({ text, sha256 }) => [text, sha256]));
+    const fresh = [...new Set(made.map(({ text }) => text))].filter((text) => !names.has(text));
+    const finish = (release: () => void): void => {
+      const sections = made.map(({ id: sid, heading, level, text }) => ({
+        sid,
+        heading: shown(heading),
+        level,
+        sha256: must(names.get(text), 'each text has a name'),
+        bytes: encoder.encode(text).length,
+      }));
+      done({ ok: true, params: sections, release });
     };
-    next();
+    if (fresh.length === 0) return finish(none);
+    if (texts === undefined) return done({ ok: false, rejection: NO_TEXTS });
+    const bytes = fresh.map((text) => encoder.encode(text));
+    texts.blobs.put(tenant, bytes, (outcome) => {
+      if (outcome.kind !== 'stored') return done({ ok: false, rejection: REFUSED[outcome.kind] });
+      for (const [place, text] of fresh.entries()) names.set(text, must(outcome.hashes[place], 'a name for each'));
+      finish(() => outcome.release());
+    });
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 function wrong(path: string, reason: string): Rejection {

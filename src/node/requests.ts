@@ -20,7 +20,7 @@ import type { CommandOutput, RequestCommand, RuleTrees } from '../engine/port.ts
 import { isTerminal } from '../engine/tasks/transitions.ts';
 import { isServerTopic } from '../engine/topics/topics.ts';
 import type { FinishedTask, TenantStore } from '../store/port.ts';
-import type { Documents } from './documents.ts';
+import type { Documents, Prepared } from './documents.ts';
 import type { Hub } from './hub.ts';
 import type { Inspections } from './inspections.ts';
 import { tooManyInspections, unserved } from './observing.ts';
@@ -313,12 +313,7 @@ export class Requests {
     caller: Caller,
     asked: {
       readonly request: RequestIn;
-      readonly prepare: (
-        made: (
-          prepared:
-            { readonly ok: true; readonly params: Data } | { readonly ok: false; readonly rejection: Rejection },
-        ) => void,
-      ) => void;
+      readonly prepare: (made: (prepared: Prepared<Data>) => void) => void;
     },
     done: Answer,
   ): boolean {
@@ -326,7 +321,10 @@ export class Requests {
     caller.preparing = true;
     asked.prepare((prepared) => {
       if (prepared.ok) {
-        this.#submit(caller, { request: asked.request, params: prepared.params }, (output) => done(toReply(output)));
+        this.#submit(caller, { request: asked.request, params: prepared.params }, (output) => {
+          prepared.release();
+          done(toReply(output));
+        });
       } else scheduler.defer(() => done({ ok: false, rejection: prepared.rejection }));
       this.#prepared(caller);
     });

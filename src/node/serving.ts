@@ -18,6 +18,7 @@ import type { Calendar } from '../calendar/index.ts';
 import { AttachedSession } from './attached.ts';
 import { checkpoint, type CheckpointDone } from './checkpoint.ts';
 import { Documents, type DocumentTexts } from './documents.ts';
+import { sweepTexts } from './sweep.ts';
 import { Hub, type OrderTracing } from './hub.ts';
 import type { Inspections } from './inspections.ts';
 import { finishedRow } from './kept.ts';
@@ -134,7 +135,6 @@ export class Serving {
       documents: new Documents({
         tenant: parts.id,
         state: () => this.tenant.engine.state,
-        sha256: parts.sha256,
         texts: parts.texts,
       }),
       backlog: () => this.backlog(),
@@ -189,6 +189,12 @@ export class Serving {
       }
       done(outcome);
     });
+  }
+
+  sweepTexts(done: () => void): void {
+    const { texts, scheduler } = this.#parts;
+    if (texts === undefined) done();
+    else sweepTexts({ tenant: this.tenant, blobs: texts.blobs, scheduler }, done);
   }
 
   stop(done: () => void): void {

@@ -1,3 +1,4 @@
-/** The public face of the read store on SQLite. */
+/** The public face of the read store and of the blobs on SQLite. */
+export { BlobsCheck } from './blobs/check.ts';
 export { checkStore, type StoreFault } from './sqlite/check.ts';
 export { openSqliteStore, type SqliteStore, type SqliteStoreOptions } from './sqlite/store.ts';

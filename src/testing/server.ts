@@ -16,7 +16,7 @@ import { compileRule } from '../rules/index.ts';
 import { createSessionManager } from '../session/manager.ts';
 import type { Accept } from '../session/port.ts';
 import type { Tracing } from '../telemetry/port.ts';
-import { memoryBlobs } from '../store/blobs.ts';
+import { MemoryBlobDisk, MemoryBlobs } from '../store/blobs/memory.ts';
 import { memoryStore, MemoryStoreDisk, type MemoryStore } from '../store/memory.ts';
 import type { Lane } from './clock.ts';
 
@@ -45,7 +45,7 @@ export function seededEntropy(seed: string): Entropy {
 export class Disks {
   readonly log = new MemoryDisk('testing');
   readonly store = new MemoryStoreDisk();
-  readonly blobs = new Map<string, Uint8Array>();
+  readonly blobs = new MemoryBlobDisk();
   firstKey: MintedKey | undefined;
 }
 
@@ -65,6 +65,7 @@ export class TestServer {
   readonly #parts: TestServerParts;
   readonly #log: MemoryLog;
   readonly #store: MemoryStore;
+  readonly #blobs: MemoryBlobs;
   readonly #node: Node;
   readonly #accept: Accept;
 
@@ -73,6 +74,7 @@ export class TestServer {
     this.#parts = parts;
     this.#log = memoryLog({ scheduler: lane, disk: disks.log });
     this.#store = memoryStore({ scheduler: lane, disk: disks.store, ...RETENTION });
+    this.#blobs = new MemoryBlobs({ scheduler: lane, disk: disks.blobs });
     const node: Node = new Node({
       nodeId,
       version,
@@ -90,7 +92,7 @@ export class TestServer {
       patienceMs: 0,
       tracing,
       texts: {
-        blobs: memoryBlobs(disks.blobs, (run) => lane.defer(run)),
+        blobs: this.#blobs,
         run: workInPlace((run) => lane.defer(run)),
       },
       events: { halted: (_tenant, error) => parts.onHalted(error) },
@@ -129,6 +131,7 @@ export class TestServer {
   kill(): void {
     this.#log.crash(false);
     this.#store.crash(0);
+    this.#blobs.crash();
     this.#parts.lane.end();
   }
 }

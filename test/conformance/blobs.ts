@@ -45,7 +45,7 @@ export function blobConformance(name: string, fixtureOf: () => Promise<BlobFixtu
     const sweep = (now: number, named: readonly string[] = []): Promise<BlobUsage> =>
       new Promise((resolve) => {
         const referenced = new Set(named);
-        sweepBlobs({ blobs, tenant: 'acme', now, referenced: (_, done) => done(referenced) }, resolve);
+        sweepBlobs({ blobs, tenant: 'acme', now, page: 500, referenced: (_, done) => done(referenced) }, resolve);
       });
 
     test('what was put is there after it was opened anew, under its hash', async () => {

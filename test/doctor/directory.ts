@@ -1,6 +1,6 @@
 /** Data directories as real servers leave them, to be damaged. */
 import { randomBytes } from 'node:crypto';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -20,7 +20,6 @@ import { Node } from '../../src/node/node.ts';
 import { compileRule } from '../../src/rules/index.ts';
 import { openSqliteStore } from '../../src/store/index.ts';
 import { FOREVER } from '../../src/store/forever.ts';
-import { readFileSync } from 'node:fs';
 
 export function temporary(): string {
   return mkdtempSync(join(tmpdir(), 'muster-doctor-'));
@@ -59,6 +58,28 @@ export async function fill(client: Client, count: number): Promise<void> {
   }
   await client.task.create({ type: 'later', delayMs: 3_600_000 });
   await client.task.create({ type: 'nobody' });
+}
+
+/** A document of three texts, of which one is of a version before. */
+export async function write(client: Client): Promise<void> {
+  const { document } = await client.document.create({ name: 'plan', content: '# One\n\nfirst\n\n# Two\n' });
+  await client.document.update({ id: document.id, version: 1, content: '# One\n\nsecond\n\n# Two\n' });
+}
+
+/** Texts as a version before kept them: each a file of its own. */
+export function textsAsFiles(dir: string): void {
+  const db = new Database(join(dir, 'blobs.db'));
+  const rows = db
+    .prepare<[], { id: string; hash: string; data: Uint8Array }>(
+      'SELECT tenant.id, hash, data FROM blob JOIN tenant ON tenant.no = blob.tenant',
+    )
+    .all();
+  db.close();
+  for (const { id, hash, data } of rows) {
+    mkdirSync(join(dir, 'blobs', id, hash.slice(0, 2)), { recursive: true });
+    writeFileSync(join(dir, 'blobs', id, hash.slice(0, 2), hash), data);
+  }
+  for (const name of ['blobs.db', 'blobs.db-wal', 'blobs.db-shm']) rmSync(join(dir, name), { force: true });
 }
 
 /** Two snapshots, of which the newest is of the newest entry. */

@@ -6,7 +6,18 @@ import { must } from '../../src/base/assert.ts';
 import { examine } from '../../src/doctor/index.ts';
 import type { State } from '../../src/engine/kernel/state.ts';
 import { newFamily } from '../../src/engine/trees/families.ts';
-import { checkpointed, copyOf, edit, fill, remove, served, temporary, twisted } from './directory.ts';
+import {
+  checkpointed,
+  copyOf,
+  edit,
+  fill,
+  remove,
+  served,
+  temporary,
+  textsAsFiles,
+  twisted,
+  write,
+} from './directory.ts';
 
 /** Stopped right behind a snapshot, and the same with more behind it. */
 let early: string;
@@ -14,7 +25,10 @@ let late: string;
 
 beforeAll(async () => {
   early = temporary();
-  await served(early, (client) => fill(client, 40));
+  await served(early, async (client) => {
+    await fill(client, 40);
+    await write(client);
+  });
   await checkpointed(early);
   late = copyOf(early);
   await served(late, (client) => fill(client, 20));
@@ -200,6 +214,48 @@ const DAMAGES: readonly Damage[] = [
       }),
   },
   {
+    what: 'a text that is not there',
+    codes: ['TEXT_MISSING'],
+    mended: false,
+    plant: (dir) => edit(join(dir, 'blobs.db'), 'DELETE FROM blob WHERE no = 1'),
+  },
+  {
+    what: 'texts that are not what was put',
+    codes: ['TEXT_DAMAGED'],
+    mended: false,
+    plant: (dir) => edit(join(dir, 'blobs.db'), "UPDATE blob SET data = x'78'"),
+  },
+  {
+    what: 'texts that are no database',
+    codes: ['TEXTS_UNREADABLE'],
+    mended: false,
+    plant: (dir) => writeFileSync(join(dir, 'blobs.db'), 'x'.repeat(10_000)),
+  },
+  {
+    what: 'a section that says another length than its text has',
+    codes: ['TEXT_SIZE'],
+    mended: false,
+    of: 'early',
+    plant: (dir) =>
+      twisted(dir, (s) => {
+        for (const known of s.documentsById) {
+          s.documents.put({ ...known, sections: known.sections.map((one) => ({ ...one, bytes: one.bytes + 1 })) });
+        }
+      }),
+  },
+  {
+    what: 'a file of texts, as versions before had them, that is damaged',
+    codes: ['TEXT_DAMAGED'],
+    mended: false,
+    plant: (dir) => {
+      textsAsFiles(dir);
+      const folder = join(dir, 'blobs', 'default');
+      const [part] = readdirSync(folder);
+      const [name] = readdirSync(join(folder, must(part, 'a part')));
+      writeFileSync(join(folder, must(part, 'a part'), must(name, 'a text')), 'another');
+    },
+  },
+  {
     what: 'a task that has an end and goes on',
     codes: ['END'],
     mended: false,
@@ -239,6 +295,26 @@ describe('the doctor', { timeout: 120_000 }, () => {
         expect((await client.task.cancel({ id: task.id })).task.status).toBe('cancelled');
       });
     } else expect(again.findings.map(({ code }) => code)).toEqual(first.findings.map(({ code }) => code));
+    remove(dir);
+  });
+
+  it('reads texts as versions before kept them, and a server that starts moves them', async () => {
+    const dir = copyOf(late);
+    textsAsFiles(dir);
+    expect(await examine({ data: dir, repair: false })).toMatchObject({ findings: [] });
+    // A start that was cut off has moved some of them; what was being written when a process ended is no text.
+    writeFileSync(
+      join(dir, 'blobs', 'default', must(readdirSync(join(dir, 'blobs', 'default'))[0], 'one'), 'x.part'),
+      '',
+    );
+    await served(dir, async (client) => {
+      const [document] = (await client.document.list({})).documents;
+      const { id } = must(document, 'a document');
+      expect((await client.document.get({ id })).content).toBe('# One\n\nsecond\n\n# Two\n');
+      expect((await client.document.get({ id, version: 1 })).content).toBe('# One\n\nfirst\n\n# Two\n');
+    });
+    expect(existsSync(join(dir, 'blobs'))).toBe(false);
+    expect(await examine({ data: dir, repair: false })).toMatchObject({ findings: [] });
     remove(dir);
   });
 

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { DocumentResults } from '../../protocol/wire/documents.ts';
 import type { Method, Results, Value } from '../../protocol/wire/types.ts';
-import { NodeRig, type Client } from '../support/node-rig.ts';
+import { NodeRig, puttingBy, type Client } from '../support/node-rig.ts';
 
 const TEXT = '# One\n\na\n\n# Two\n\nb\n';
 
@@ -27,6 +27,8 @@ function refused(client: Client, method: Method, params: Value): { readonly code
 const content = (): string => result(ann, 'document.get', { id }).content;
 const conflictOf = (refusal: { readonly details?: unknown }): string =>
   (refusal.details as { readonly conflictId: string }).conflictId;
+
+const texts = (): number => rig.blobs.of('default').size;
 
 function begin(options: ConstructorParameters<typeof NodeRig>[0] = {}): void {
   rig = new NodeRig(options).start();
@@ -145,24 +147,23 @@ describe('a crash', () => {
   it('between text and entry leaves the document as it was, and the edit can be made again', () => {
     let cut = false;
     begin({
-      blobs: (blobs) => ({
-        ...blobs,
-        // The text is there, and whoever put it does not live to hear of it.
-        put: (blob, done) =>
-          blobs.put(blob, (fault) => {
-            if (!cut) done(fault);
+      // The text is there, and whoever put it does not live to hear of it.
+      blobs: (blobs) =>
+        puttingBy(blobs, (tenant, data, done) =>
+          blobs.put(tenant, data, (outcome) => {
+            if (!cut) done(outcome);
           }),
-      }),
+        ),
     });
     id = result(ann, 'document.create', { name: 'plan', content: TEXT }).document.id;
     cut = true;
-    const before = rig.blobs.size;
+    const before = texts();
     ann.attached.request(
       { id: 1_000, method: 'document.update', params: { id, version: 1, content: TEXT.replace('a', 'A') }, hash: 5 },
       () => expect.unreachable(),
     );
     rig.scheduler.settle();
-    expect(rig.blobs.size).toBe(before + 1);
+    expect(texts()).toBe(before + 1);
     rig.restart();
     cut = false;
     ann = person('ann');
@@ -174,7 +175,8 @@ describe('a crash', () => {
   it('is told of when a text cannot be put or read, and nothing is named that is not there', () => {
     let full = false;
     begin({
-      blobs: (blobs) => ({ ...blobs, put: (blob, done) => (full ? done(new Error('full')) : blobs.put(blob, done)) }),
+      blobs: (blobs) =>
+        puttingBy(blobs, (tenant, data, done) => (full ? done({ kind: 'full' }) : blobs.put(tenant, data, done))),
     });
     id = result(ann, 'document.create', { name: 'plan', content: TEXT }).document.id;
     full = true;
@@ -182,7 +184,7 @@ describe('a crash', () => {
       'UNAVAILABLE',
     );
     expect(content()).toBe(TEXT);
-    rig.blobs.clear();
+    rig.blobs.tenants.clear();
     expect(refused(ann, 'document.get', { id }).code).toBe('INTERNAL');
   });
 
@@ -198,5 +200,53 @@ describe('a crash', () => {
     for (const one of [update, request, update]) ann.attached.request(one, (reply) => replies.push(reply));
     rig.scheduler.settle();
     expect(replies).toMatchObject([{ ok: true }, { ok: true }, { ok: true, result: { document: { version: 2 } } }]);
+  });
+});
+
+describe('a text that nobody names any more', () => {
+  const DAY_MS = 24 * 60 * 60 * 1_000;
+
+  it('is removed after a day, and what versions and conflicts name stays', () => {
+    for (const name of ['ann', 'bob']) result(ann, 'document.create', { name, content: `# ${name}\n` });
+    const other = result(ann, 'document.create', { name: 'gone', content: '# Gone\n\ntext\n' }).document.id;
+    result(ann, 'document.update', { id, version: 1, content: TEXT.replace('a', 'A') });
+    const conflictId = conflictOf(refused(bob, 'document.update', { id, version: 1, content: TEXT.replace('a', 'B') }));
+    const before = texts();
+    result(ann, 'document.delete', { id: other });
+    rig.sweepTexts();
+    rig.scheduler.advance(DAY_MS - 1);
+    rig.sweepTexts();
+    expect(texts()).toBe(before);
+    rig.scheduler.advance(1);
+    rig.sweepTexts();
+    expect(texts()).toBe(before - 1);
+    expect(content()).toBe(TEXT.replace('a', 'A'));
+    expect(result(ann, 'document.get', { id, version: 1 }).content).toBe(TEXT);
+    expect(result(ann, 'document.conflicts', { id, conflictId }).conflicts[0]?.ours).toBe(TEXT.replace('a', 'B'));
+  });
+
+  it('is held while the edit that put it is under way, however the clock jumps', () => {
+    let answer: unknown;
+    rig.sweepTexts();
+    begin({
+      blobs: (blobs) =>
+        puttingBy(blobs, (tenant, data, done) =>
+          blobs.put(tenant, data, (outcome) => {
+            // Two sweeps, with a day between them, before the entry is appended.
+            rig.node.sweepTexts(() => {
+              rig.scheduler.advance(DAY_MS);
+              rig.node.sweepTexts(() => done(outcome));
+            });
+          }),
+        ),
+    });
+    const asked = { name: 'held', content: '# Held\n' };
+    ann.attached.request({ id: 900, method: 'document.create', params: asked, hash: 1 }, (reply) => {
+      answer = reply;
+    });
+    rig.scheduler.settle();
+    expect(answer).toMatchObject({ ok: true });
+    const [held] = result(ann, 'document.list', {}).documents;
+    expect(result(ann, 'document.get', { id: held?.id ?? '' }).content).toBe(asked.content);
   });
 });

@@ -15,7 +15,8 @@ import { workInPlace } from '../../src/documents/in-place.ts';
 import { Node } from '../../src/node/node.ts';
 import type { Attached, Delivery, HelloOutcome, OutPush, Principal, Reply } from '../../src/node/port.ts';
 import type { MintedKey } from '../../src/node/requests.ts';
-import { memoryBlobs, type Blobs } from '../../src/store/blobs.ts';
+import { MemoryBlobDisk, MemoryBlobs } from '../../src/store/blobs/memory.ts';
+import type { Blobs } from '../../src/store/blobs/port.ts';
 import { memoryStore, MemoryStoreDisk } from '../../src/store/memory.ts';
 import type { Store } from '../../src/store/port.ts';
 import { FakeScheduler } from './fake-scheduler.ts';
@@ -102,12 +103,26 @@ export interface NodeRigOptions {
   readonly store?: (scheduler: FakeScheduler) => Store;
 }
 
+/** Blobs that put otherwise. */
+export function puttingBy(blobs: Blobs, put: Blobs['put']): Blobs {
+  return {
+    put,
+    hold: (...asked) => blobs.hold(...asked),
+    has: (...asked) => blobs.has(...asked),
+    get: (...asked) => blobs.get(...asked),
+    list: (...asked) => blobs.list(...asked),
+    settle: (...asked) => blobs.settle(...asked),
+    usage: (...asked) => blobs.usage(...asked),
+    close: (done) => blobs.close(done),
+  };
+}
+
 export class NodeRig {
   readonly scheduler = new FakeScheduler();
   readonly disk = new MemoryDisk();
   readonly stores = new MemoryStoreDisk();
   /** What outlives the process of texts. */
-  readonly blobs = new Map<string, Uint8Array>();
+  readonly blobs = new MemoryBlobDisk();
   readonly halted: string[] = [];
   readonly #options: NodeRigOptions;
   #draws = 0;
@@ -159,7 +174,7 @@ export class NodeRig {
       this.#options.store?.(scheduler) ??
       memoryStore({ scheduler, disk: stores, ...(historyMs === undefined ? {} : { historyMs }) });
     const defer = (run: () => void): void => scheduler.defer(run);
-    const blobs = memoryBlobs(this.blobs, defer);
+    const blobs = new MemoryBlobs({ scheduler, disk: this.blobs });
     const node: Node = new Node({
       nodeId: 'n1',
       version: 'test',
@@ -262,6 +277,16 @@ export class NodeRig {
       const reply = must(replies.get(at), `an answer to ${method}`);
       return decodeValue(encodeValue(reply.ok ? reply.result : reply.rejection.code));
     });
+  }
+
+  /** Removes texts that nobody names. */
+  sweepTexts(): void {
+    let done = false;
+    this.node.sweepTexts(() => {
+      done = true;
+    });
+    this.scheduler.settle();
+    if (!done) throw new Error('the sweep did not end');
   }
 
   /** Its result, which must be one. */

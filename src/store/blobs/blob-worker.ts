@@ -36,6 +36,8 @@ class BlobWorker {
   }
 
   #answers(group: readonly BlobAskMessage[]): readonly Answered[] {
+    // A checkpoint of the write-ahead log cannot be made within a transaction.
+    if (group.some(({ ask }) => ask.kind === 'freeze')) return group.flatMap((message) => this.#alone(message));
     if (!group.some(({ ask }) => writes(ask))) return group.map((message) => this.#served(message));
     try {
       return this.#database.transact(() => group.map((message) => this.#served(message)));
@@ -43,6 +45,10 @@ class BlobWorker {
       if (codeOf(error) !== 'SQLITE_FULL') throw error;
       return group.map((message) => (writes(message.ask) ? { id: message.id, answer: 'full' } : this.#served(message))); // BW2
     }
+  }
+
+  #alone(message: BlobAskMessage): readonly Answered[] {
+    return message.ask.kind === 'freeze' ? [this.#served(message)] : this.#answers([message]);
   }
 
   #served({ id, ask }: BlobAskMessage): Answered {
@@ -65,6 +71,12 @@ class BlobWorker {
         return this.#database.settle(ask.tenant, ask.settling);
       case 'usage':
         return this.#database.usage(ask.tenant);
+      case 'freeze':
+        this.#database.freeze();
+        return null;
+      case 'thaw':
+        this.#database.thaw();
+        return null;
       case 'close':
         return null;
     }

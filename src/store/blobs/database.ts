@@ -4,6 +4,8 @@
  * BD1 `synchronous=FULL`: a commit is on the disk when it returns (B1 of port.ts).
  * BD2 A blob that was found damaged is written anew when it is put again, and so is one whose size is not that of what is put.
  * BD3 `key` names the key that encrypts the data; 0: none.
+ * BD4 While it is frozen for a backup its file stays as it is, all that is written goes to the write-ahead log, which begins anew, and nothing is
+ *     removed: a copy of the one and then of the other has every blob that was there when it was frozen.
  */
 import { hash } from 'node:crypto';
 import { join } from 'node:path';
@@ -15,6 +17,8 @@ const applicationId = 0x4d424c42;
 const schemaVersion = 1;
 /** Damaged blobs that are remembered; one that is forgotten is found again by the next read. */
 const damagedMax = 10_000;
+/** Pages in the write-ahead log after which it is emptied: 4 MiB. */
+const walPages = 1_000;
 
 const schema = `
   CREATE TABLE tenant (
@@ -46,6 +50,8 @@ export class BlobDatabase {
   readonly #list: Database.Statement<[string, BlobHash, number], { hash: BlobHash }>;
   /** BD2: `<hash><tenant>` */
   readonly #damaged = new Set<string>();
+  /** BD4 */
+  #frozen = false;
 
   constructor(dir: string) {
     this.#db = opened(join(dir, 'blobs.db'));
@@ -118,7 +124,7 @@ export class BlobDatabase {
       const row = this.#select.get(tenant, name);
       if (row === undefined) continue;
       if (row.orphaned === null) this.#mark.run(now, row.no);
-      else if (row.orphaned <= now - unreferencedMs) {
+      else if (row.orphaned <= now - unreferencedMs && !this.#frozen) {
         this.#remove.run(row.no);
         count += 1;
         bytes += row.bytes;
@@ -126,6 +132,19 @@ export class BlobDatabase {
     }
     if (count > 0) this.#count.run(-count, -bytes, tenant);
     return { count, bytes };
+  }
+
+  /** BD4 */
+  freeze(): void {
+    const busy: unknown = this.#db.pragma('wal_checkpoint(TRUNCATE)', { simple: true });
+    if (busy !== 0) throw new Error(`the write-ahead log of ${this.#db.name} cannot be emptied`);
+    this.#db.pragma('wal_autocheckpoint=0');
+    this.#frozen = true;
+  }
+
+  thaw(): void {
+    this.#db.pragma(`wal_autocheckpoint=${walPages}`);
+    this.#frozen = false;
   }
 
   usage(tenant: string): BlobUsage {
@@ -162,6 +181,7 @@ function opened(path: string): Database.Database {
     db.pragma('locking_mode=EXCLUSIVE');
     db.pragma('journal_mode=WAL');
     db.pragma('synchronous=FULL'); // BD1
+    db.pragma(`wal_autocheckpoint=${walPages}`);
     if (db.prepare('SELECT 1 FROM sqlite_master LIMIT 1').get() === undefined) create(db);
     const application: unknown = db.pragma('application_id', { simple: true });
     const version: unknown = db.pragma('user_version', { simple: true });

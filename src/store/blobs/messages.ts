@@ -1,4 +1,5 @@
 /** What the main thread and the thread of the blobs say to each other. */
+import type { FromThread } from '../thread.ts';
 import type { BlobHash, BlobUsage, Got, Settling } from './port.ts';
 
 export interface BlobCalls {
@@ -25,6 +26,9 @@ export interface BlobCalls {
     readonly answer: BlobUsage | 'full';
   };
   readonly usage: { readonly ask: { readonly tenant: string }; readonly answer: BlobUsage };
+  /** BD4 of database.ts. */
+  readonly freeze: { readonly ask: object; readonly answer: null };
+  readonly thaw: { readonly ask: object; readonly answer: null };
   readonly close: { readonly ask: object; readonly answer: null };
 }
 
@@ -38,8 +42,4 @@ export interface BlobAskMessage {
   readonly ask: BlobAsk;
 }
 
-export type FromBlobWorker =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'answers'; readonly answers: readonly { readonly id: number; readonly answer: BlobAnswer }[] }
-  /** Nothing more will come; the process must end. Also the answer to a start that failed. */
-  | { readonly kind: 'fatal'; readonly message: string };
+export type FromBlobWorker = FromThread<BlobAnswer>;

@@ -4,17 +4,16 @@
  * Owns: the worker thread, what is held, how much may wait. Does not own: rows (database.ts), commits (blob-worker.ts).
  *
  * BS1 What waits to be written is bounded by `waitingBytesMax`; what would exceed it is refused as `busy`.
- * BS2 An error of the database that is no full disk is fatal: `onFatal` is called once, nothing is answered any more, and the process must end.
+ * BS2 An error of the database that is no full disk is fatal (TH1 of ../thread.ts).
  * BS3 What is held when a page is settled counts as referenced. What is put or held afterwards comes behind it in the thread's order, and what was
  *     before has no mark.
  */
 import { mkdirSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
-import { assert } from '../../base/assert.ts';
 import type { Scheduler } from '../../base/scheduler.ts';
 import { workerUrl } from '../../base/worker-url.ts';
+import { DatabaseThread } from '../thread.ts';
 import { Holds } from './holds.ts';
-import type { BlobAskMessage, BlobAskOf, BlobCallKind, BlobCalls, FromBlobWorker } from './messages.ts';
+import type { BlobAskOf, BlobCallKind, BlobCalls } from './messages.ts';
 import type { BlobHash, Blobs, BlobUsage, Got, HoldOutcome, PutOutcome, Settling } from './port.ts';
 
 const waitingBytesMax = 64 * 1024 * 1024;
@@ -27,48 +26,35 @@ export interface SqliteBlobsOptions {
 }
 
 /** Opens the blobs of a data directory, which is made if it is not there. Only the holder of the log's lock may. */
-export async function openSqliteBlobs(options: SqliteBlobsOptions): Promise<Blobs> {
+export async function openSqliteBlobs(options: SqliteBlobsOptions): Promise<SqliteBlobs> {
   mkdirSync(options.dir, { recursive: true, mode: 0o700 });
   const blobs = new SqliteBlobs(options);
   await blobs.ready();
   return blobs;
 }
 
-/** The handler of an ask of any kind; the worker answers each kind as messages.ts says. */
-interface Waiting {
-  answered(answer: unknown): void;
-}
-
-class SqliteBlobs implements Blobs {
+export class SqliteBlobs implements Blobs {
   readonly #options: SqliteBlobsOptions;
-  readonly #worker: Worker;
+  readonly #thread: DatabaseThread;
   readonly #holds = new Holds();
-  readonly #asks = new Map<number, Waiting>();
-  #lastId = 0;
   #waitingBytes = 0;
-  #starting: { readonly ready: () => void; readonly failed: (error: Error) => void } | undefined;
-  #closing: (() => void) | undefined;
-  #failed = false;
-  #ended = false;
 
   constructor(options: SqliteBlobsOptions) {
     this.#options = options;
-    this.#worker = new Worker(workerUrl(import.meta.url, './blob-worker.ts'), {
+    const { dir, scheduler, onFatal } = options;
+    this.#thread = new DatabaseThread({
+      url: workerUrl(import.meta.url, './blob-worker.ts'),
       name: 'muster-blobs',
-      workerData: options.dir,
-      execArgv: [],
+      what: 'the thread of the blobs',
+      workerData: dir,
+      scheduler,
+      onFatal,
+      told: () => undefined,
     });
-    this.#worker.on('message', (message: FromBlobWorker) => this.#received(message));
-    this.#worker.on('error', (error) =>
-      this.#fail(new Error(`the thread of the blobs failed: ${error.message}`, { cause: error })),
-    );
-    this.#worker.on('exit', () => this.#exited());
   }
 
   ready(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#starting = { ready: resolve, failed: reject };
-    });
+    return this.#thread.ready();
   }
 
   put(tenant: string, data: readonly Uint8Array[], done: (outcome: PutOutcome) => void): void {
@@ -121,57 +107,21 @@ class SqliteBlobs implements Blobs {
     this.#ask<'usage'>({ kind: 'usage', tenant }, done);
   }
 
+  /** BD4 of database.ts: `done` is called when the files may be copied. */
+  freeze(done: () => void): void {
+    this.#ask<'freeze'>({ kind: 'freeze' }, () => done());
+  }
+
+  thaw(): void {
+    this.#ask<'thaw'>({ kind: 'thaw' }, () => undefined);
+  }
+
   close(done: () => void): void {
-    assert(this.#closing === undefined, 'blobs are closed once');
-    this.#closing = done;
-    if (this.#ended) this.#options.scheduler.defer(done);
-    else this.#ask<'close'>({ kind: 'close' }, () => undefined); // the thread's exit is what counts
+    this.#thread.close(() => this.#ask<'close'>({ kind: 'close' }, () => undefined), done); // the thread's end is what counts
   }
 
   #ask<K extends BlobCallKind>(ask: BlobAskOf<K>, answered: (answer: BlobCalls[K]['answer']) => void): void {
-    if (this.#failed) return; // BS2
-    this.#lastId += 1;
     const handler: { answered(answer: BlobCalls[K]['answer']): void } = { answered };
-    this.#asks.set(this.#lastId, handler);
-    const message: BlobAskMessage = { id: this.#lastId, ask };
-    this.#worker.postMessage(message, []);
-  }
-
-  #received(message: FromBlobWorker): void {
-    switch (message.kind) {
-      case 'answers':
-        for (const { id, answer } of message.answers) {
-          const waiting = this.#asks.get(id);
-          this.#asks.delete(id);
-          waiting?.answered(answer);
-        }
-        return;
-      case 'ready':
-        this.#starting?.ready();
-        this.#starting = undefined;
-        return;
-      case 'fatal':
-        this.#fail(new Error(message.message));
-        return;
-    }
-  }
-
-  /** BS2 */
-  #fail(error: Error): void {
-    if (this.#failed) return;
-    this.#failed = true;
-    this.#asks.clear();
-    if (this.#starting === undefined) {
-      this.#options.onFatal(error);
-      return;
-    }
-    this.#starting.failed(error);
-    this.#starting = undefined;
-  }
-
-  #exited(): void {
-    this.#ended = true;
-    if (this.#closing === undefined) this.#fail(new Error('the thread of the blobs ended'));
-    else this.#closing();
+    this.#thread.ask(ask, handler);
   }
 }

@@ -2,14 +2,18 @@
  * Removes what nobody references: goes through the blobs of a tenant page by page and asks of each page which of it heads, kept versions, conflicts
  * and snapshots name.
  *
- * SW1 Who is asked answers for everything at one time, after the page was listed: what was put or held since then is unmarked in the
- *     store and is only marked, not removed, by this sweep; and what is held is not even marked.
+ * SW1 Who is asked answers after the page was listed, and may look while others write: what was put or held since then is unmarked in the
+ *     store and is only marked, not removed, by this sweep; and what is held is not even marked. So only what is named anew without being put or
+ *     held, while it moves from one place to another, has to be found at the one or the other.
+ * SW2 A page is as long as asking is dear; what is settled at once holds up those who put.
  */
 import type { BlobHash, Blobs, BlobUsage } from './port.ts';
 
 /** Ruling of the protocol: what nobody names for this long is gone. */
 export const UNREFERENCED_MS = 24 * 60 * 60 * 1_000;
-const PAGE = 500;
+/** SW2 */
+const PAGE = 10_000;
+const SETTLED = 500;
 
 export interface Sweep {
   readonly blobs: Blobs;
@@ -17,27 +21,32 @@ export interface Sweep {
   readonly now: number;
   /** Default: `UNREFERENCED_MS`. */
   readonly unreferencedMs?: number;
+  /** How many are asked about at once; default: SW2. */
+  readonly page?: number;
   /** Answers with those of the hashes that somebody references. */
   readonly referenced: (hashes: readonly BlobHash[], done: (referenced: ReadonlySet<BlobHash>) => void) => void;
 }
 
 export function sweepBlobs(sweep: Sweep, done: (removed: BlobUsage) => void): void {
-  const { blobs, tenant, now, unreferencedMs = UNREFERENCED_MS } = sweep;
+  const { blobs, tenant, now, unreferencedMs = UNREFERENCED_MS, page: limit = PAGE } = sweep;
   let count = 0;
   let bytes = 0;
   const page = (above: BlobHash): void => {
-    blobs.list(tenant, { above, limit: PAGE }, (hashes) => {
+    blobs.list(tenant, { above, limit }, (hashes) => {
       const last = hashes.at(-1);
       if (last === undefined) return done({ count, bytes });
-      sweep.referenced(hashes, (named) => {
-        const referenced = hashes.filter((hash) => named.has(hash));
-        const unreferenced = hashes.filter((hash) => !named.has(hash));
-        blobs.settle(tenant, { now, unreferencedMs, referenced, unreferenced }, (removed) => {
-          count += removed.count;
-          bytes += removed.bytes;
-          page(last);
-        });
-      });
+      sweep.referenced(hashes, (named) => settle(hashes, named, () => page(last)));
+    });
+  };
+  const settle = (hashes: readonly BlobHash[], named: ReadonlySet<BlobHash>, settled: () => void): void => {
+    if (hashes.length === 0) return settled();
+    const part = hashes.slice(0, SETTLED);
+    const referenced = part.filter((hash) => named.has(hash));
+    const unreferenced = part.filter((hash) => !named.has(hash));
+    blobs.settle(tenant, { now, unreferencedMs, referenced, unreferenced }, (removed) => {
+      count += removed.count;
+      bytes += removed.bytes;
+      settle(hashes.slice(SETTLED), named, settled);
     });
   };
   page('');

@@ -15,6 +15,7 @@ import type {
   TaskFilter,
 } from '../port.ts';
 import type { FactChunk } from '../fact-chunk.ts';
+import type { FromThread } from '../thread.ts';
 import type { TaskChunk } from '../task-chunk.ts';
 
 export interface StoreStart {
@@ -103,10 +104,9 @@ export interface StoreAskMessage {
   readonly ask: StoreAsk;
 }
 
-export type FromStoreWorker =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'answer'; readonly id: number; readonly answer: StoreAnswer }
-  /** Rows were damaged and are treated as dropped. */
-  | { readonly kind: 'damaged'; readonly what: string }
-  /** Nothing more will come; the process must end. Also the answer to a start that failed. */
-  | { readonly kind: 'fatal'; readonly message: string };
+/** Rows were damaged and are treated as dropped. */
+export interface StoreTold {
+  readonly kind: 'damaged';
+  readonly what: string;
+}
+export type FromStoreWorker = FromThread<StoreAnswer> | StoreTold;

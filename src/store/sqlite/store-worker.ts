@@ -48,7 +48,7 @@ class StoreWorker {
 
   take({ id, ask }: StoreAskMessage): void {
     this.#slices.run(this.#serve(ask), (answer) => {
-      post({ kind: 'answer', id, answer });
+      post({ kind: 'answers', answers: [{ id, answer }] });
       if (ask.kind === 'close') port.close();
     });
   }

@@ -7,26 +7,14 @@
  * ST1 What was put is sent after `lazyMs`, or when `sendBytes` wait, or before a read that needs it. A message is
  *    cheap for the main thread and a transaction for the worker.
  * ST2 What was sent and not yet written is bounded: a store that falls further behind than `behindBytesMax` is a
- *     fatal fault, as is any error of the database. Then `onFatal` is called once, nothing is answered any more, and
- *     the process must end.
- * ST3 No callback runs inside the call that was given it: every one is run by a message from the worker.
+ *     fatal fault, as is any error of the database (TH1 of ../thread.ts).
  */
 import { mkdirSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
-import { assert } from '../../base/assert.ts';
 import type { Scheduler } from '../../base/scheduler.ts';
 import { workerUrl } from '../../base/worker-url.ts';
 import type { Retention, Store } from '../port.ts';
-import type {
-  Batch,
-  FromStoreWorker,
-  StoreAsk,
-  StoreAskMessage,
-  StoreAskOf,
-  StoreCallKind,
-  StoreCalls,
-  StoreStart,
-} from './messages.ts';
+import { DatabaseThread } from '../thread.ts';
+import type { Batch, StoreAsk, StoreAskOf, StoreCallKind, StoreCalls, StoreStart, StoreTold } from './messages.ts';
 import { SqliteTenantStore, type StoreHost } from './tenant-store.ts';
 
 const lazyMs = 150;
@@ -51,42 +39,33 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Sqli
   return store;
 }
 
-/** The handler of an ask of any kind; the worker answers each kind as messages.ts says. */
-interface Waiting {
-  answered(answer: unknown): void;
-}
-
 export class SqliteStore implements Store {
   readonly #options: SqliteStoreOptions;
-  readonly #worker: Worker;
+  readonly #thread: DatabaseThread<StoreTold>;
   readonly #tenants = new Map<string, SqliteTenantStore>();
   readonly #host: StoreHost;
-  readonly #asks = new Map<number, Waiting>();
-  #lastId = 0;
   /** Put and not sent. */
   #waitingBytes = 0;
   /** Sent and not written. */
   #sentBytes = 0;
   #cancelLazy: (() => void) | undefined;
-  #starting: { readonly ready: () => void; readonly failed: (error: Error) => void } | undefined;
-  #closing: (() => void) | undefined;
-  #failed = false;
-  #ended = false;
 
   constructor(options: SqliteStoreOptions) {
     this.#options = options;
     const { dir, scheduler: _, onFatal: __, onDamaged: ___, ...retention } = options;
     const start: StoreStart = { dir, retention };
-    this.#worker = new Worker(workerUrl(import.meta.url, './store-worker.ts'), {
+    this.#thread = new DatabaseThread({
+      url: workerUrl(import.meta.url, './store-worker.ts'),
       name: 'muster-store',
+      what: "the store's thread",
       workerData: start,
-      execArgv: [],
+      scheduler: options.scheduler,
+      onFatal: (error) => {
+        this.#cancelLazy?.();
+        options.onFatal(error);
+      },
+      told: ({ what }) => options.onDamaged?.(what),
     });
-    this.#worker.on('message', (message: FromStoreWorker) => this.#received(message));
-    this.#worker.on('error', (error) =>
-      this.#fail(new Error(`the store's thread failed: ${error.message}`, { cause: error })),
-    );
-    this.#worker.on('exit', () => this.#exited());
     this.#host = {
       ask: (ask, answered) => this.#ask(ask, answered),
       waiting: (bytes) => this.#waiting(bytes),
@@ -97,9 +76,7 @@ export class SqliteStore implements Store {
 
   /** Resolves when the database is open. */
   ready(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#starting = { ready: resolve, failed: reject };
-    });
+    return this.#thread.ready();
   }
 
   tenant(id: string): SqliteTenantStore {
@@ -125,14 +102,11 @@ export class SqliteStore implements Store {
   }
 
   close(done: () => void): void {
-    assert(this.#closing === undefined, 'a store is closed once');
-    this.#closing = done;
-    if (this.#ended) {
-      this.#options.scheduler.defer(done);
-      return;
-    }
-    this.#send();
-    this.#ask<'close'>({ kind: 'close' }, () => undefined); // the thread's exit is what counts
+    const ask = (): void => {
+      this.#send();
+      this.#ask<'close'>({ kind: 'close' }, () => undefined); // the thread's end is what counts
+    };
+    this.#thread.close(ask, done);
   }
 
   #flush(done: () => void): void {
@@ -161,7 +135,7 @@ export class SqliteStore implements Store {
     if (batches.length === 0) return;
     this.#sentBytes += bytes;
     if (this.#sentBytes > behindBytesMax) {
-      this.#fail(new Error(`the store is ${this.#sentBytes} bytes behind: the disk cannot keep up`));
+      this.#thread.fail(new Error(`the store is ${this.#sentBytes} bytes behind: the disk cannot keep up`));
     }
     this.#ask<'put'>({ kind: 'put', at: this.#options.scheduler.now(), batches }, () => {
       this.#sentBytes -= bytes;
@@ -169,53 +143,8 @@ export class SqliteStore implements Store {
   }
 
   #ask<K extends StoreCallKind>(ask: StoreAskOf<K>, answered: (answer: StoreCalls[K]['answer']) => void): void {
-    if (this.#failed) return; // ST2
-    this.#lastId += 1;
     const handler: { answered(answer: StoreCalls[K]['answer']): void } = { answered };
-    this.#asks.set(this.#lastId, handler);
-    const message: StoreAskMessage = { id: this.#lastId, ask };
-    this.#worker.postMessage(message, buffersOf(ask));
-  }
-
-  #received(message: FromStoreWorker): void {
-    switch (message.kind) {
-      case 'answer': {
-        const waiting = this.#asks.get(message.id);
-        this.#asks.delete(message.id);
-        waiting?.answered(message.answer);
-        return;
-      }
-      case 'ready':
-        this.#starting?.ready();
-        this.#starting = undefined;
-        return;
-      case 'damaged':
-        this.#options.onDamaged?.(message.what);
-        return;
-      case 'fatal':
-        this.#fail(new Error(message.message));
-        return;
-    }
-  }
-
-  /** ST2 */
-  #fail(error: Error): void {
-    if (this.#failed) return;
-    this.#failed = true;
-    this.#cancelLazy?.();
-    this.#asks.clear();
-    if (this.#starting === undefined) {
-      this.#options.onFatal(error);
-      return;
-    }
-    this.#starting.failed(error);
-    this.#starting = undefined;
-  }
-
-  #exited(): void {
-    this.#ended = true;
-    if (this.#closing === undefined) this.#fail(new Error("the store's thread ended"));
-    else this.#closing();
+    this.#thread.ask(ask, handler, buffersOf(ask));
   }
 }
 
