@@ -48,7 +48,8 @@ import type { MintedKey } from './node/requests.ts';
 import type { Applied, Serving } from './node/serving.ts';
 import { compileRule } from './rules/index.ts';
 import { createSessionManager, type SessionManager } from './session/manager.ts';
-import { openJobs, type OpenedJobs } from './open-jobs.ts';
+import type { JobQueue } from './jobs/index.ts';
+import { openJobs } from './open-jobs.ts';
 import { openLog, type OpenedLog } from './open-log.ts';
 import { openTexts, type OpenedTexts } from './open-texts.ts';
 import { openSqliteStore, type SqliteStore } from './store/index.ts';
@@ -133,7 +134,7 @@ class Server implements RunningServer {
   #texts: OpenedTexts | undefined;
   #node: Node | undefined;
   #sessions: SessionManager | undefined;
-  #jobs: OpenedJobs | undefined;
+  #jobs: JobQueue | undefined;
   #transport: TransportListener | undefined;
   #http: HttpListener | undefined;
   #stopped: Promise<void> | undefined;
@@ -186,8 +187,8 @@ class Server implements RunningServer {
         (fault) => (fault === undefined ? done() : failed(fault)),
       );
     });
-    await this.#startJobs(node, this.#store);
-    await this.#listen({ node, sessions: this.#sessions, rates });
+    const jobs = await this.#startJobs(node, this.#store);
+    await this.#listen({ node, sessions: this.#sessions, rates, jobs });
     this.#log.info('serving', {
       ...transportFields(this.#chosen),
       url: this.url,
@@ -240,6 +241,7 @@ class Server implements RunningServer {
       sha256,
       access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },
       ...(backups === undefined ? {} : { backup: (asked, done) => void this.#backup(backups, asked, done) }),
+      jobs: () => this.#jobs?.status(),
       tracing: this.#traces?.tracing,
       texts,
       authenticate: this.#authenticator(() => node),
@@ -348,8 +350,8 @@ class Server implements RunningServer {
     });
   }
 
-  async #listen(parts: { node: Node; sessions: SessionManager; rates: Rates }): Promise<void> {
-    const { node, sessions, rates } = parts;
+  async #listen(parts: { node: Node; sessions: SessionManager; rates: Rates; jobs: JobQueue }): Promise<void> {
+    const { node, sessions, rates, jobs } = parts;
     const { host, port, httpPort, origins, hosts, proxies } = this.#config;
     const transport = this.#chosen;
     const gate = new Gate({
@@ -374,7 +376,7 @@ class Server implements RunningServer {
       transport: transport.name,
       tenantsHalted: () => node.refused.size,
       redis: this.#redis,
-      jobs: this.#jobs?.status,
+      jobs: () => jobs.status(),
       metrics: this.#metrics,
       mono: () => systemScheduler.mono(),
       log: this.#log,
@@ -384,7 +386,7 @@ class Server implements RunningServer {
     this.#metrics.transport(transport.name);
     this.#metrics.watch(() => figures(node));
     if (this.#redis !== undefined) this.#metrics.watchRedis(this.#redis);
-    if (this.#jobs?.status !== undefined) this.#metrics.watchJobs(this.#jobs.status);
+    if (jobs.status().scheduler === 'bullmq') this.#metrics.watchJobs(() => jobs.status());
     this.#metrics.watchBacklog(() => backlogFigures(node.servings));
     const shown = host.includes(':') ? `[${host}]` : host;
     this.url = `ws://${shown}:${listener.port}/v1`;
@@ -401,16 +403,18 @@ class Server implements RunningServer {
     return join(this.data, 'address.json');
   }
 
-  async #startJobs(node: Node, store: Store): Promise<void> {
+  async #startJobs(node: Node, store: Store): Promise<JobQueue> {
     const { redis, jobsRedis } = this.#config;
-    this.#jobs = await openJobs({
+    const jobs = await openJobs({
       redis: jobsRedis ?? redis,
       scheduler: systemScheduler,
       entropy,
       onRun: ({ name, ms, error }) => this.#metrics.jobRan(name, { ok: error === undefined, ms }),
       onTrouble: (what) => this.#log.warn('the Redis of the jobs', { what }),
     });
-    startHousekeeping({ node, store, scheduler: systemScheduler, jobs: this.#jobs.queue });
+    this.#jobs = jobs;
+    startHousekeeping({ node, store, scheduler: systemScheduler, jobs });
+    return jobs;
   }
 
   #applied(applied: Applied): void {
@@ -444,7 +448,7 @@ class Server implements RunningServer {
     this.#log.info('stopping');
     this.#keyFeed?.stop();
     const { sessions, node, jobs } = { sessions: this.#sessions, node: this.#node, jobs: this.#jobs };
-    await new Promise<void>((done) => (jobs === undefined ? done() : jobs.queue.stop(done)));
+    await new Promise<void>((done) => (jobs === undefined ? done() : jobs.stop(done)));
     node?.drain();
     await new Promise<void>((done) => (sessions === undefined ? done() : sessions.stop(done)));
     await this.#transport?.close();

@@ -5,7 +5,7 @@
  */
 import type { Cluster, Redis } from 'ioredis';
 import type { Entropy, Scheduler } from './base/scheduler.ts';
-import { EmbeddedJobs, type JobQueue, type JobRun, type JobsStatus } from './jobs/index.ts';
+import { EmbeddedJobs, type JobQueue, type JobRun } from './jobs/index.ts';
 import { optionsFor, parseRedisUrl, type RedisAddress } from './log/redis/address.ts';
 
 export interface OpenJobsOptions {
@@ -17,29 +17,22 @@ export interface OpenJobsOptions {
   readonly onTrouble: (what: string) => void;
 }
 
-export interface OpenedJobs {
-  readonly queue: JobQueue;
-  /** How it stands with Redis, if the jobs are there. */
-  readonly status?: () => JobsStatus;
-}
-
 /** In braces: all keys of a queue are in one slot of a cluster. */
 const JOBS_PREFIX = 'muster:{jobs}';
 
-export async function openJobs(options: OpenJobsOptions): Promise<OpenedJobs> {
+export async function openJobs(options: OpenJobsOptions): Promise<JobQueue> {
   const { redis, ...rest } = options;
-  if (redis === undefined) return { queue: new EmbeddedJobs(rest) };
+  if (redis === undefined) return new EmbeddedJobs(rest);
   const address = parseRedisUrl(redis);
   // Here and not above: who has no Redis does not wait for BullMQ to be loaded.
   const [ioredis, { BullJobs }] = await Promise.all([import('ioredis'), import('./jobs/bullmq.ts')]);
   // A checkpoint goes to Redis, where every node reads it. What is kept for how long is of the files of each node.
-  const queue = new BullJobs({
+  return new BullJobs({
     ...rest,
     connect: () => connectionTo(address, ioredis),
     prefix: JOBS_PREFIX,
     shared: ['checkpoint'],
   });
-  return { queue, status: () => queue.status() };
 }
 
 type Clients = Pick<typeof import('ioredis'), 'Cluster' | 'Redis'>;

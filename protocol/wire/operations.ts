@@ -152,6 +152,7 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'tenant.create': { roles: ['operator'], class: 'admin', access: 'write' },
   'tenant.list': { roles: ['operator'], class: 'admin', access: 'read' },
   'backup.create': { roles: ['operator'], class: 'admin', access: 'read' },
+  'job.list': { roles: ['operator'], class: 'admin', access: 'read' },
 };
 
 export type WriteMethod = Exclude<Method, ReadMethod>;
@@ -202,7 +203,8 @@ export type ReadMethod =
   | 'document.conflicts'
   | 'apiKey.list'
   | 'tenant.list'
-  | 'backup.create';
+  | 'backup.create'
+  | 'job.list';
 
 const CLASSES: ReadonlySet<string> = new Set(Object.values(OPERATIONS).map((row) => row.class));
 

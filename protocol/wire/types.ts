@@ -11,6 +11,7 @@ import type { Concurrency, Sticky } from './placing.ts';
 import type { RuleParams, RuleResults, RuleVerdict } from './rules.ts';
 import type { ScheduleParams, ScheduleResults } from './schedules.ts';
 import type { BackupParams, BackupResults } from './backup.ts';
+import type { JobParams, JobResults } from './jobs.ts';
 import type { ObservingParams, ObservingResults, WorkloadView } from './observing.ts';
 import type { Control, ControlParams, ControlPushes, ControlResults, ControlView, TaskOrder } from './control.ts';
 import type { DocumentParams, DocumentResults } from './documents.ts';
@@ -387,6 +388,7 @@ export interface Params
     ControlParams,
     RuleParams,
     BackupParams,
+    JobParams,
     TreeParams,
     DocumentParams,
     WorkspaceParams {
@@ -480,6 +482,7 @@ export interface Results
     ControlResults,
     RuleResults,
     BackupResults,
+    JobResults,
     TreeResults,
     WorkspaceResults,
     DocumentResults {

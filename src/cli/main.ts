@@ -13,6 +13,7 @@ import { addDoctor } from './commands/doctor.ts';
 import { addFleet } from './commands/fleet.ts';
 import { addKey, addTenant } from './commands/key.ts';
 import { addSchedule } from './commands/schedule.ts';
+import { addJobs } from './commands/jobs.ts';
 import { addLock } from './commands/lock.ts';
 import { addObserve } from './commands/observe.ts';
 import { addRule } from './commands/rule.ts';
@@ -44,6 +45,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addLock(program, context);
   addDoctor(program, context);
   addBackup(program, context);
+  addJobs(program, context);
   addWorkspace(program, context);
   addTopic(program, context);
   addBroadcast(program, context);

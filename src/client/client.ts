@@ -36,6 +36,7 @@ import { watchOutput, type OutputSource } from './output-watch.ts';
 import type { Dial, TokenSource } from './ports.ts';
 import { Sdk } from './sdk.ts';
 import type { Subtask } from './subtasks.ts';
+import { normaliseUrl } from './url.ts';
 import { VERSION } from './version.ts';
 
 export interface ClientOptions {
@@ -128,6 +129,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
   readonly apiKey: Methods['apiKey'];
   readonly tenant: Methods['tenant'];
   readonly backup: Methods['backup'];
+  readonly job: Methods['job'];
   readonly session: Methods['session'];
   readonly url: string;
   readonly #sdk: Sdk;
@@ -206,6 +208,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
     this.apiKey = methods.apiKey;
     this.tenant = methods.tenant;
     this.backup = methods.backup;
+    this.job = methods.job;
     this.session = methods.session;
   }
 
@@ -575,26 +578,4 @@ async function answer(key: () => string | Promise<string>, done: (token: string 
     token = error instanceof Error ? error : new Error(String(error));
   }
   done(token);
-}
-
-const SCHEMES: { readonly [scheme: string]: string } = {
-  'ws:': 'ws:',
-  'wss:': 'wss:',
-  'http:': 'ws:',
-  'https:': 'wss:',
-};
-
-/** With the scheme of WebSockets and the protocol's path. */
-export function normaliseUrl(url: string): string {
-  const example = 'for example ws://127.0.0.1:7420';
-  if (typeof url !== 'string' || url === '')
-    throw clientError('INVALID_OPTIONS', `connect needs the server's url, ${example}.`);
-  const match = /^([a-z]+:)\/\/([^/?#\\\s]+)(\/[^?#]*)?$/i.exec(url.trim());
-  if (match?.[2]?.includes('@') === true)
-    throw clientError('INVALID_OPTIONS', `The server's url must not hold a user name or a password; ${example}.`);
-  const scheme = SCHEMES[match?.[1]?.toLowerCase() ?? ''];
-  if (match === null || scheme === undefined)
-    throw clientError('INVALID_OPTIONS', `${url} is not the url of a server, ${example}.`);
-  const path = match[3] === undefined || match[3] === '/' ? '/v1' : match[3];
-  return `${scheme}//${match[2]}${path}`;
 }

@@ -3,7 +3,8 @@
  *
  * Under Node the package's condition leads to node.ts instead, which adds the outbox file.
  */
-import { Client, normaliseUrl, type ClientOptions } from './client.ts';
+import { Client, type ClientOptions } from './client.ts';
+import { normaliseUrl } from './url.ts';
 import { webScheduler, webEntropy } from './web/system.ts';
 import { webDial } from './web/socket.ts';
 

@@ -29,8 +29,8 @@ export interface HttpOptions {
   readonly tenantsHalted: () => number;
   /** How it stands with the Redis that has the log, if it is there. */
   readonly redis?: (() => Pick<RedisFigures, 'connected' | 'unsafe'>) | undefined;
-  /** How it stands with the Redis that has the jobs, if it is there. */
-  readonly jobs?: (() => Pick<JobsFigures, 'connected'>) | undefined;
+  /** How it stands with the background jobs. */
+  readonly jobs?: () => JobsFigures;
   readonly metrics: MetricsText;
   /** Monotonic ms. */
   readonly mono: () => number;
@@ -158,7 +158,10 @@ class Pages {
     if (!PROBES.has(path ?? '') && !hostAllowed(request.headers.host ?? '', this.#options.hosts ?? [])) {
       send({ request, response }, { status: 421, type: TEXT, body: 'This host is not served here.\n' }); // H4
     } else if (page === undefined) {
-      send({ request, response }, { status: 404, type: TEXT, body: 'There is /healthz, /readyz and /metrics.\n' });
+      send(
+        { request, response },
+        { status: 404, type: TEXT, body: 'There is /healthz, /readyz, /metrics and /admin/jobs.\n' },
+      );
     } else if (request.method !== 'GET' && request.method !== 'HEAD') {
       send({ request, response }, { status: 405, type: TEXT, body: 'Only GET.\n', headers: { Allow: 'GET, HEAD' } });
     } else {
@@ -170,6 +173,7 @@ class Pages {
     if (path === '/healthz') return () => this.#health();
     if (path === '/readyz') return () => this.#ready();
     if (path === '/metrics') return () => this.#metrics();
+    if (path === '/admin/jobs') return () => this.#jobs();
     return undefined;
   }
 
@@ -200,7 +204,7 @@ class Pages {
       uptimeMs: Math.round(mono() - this.#startedAt),
       tenantsHalted: halted,
       ...(redis === undefined ? {} : { redis: { connected: redis.connected, unsafe: redis.unsafe } }),
-      ...(jobs === undefined ? {} : { jobs: { connected: jobs.connected } }),
+      ...(jobs?.scheduler === 'bullmq' ? { jobs: { connected: jobs.connected } } : {}),
     });
   }
 
@@ -212,6 +216,14 @@ class Pages {
       status: ready ? 'ready' : 'not ready',
       ...(halted === 0 ? {} : { tenantsHalted: halted }),
     });
+  }
+
+  /** What went wrong may name a tenant (H1): only when is said here, the words by `job.list`. */
+  #jobs(): Answer {
+    const status = this.#options.jobs?.();
+    if (status === undefined) return { status: 503, type: TEXT, body: 'The jobs have not begun.\n' };
+    const jobs = status.jobs.map(({ failures, ...job }) => ({ ...job, failures: failures.map(({ at }) => ({ at })) }));
+    return json(200, { ...status, jobs });
   }
 
   async #metrics(): Promise<Answer> {

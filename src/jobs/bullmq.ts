@@ -21,7 +21,14 @@ import type { Cluster, Redis } from 'ioredis';
 import { assert } from '../base/assert.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import { EmbeddedJobs, type JobRun } from './embedded.ts';
-import type { JobName, JobQueue, JobsStatus, QueueFigures } from './port.ts';
+import {
+  FAILURES_TOLD,
+  type JobFailure,
+  type JobName,
+  type JobQueue,
+  type JobsStatus,
+  type QueueFigures,
+} from './port.ts';
 
 export interface BullJobsOptions {
   readonly scheduler: Scheduler;
@@ -80,6 +87,7 @@ interface SharedJob {
   asked: Waiter[];
   running: Waiter[];
   figures: QueueFigures;
+  failures: readonly JobFailure[];
 }
 
 export class BullJobs implements JobQueue {
@@ -103,8 +111,14 @@ export class BullJobs implements JobQueue {
 
   /** How it stands with Redis, and what was in the queues when they were last looked at. */
   status(): JobsStatus {
-    const queues = [...this.#shared.values()].map(({ name, figures }) => ({ name, ...figures }));
-    return { connected: this.#connected, queues };
+    const jobs = this.#local.status().jobs.map((status) => {
+      const job = this.#shared.get(status.name);
+      if (job === undefined) return status;
+      const { everyMs, figures, failures } = job;
+      const more = { shared: true, failures, queue: figures };
+      return { ...status, ...more, ...(everyMs === undefined ? undefined : { everyMs }) };
+    });
+    return { scheduler: 'bullmq', connected: this.#connected, jobs };
   }
 
   handle(name: JobName, handler: Handler): void {
@@ -262,6 +276,7 @@ export class BullJobs implements JobQueue {
       await this.#reschedule(queue, { name: job.name, everyMs: job.everyMs, empty: waiting + delayed + active === 0 });
     }
     job.figures = { waiting, delayed, active, failed };
+    job.failures = failed === 0 ? [] : (await queue.getFailed(0, FAILURES_TOLD - 1)).map(failureOf);
   }
 
   /** BQ3. What is right already is not touched: to set a schedule anew would put its next run off. */
@@ -335,9 +350,14 @@ function newJob(name: JobName): SharedJob {
     asked: [],
     running: [],
     figures: NO_FIGURES,
+    failures: [],
   };
 }
 
 function settle(waiters: Waiter[], error?: Error): void {
   for (const waiter of waiters.splice(0)) waiter(error);
+}
+
+function failureOf({ finishedOn = 0, failedReason }: Pick<Job, 'finishedOn' | 'failedReason'>): JobFailure {
+  return { at: finishedOn, message: failedReason };
 }

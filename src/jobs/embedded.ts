@@ -12,7 +12,14 @@
  */
 import { assert, must } from '../base/assert.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
-import type { JobName, JobQueue } from './port.ts';
+import {
+  FAILURES_TOLD,
+  type JobFailure,
+  type JobName,
+  type JobQueue,
+  type JobStatus,
+  type JobsStatus,
+} from './port.ts';
 
 export interface JobRun {
   readonly name: JobName;
@@ -37,6 +44,10 @@ interface Job {
   /** Asked for during a run (E1). */
   again: boolean;
   cancel: (() => void) | undefined;
+  readonly runs: { ok: number; failed: number };
+  last: JobStatus['last'];
+  /** Newest first. */
+  failures: readonly JobFailure[];
 }
 
 export class EmbeddedJobs implements JobQueue {
@@ -52,7 +63,17 @@ export class EmbeddedJobs implements JobQueue {
   handle(name: JobName, handler: Handler): void {
     assert(this.#phase === 'new', `the handler of ${name} comes before start`);
     assert(!this.#jobs.has(name), `${name} has a handler`);
-    this.#jobs.set(name, { name, handler, everyMs: undefined, state: 'idle', again: false, cancel: undefined });
+    this.#jobs.set(name, {
+      name,
+      handler,
+      everyMs: undefined,
+      state: 'idle',
+      again: false,
+      cancel: undefined,
+      runs: { ok: 0, failed: 0 },
+      last: undefined,
+      failures: [],
+    });
   }
 
   repeat(name: JobName, everyMs: number): void {
@@ -67,6 +88,10 @@ export class EmbeddedJobs implements JobQueue {
     if (this.#phase === 'stopped') return;
     if (job.state === 'running') job.again = true;
     if (job.state === 'idle') this.#due(job);
+  }
+
+  status(): JobsStatus {
+    return { scheduler: 'embedded', connected: true, jobs: [...this.#jobs.values()].map(statusOf) };
   }
 
   start(): void {
@@ -116,6 +141,7 @@ export class EmbeddedJobs implements JobQueue {
       if (ended) return;
       ended = true;
       const ms = this.#options.scheduler.mono() - begin;
+      this.#count(job, { ms, error });
       this.#options.onRun?.(error === undefined ? { name: job.name, ms } : { name: job.name, ms, error });
       this.#ended(job);
     };
@@ -123,6 +149,16 @@ export class EmbeddedJobs implements JobQueue {
       job.handler(done);
     } catch (cause) {
       done(cause instanceof Error ? cause : new Error(`the job ${job.name} threw`, { cause })); // E4
+    }
+  }
+
+  #count(job: Job, { ms, error }: { readonly ms: number; readonly error: Error | undefined }): void {
+    const at = this.#options.scheduler.now();
+    job.last = { at, ms, ok: error === undefined };
+    if (error === undefined) job.runs.ok += 1;
+    else {
+      job.runs.failed += 1;
+      job.failures = [{ at, message: error.message }, ...job.failures].slice(0, FAILURES_TOLD);
     }
   }
 
@@ -148,4 +184,16 @@ export class EmbeddedJobs implements JobQueue {
     for (const byte of this.#options.entropy(4)) number = number * 256 + byte;
     return number / 2 ** 32;
   }
+}
+
+function statusOf({ name, everyMs, state, runs, last, failures }: Job): JobStatus {
+  return {
+    name,
+    shared: false,
+    state,
+    runs: { ...runs },
+    failures,
+    ...(everyMs === undefined ? undefined : { everyMs }),
+    ...(last === undefined ? undefined : { last }),
+  };
 }

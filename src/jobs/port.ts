@@ -12,12 +12,14 @@ export interface JobQueue {
   repeat(name: JobName, everyMs: number): void;
   /** Asks for one run of `name` soon; asking again before it runs changes nothing. */
   trigger(name: JobName): void;
+  /** What is known of the jobs, without asking anybody. */
+  status(): JobsStatus;
   start(): void;
   /** No new runs; `done` when the running ones have ended. */
   stop(done: () => void): void;
 }
 
-/** Jobs of one queue, by state. */
+/** Jobs of one queue in Redis, by state. */
 export interface QueueFigures {
   readonly waiting: number;
   readonly delayed: number;
@@ -26,8 +28,34 @@ export interface QueueFigures {
   readonly failed: number;
 }
 
-/** How it stands with the Redis that has the jobs. */
-export interface JobsStatus {
-  readonly connected: boolean;
-  readonly queues: readonly ({ readonly name: JobName } & QueueFigures)[];
+/** A run that failed. */
+export interface JobFailure {
+  /** Wall ms of its end. */
+  readonly at: number;
+  readonly message: string;
 }
+
+export interface JobStatus {
+  readonly name: JobName;
+  readonly everyMs?: number;
+  /** One run serves all processes. */
+  readonly shared: boolean;
+  readonly state: 'idle' | 'due' | 'running';
+  /** Of this process. */
+  readonly runs: { readonly ok: number; readonly failed: number };
+  readonly last?: { readonly at: number; readonly ms: number; readonly ok: boolean };
+  /** The newest, newest first. */
+  readonly failures: readonly JobFailure[];
+  /** As it was when it was last looked at. */
+  readonly queue?: QueueFigures;
+}
+
+export interface JobsStatus {
+  readonly scheduler: 'embedded' | 'bullmq';
+  /** The Redis of the jobs takes and gives them; of jobs in the process always. */
+  readonly connected: boolean;
+  readonly jobs: readonly JobStatus[];
+}
+
+/** So many failures are told of a job. */
+export const FAILURES_TOLD = 10;

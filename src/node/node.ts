@@ -9,6 +9,7 @@
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { BackupView } from '../../protocol/wire/backup.ts';
+import type { JobsView } from '../../protocol/wire/jobs.ts';
 import type { Params } from '../../protocol/wire/types.ts';
 import { Calendar } from '../calendar/index.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
@@ -64,6 +65,8 @@ export interface NodeOptions {
   readonly patienceMs?: number;
   /** Makes a backup of the whole server; calls back later. Undefined: it has nothing to be copied. */
   readonly backup?: (asked: Params['backup.create'], done: (made: Made) => void) => void;
+  /** What the background jobs of the process do; undefined: they have not begun. */
+  readonly jobs?: () => JobsView | undefined;
   /** Where texts of documents are kept and worked upon. Undefined: there are no documents. */
   readonly texts?: DocumentTexts | undefined;
   /** Undefined: nothing is traced. */
@@ -343,6 +346,7 @@ export class Node implements NodePort {
     },
     listTenants: (asked) => this.#listTenants(asked),
     backup: (asked, done) => this.#backup(asked, done),
+    listJobs: () => this.#listJobs(),
     isOperator: (key) => {
       if (key === undefined) return false;
       const known = this.#servings.get(SYSTEM)?.tenant.engine.state.apiKeys.get(key.id);
@@ -365,6 +369,12 @@ export class Node implements NodePort {
     const { state } = system.tenant.engine;
     const page = listTenants(state, asked);
     return { ok: true, rev: state.rev, result: withCursor({ tenants: page.items }, page.next) };
+  }
+
+  #listJobs(): Reply {
+    const jobs = this.#options.jobs?.();
+    if (jobs === undefined) return unavailable('The background jobs have not begun.');
+    return { ok: true, rev: this.#servings.get(SYSTEM)?.tenant.engine.state.rev ?? 0, result: jobs };
   }
 
   #backup(asked: Params['backup.create'], done: Answer): void {

@@ -39,7 +39,10 @@ import { readActivity, readSpaces, readStateHistory, spaceReader } from './works
 const EXPLAINED = 20;
 
 /** Of the others, one is read from the system tenant and one is of the whole server. */
-type Read = { readonly method: Exclude<ReadMethod, 'tenant.list' | 'backup.create'>; readonly params: Value };
+type Read = {
+  readonly method: Exclude<ReadMethod, 'tenant.list' | 'backup.create' | 'job.list'>;
+  readonly params: Value;
+};
 
 type Handlers = {
   readonly [M in Read['method']]: (parts: ReadParts, params: Params[M], done: Answer) => void;

@@ -67,6 +67,7 @@ export interface SystemPort {
   installKey(tenant: string, key: MintedKey, done: (fault: Rejection | undefined) => void): void;
   listTenants(asked: Params['tenant.list']): Reply;
   backup(asked: Params['backup.create'], done: Answer): void;
+  listJobs(): Reply;
   /** Whether the key of this id and hash is an operator's. */
   isOperator(key: { readonly id: string; readonly secretHash: string } | undefined): boolean;
 }
@@ -157,6 +158,7 @@ export class Requests {
     const { system, scheduler } = this.#parts;
     if (method === 'tenant.list') scheduler.defer(() => done(system.listTenants(params as Params['tenant.list'])));
     else if (method === 'backup.create') system.backup(backupOf(params), done);
+    else if (method === 'job.list') scheduler.defer(() => done(system.listJobs()));
     else read({ ...this.#parts, caller }, { method, params }, done);
   }
 

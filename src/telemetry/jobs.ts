@@ -13,8 +13,8 @@ export function watchJobs(scrape: Scrape, figures: () => JobsFigures): void {
   scrape.gauge(
     { name: 'muster_jobs', help: 'Background jobs in Redis, as last seen.', labels: ['queue', 'state'] },
     () =>
-      figures().queues.flatMap((queue) =>
-        STATES.map((state) => ({ labels: { queue: queue.name, state }, value: queue[state] })),
+      figures().jobs.flatMap(({ name, queue }) =>
+        queue === undefined ? [] : STATES.map((state) => ({ labels: { queue: name, state }, value: queue[state] })),
       ),
   );
 }

@@ -5,6 +5,7 @@
  * exception are the types and capabilities of a backlog, which whoever starts agents needs to know, at most so many.
  */
 import type { ErrorCode } from '../../protocol/wire/codes.ts';
+import type { JobsView } from '../../protocol/wire/jobs.ts';
 import type { OperationClass } from '../../protocol/wire/operations.ts';
 import type { AgentStatus, Method, TaskStatus } from '../../protocol/wire/types.ts';
 
@@ -75,18 +76,8 @@ export interface RedisFigures {
   readonly connections: number;
 }
 
-/** How it stands with the Redis that has the background jobs. */
-export interface JobsFigures {
-  readonly connected: boolean;
-  /** As they were when they were last looked at. */
-  readonly queues: readonly {
-    readonly name: string;
-    readonly waiting: number;
-    readonly delayed: number;
-    readonly active: number;
-    readonly failed: number;
-  }[];
-}
+/** How it stands with the background jobs, and with the Redis that has them. */
+export type JobsFigures = JobsView;
 
 /** How things stand, over all tenants of the node; read at each scrape. */
 export interface NodeFigures {

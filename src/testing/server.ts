@@ -68,10 +68,12 @@ export class TestServer {
   readonly #blobs: MemoryBlobs;
   readonly #node: Node;
   readonly #accept: Accept;
+  readonly #jobs: EmbeddedJobs;
 
   constructor(parts: TestServerParts) {
     const { lane, disks, entropy, nodeId, version, tracing } = parts;
     this.#parts = parts;
+    this.#jobs = new EmbeddedJobs({ scheduler: lane, entropy });
     this.#log = memoryLog({ scheduler: lane, disk: disks.log });
     this.#store = memoryStore({ scheduler: lane, disk: disks.store, ...RETENTION });
     this.#blobs = new MemoryBlobs({ scheduler: lane, disk: disks.blobs });
@@ -91,6 +93,7 @@ export class TestServer {
       // Time stands still unless a test moves it, and what was asked for is to be there when all has settled.
       patienceMs: 0,
       tracing,
+      jobs: () => this.#jobs.status(),
       texts: {
         blobs: this.#blobs,
         run: workInPlace((run) => lane.defer(run)),
@@ -114,8 +117,7 @@ export class TestServer {
         (fault) => (fault === undefined ? done() : failed(fault)),
       );
     });
-    const jobs = new EmbeddedJobs({ scheduler: lane, entropy });
-    startHousekeeping({ node: this.#node, store: this.#store, scheduler: lane, jobs });
+    startHousekeeping({ node: this.#node, store: this.#store, scheduler: lane, jobs: this.#jobs });
     return (connection) => {
       const handler = this.#accept(connection);
       // The network outlives the process; the process hears nothing after its end.

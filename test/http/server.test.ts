@@ -104,6 +104,27 @@ describe('the pages', () => {
     expect((await ask(port, '/metrics')).headers['content-type']).toBe('text/plain; version=0.0.4');
   });
 
+  it('/admin/jobs has the background jobs, and of failures only when they were', async () => {
+    const job = { name: 'retain', shared: false, state: 'idle', runs: { ok: 1, failed: 1 } } as const;
+    const failures = [{ at: 7, message: 'disk of tenant acme' }];
+    const jobs = () => ({ scheduler: 'embedded', connected: true, jobs: [{ ...job, failures }] }) as const;
+    const { port } = await listen({ jobs });
+    const reply = await ask(port, '/admin/jobs');
+    expect(reply.status).toBe(200);
+    expect(JSON.parse(reply.body)).toEqual({ ...jobs(), jobs: [{ ...job, failures: [{ at: 7 }] }] });
+    expect(JSON.parse((await ask(port, '/healthz')).body)).not.toHaveProperty('jobs');
+    const { port: none } = await listen();
+    expect((await ask(none, '/admin/jobs')).status).toBe(503);
+  });
+
+  it('/healthz is degraded while the Redis of the jobs is away', async () => {
+    let connected = false;
+    const { port } = await listen({ jobs: () => ({ scheduler: 'bullmq', connected, jobs: [] }) });
+    expect(JSON.parse((await ask(port, '/healthz')).body)).toMatchObject({ status: 'degraded', jobs: { connected } });
+    connected = true;
+    expect(JSON.parse((await ask(port, '/healthz')).body)).toMatchObject({ status: 'ok', jobs: { connected } });
+  });
+
   it.each(['/healthz', '/readyz', '/metrics'])('%s answers HEAD without a body', async (path) => {
     const { port } = await listen();
     const reply = await ask(port, path, 'HEAD');

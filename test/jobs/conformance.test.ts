@@ -1,7 +1,7 @@
 /** What every queue of background jobs does, in the process or in Redis; and what the one in Redis does beside. */
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { BullJobs } from '../../src/jobs/bullmq.ts';
 import { EmbeddedJobs, type JobQueue, type JobRun } from '../../src/jobs/index.ts';
@@ -138,6 +138,23 @@ describe('the queue in Redis', () => {
     expect(second.status().connected).toBe(true);
   });
 
+  it('tells what is in Redis, and which runs failed there, whichever process made them', async () => {
+    const probe = new Probe();
+    probe.fail = new Error('this run failed');
+    const first = bull(probe, { everyMs: 50 });
+    const second = bull(probe, { everyMs: 50 });
+    const of = (queue: BullJobs) => queue.status().jobs[0];
+    await until(() => (of(first)?.failures.length ?? 0) > 1 && (of(second)?.failures.length ?? 0) > 1);
+    for (const queue of [first, second]) {
+      expect(queue.status()).toMatchObject({ scheduler: 'bullmq' });
+      expect(of(queue)).toMatchObject({ name: 'checkpoint', everyMs: 50, shared: true });
+      const failures = of(queue)?.failures ?? [];
+      expect(failures.every(({ message }) => message === 'this run failed')).toBe(true);
+      expect(failures.map(({ at }) => at)).toEqual(failures.map(({ at }) => at).toSorted((a, b) => b - a));
+      expect(of(queue)?.queue?.failed).toBeGreaterThan(1);
+    }
+  });
+
   it('is made again after every key was deleted', async () => {
     const probe = new Probe();
     bull(probe, { everyMs: 50 });
@@ -170,25 +187,29 @@ describe('the queue in Redis', () => {
     'puts a run back that nobody makes and that %s',
     async (how) => {
       const probe = new Probe();
-      probe.held = [];
-      bull(probe, { everyMs: 50 });
-      await until(() => probe.began === 1);
+      const bullJobs = bull(probe, { everyMs: 50 });
+      await until(() => bullJobs.status().connected);
+      const held: ((error?: Error) => void)[] = [];
+      probe.held = held;
       const client = redis.client();
       const queue = `${PREFIX}:checkpoint`;
-      const [id = ''] = await client.lrange(`${queue}:active`, 0, -1);
+      const active = (): Promise<string[]> => client.lrange(`${queue}:active`, 0, -1);
+      await vi.waitFor(async () => expect([probe.open, await active()]).toEqual([1, [expect.any(String)]]), 10_000);
+      const [id = ''] = await active();
       const token = (await client.get(`${queue}:${id}:lock`)) ?? '';
       const worker = token.slice(0, token.indexOf(':'));
+      expect(worker).not.toBe('');
       // As a script leaves it whose reply was lost. Its lock lives longer than this test.
       const left = client.multi().lpush(`${queue}:active`, 'left');
       if (how !== 'has no data')
         left.hset(`${queue}:left`, { name: 'checkpoint', data: '{}', opts: '{}', timestamp: '1' });
       if (how !== 'has no lock') left.set(`${queue}:left:lock`, `${worker}:99`, 'PX', 3_600_000);
       await left.exec();
-      const held = probe.held;
       probe.held = undefined;
-      for (const end of held) end();
-      await until(() => probe.runs.length >= 3);
-      expect(await client.lrange(`${queue}:active`, 0, -1)).not.toContain('left');
+      for (const end of held.splice(0)) end();
+      await vi.waitFor(async () => expect(await active()).not.toContain('left'), 20_000);
+      const runs = probe.runs.length;
+      await until(() => probe.runs.length >= runs + 2);
       expect(probe.most).toBe(1);
     },
   );

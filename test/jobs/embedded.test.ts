@@ -246,3 +246,40 @@ describe('wrong use is a bug', () => {
     expect(() => jobs.handle('probe', () => {})).toThrow('before start');
   });
 });
+
+describe('the status', () => {
+  it('has what is on, how runs ended, and the newest failures in front', () => {
+    const { scheduler, jobs, end } = setUp();
+    jobs.repeat('checkpoint', 1_000);
+    expect(jobs.status()).toEqual({
+      scheduler: 'embedded',
+      connected: true,
+      jobs: [
+        {
+          name: 'checkpoint',
+          everyMs: 1_000,
+          shared: false,
+          state: 'idle',
+          runs: { ok: 0, failed: 0 },
+          failures: [],
+        },
+      ],
+    });
+    jobs.start();
+    for (let run = 1; run <= 12; run += 1) {
+      scheduler.advance(1_100);
+      expect(jobs.status().jobs[0]?.state).toBe('running');
+      scheduler.advance(5);
+      end(run === 1 ? undefined : new Error(`run ${run}`));
+    }
+    const [job] = jobs.status().jobs;
+    expect(job).toMatchObject({
+      state: 'idle',
+      runs: { ok: 1, failed: 11 },
+      last: { at: scheduler.now(), ok: false },
+    });
+    expect(job?.failures.map(({ message }) => message)).toEqual(
+      Array.from({ length: 10 }, (_, at) => `run ${12 - at}`),
+    );
+  });
+});

@@ -603,4 +603,5 @@ export const PARAMS: { readonly [M in Method]: readonly ParamsVector[] } = {
     bad('none stays', { keep: 0 }, 'keep'),
     bad('a number that is text', { keep: '7' }, 'keep'),
   ],
+  'job.list': [good('nothing', {}), bad('no map', 1, '')],
 };
