@@ -22,6 +22,8 @@ export interface ServeOptions {
   readonly jobsRedis?: string | undefined;
   /** Serve although the settings of Redis may lose what it acknowledged. */
   readonly allowUnsafeRedis?: boolean | undefined;
+  /** Other servers may serve the same tenants from the same Redis (docs/redis.md); all of them must say so. */
+  readonly shared?: boolean | undefined;
   /** `ws`, `uws` (uWebSockets.js, where its native file loads), or `auto`, the default: ws. */
   readonly transport?: string | undefined;
   /** JSON file with any of these options. */
@@ -80,6 +82,7 @@ const schema = z.strictObject({
   redis: z.string().min(1).optional(),
   jobsRedis: z.string().min(1).optional(),
   allowUnsafeRedis: z.union([z.boolean(), z.stringbool()]).default(false),
+  shared: z.union([z.boolean(), z.stringbool()]).default(false),
   transport: z.enum(['auto', 'ws', 'uws']).default('auto'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   jwtKeys: z.string().min(1).optional(),
@@ -110,6 +113,7 @@ function fromEnvironment(env: Environment): Partial<Record<keyof Config, unknown
     redis: env['MUSTER_REDIS'],
     jobsRedis: env['MUSTER_JOBS_REDIS'],
     allowUnsafeRedis: env['MUSTER_ALLOW_UNSAFE_REDIS'],
+    shared: env['MUSTER_SHARED'],
     transport: env['MUSTER_TRANSPORT'],
     logLevel: env['MUSTER_LOG_LEVEL'],
     jwtKeys: env['MUSTER_JWT_KEYS'],
@@ -179,6 +183,9 @@ export function resolveConfig(options: ServeOptions, env: Environment): Config {
   checkRedis(parsed.data.jobsRedis);
   if (parsed.data.jobsRedis !== undefined && parsed.data.redis === undefined) {
     throw new ConfigError('Jobs are kept in Redis for a log in Redis: jobsRedis says nothing without redis.');
+  }
+  if (parsed.data.shared && parsed.data.redis === undefined) {
+    throw new ConfigError('Servers share tenants by Redis: --shared says nothing without --redis.');
   }
   return parsed.data;
 }

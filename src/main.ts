@@ -17,7 +17,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { TASK_STATUSES, type Params, type TaskStatus } from '../protocol/wire/types.ts';
+import type { Params } from '../protocol/wire/types.ts';
 import {
   AttemptGuard,
   authorise,
@@ -34,10 +34,10 @@ import {
 import { Backups } from './backup/index.ts';
 import { systemScheduler } from './base/system-scheduler.ts';
 import { ConfigError, resolveConfig, type Config, type ServeOptions } from './config.ts';
+import { figures } from './figures.ts';
 import { listenHttp, type HttpListener } from './http/index.ts';
 import { RETENTION, startHousekeeping } from './housekeeping.ts';
-import { recordCounts } from './engine/kernel/image.ts';
-import type { LogDriver } from './log/port.ts';
+import { LogFault, type LogDriver } from './log/port.ts';
 import type { SqliteLog } from './log/sqlite/index.ts';
 import { backlogFigures } from './node/backlog.ts';
 import { classOf } from './node/heard.ts';
@@ -55,7 +55,7 @@ import { openTexts, type OpenedTexts } from './open-texts.ts';
 import { openSqliteStore, type SqliteStore } from './store/index.ts';
 import type { Store } from './store/port.ts';
 import { createLog, Metrics, openTraces, type LogLevel, type Traces } from './telemetry/index.ts';
-import type { Log, LogFields, NodeFigures } from './telemetry/port.ts';
+import type { Log, LogFields } from './telemetry/port.ts';
 import { memoryFuse } from './transport/fuse.ts';
 import { Gate, type GateLimits } from './transport/gate.ts';
 import { chooseTransport, listenOn, type Transport, type TransportListener } from './transport/choose.ts';
@@ -212,11 +212,13 @@ class Server implements RunningServer {
   }
 
   #openLog(onFatal: (error: Error) => void): Promise<OpenedLog> {
-    const { redis, allowUnsafeRedis } = this.#config;
+    const { redis, allowUnsafeRedis, shared } = this.#config;
     return openLog({
       data: this.data,
       redis,
       allowUnsafeRedis,
+      nodeId: this.#nodeId,
+      shared,
       scheduler: systemScheduler,
       onFatal,
       onSnapshotTrouble: (file, why) => this.#snapshotTrouble({ file, why }),
@@ -247,7 +249,7 @@ class Server implements RunningServer {
       authenticate: this.#authenticator(() => node),
       events: {
         applied: (applied) => this.#applied(applied),
-        halted: (tenant, error) => this.#log.error('tenant not served', { tenant, error }),
+        halted: (tenant, error) => this.#halted(tenant, error),
         snapshotDamaged: (tenant, seq, why) => this.#snapshotTrouble({ tenant, seq, why }),
         checkpointed: (tenant, outcome) => {
           if ('seq' in outcome) this.#metrics.node.checkpoint(outcome);
@@ -256,6 +258,13 @@ class Server implements RunningServer {
       },
     });
     return node;
+  }
+
+  #halted(tenant: string, error: Error): void {
+    this.#log.error('tenant not served', { tenant, error });
+    // Others took this node for dead, and go on without it: it comes back as another one, by whoever supervises it.
+    const fenced = error instanceof LogFault && error.fault === 'LOCKED';
+    if (fenced && this.#config.shared && this.#addressWritten) this.#fatal(error);
   }
 
   async #backup(backups: Backups, asked: Params['backup.create'], done: (made: Made) => void): Promise<void> {
@@ -372,7 +381,7 @@ class Server implements RunningServer {
     this.#http = await listenHttp({
       host,
       port: httpPort,
-      node: { nodeId: node.nodeId, version: node.version, ready: () => node.serves },
+      node: { nodeId: node.nodeId, version: node.version, ready: () => node.serves && this.#reachesLog },
       transport: transport.name,
       tenantsHalted: () => node.refused.size,
       redis: this.#redis,
@@ -399,6 +408,11 @@ class Server implements RunningServer {
     );
   }
 
+  /** Else HELLO is refused, and a load balancer leads elsewhere. */
+  get #reachesLog(): boolean {
+    return this.#redis?.().connected ?? true;
+  }
+
   #addressFile(): string {
     return join(this.data, 'address.json');
   }
@@ -420,11 +434,11 @@ class Server implements RunningServer {
   #applied(applied: Applied): void {
     if (!applied.live) return;
     const { node } = this.#metrics;
-    node.appended({
-      commands: applied.output.commands.length,
-      bytes: applied.entry.payload.length,
-      ms: applied.appendMs ?? 0,
-    });
+    const { appendMs: ms } = applied;
+    // Undefined: another node appended it.
+    if (ms !== undefined) {
+      node.appended({ commands: applied.output.commands.length, bytes: applied.entry.payload.length, ms });
+    }
     node.applied(applied.applyMs);
     for (const { kind, waitedMs } of applied.output.locks ?? []) node.lock(kind, waitedMs);
     for (const { kind } of applied.output.notifications ?? []) node.notification(kind);
@@ -545,53 +559,4 @@ function packageVersion(): string {
     return version;
   }
   return 'unknown';
-}
-
-function figures(node: Node): NodeFigures {
-  const tasks: { [S in TaskStatus]?: number } = {};
-  const records: { [table: string]: number } = {};
-  const sum = {
-    sessions: 0,
-    attached: 0,
-    active: 0,
-    offline: 0,
-    applied: 0,
-    queued: 0,
-    ringPushes: 0,
-    ringBytes: 0,
-    dead: 0,
-    gaps: 0,
-  };
-  for (const { tenant, hub } of node.servings) {
-    const { state } = tenant.engine;
-    const { ring } = hub;
-    for (const status of TASK_STATUSES) tasks[status] = (tasks[status] ?? 0) + state.taskStatus.of(status);
-    for (const [table, count] of Object.entries(recordCounts(state))) records[table] = (records[table] ?? 0) + count;
-    sum.sessions += state.sessions.size;
-    sum.attached += state.attachedSessions.size;
-    sum.active += state.agentStatus.of('active');
-    sum.offline += state.agentStatus.of('offline');
-    sum.dead += state.deadTasks.size;
-    sum.applied += state.counters.seq;
-    sum.queued += tenant.queued;
-    sum.ringPushes += ring.size;
-    sum.ringBytes += ring.bytes;
-    sum.gaps += hub.counts.gaps;
-  }
-  return {
-    tenants: node.servings.filter(({ tenant }) => tenant.serving).length,
-    tenantsHalted: node.refused.size,
-    sessions: sum.sessions,
-    attached: sum.attached,
-    agents: { active: sum.active, offline: sum.offline },
-    tasks,
-    deadLetters: sum.dead,
-    logHead: sum.applied,
-    logApplied: sum.applied,
-    pendingCommands: sum.queued,
-    ringPushes: sum.ringPushes,
-    ringBytes: sum.ringBytes,
-    records,
-    gaps: sum.gaps,
-  };
 }

@@ -19,6 +19,9 @@ export interface OpenLogOptions {
   /** URL of Redis; undefined: the embedded database. */
   readonly redis: string | undefined;
   readonly allowUnsafeRedis: boolean;
+  /** Name of this process, and whether others may serve the same tenants. */
+  readonly nodeId: string;
+  readonly shared: boolean;
   readonly scheduler: Scheduler;
   readonly onFatal: (error: Error) => void;
   readonly onSnapshotTrouble: (file: string, why: string) => void;
@@ -48,8 +51,8 @@ export async function openLog(options: OpenLogOptions): Promise<OpenedLog> {
   // Here and not above: who has no Redis does not wait for its client to be loaded.
   const { openRedisLog, parseRedisUrl } = await import('./log/redis/index.ts');
   const address = parseRedisUrl(redis);
-  const { allowUnsafeRedis: allowUnsafe, onRedisTrouble: onTrouble } = options;
-  const driver = await openRedisLog({ address, dir: tail, scheduler, allowUnsafe, onFatal, onTrouble });
+  const { allowUnsafeRedis: allowUnsafe, onRedisTrouble: onTrouble, nodeId: node, shared } = options;
+  const driver = await openRedisLog({ address, dir: tail, scheduler, node, shared, allowUnsafe, onFatal, onTrouble });
   return { driver, redis: () => driver.status() };
 }
 

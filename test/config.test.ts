@@ -64,3 +64,8 @@ test('hosts, proxies and origins are lists, in the environment by commas', () =>
     origins: ['https://a'],
   });
 });
+
+test('servers share tenants only on Redis', () => {
+  expect(() => resolveConfig({ shared: true }, {})).toThrow(ConfigError);
+  expect(resolveConfig({}, { MUSTER_REDIS: 'redis://localhost', MUSTER_SHARED: 'true' }).shared).toBe(true);
+});

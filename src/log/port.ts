@@ -66,10 +66,34 @@ export interface TailSink {
   fault(fault: LogFault): void;
 }
 
+/** What a node is told of the others that serve the same tenant. */
+export interface MembersWatcher {
+  /** Other nodes that have something here. */
+  nodes(): readonly string[];
+  /** These are gone for ever: what they had is free. Told to one of the living; may be told again. */
+  gone(nodes: ReadonlySet<string>): void;
+  /** This node cannot reach the log for so long that others may take it for dead. */
+  cutOff(): void;
+}
+
+/** This node among those that serve the same tenant. */
+export interface Members {
+  /** Once it has read the log. Alone: nobody else serves; the node opens the tenant, and calls `opened` when it has. */
+  join(done: (how: 'alone' | 'beside') => void): void;
+  opened(): void;
+  watch(watcher: MembersWatcher): void;
+  /** Place of this node among those that live; 0 until that is known. */
+  readonly rank: number;
+  /** Nothing more is asked or told. */
+  end(): void;
+}
+
 export interface TenantLog {
   readonly tenant: string;
   readonly logId: string;
   readonly epoch: number;
+  /** Undefined: no other node serves the tenant beside this one. */
+  readonly members?: Members | undefined;
   /** Adds payloads as consecutive entries, all or none. The caller leaves them unchanged from here on. */
   append(payloads: readonly Uint8Array[], done: (outcome: AppendOutcome) => void): void;
   /** Begins delivery of everything after `seq`, whose chain is `chain` (undefined only for seq 0). Once. */

@@ -5,6 +5,8 @@
  * O1 Tenant `system` holds tenants and operators; it is opened first. A tenant that stands there is opened here
  *    with the key that was drawn for it, again and again until that is so.
  * O2 One tenant's halt is not another's.
+ * O3 Beside other nodes: what is kept outside of the engine's state is built from the whole log; a tenant that another node
+ *    creates is opened here too.
  */
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -95,6 +97,7 @@ export class Node implements NodePort {
   readonly #calendar = new Calendar();
   readonly #inspections: Inspections;
   readonly #servings = new Map<string, Serving>();
+  /** Tenants that are being opened, and who waits for that. */
   readonly #waiting = new Map<string, Opened[]>();
   readonly #refused = new Map<string, Error>();
   #phase: 'starting' | 'ready' | 'stopping' = 'starting';
@@ -271,20 +274,20 @@ export class Node implements NodePort {
 
   #open(id: string, done: Opened): void {
     const { log, store, sha256, events } = this.#options;
+    this.#waiting.set(id, [done]);
     log.open(id, (opened) => {
-      if (opened instanceof LogFault) {
-        this.#refuse(id, opened);
-        return done(opened);
-      }
+      if (opened instanceof LogFault) return this.#halted(id, opened);
       const fresh = (): Engine => new Engine(this.#options.engine);
       const damaged = (seq: number, why: string): void => events?.snapshotDamaged?.(id, seq, why);
-      loadNewest({ tenant: id, snapshots: log.snapshots, sha256, fresh, damaged }, (loaded) => {
-        store.tenant(id).newest((storedRev) => this.#serve({ log: opened, loaded, storedRev }, done));
-      });
+      const serve = (loaded: Loaded): void =>
+        store.tenant(id).newest((storedRev) => this.#serve({ log: opened, loaded, storedRev }));
+      // Beside others its store is built from the whole log (O3).
+      if (opened.members !== undefined) return serve({ engine: fresh(), seq: 0 });
+      loadNewest({ tenant: id, snapshots: log.snapshots, sha256, fresh, damaged }, serve);
     });
   }
 
-  #serve(of: { readonly log: TenantLog; readonly loaded: Loaded; readonly storedRev: number }, done: Opened): void {
+  #serve(of: { readonly log: TenantLog; readonly loaded: Loaded; readonly storedRev: number }): void {
     const { log, loaded, storedRev } = of;
     const { log: driver, store, scheduler, entropy, sha256, access, events, nodeId } = this.#options;
     const { ring, chunkBytes, patienceMs, tracing, texts } = this.#options;
@@ -309,14 +312,26 @@ export class Node implements NodePort {
       patienceMs,
       tracing,
       texts,
-      applied: (applied) => events?.applied?.(applied),
+      applied: (applied) => {
+        events?.applied?.(applied);
+        this.#seeTenants(applied);
+      },
       halted: (tenant, error) => this.#halted(tenant, error),
       ready: (tenant) => this.#settle(tenant, undefined),
     });
     this.#refused.delete(id);
     this.#servings.set(id, serving);
-    this.#waiting.set(id, [done]);
     serving.tenant.start(loaded.chain === undefined ? { seq: loaded.seq } : { seq: loaded.seq, chain: loaded.chain });
+  }
+
+  /** O3 */
+  #seeTenants({ tenant, decoded, live, engine }: Applied): void {
+    if (tenant !== SYSTEM || !live || decoded.node === this.nodeId) return;
+    if (!decoded.commands.some(({ kind }) => kind === 'tenant.create')) return;
+    for (const { id } of engine.state.tenantsById) {
+      // One that could not be opened was reported.
+      if (!this.#servings.has(id) && !this.#refused.has(id)) this.#openWithKey(id, () => undefined);
+    }
   }
 
   #settle(tenant: string, fault: Error | undefined): void {

@@ -390,6 +390,10 @@ export class Requests {
       scheduler.defer(() => done(refused));
       return true;
     }
+    if (tenant.log.members !== undefined) {
+      scheduler.defer(() => done(unavailable('Ephemeral messages do not reach the clients of other nodes yet.')));
+      return true;
+    }
     scheduler.defer(() => {
       hub.message(topic, { data, from: caller.principal.id });
       const { rev } = tenant.engine.state;

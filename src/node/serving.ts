@@ -107,6 +107,7 @@ export class Serving {
         keep: (output) => this.#keep(output),
         applied: (done) => this.#applied(done),
         halted: (error) => this.#halted(error),
+        cutOff: () => this.hub.closeAll('UNAVAILABLE', 'This node cannot reach the log now.'),
         caughtUp: () => {
           this.schedules.look();
           this.letterRuns.look();
@@ -158,6 +159,19 @@ export class Serving {
   ): void {
     const { resume } = asked.body;
     if (resume === undefined) return this.#hello(asked, undefined, done);
+    // The client may have been told by another node what this one has not read yet: read all of it first.
+    if (this.tenant.log.members === undefined) return this.#resume({ ...asked, resume }, done);
+    this.tenant.submit({ kind: 'tick' }, ({ reply }) => {
+      if (reply.ok) return this.#resume({ ...asked, resume }, done);
+      done({ kind: 'refused', close: CLOSE_FOR[reply.rejection.code] ?? 'OVERLOADED', rejection: reply.rejection });
+    });
+  }
+
+  #resume(
+    asked: Parameters<Serving['hello']>[0] & { readonly resume: NonNullable<HelloBody['resume']> },
+    done: (outcome: HelloOutcome) => void,
+  ): void {
+    const { resume } = asked;
     const { state } = this.tenant.engine;
     const epoch = Math.floor(resume.rev / REV_EPOCH);
     if (epoch > state.counters.epoch || resume.rev > state.rev) return this.#hello(asked, 'epoch', done);
@@ -166,6 +180,8 @@ export class Serving {
   }
 
   checkpointDue(): boolean {
+    // A node builds what it keeps from all of the log, which is not trimmed: it would never be loaded.
+    if (this.tenant.log.members !== undefined) return false;
     return this.#entries >= CHECKPOINT_ENTRIES || this.#bytes >= CHECKPOINT_BYTES;
   }
 

@@ -18,6 +18,8 @@
  * R8 Beside requests a tree rests after each portion of its end three times as long as that took, at most 20 ms. So what
  *    others ask seldom meets a portion, and the end of a tree takes longer while others work.
  * R9 A request for a lock that has to wait begins no append: it goes with the next one (patience.ts).
+ * R10 Beside other nodes (beside.ts): a node opens the tenant (`up`) only if no other serves it, else it says nothing that
+ *    changes anything. One that reads that it was taken for dead halts before it applies that.
  */
 import { isMap } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -29,8 +31,10 @@ import { ENGINE_VERSION, type Command, type CommandOutput, type Entry, type Entr
 import type { EntryTimes, RequestTrace } from '../telemetry/port.ts';
 import { lockMustWait } from '../engine/queries.ts';
 import { FairQueue } from './fair-queue.ts';
+import { Beside, takenForDead } from './beside.ts';
 import { PATIENCE_MS, Patience } from './patience.ts';
-import type { AppendOutcome, LogEntry, LogFault, LogHead, TailSink, TenantLog } from '../log/port.ts';
+import { LogFault, type AppendOutcome, type LogEntry, type LogHead } from '../log/port.ts';
+import type { TailSink, TenantLog } from '../log/port.ts';
 
 export interface AppliedEntry {
   readonly entry: LogEntry;
@@ -50,6 +54,8 @@ export interface TenantObserver {
   /** After the outcomes were told. */
   applied(done: AppliedEntry): void;
   halted(error: Error): void;
+  /** The log cannot be reached for long: other nodes may take this one for dead. */
+  cutOff(): void;
   caughtUp(): void;
 }
 
@@ -110,6 +116,8 @@ export class Tenant implements TailSink {
   readonly #waiting = new FairQueue<Waiting>({ keyOf: lineOf, costOf, quantum: LIMITS.turnCost });
   /** R9 */
   readonly #patience: Patience;
+  /** R10 */
+  readonly #beside: Beside | undefined;
   /** Something waits for which an append is begun. */
   #hurried = false;
   #sent: Sent[] = [];
@@ -138,6 +146,13 @@ export class Tenant implements TailSink {
     this.log = options.log;
     this.#options = options;
     this.engine = options.engine;
+    const { members } = options.log;
+    if (members !== undefined) {
+      const { nodeId, observer } = options;
+      const { state } = options.engine;
+      const submit = (command: Command): void => this.submit(command);
+      this.#beside = new Beside({ members, nodeId, state, submit, cutOff: () => observer.cutOff() });
+    }
     this.#patience = new Patience({
       scheduler: options.scheduler,
       patienceMs: options.patienceMs ?? PATIENCE_MS,
@@ -196,6 +211,7 @@ export class Tenant implements TailSink {
   /** Takes no more commands; `done` when those taken are durable and applied. */
   stop(done: () => void): void {
     this.#stopped = 'stopping';
+    this.#beside?.end();
     this.#endTreesRest();
     this.#clock?.cancel();
     this.#clock = undefined;
@@ -229,12 +245,25 @@ export class Tenant implements TailSink {
   }
 
   caughtUp(_head: LogHead): void {
+    if (this.#beside === undefined) return this.#open();
+    this.#beside.join((how, opened) => {
+      if (how === 'alone') return this.#open(opened);
+      this.#up = { kind: 'tick' };
+      this.submit(this.#up, () => {
+        this.#live = true;
+        this.#options.observer.caughtUp();
+      });
+    });
+  }
+
+  #open(opened?: () => void): void {
     const { nodeId, entropy } = this.#options;
     const incarnation = hex(entropy(8));
     const version = this.engine.state.counters.engineVersion;
     this.#up = { kind: 'up', incarnation, node: nodeId, version };
     this.submit(this.#up, () => {
       this.#live = true;
+      opened?.();
       this.#upgrade();
       this.#options.observer.caughtUp();
     });
@@ -314,7 +343,7 @@ export class Tenant implements TailSink {
         break;
       case 'FENCED':
       case 'REGRESSED':
-        return this.#halt(new Error(`the log refused this node: ${outcome.kind}`));
+        return this.#halt(new LogFault('LOCKED', `the log refused this node: ${outcome.kind}`));
     }
     this.#schedule();
     this.#settleIdle();
@@ -348,6 +377,7 @@ export class Tenant implements TailSink {
     const began = scheduler.mono();
     try {
       decoded = decodeEntry(entry.payload, entry);
+      if (this.#live && this.#beside?.isTakenForDead(decoded) === true) return this.#halt(takenForDead());
       output = this.engine.apply(decoded);
     } catch (error) {
       return this.#halt(error instanceof Error ? error : new EngineHalted(entry.seq, error));
@@ -418,6 +448,7 @@ export class Tenant implements TailSink {
   #halt(error: Error): void {
     if (this.#halted !== undefined) return;
     this.#halted = error;
+    this.#beside?.end();
     this.#endTreesRest();
     this.#patience.end();
     this.#clock?.cancel();
@@ -458,7 +489,7 @@ export class Tenant implements TailSink {
     if (!this.#live || this.#halted !== undefined || this.#stopped !== 'no') return;
     const wait = this.#untilTick();
     if (wait === undefined) return;
-    const ms = Math.max(1, Math.ceil(wait));
+    const ms = Math.max(1, Math.ceil(wait)) + (this.#beside?.delayMs ?? 0); // R10
     const at = this.#options.scheduler.mono() + ms;
     if (this.#clock !== undefined) {
       if (this.#clock.at <= at) return;

@@ -39,7 +39,7 @@ export class Running {
     await until(
       () => found().length >= count || this.child.exitCode !== null || this.child.signalCode !== null,
       `${name} (saw ${JSON.stringify(this.events)} ${this.err})`,
-      30_000,
+      60_000,
     );
     const event = found()[count - 1];
     if (event === undefined) throw new Error(`ended without ${name}: ${this.err}`);

@@ -55,7 +55,10 @@ interface Node {
   close(): Promise<void>;
 }
 
-async function node(url: string, more: { dir?: string; allowUnsafe?: boolean; answerMs?: number } = {}): Promise<Node> {
+async function node(
+  url: string,
+  more: { dir?: string; allowUnsafe?: boolean; answerMs?: number; node?: string; shared?: boolean } = {},
+): Promise<Node> {
   const dir = more.dir ?? folder();
   const troubles: string[] = [];
   const driver = await openRedisLog({
@@ -412,13 +415,40 @@ describe('nodes', () => {
 
   test('a node whose log was taken over by another one appends nothing more', async () => {
     const redis = await server();
-    const { log } = await tailed((await node(redis.url)).driver);
+    const { log } = await tailed((await node(redis.url, { node: 'n_first' })).driver);
     await fill(log, 1);
     // As if it had been silent for long.
-    await redis.client().hset('muster:{acme}:meta', 'seen', '0');
+    await redis.client().hset('muster:{acme}:meta', 'seen:n_first', '0');
     const second = await node(redis.url);
     await fill((await tailed(second.driver)).log, 1, 'second');
     expect(await append(log, 'late')).toEqual({ kind: 'FENCED' });
+  });
+
+  test('nodes that share a log append to it in turns, and each reads all of it in one order', async () => {
+    const redis = await server();
+    const first = await tailed((await node(redis.url, { shared: true })).driver);
+    const second = await tailed((await node(redis.url, { shared: true })).driver);
+    for (let at = 0; at < 5; at += 1) {
+      await fill(first.log, 1, `first ${at}`);
+      await fill(second.log, 1, `second ${at}`);
+    }
+    await first.tail.until(({ entriesSeen }) => entriesSeen.length === 10);
+    await second.tail.until(({ entriesSeen }) => entriesSeen.length === 10);
+    expect(texts(second.tail.entriesSeen)).toEqual(texts(first.tail.entriesSeen));
+    const alone = await node(redis.url);
+    await expect(openTenant(alone.driver, 'acme')).rejects.toMatchObject({ fault: 'LOCKED' });
+  });
+
+  test('a node that shares a log and was taken for dead appends nothing more, and is not let in again', async () => {
+    const redis = await server();
+    const { log } = await tailed((await node(redis.url, { node: 'n_first', shared: true })).driver);
+    await fill(log, 1);
+    await redis.client().hdel('muster:{acme}:meta', 'pass:n_first');
+    const second = await tailed((await node(redis.url, { shared: true })).driver);
+    expect(await append(log, 'late')).toEqual({ kind: 'FENCED' });
+    await fill(second.log, 1, 'second');
+    await second.tail.until(({ entriesSeen }) => entriesSeen.length === 2);
+    expect(texts(second.tail.entriesSeen)).toEqual(['entry 0', 'second 0']);
   });
 
   test('a node that was away for longer than Redis keeps goes on from a snapshot', async () => {

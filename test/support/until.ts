@@ -11,3 +11,15 @@ export async function until(condition: () => boolean, what = 'the condition', pa
   } while (performance.now() - start < patienceMs);
   throw new Error(`waited ${patienceMs} ms in vain for ${what}`);
 }
+
+const ASK_MS = 50;
+
+/** The same of what another process must be asked for: again and again, with pauses that leave it the processor. */
+export async function untilAsked(ask: () => Promise<boolean>, what: string, patienceMs = 60_000): Promise<void> {
+  const start = performance.now();
+  while (!(await ask())) {
+    const askAt = performance.now() + ASK_MS;
+    if (askAt - start > patienceMs) throw new Error(`waited ${patienceMs} ms in vain for ${what}`);
+    await until(() => performance.now() >= askAt);
+  }
+}

@@ -225,6 +225,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
     at: [
       'src/main.ts',
       'src/config.ts',
+      'src/figures.ts',
       'src/housekeeping.ts',
       'src/open-log.ts',
       'src/open-jobs.ts',

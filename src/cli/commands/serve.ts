@@ -15,6 +15,7 @@ interface Flags {
   readonly redis?: string;
   readonly jobsRedis?: string;
   readonly allowUnsafeRedis?: boolean;
+  readonly shared?: boolean;
   readonly transport?: string;
   readonly config?: string;
   readonly logLevel?: string;
@@ -39,6 +40,7 @@ export function addServe(program: Command, context: Context): void {
     .option('--redis <url>', 'keep the log in Redis instead of the data directory (docs/redis.md)')
     .option('--jobs-redis <url>', 'keep the background jobs in this Redis (default: that of --redis)')
     .option('--allow-unsafe-redis', 'serve although the settings of Redis may lose what it acknowledged')
+    .option('--shared', 'other servers may serve the same tenants from this Redis (docs/redis.md)')
     .option('--transport <name>', 'auto, ws or uws, which must be installed (default auto: ws)')
     .option('--config <file>', 'JSON file with any of these options')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default info)')

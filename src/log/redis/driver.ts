@@ -8,6 +8,7 @@
  * RL2 No callback runs inside the call that was given it, nor inside a promise.
  * RL3 In a cluster a tenant goes where a server says that its slot is; when a server is gone, any other one is asked.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { assert, must } from '../../base/assert.ts';
 import { byCodeUnits } from '../../base/order.ts';
@@ -37,6 +38,10 @@ export interface RedisLogOptions {
   readonly onFatal: (fault: LogFault) => void;
   /** Something that an operator should know; it goes on. */
   readonly onTrouble?: (what: string) => void;
+  /** Name of this process among those that serve; default: drawn. */
+  readonly node?: string;
+  /** Others may serve the same tenants, if they share too. */
+  readonly shared?: boolean;
   /** An answer of Redis that takes longer ends the connection; default 5 s. */
   readonly answerMs?: number;
 }
@@ -78,6 +83,7 @@ export class RedisLog implements LogDriver {
   readonly name = 'redis';
   readonly snapshots: SnapshotStore;
   readonly #options: RedisLogOptions;
+  readonly #node: string;
   readonly #file: SqliteLog;
   readonly #snapshots: RedisSnapshots;
   /** By address; one, unless it is a cluster. */
@@ -94,6 +100,7 @@ export class RedisLog implements LogDriver {
 
   constructor(options: RedisLogOptions, file: SqliteLog) {
     this.#options = options;
+    this.#node = options.node ?? `n_${randomBytes(6).toString('hex')}`;
     this.#file = file;
     this.#snapshots = new RedisSnapshots({
       link: (tenant) => this.#linkOf(tenant),
@@ -209,6 +216,8 @@ export class RedisLog implements LogDriver {
     const { tenant } = of;
     const log = new RedisTenantLog(of, {
       scheduler: this.#options.scheduler,
+      node: this.#node,
+      shared: this.#options.shared === true,
       local,
       refuses: () => this.#homeOf.get(tenant)?.refuses === true,
       trouble: (what) => this.#trouble(`tenant ${tenant}: ${what}`),
@@ -228,7 +237,9 @@ export class RedisLog implements LogDriver {
     const home = new Home({
       connect: () => this.#connect(host),
       scheduler,
-      node: Buffer.from(this.#file.fileId).toString('hex').slice(0, 16),
+      node: this.#node,
+      home: Buffer.from(this.#file.fileId).toString('hex').slice(0, 16),
+      shared: this.#options.shared === true,
       allowUnsafe: this.#options.allowUnsafe === true,
       readerForEach: cluster,
       trouble: (what) => this.#trouble(what),
@@ -311,7 +322,10 @@ export class RedisLog implements LogDriver {
   async #release(): Promise<void> {
     const logs = [...this.#logs.values()].flatMap((log) => (log === undefined ? [] : [log.beat(false)]));
     await Promise.allSettled(logs);
-    for (const log of this.#logs.values()) log?.detached();
+    for (const log of this.#logs.values()) {
+      log?.members?.end();
+      log?.detached();
+    }
     this.#abort.abort();
     await Promise.allSettled([...this.#homes.values()].map((home) => home.close()));
   }

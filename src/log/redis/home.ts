@@ -49,6 +49,8 @@ export interface HomeParts {
   readonly connect: () => Promise<Link>;
   readonly scheduler: Scheduler;
   readonly node: string;
+  readonly home: string;
+  readonly shared: boolean;
   readonly allowUnsafe: boolean;
   /** In a cluster one read may not name the keys of two tenants. */
   readonly readerForEach: boolean;
@@ -237,10 +239,11 @@ export class Home {
   async #claimed(connection: Connection, slot: Slot): Promise<Attached | undefined> {
     const { link, pass } = connection;
     const { tenant, keys, local } = slot;
-    const { node, repaired } = this.#parts;
+    const { node, home, shared, repaired } = this.#parts;
     const onRepaired = (from: number, to: number): void => repaired(tenant, from, to);
     try {
-      return await attach({ link, tenant, keys, local, node, pass, known: slot.log?.logId, onRepaired });
+      const known = slot.log?.logId;
+      return await attach({ link, tenant, keys, local, node, home, shared, pass, known, onRepaired });
     } catch (error) {
       if (error instanceof LogFault) {
         this.#slots.delete(tenant);

@@ -10,7 +10,8 @@
  * RC3 Another server process, or a repair, begins a new epoch: tokens that were given out for what may be lost are never
  *    used again.
  * RC4 Every step is conditional on what was seen before it. If something changed meanwhile all is looked at anew.
- * RC5 A log that another node serves and that was heard of lately is left to it.
+ * RC5 A log that another node serves and that was heard of lately is left to it, unless both share it. Nodes that share it
+ *    are not fenced by a takeover, but for the process before in the same data directory.
  */
 import { randomUUID } from 'node:crypto';
 import { chainStart } from '../envelope.ts';
@@ -33,8 +34,12 @@ export interface AttachParts {
   readonly tenant: string;
   readonly keys: Keys;
   readonly local: LocalTail;
-  /** Identity of this node, the same after a restart. */
+  /** Name of this process. */
   readonly node: string;
+  /** Its data directory, the same after a restart. */
+  readonly home: string;
+  /** Others may serve the tenant too. */
+  readonly shared: boolean;
   /** Drawn for this connection. */
   readonly pass: string;
   /** The log that this node has open already; undefined: whatever is there, or a new one. */
@@ -54,21 +59,30 @@ interface Meta extends Attached {
   readonly run: string;
 }
 
+/** RC4. Of one instant. */
+interface Seen {
+  readonly meta: Meta;
+  readonly newest: Element | undefined;
+  readonly length: number;
+}
+
+function modeOf({ shared }: AttachParts): string {
+  return shared ? 'shared' : 'alone';
+}
+
 /** Rejects with a LogFault, or with the error of the connection. */
 export async function attach(parts: AttachParts): Promise<Attached> {
   let repaired = false;
   for (let attempt = 0; attempt < triesMax; attempt += 1) {
-    const meta = await metaOf(parts.link, parts.keys);
-    if (meta === undefined) {
+    const seen = await lookAt(parts.link, parts.keys);
+    if (seen === undefined) {
       const made = await create(parts);
       if (made !== undefined) return made;
       continue;
     }
-    const wrong = await endFault(parts, meta);
-    if (wrong !== undefined) {
-      if (await isAsSeen(parts, meta)) throw wrong;
-      continue;
-    }
+    const { meta } = seen;
+    const wrong = endFault(parts, seen);
+    if (wrong !== undefined) throw wrong;
     if (await isBehind(parts, meta)) {
       // The log is claimed as it is first: nobody else appends or repairs meanwhile.
       if (!(await claim(parts, meta, { run: meta.run, epoch: meta.epoch }))) continue;
@@ -87,7 +101,7 @@ async function run(parts: AttachParts, script: Script, args: readonly Argument[]
 }
 
 async function create(parts: AttachParts): Promise<Attached | undefined> {
-  const { local, link, node, pass } = parts;
+  const { local, link, node, pass, home } = parts;
   if (local.head !== undefined || parts.known !== undefined) {
     const what = `it is gone from Redis, and this node knows of ${local.head?.seq ?? 0} entries`; // RC2
     throw fault(
@@ -99,17 +113,16 @@ async function create(parts: AttachParts): Promise<Attached | undefined> {
   const logId = randomUUID();
   const start: Place = { seq: 0, epoch: 0, ts: 0, link: linkStart(logId), chain: chainStart(logId) };
   const chain = Buffer.from(start.chain).toString('hex');
-  const [said] = await run(parts, SCRIPTS.create, [logId, start.link, chain, link.runId, node, pass]);
+  const owner = [link.runId, node, pass, home, modeOf(parts)];
+  const [said] = await run(parts, SCRIPTS.create, [logId, start.link, chain, ...owner]);
   const outcome = textOf(said);
   if (outcome === 'LEFTOVER') throw fault(parts, 'CORRUPT', 'Redis has entries of it, but not the record of its ends');
   return outcome === 'MADE' ? { logId, epoch: 1, base: start, head: { seq: 0, ts: 0, link: start.link } } : undefined;
 }
 
 /** The stream ends where the record says: a damaged append-only file is replayed by Redis without a word. */
-async function endFault(parts: AttachParts, { base, head }: Meta): Promise<LogFault | undefined> {
-  const [newest] = listOf(await parts.link.call('XREVRANGE', parts.keys.log, '+', '-', 'COUNT', '1'));
-  const length = integerOf(await parts.link.call('XLEN', parts.keys.log));
-  const element = newest === undefined ? undefined : elementOf(newest);
+function endFault(parts: AttachParts, { meta, newest: element, length }: Seen): LogFault | undefined {
+  const { base, head } = meta;
   const ends = element === undefined ? head.seq === base.seq : element.seq === head.seq && element.link === head.link;
   if (!ends) {
     return fault(
@@ -120,12 +133,6 @@ async function endFault(parts: AttachParts, { base, head }: Meta): Promise<LogFa
   }
   if (length === head.seq - base.seq) return undefined;
   return fault(parts, 'CORRUPT', `${head.seq - base.seq} entries should be there, and ${length} are`);
-}
-
-/** RC4. What was read in several commands was read of one state. */
-async function isAsSeen(parts: AttachParts, seen: Meta): Promise<boolean> {
-  const now = await metaOf(parts.link, parts.keys);
-  return now !== undefined && now.head.seq === seen.head.seq && now.base.seq === seen.base.seq;
 }
 
 /** Whether this node has entries that Redis lost. */
@@ -159,8 +166,13 @@ async function linkAt(parts: AttachParts, { base, head }: Meta, known: Element):
 /** False if something changed meanwhile. */
 async function claim(parts: AttachParts, seen: Meta, next: { run: string; epoch: number }): Promise<boolean> {
   const before = [seen.run, String(seen.epoch), String(seen.head.seq), seen.head.link];
+  const known = parts.known === undefined ? '0' : '1';
   const after = [next.run, String(next.epoch), parts.node, parts.pass, String(ownedMs)];
-  const [said, owner, silentMs] = await run(parts, SCRIPTS.claim, [...before, ...after]);
+  const who = [parts.home, modeOf(parts), known];
+  const { epoch = 0, seq = 0, link = '' } = parts.local.head ?? {};
+  const copy = [String(epoch), String(seq), link];
+  const [said, owner, silentMs] = await run(parts, SCRIPTS.claim, [...before, ...after, ...who, ...copy]);
+  if (textOf(said) === 'FENCED') throw fault(parts, 'LOCKED', 'others took this node for dead: it must start anew');
   if (textOf(said) !== 'OWNED') return textOf(said) === 'OK';
   const heard = `node ${textOf(owner)} serves it and was heard of ${textOf(silentMs)} ms ago`; // RC5
   throw fault(parts, 'LOCKED', `${heard}. Stop that node first; when it has died, wait ${ownedMs / 1_000} s`);
@@ -208,9 +220,20 @@ function portionOf(elements: readonly Element[]): readonly Element[] {
 }
 
 /** What Redis says of a tenant's log, or undefined if it has none. */
-export async function metaOf(link: Link, keys: Keys): Promise<Meta | undefined> {
-  const fields = pairsOf(await link.call('HGETALL', keys.meta));
+async function lookAt(link: Link, keys: Keys): Promise<Seen | undefined> {
+  const script = SCRIPTS.look;
+  const [meta, newest, length] = listOf(await runScript(link, { script, keys: [keys.log, keys.meta] }, []));
+  const fields = pairsOf(meta);
   if (fields.size === 0) return undefined;
+  const [element] = listOf(newest);
+  return {
+    meta: metaIn(fields, keys),
+    newest: element === undefined ? undefined : elementOf(element),
+    length: integerOf(length),
+  };
+}
+
+function metaIn(fields: ReturnType<typeof pairsOf>, keys: Keys): Meta {
   const text = (name: string): string => textOf(fields.get(name));
   const integer = (name: string): number => integerOf(fields.get(name));
   const baseLink = optionalText(fields.get('baseLink'));

@@ -2,13 +2,16 @@
  * What runs inside Redis. Every script touches the keys of one tenant only: the log and its meta hash, or a snapshot.
  *
  * Fields of the meta hash: logId; run, the run id of the server at which the log was opened; epoch; seq, link, ts of
- * the newest entry; baseSeq, baseEpoch, baseTs, baseLink, baseChain of the newest entry that was trimmed; owner, the
- * node that serves the tenant; pass, drawn by that node for each connection; seen, when it last said that it lives.
+ * the newest entry; baseSeq, baseEpoch, baseTs, baseLink, baseChain of the newest entry that was trimmed. Of each node that
+ * serves the tenant: pass:<node>, drawn for each connection; seen:<node>, when it last said that it lives; home:<node>, its
+ * data directory, which one process has at a time; mode:<node>, whether it serves alone or shares; ready:<node>, that it
+ * serves, beside others. opener: the node that opens the tenant for all, until it has.
  *
  * S1 A script refuses before its first write or writes everything: Redis runs it alone, and looks for memory before the
  *    first write of a script and not again.
- * S2 An append is taken only with the run id of this server and the newest pass: an append of an older connection that
- *    arrives late is refused, so what was not there when the log was claimed anew never comes.
+ * S2 An append is taken only with the run id of this server and the newest pass of its node: an append of an older
+ *    connection that arrives late is refused, so what was not there when the log was claimed anew never comes. A node whose
+ *    pass was taken away (it was silent, or its data directory has another process) appends nothing more.
  * S3 An append is taken only if the history that its node has applied is part of this log: the link at that place is
  *    compared, not only the number.
  * S4 Time never falls. `floor` is the appender's: the newest stamp that it read and what its monotonic clock counted
@@ -37,34 +40,52 @@ const number = `
 local function digits(n) return string.format('%.0f', n) end
 `;
 
-/** ARGV: run, pass, then of what was applied: epoch, seq, link; floor; payloads. → OK first ts epoch | refusal */
+const members = `
+local function membersOf()
+  local found, all = {}, redis.call('HKEYS', KEYS[2])
+  for _, name in ipairs(all) do
+    local node = string.match(name, '^pass:(.+)$')
+    if node then found[#found + 1] = node end
+  end
+  table.sort(found)
+  return found
+end
+local function fieldOf(name, node) return redis.call('HGET', KEYS[2], name .. ':' .. node) end
+local function fence(node)
+  redis.call('HDEL', KEYS[2], 'pass:' .. node, 'seen:' .. node, 'home:' .. node, 'mode:' .. node, 'ready:' .. node)
+  if redis.call('HGET', KEYS[2], 'opener') == node then redis.call('HDEL', KEYS[2], 'opener') end
+end
+local function silence(node) return now - tonumber(fieldOf('seen', node)) end
+`;
+
+/** ARGV: run, node, pass, then of what was applied: epoch, seq, link; floor; payloads. → OK first | refusal */
 const append = script(`${number}${clock}
-local m = redis.call('HMGET', KEYS[2], 'run', 'pass', 'epoch', 'seq', 'link', 'ts', 'baseSeq')
+local m = redis.call('HMGET', KEYS[2], 'run', 'pass:' .. ARGV[2], 'epoch', 'seq', 'link', 'ts', 'baseSeq')
 if not m[1] then return {'GONE'} end
-if m[1] ~= ARGV[1] or m[2] ~= ARGV[2] then return {'FENCED'} end
+if m[1] ~= ARGV[1] or m[2] ~= ARGV[3] then return {'FENCED'} end
 local epoch, seq, link = m[3], tonumber(m[4]), m[5]
-local applied = tonumber(ARGV[4])
+local applied = tonumber(ARGV[5])
 if applied > seq then return {'REGRESSED', m[4]} end
 if applied == seq then
-  if link ~= ARGV[5] then return {'REGRESSED', m[4]} end
+  if link ~= ARGV[6] then return {'REGRESSED', m[4]} end
 elseif applied > tonumber(m[7]) then
-  local id = ARGV[3] .. '-' .. ARGV[4]
+  local id = ARGV[4] .. '-' .. ARGV[5]
   local there = redis.call('XRANGE', KEYS[1], id, id)
-  if not there[1] or there[1][2][4] ~= ARGV[5] then return {'REGRESSED', m[4]} end
+  if not there[1] or there[1][2][4] ~= ARGV[6] then return {'REGRESSED', m[4]} end
 end
-local ts = digits(math.max(now, tonumber(m[6]), tonumber(ARGV[6])))
+local ts = digits(math.max(now, tonumber(m[6]), tonumber(ARGV[7])))
 local first = seq + 1
-for i = 7, #ARGV do
+for i = 8, #ARGV do
   seq = seq + 1
   link = redis.sha1hex(link .. epoch .. ':' .. ts .. ':' .. ARGV[i])
   redis.call('XADD', KEYS[1], epoch .. '-' .. digits(seq), 't', ts, 'l', link, 'p', ARGV[i])
 end
-redis.call('HSET', KEYS[2], 'seq', digits(seq), 'link', link, 'ts', ts, 'seen', digits(now))
+redis.call('HSET', KEYS[2], 'seq', digits(seq), 'link', link, 'ts', ts, 'seen:' .. ARGV[2], digits(now))
 return {'OK', digits(first)}
 `);
 
 /**
- * Makes the log if there is none. ARGV: logId, its first link, its first chain (hex), run, node, pass.
+ * Makes the log if there is none. ARGV: logId, its first link, its first chain (hex), run, node, pass, home, mode.
  * → MADE | THERE | LEFTOVER
  */
 const create = script(`${number}${clock}
@@ -72,20 +93,62 @@ if redis.call('EXISTS', KEYS[2]) == 1 then return {'THERE'} end
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'LEFTOVER'} end
 redis.call('HSET', KEYS[2], 'logId', ARGV[1], 'run', ARGV[4], 'epoch', '1', 'seq', '0', 'link', ARGV[2], 'ts', '0',
   'baseSeq', '0', 'baseEpoch', '0', 'baseTs', '0', 'baseLink', ARGV[2], 'baseChain', ARGV[3],
-  'owner', ARGV[5], 'pass', ARGV[6], 'seen', digits(now))
+  'pass:' .. ARGV[5], ARGV[6], 'seen:' .. ARGV[5], digits(now), 'home:' .. ARGV[5], ARGV[7], 'mode:' .. ARGV[5], ARGV[8])
 return {'MADE'}
 `);
 
+/** What a takeover looks at, at one instant. → fields of the meta hash, newest element (or none), count of elements */
+const look = script(`
+return {redis.call('HGETALL', KEYS[2]), redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', '1'), redis.call('XLEN', KEYS[1])}
+`);
+
 /**
- * Takes the log over for a connection. ARGV: what was seen: run, epoch, seq, link; then run, epoch, node, pass, and for
- * how many ms a node that is silent still has it. → OK | CHANGED | OWNED owner ms
+ * Takes the log over for a connection. ARGV: what was seen: run, epoch, seq, link; then run, epoch, node, pass, for how many
+ * ms a node that is silent still has it, home, mode, whether the node has had it already; the newest entry that the node
+ * has: epoch, seq, link (seq 0: none). Others may have appended since it was looked at, in the same run, if what the node
+ * has is still part of the log. → OK | CHANGED | FENCED | OWNED node ms
  */
-const claim = script(`${number}${clock}
-local m = redis.call('HMGET', KEYS[2], 'run', 'epoch', 'seq', 'link', 'owner', 'seen')
-if m[1] ~= ARGV[1] or m[2] ~= ARGV[2] or m[3] ~= ARGV[3] or m[4] ~= ARGV[4] then return {'CHANGED'} end
-local silent = now - tonumber(m[6])
-if m[5] ~= ARGV[7] and silent < tonumber(ARGV[9]) then return {'OWNED', m[5], digits(math.max(0, silent))} end
-redis.call('HSET', KEYS[2], 'run', ARGV[5], 'epoch', ARGV[6], 'owner', ARGV[7], 'pass', ARGV[8], 'seen', digits(now))
+const claim = script(`${number}${clock}${members}
+local m = redis.call('HMGET', KEYS[2], 'run', 'epoch', 'seq', 'link', 'baseSeq', 'owner', 'seen')
+if m[1] ~= ARGV[1] or m[2] ~= ARGV[2] then return {'CHANGED'} end
+if m[3] ~= ARGV[3] or m[4] ~= ARGV[4] then
+  local seq, known = tonumber(m[3]), tonumber(ARGV[14])
+  if ARGV[1] ~= ARGV[5] or seq < tonumber(ARGV[3]) or known > seq then return {'CHANGED'} end
+  if known == seq and m[4] ~= ARGV[15] then return {'CHANGED'} end
+  if known < seq and known > tonumber(m[5]) then
+    local id = ARGV[13] .. '-' .. ARGV[14]
+    local there = redis.call('XRANGE', KEYS[1], id, id)
+    if not there[1] or there[1][2][4] ~= ARGV[15] then return {'CHANGED'} end
+  end
+end
+local node, shared = ARGV[7], ARGV[11] == 'shared'
+if shared and ARGV[12] == '1' and not fieldOf('pass', node) then return {'FENCED'} end
+-- A log of a build that knew one node only.
+if m[6] and m[6] ~= ARGV[10] and now - tonumber(m[7]) < tonumber(ARGV[9]) then
+  return {'OWNED', m[6], digits(math.max(0, now - tonumber(m[7])))}
+end
+local gone, stay = {}, {}
+for _, other in ipairs(membersOf()) do
+  if other == node then
+    stay[#stay + 1] = other
+  elseif fieldOf('home', other) == ARGV[10] then
+    gone[#gone + 1] = other
+  elseif shared and fieldOf('mode', other) == 'shared' then
+    stay[#stay + 1] = other
+  elseif silence(other) < tonumber(ARGV[9]) then
+    return {'OWNED', other, digits(math.max(0, silence(other)))}
+  else
+    gone[#gone + 1] = other
+  end
+end
+for _, other in ipairs(gone) do fence(other) end
+redis.call('HDEL', KEYS[2], 'owner', 'pass', 'seen')
+-- While the server was away nobody could say that he lives.
+if ARGV[1] ~= ARGV[5] then
+  for _, other in ipairs(stay) do redis.call('HSET', KEYS[2], 'seen:' .. other, digits(now)) end
+end
+redis.call('HSET', KEYS[2], 'run', ARGV[5], 'epoch', ARGV[6], 'pass:' .. node, ARGV[8], 'seen:' .. node, digits(now),
+  'home:' .. node, ARGV[10], 'mode:' .. node, ARGV[11])
 return {'OK'}
 `);
 
@@ -108,26 +171,63 @@ redis.call('HSET', KEYS[2], 'epoch', ARGV[#ARGV - 4], 'seq', ARGV[#ARGV - 3], 't
 return {'OK'}
 `);
 
-/** Says that the node lives, or with "0" that it leaves. ARGV: pass, alive. → OK seq link | GONE | FENCED */
-const beat = script(`${number}${clock}
-local m = redis.call('HMGET', KEYS[2], 'pass', 'seq', 'link')
+/**
+ * Says that the node lives, or with "0" that it leaves. ARGV: node, pass, alive, after how many ms of silence others are
+ * fenced (0: never). → OK seq link nodes… | GONE | FENCED
+ */
+const beat = script(`${number}${clock}${members}
+local m = redis.call('HMGET', KEYS[2], 'pass:' .. ARGV[1], 'seq', 'link')
 if not m[2] then return {'GONE'} end
-if m[1] ~= ARGV[1] then return {'FENCED'} end
-redis.call('HSET', KEYS[2], 'seen', ARGV[2] == '1' and digits(now) or '0')
-return {'OK', m[2], m[3]}
+if m[1] ~= ARGV[2] then return {'FENCED'} end
+if ARGV[3] ~= '1' then
+  fence(ARGV[1])
+  return {'OK', m[2], m[3]}
+end
+local patience, said = tonumber(ARGV[4]), {'OK', m[2], m[3]}
+for _, node in ipairs(membersOf()) do
+  if patience > 0 and node ~= ARGV[1] and silence(node) >= patience then fence(node) else said[#said + 1] = node end
+end
+redis.call('HSET', KEYS[2], 'seen:' .. ARGV[1], digits(now))
+return said
 `);
 
-/** Forgets entries. ARGV: pass, epoch and seq of the last one to go, the chain there (hex). → OK | FENCED | MISSING */
+/**
+ * How a node begins to serve. ARGV: node, pass. → ALONE: it opens the tenant, and says so after (opened) | BESIDE others
+ * that serve | WAIT: another one is opening it | FENCED
+ */
+const join = script(`${number}${clock}${members}
+if fieldOf('pass', ARGV[1]) ~= ARGV[2] then return {'FENCED'} end
+local opener = redis.call('HGET', KEYS[2], 'opener')
+if opener and opener ~= ARGV[1] then return {'WAIT'} end
+for _, other in ipairs(membersOf()) do
+  if other ~= ARGV[1] and fieldOf('ready', other) then
+    redis.call('HSET', KEYS[2], 'ready:' .. ARGV[1], '1')
+    return {'BESIDE'}
+  end
+end
+redis.call('HSET', KEYS[2], 'opener', ARGV[1])
+return {'ALONE'}
+`);
+
+/** The tenant is open. ARGV: node, pass. → OK | FENCED */
+const opened = script(`${clock}${members}
+if fieldOf('pass', ARGV[1]) ~= ARGV[2] then return {'FENCED'} end
+if redis.call('HGET', KEYS[2], 'opener') == ARGV[1] then redis.call('HDEL', KEYS[2], 'opener') end
+redis.call('HSET', KEYS[2], 'ready:' .. ARGV[1], '1')
+return {'OK'}
+`);
+
+/** Forgets entries. ARGV: node, pass, epoch and seq of the last one to go, the chain there (hex). → OK | FENCED | MISSING */
 const trim = script(`
-local m = redis.call('HMGET', KEYS[2], 'pass', 'baseSeq')
-if m[1] ~= ARGV[1] then return {'FENCED'} end
-if tonumber(ARGV[3]) <= tonumber(m[2]) then return {'OK'} end
-local id = ARGV[2] .. '-' .. ARGV[3]
+local m = redis.call('HMGET', KEYS[2], 'pass:' .. ARGV[1], 'baseSeq')
+if m[1] ~= ARGV[2] then return {'FENCED'} end
+if tonumber(ARGV[4]) <= tonumber(m[2]) then return {'OK'} end
+local id = ARGV[3] .. '-' .. ARGV[4]
 local last = redis.call('XRANGE', KEYS[1], id, id)
 if not last[1] then return {'MISSING'} end
-redis.call('HSET', KEYS[2], 'baseSeq', ARGV[3], 'baseEpoch', ARGV[2], 'baseTs', last[1][2][2],
-  'baseLink', last[1][2][4], 'baseChain', ARGV[4])
-redis.call('XTRIM', KEYS[1], 'MINID', ARGV[2] .. '-' .. string.format('%.0f', tonumber(ARGV[3]) + 1))
+redis.call('HSET', KEYS[2], 'baseSeq', ARGV[4], 'baseEpoch', ARGV[3], 'baseTs', last[1][2][2],
+  'baseLink', last[1][2][4], 'baseChain', ARGV[5])
+redis.call('XTRIM', KEYS[1], 'MINID', ARGV[3] .. '-' .. string.format('%.0f', tonumber(ARGV[4]) + 1))
 return {'OK'}
 `);
 
@@ -143,7 +243,7 @@ redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 return {'OK', before}
 `);
 
-export const SCRIPTS = { append, create, claim, repair, beat, trim, keep } as const;
+export const SCRIPTS = { append, create, look, claim, repair, beat, join, opened, trim, keep } as const;
 
 /** Runs a script by its digest, and by its text where the server does not know it (after SCRIPT FLUSH, a restart). */
 export async function runScript(

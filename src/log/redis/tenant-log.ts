@@ -19,6 +19,7 @@ import { startFault } from '../verify.ts';
 import { Appends, type CallOutcome } from './appends.ts';
 import { ElementCursor, elementOf, idOf, type Element, type Place } from './element.ts';
 import type { Keys } from './keys.ts';
+import { RedisMembers } from './members.ts';
 import { messageOf, ServerRefusal, type Argument, type Link } from './link.ts';
 import type { LocalTail } from './local-tail.ts';
 import type { Attached } from './recovery.ts';
@@ -41,6 +42,8 @@ export interface Session {
 
 export interface TenantHost {
   readonly scheduler: Scheduler;
+  readonly node: string;
+  readonly shared: boolean;
   readonly local: LocalTail;
   /** Appends are refused for now: Redis is not set up as it must be. */
   refuses(): boolean;
@@ -64,6 +67,7 @@ export class RedisTenantLog implements TenantLog {
   readonly tenant: string;
   readonly logId: string;
   readonly keys: Keys;
+  readonly members: RedisMembers | undefined;
   readonly #host: TenantHost;
   readonly #appends: Appends;
   readonly #stamps: Stamps;
@@ -86,6 +90,13 @@ export class RedisTenantLog implements TenantLog {
     this.#base = attached.base;
     this.#headSeq = attached.head.seq;
     this.#cursor = new ElementCursor(of.tenant, attached.base);
+    this.members = host.shared
+      ? new RedisMembers(
+          host,
+          (script) => this.#say(script),
+          (lost) => this.fail(lost),
+        )
+      : undefined;
     this.#stamps = new Stamps({ wall: attached.head.ts, mono: host.scheduler.mono() });
     this.#appends = new Appends({
       scheduler: host.scheduler,
@@ -121,6 +132,7 @@ export class RedisTenantLog implements TenantLog {
   /** The log was claimed for a connection. */
   attached(session: Session, attached: Attached): void {
     this.#session = session;
+    this.members?.attached();
     this.#epoch = attached.epoch;
     this.#base = attached.base;
     this.#headSeq = Math.max(this.#headSeq, attached.head.seq);
@@ -131,6 +143,7 @@ export class RedisTenantLog implements TenantLog {
 
   detached(): void {
     this.#session = undefined;
+    this.members?.detached();
   }
 
   append(payloads: readonly Uint8Array[], done: (outcome: AppendOutcome) => void): void {
@@ -178,12 +191,29 @@ export class RedisTenantLog implements TenantLog {
     const session = this.#session;
     if (session === undefined || this.ended) return;
     const applied = this.#cursor.at.seq;
-    const [said, seq] = await this.#run(session.link, SCRIPTS.beat, [session.pass, alive ? '1' : '0']);
+    const { members } = this;
+    const suspects = members?.suspects() ?? [];
+    const args = [this.#host.node, session.pass, alive ? '1' : '0', String(members?.patienceMs ?? 0)];
+    const [said, seq, , ...living] = await this.#run(session.link, SCRIPTS.beat, args);
     if (this.#session !== session || !alive) return;
     const outcome = textOf(said);
     if (outcome === 'FENCED') this.fail(this.#fenced());
     else if (outcome === 'GONE' || integerOf(seq) < applied)
       session.renew(`the log of tenant ${this.tenant} became shorter`);
+    else members?.beaten(suspects, living.map(textOf));
+  }
+
+  /** A script about this node among the others; undefined: there is no connection now. */
+  async #say(script: Script): Promise<string | undefined> {
+    const session = this.#session;
+    if (session === undefined || this.ended) return undefined;
+    try {
+      const [said] = await this.#run(session.link, script, [this.#host.node, session.pass]);
+      return this.#session === session ? textOf(said) : undefined;
+    } catch (error) {
+      session.renew(messageOf(error));
+      return undefined;
+    }
   }
 
   async #run(link: Link, script: Script, args: readonly Argument[]): Promise<readonly unknown[]> {
@@ -191,7 +221,8 @@ export class RedisTenantLog implements TenantLog {
   }
 
   #fenced(): LogFault {
-    return new LogFault('LOCKED', `log of tenant ${this.tenant}: another node has taken it over`);
+    const what = this.#host.shared ? 'others took this node for dead' : 'another node has taken it over';
+    return new LogFault('LOCKED', `log of tenant ${this.tenant}: ${what}`);
   }
 
   async #call(session: Session, packed: readonly Uint8Array[]): Promise<CallOutcome> {
@@ -199,7 +230,7 @@ export class RedisTenantLog implements TenantLog {
     const { link, pass } = session;
     const { epoch, seq, link: applied } = this.#cursor.at;
     const floor = this.#stamps.next({ wall: 0, mono: this.#host.scheduler.mono() });
-    const args = [link.runId, pass, String(epoch), String(seq), applied, String(floor), ...packed];
+    const args = [link.runId, this.#host.node, pass, String(epoch), String(seq), applied, String(floor), ...packed];
     try {
       const [said, first] = await this.#run(link, SCRIPTS.append, args);
       // Until then a failover may lose it: if the connection ends first the outcome is unknown.
@@ -352,12 +383,13 @@ export class RedisTenantLog implements TenantLog {
   async #trim(seq: number): Promise<void> {
     const session = this.#session;
     if (session === undefined || seq <= this.#base.seq) return;
+    if (this.#host.shared) return; // A node that comes later reads all of it (members.ts, ME4).
     try {
       const proof = await this.#host.proven(seq);
       if (proof === undefined)
         return this.#host.trouble(`nothing is trimmed: the snapshot of entry ${seq} cannot be read`);
       const { epoch, chain } = proof;
-      const args = [session.pass, String(epoch), String(seq), Buffer.from(chain).toString('hex')];
+      const args = [this.#host.node, session.pass, String(epoch), String(seq), Buffer.from(chain).toString('hex')];
       const [said] = await this.#run(session.link, SCRIPTS.trim, args);
       if (textOf(said) !== 'OK') return this.#host.trouble(`the log was not trimmed to entry ${seq}: ${textOf(said)}`);
       this.#base = { ...this.#base, seq, epoch, chain, ...(await this.#baseIn(session.link)) };

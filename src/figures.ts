@@ -1,0 +1,54 @@
+/** What a server counts of its tenants, for metrics. */
+import { TASK_STATUSES, type TaskStatus } from '../protocol/wire/types.ts';
+import { recordCounts } from './engine/kernel/image.ts';
+import type { Node } from './node/node.ts';
+import type { NodeFigures } from './telemetry/port.ts';
+
+export function figures(node: Node): NodeFigures {
+  const tasks: { [S in TaskStatus]?: number } = {};
+  const records: { [table: string]: number } = {};
+  const sum = {
+    sessions: 0,
+    attached: 0,
+    active: 0,
+    offline: 0,
+    applied: 0,
+    queued: 0,
+    ringPushes: 0,
+    ringBytes: 0,
+    dead: 0,
+    gaps: 0,
+  };
+  for (const { tenant, hub } of node.servings) {
+    const { state } = tenant.engine;
+    const { ring } = hub;
+    for (const status of TASK_STATUSES) tasks[status] = (tasks[status] ?? 0) + state.taskStatus.of(status);
+    for (const [table, count] of Object.entries(recordCounts(state))) records[table] = (records[table] ?? 0) + count;
+    sum.sessions += state.sessions.size;
+    sum.attached += state.attachedSessions.size;
+    sum.active += state.agentStatus.of('active');
+    sum.offline += state.agentStatus.of('offline');
+    sum.dead += state.deadTasks.size;
+    sum.applied += state.counters.seq;
+    sum.queued += tenant.queued;
+    sum.ringPushes += ring.size;
+    sum.ringBytes += ring.bytes;
+    sum.gaps += hub.counts.gaps;
+  }
+  return {
+    tenants: node.servings.filter(({ tenant }) => tenant.serving).length,
+    tenantsHalted: node.refused.size,
+    sessions: sum.sessions,
+    attached: sum.attached,
+    agents: { active: sum.active, offline: sum.offline },
+    tasks,
+    deadLetters: sum.dead,
+    logHead: sum.applied,
+    logApplied: sum.applied,
+    pendingCommands: sum.queued,
+    ringPushes: sum.ringPushes,
+    ringBytes: sum.ringBytes,
+    records,
+    gaps: sum.gaps,
+  };
+}

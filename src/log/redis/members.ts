@@ -1,0 +1,125 @@
+/**
+ * This node among those that serve the same tenant.
+ *
+ * Owns: how it begins to serve, which nodes are told to be gone, when it must let its clients go. Does not own: what is done
+ * with the sessions of a node that is gone (../../node/tenant.ts).
+ *
+ * ME1 A node has one name for the life of its process. One that was fenced (scripts.ts, S2) never appends again, so a node
+ *    that is not among the living although it was heard of before they were asked is gone for ever.
+ * ME2 Nobody is fenced by a node that has not itself been connected for as long as silence is borne: when all were cut off
+ *    from Redis together, each has the time to come back.
+ * ME3 A node that cannot reach Redis lets its clients go before others take it for dead.
+ * ME4 A node builds what it keeps (finished tasks, history) from the log alone, so while nodes share a log nothing of it is
+ *    trimmed.
+ */
+import type { Scheduler } from '../../base/scheduler.ts';
+import { LogFault, type Members, type MembersWatcher } from '../port.ts';
+import { ownedMs } from './recovery.ts';
+import { SCRIPTS, type Script } from './scripts.ts';
+import { tell } from './tell.ts';
+
+/** ME3: a beat every 5 s, its answer within 5 s, and this, are less than `ownedMs`. */
+const cutOffMs = 4_000;
+const againMs = 100;
+
+interface Host {
+  readonly scheduler: Scheduler;
+  readonly node: string;
+}
+
+/** Says a script to Redis, with the name and the pass of this node; undefined: there is no connection now. */
+type Say = (script: Script) => Promise<string | undefined>;
+
+export class RedisMembers implements Members {
+  readonly #host: Host;
+  readonly #say: Say;
+  readonly #fenced: (fault: LogFault) => void;
+  #watcher: MembersWatcher | undefined;
+  #attachedAt: number | undefined;
+  #cancelCutOff: (() => void) | undefined;
+  #cancelAgain: (() => void) | undefined;
+  #joined = false;
+  #rank = 0;
+  #ended = false;
+
+  constructor(host: Host, say: Say, fenced: (fault: LogFault) => void) {
+    this.#host = host;
+    this.#say = say;
+    this.#fenced = fenced;
+  }
+
+  join(done: (how: 'alone' | 'beside') => void): void {
+    this.#until(SCRIPTS.join, (said) => {
+      if (said !== 'ALONE' && said !== 'BESIDE') return false;
+      this.#joined = said === 'BESIDE';
+      done(said === 'ALONE' ? 'alone' : 'beside');
+      return true;
+    });
+  }
+
+  opened(): void {
+    this.#joined = true;
+    this.#until(SCRIPTS.opened, (said) => said === 'OK');
+  }
+
+  watch(watcher: MembersWatcher): void {
+    this.#watcher = watcher;
+  }
+
+  get rank(): number {
+    return this.#rank;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#cancelCutOff?.();
+    this.#cancelAgain?.();
+  }
+
+  attached(): void {
+    this.#attachedAt = this.#host.scheduler.mono();
+    this.#cancelCutOff?.();
+    this.#cancelCutOff = undefined;
+    // Another server, to which Redis failed over, may not know it yet.
+    if (this.#joined) this.opened();
+  }
+
+  /** ME3 */
+  detached(): void {
+    if (this.#attachedAt === undefined || this.#ended) return;
+    this.#attachedAt = undefined;
+    this.#cancelCutOff ??= this.#host.scheduler.after(cutOffMs, () => {
+      this.#cancelCutOff = undefined;
+      this.#watcher?.cutOff();
+    });
+  }
+
+  /** ME2. After how much silence others are fenced now; 0: not at all. */
+  get patienceMs(): number {
+    const since = this.#attachedAt;
+    return since !== undefined && this.#host.scheduler.mono() - since >= ownedMs ? ownedMs : 0;
+  }
+
+  /** ME1. To be asked before the living are. */
+  suspects(): readonly string[] {
+    return this.#watcher?.nodes() ?? [];
+  }
+
+  /** The living, in order: the first of them says what follows from it. */
+  beaten(suspects: readonly string[], living: readonly string[]): void {
+    const alive = new Set(living);
+    this.#rank = Math.max(0, living.indexOf(this.#host.node));
+    const gone = suspects.filter((node) => !alive.has(node));
+    if (gone.length > 0 && living[0] === this.#host.node) this.#watcher?.gone(new Set(gone));
+  }
+
+  /** Says it again and again, over connections, until the answer is taken. */
+  #until(script: Script, taken: (said: string | undefined) => boolean): void {
+    if (this.#ended) return;
+    void tell(this.#say(script), (said) => {
+      if (said === 'FENCED') return this.#fenced(new LogFault('LOCKED', 'others took this node for dead'));
+      if (this.#ended || taken(said)) return;
+      this.#cancelAgain = this.#host.scheduler.after(againMs, () => this.#until(script, taken));
+    });
+  }
+}
