@@ -19,23 +19,38 @@ export const Exit = {
   WAIT: 7,
   /** The lock ended while the program under it ran. */
   LOST: 8,
+  /** An edit of a document and what it was made of do not fit any more: somebody has to look. */
+  CONFLICT: 9,
 } as const;
 export type Exit = (typeof Exit)[keyof typeof Exit];
 
 export const EXIT_HELP = `
 Exit codes: 0 done · 1 refused or failed · 2 wrong usage · 3 no server answered · 4 key missing or not allowed ·
-5 a task that was waited for did not complete · of lock run: 6 the lock was not free · 7 not in time · 8 it was lost`;
+5 a task that was waited for did not complete · of lock run: 6 the lock was not free · 7 not in time · 8 it was lost ·
+of doc: 9 a conflict, and the file is as it was (after a merge: has marks)`;
+
+interface More {
+  readonly exit: number;
+  readonly details?: unknown;
+  /** The details for people. */
+  readonly words?: string;
+}
 
 /** An end of a command that its user can act on. */
 export class CliError extends Error {
   override readonly name = 'CliError';
   readonly code: string;
   readonly exit: number;
+  readonly details: unknown;
+  readonly words: string | undefined;
 
-  constructor(code: string, message: string, exit: number = Exit.FAILED) {
+  constructor(code: string, message: string, how: number | More = Exit.FAILED) {
+    const { exit, details, words }: More = typeof how === 'number' ? { exit: how } : how;
     super(message);
     this.code = code;
     this.exit = exit;
+    this.details = details;
+    this.words = words;
   }
 }
 
@@ -49,6 +64,8 @@ export interface Told {
   /** One of Exit, or how shells count a signal. */
   readonly exit: number;
   readonly details?: unknown;
+  /** The details for people. */
+  readonly words?: string;
 }
 
 const EXITS: { readonly [code: string]: Exit } = {
@@ -64,11 +81,21 @@ const EXITS: { readonly [code: string]: Exit } = {
   QUEUE_FULL: Exit.BUSY,
   WAIT_TIMEOUT: Exit.WAIT,
   LOCK_LOST: Exit.LOST,
+  DOCUMENT_CONFLICT: Exit.CONFLICT,
 };
 
 /** What to tell of any error, and how to exit. */
 export function told(error: unknown): Told {
-  if (error instanceof CliError) return { code: error.code, message: error.message, exit: error.exit };
+  if (error instanceof CliError) {
+    const { code, message, exit, details, words } = error;
+    return {
+      code,
+      message,
+      exit,
+      ...(details === undefined ? {} : { details }),
+      ...(words === undefined ? {} : { words }),
+    };
+  }
   if (error instanceof MusterError) {
     const { code, message, details } = error;
     const exit = EXITS[code] ?? Exit.FAILED;

@@ -9,6 +9,7 @@ import { addAgent } from './commands/agent.ts';
 import { addBackup } from './commands/backup.ts';
 import { addBroadcast } from './commands/broadcast.ts';
 import { addDeadLetter } from './commands/dead-letter.ts';
+import { addDoc } from './commands/doc.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addFleet } from './commands/fleet.ts';
 import { addKey, addTenant } from './commands/key.ts';
@@ -47,6 +48,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addBackup(program, context);
   addJobs(program, context);
   addWorkspace(program, context);
+  addDoc(program, context);
   addTopic(program, context);
   addBroadcast(program, context);
   addKey(program, context);

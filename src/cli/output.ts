@@ -60,10 +60,15 @@ export class Output {
     this.#err.write(typeof bytes === 'string' ? bytes : Buffer.from(bytes).toString('utf8'));
   }
 
-  error({ code, message, details }: Told): void {
+  /** A text as it is, not a byte more; or the result that has it. */
+  text(value: unknown, text: string): void {
+    this.#out.write(this.json ? `${toJson(value)}\n` : text);
+  }
+
+  error({ code, message, details, words = details === undefined ? '' : pretty(details) }: Told): void {
     if (this.json)
       this.#err.write(`${toJson({ error: { code, message, ...(details === undefined ? {} : { details }) } })}\n`);
-    else this.#err.write(`error: ${code}: ${message}${details === undefined ? '' : `\n${pretty(details)}`}\n`);
+    else this.#err.write(`error: ${code}: ${message}${words === '' ? '' : `\n${words}`}\n`);
   }
 }
 

@@ -218,6 +218,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'src/config.ts',
       'src/doctor/index.ts',
       'src/backup/index.ts',
+      'src/documents/index.ts',
     ],
     packages: ['commander', 'cli-table3', 'node:'],
   },

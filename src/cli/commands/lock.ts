@@ -9,6 +9,7 @@ import {
 } from '../../../protocol/wire/locks.ts';
 import type { Client, Params, Results } from '../../client/node.ts';
 import type { Context } from '../context.ts';
+import { addRunOptions, RUN_HELP } from '../lock/options.ts';
 import { runLocked, type RunFlags } from '../lock/run.ts';
 import { columns, when } from '../output.ts';
 import { durationMs, oneOf, wholeNumber } from '../values.ts';
@@ -34,7 +35,6 @@ interface ForceFlags {
 
 type Waits = Results['lock.graph']['waits'];
 
-const KILL_AFTER_MS = 5_000;
 const WAITS_MAX = 1_000;
 const PAGE = 200;
 
@@ -53,30 +53,16 @@ export function addLock(program: Command, context: Context): void {
 }
 
 function addRun(lock: Command, context: Context): void {
-  lock
+  const run = lock
     .command('run')
     .description('run a program while a lock is held')
     .usage('[options] <path[=mode]...> -- program [args...]')
     .argument('<paths...>', 'what to lock; of several all or none')
-    .option('--mode <mode>', LOCK_MODES.join(', '), oneOf(...LOCK_MODES))
-    .option('--wait <duration>', 'how long to wait for it; 0: not at all (default: 60s, at most 10m)', durationMs)
-    .option(
-      '--lease <duration>',
-      'it ends so long after this command was heard last, whatever becomes of its session',
-      durationMs,
-    )
-    .option('--grace <duration>', 'how long it outlasts the connection (default: 15s)', durationMs)
-    .option('--external', 'what it guards does not look at tokens: keep others away for a while after it was lost')
-    .option('--kill-after <duration>', 'from SIGTERM to SIGKILL when the lock is lost', durationMs, KILL_AFTER_MS)
+    .option('--mode <mode>', LOCK_MODES.join(', '), oneOf(...LOCK_MODES));
+  addRunOptions(run)
     .addHelpText('after', RUN_HELP)
     .action((given: string[], flags: RunFlags) => context.run(() => runLocked(given, flags, context)));
 }
-
-const RUN_HELP = `
-The program finds the fencing token in MUSTER_LOCK_TOKEN, and what is locked in MUSTER_LOCK_ID and MUSTER_LOCK_PATHS. Signals are
-passed on to it, and its exit code is that of this command (128 and the number of the signal that ended it). When the lock is lost,
-and when this command is killed, it gets SIGTERM and then SIGKILL.
-Exit codes of its own: 6 the lock was not free (or a deadlock) · 7 it was not granted in time · 8 it was lost while the program ran.`;
 
 function addLooks(lock: Command, context: Context): void {
   lock

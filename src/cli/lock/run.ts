@@ -1,5 +1,5 @@
 /** `muster lock run`: a program under a lock. */
-import type { Lock, LockWhat, LockWithOptions } from '../../client/node.ts';
+import type { Client, Lock, LockWhat, LockWithOptions } from '../../client/node.ts';
 import type { LockMode } from '../../../protocol/wire/locks.ts';
 import { findProgram } from '../agent/find-program.ts';
 import { STOPS, signalExit, type Context } from '../context.ts';
@@ -20,27 +20,58 @@ export interface RunFlags {
 const LEAVE_MS = 5_000;
 
 export async function runLocked(given: readonly string[], flags: RunFlags, context: Context): Promise<void> {
-  const [program, ...args] = context.program;
   const paths = given.slice(0, given.length - context.program.length);
-  if (program === undefined) throw usage('Say the program behind --: muster lock run deploy -- ./deploy.sh');
+  programOf(context, 'muster lock run deploy -- ./deploy.sh');
   if (paths.length === 0) throw usage('Say what to lock: muster lock run deploy -- ./deploy.sh');
+  await runUnder({ flags, context, what: () => Promise.resolve({ lock: whatOf(paths) }) });
+}
+
+/** What stands behind `--`, and can be run. */
+export function programOf({ program: line }: Context, example: string): readonly string[] {
+  const [program] = line;
+  if (program === undefined) throw usage(`Say the program behind --: ${example}`);
   findProgram(program);
-  const what = whatOf(paths);
+  return line;
+}
+
+export interface Under {
+  readonly lock: LockWhat;
+  readonly env?: { readonly [name: string]: string };
+  /** Before the program runs, and after it ended well: under the lock too. */
+  readonly before?: () => Promise<void>;
+  readonly after?: (token: string) => Promise<void>;
+}
+
+export async function runUnder({
+  flags,
+  context,
+  what,
+}: {
+  readonly flags: RunFlags;
+  readonly context: Context;
+  readonly what: (client: Client) => Promise<Under>;
+}): Promise<void> {
+  const [program = '', ...args] = context.program;
   const leaving = leave();
   const client = await context.connect({ name: 'muster-lock', signal: leaving.signal });
   try {
-    const end = await client.lock.with(what, optionsOf(flags, leaving.signal), (lock) => {
+    const { lock: path, env, before, after } = await what(client);
+    const end = await client.lock.with(path, optionsOf(flags, leaving.signal), async (lock) => {
       tell(lock, context);
+      await before?.();
+      leaving.signal.throwIfAborted();
       const running = runHeld({
         program,
         args,
-        env: envOf(lock),
+        env: { ...envOf(lock), ...env },
         killAfterMs: flags.killAfter,
         signal: lock.signal,
       });
       // Not before signals are passed on to the program: there is no moment at which one would end this process alone.
       leaving.over();
-      return running;
+      const ended = await running;
+      if (exitOf(ended) === 0 && !lock.signal.aborted) await after?.(lock.token);
+      return ended;
     });
     context.exit = exitOf(end);
   } catch (error) {
