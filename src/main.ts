@@ -40,6 +40,7 @@ import { RETENTION, startHousekeeping } from './housekeeping.ts';
 import { LogFault, type LogDriver } from './log/port.ts';
 import type { SqliteLog } from './log/sqlite/index.ts';
 import { backlogFigures } from './node/backlog.ts';
+import { QuotaLook } from './node/quotas.ts';
 import { classOf } from './node/heard.ts';
 import type { DocumentTexts } from './node/documents.ts';
 import { DEFAULT_TENANT, Node, type Made } from './node/node.ts';
@@ -397,6 +398,8 @@ class Server implements RunningServer {
     if (this.#redis !== undefined) this.#metrics.watchRedis(this.#redis);
     if (jobs.status().scheduler === 'bullmq') this.#metrics.watchJobs(() => jobs.status());
     this.#metrics.watchBacklog(() => backlogFigures(node.servings));
+    const quotas = new QuotaLook({ scheduler: systemScheduler, servings: () => node.servings });
+    this.#metrics.watchQuotas(() => quotas.shares());
     const shown = host.includes(':') ? `[${host}]` : host;
     this.url = `ws://${shown}:${listener.port}/v1`;
     this.httpUrl = `http://${shown}:${this.#http.port}`;

@@ -125,6 +125,7 @@ export { lockOrder } from './locks/view.ts';
 export { isOfAudience, sessionsOf, wideAudiences } from './notifications/audiences.ts';
 export { guarding, hears, mayListen, workspaceOfTask } from './workspaces/guard.ts';
 export { isKnown } from './workspaces/access.ts';
+export { ofEach, quotaOf, usageOf } from './workspaces/usage.ts';
 export { may, NO_WORKSPACE, permitted } from './workspaces/roles.ts';
 export { listWorkspaces, readWorkspace, type WorkspaceRead } from './workspaces/reads.ts';
 export {

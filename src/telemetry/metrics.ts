@@ -11,6 +11,7 @@
 import { collectDefaultMetrics } from 'prom-client';
 import { watchBacklog } from './backlog.ts';
 import { watchJobs } from './jobs.ts';
+import { watchQuotas } from './quotas.ts';
 import { watchRedis } from './redis.ts';
 import { EdgeFigures } from './edge.ts';
 import { watchNode, WriteFigures } from './node.ts';
@@ -22,6 +23,7 @@ import type {
   MetricsText,
   NodeFigures,
   NodeMetrics,
+  QuotaFigures,
   RedisFigures,
 } from './port.ts';
 import { Scrape, type Sample } from './scrape.ts';
@@ -73,11 +75,17 @@ export class Metrics implements MetricsText, JobMetrics {
     watchBacklog(this.#scrape, figures);
   }
 
-  /** Where the log is on Redis. Once. */
+  /** The same for quotas of workspaces. */
+  watchQuotas(figures: () => QuotaFigures): void {
+    watchQuotas(this.#scrape, figures);
+  }
+
+  /** Where the background jobs are on Redis. Once. */
   watchJobs(figures: () => JobsFigures): void {
     watchJobs(this.#scrape, figures);
   }
 
+  /** Where the log is on Redis. Once. */
   watchRedis(figures: () => RedisFigures): void {
     watchRedis(this.#scrape, figures);
   }

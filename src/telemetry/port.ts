@@ -8,6 +8,7 @@ import type { ErrorCode } from '../../protocol/wire/codes.ts';
 import type { JobsView } from '../../protocol/wire/jobs.ts';
 import type { OperationClass } from '../../protocol/wire/operations.ts';
 import type { AgentStatus, Method, TaskStatus } from '../../protocol/wire/types.ts';
+import type { WorkspaceResource } from '../../protocol/wire/workspaces.ts';
 
 export type LogFields = { readonly [name: string]: string | number | boolean | undefined | Error };
 
@@ -109,6 +110,15 @@ export interface BacklogFigures {
   /** False: shares of types were estimated. */
   readonly exact: boolean;
 }
+
+/** Of all workspaces of the node; read at each scrape. */
+export type QuotaFigures = {
+  readonly [R in WorkspaceResource]: {
+    /** Share that the workspace uses which uses most. */
+    readonly most: number;
+    readonly near: number;
+  };
+};
 
 export interface JobMetrics {
   jobRan(name: string, run: { readonly ok: boolean; readonly ms: number }): void;

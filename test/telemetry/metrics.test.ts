@@ -165,6 +165,26 @@ describe('the node', () => {
     expect([...later.keys()].filter((name) => name.startsWith('muster_backlog_tasks{'))).toEqual([]);
   });
 
+  it('tells how much of quotas is used, as of the scrape', async () => {
+    const metrics = new Metrics();
+    let most = 0.25;
+    const none = { most: 0, near: 0 };
+    metrics.watchQuotas(() => ({
+      storageBytes: { most, near: 3 },
+      cpuSeconds: none,
+      members: none,
+      documents: none,
+      agents: none,
+      operations: none,
+    }));
+    expect((await scrape(metrics)).get('service_quota_usage{resource="storageBytes"}')).toBe(0.25);
+    most = 1;
+    const values = await scrape(metrics);
+    expect(values.get('service_quota_usage{resource="storageBytes"}')).toBe(1);
+    expect(values.get('service_quota_usage{resource="agents"}')).toBe(0);
+    expect(values.get('muster_workspaces_near_quota{resource="storageBytes"}')).toBe(3);
+  });
+
   it('counts runs of jobs', async () => {
     const metrics = new Metrics();
     metrics.jobRan('checkpoint', { ok: true, ms: 1 });
