@@ -3,6 +3,7 @@ import { PRIORITIES } from '../../protocol/wire/types.ts';
 import type { SimClient, Surroundings } from './client.ts';
 import type { Action, Ask } from './plan.ts';
 import type { Recorder } from './recorder.ts';
+import { askDocuments } from './document-asks.ts';
 import { askLocks } from './lock-asks.ts';
 import { notify } from './notice-asks.ts';
 import { repeat } from './repeater.ts';
@@ -88,6 +89,8 @@ export function carryOut(ask: Ask, asked: Asked): void {
     case 'steal':
     case 'look':
       return askLocks(ask, asked);
+    case 'document':
+      return askDocuments(ask, asked);
     case 'notify':
       return notify(ask, asked);
     case 'deregister':

@@ -13,6 +13,7 @@ import type { Observer } from './observer.ts';
 import type { ClientPlan } from './plan.ts';
 import type { Random } from './random.ts';
 import type { Recorder } from './recorder.ts';
+import { DocumentPlayer } from './document-player.ts';
 import { LockPlayer } from './lock-player.ts';
 import type { Lane, VirtualTime } from './scheduler.ts';
 import type { LockJob } from './swarm-locks.ts';
@@ -39,6 +40,7 @@ interface Program {
   wire: Wire | undefined;
   readonly waits: Wait[];
   readonly locks: LockPlayer;
+  readonly documents: DocumentPlayer;
 }
 
 export class SimClient {
@@ -124,7 +126,8 @@ export class SimClient {
       now: () => time.now,
       ask: (method, params, done) => this.ask(method, params, { done }),
     });
-    this.#program = { lane, sdk, incarnation, wire: undefined, waits: [], locks };
+    const documents = new DocumentPlayer({ lane, ask: (method, params, done) => this.ask(method, params, { done }) });
+    this.#program = { lane, sdk, incarnation, wire: undefined, waits: [], locks, documents };
     sdk.start();
   }
 
@@ -207,6 +210,10 @@ export class SimClient {
 
   lock(job: LockJob): void {
     this.#program?.locks.play(job);
+  }
+
+  get documents(): DocumentPlayer | undefined {
+    return this.#program?.documents;
   }
 
   reshape(capacity: number): void {

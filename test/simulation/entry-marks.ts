@@ -3,6 +3,7 @@ import type { Entry, HelloCommand, EntryOutput, Reply } from '../../src/engine/p
 import type { State } from '../../src/engine/kernel/state.ts';
 import type { TaskRecord } from '../../src/engine/records.ts';
 import { field } from './checker/values.ts';
+import { countDocuments } from './document-marks.ts';
 import { LockMarks } from './lock-marks.ts';
 import { isMark, type Mark, type Marks } from './marks.ts';
 import type { Changes } from './state-tracker.ts';
@@ -56,6 +57,7 @@ export class EntryMarks {
   entry(made: MadeEntry): void {
     const { decoded, output, changes } = made;
     this.#locks.entry(made);
+    countDocuments(this.#marks, made);
     if (decoded.commands.length > 1) this.#marks.count('entry with several commands');
     for (const [i, command] of decoded.commands.entries()) {
       const ok = output.commands[i]?.reply.ok === true;

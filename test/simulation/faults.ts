@@ -165,6 +165,9 @@ function ofServer(simulation: Simulation, fault: ServerFault): void {
     case 'retain':
       server.retain();
       return;
+    case 'sweep':
+      server.sweep();
+      return;
     case 'goaway':
       recorder.fault('clients told to leave', { severs: true });
       server.goaway();

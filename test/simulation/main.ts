@@ -1,5 +1,5 @@
 /**
- * `npm run sim -- [--seeds N] [--from SEED] [--json] [--workers N] [--shrink SECONDS] | [--replay FILE] | [--planted [--write]]`
+ * `npm run sim -- [--seeds N] [--from SEED] [--course NAME] [--json] [--workers N] [--shrink SECONDS] | [--replay FILE] | [--planted [--write]]`
  *
  * Runs seeds on all cores and reports what they met. A seed that violates something leaves its script, made small,
  * in reports/simulation; `--replay` runs a script again. Exit code 1: a violation was found. `--planted` runs builds
@@ -9,13 +9,13 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { COURSES, isCourse, planOf, seedsBeside, seedsOf, type Course } from './courses.ts';
 import { MARKS, tooSeldom } from './marks.ts';
 import { reportPlanted } from './planted/report.ts';
 import { runSeeds } from './pool.ts';
 import { linesOf, readScript, scriptOf } from './script.ts';
 import { shrink } from './shrink.ts';
 import { EVERY_LOOK, simulate } from './simulation.ts';
-import { drawPlan } from './swarm.ts';
 import { runKept, type Verdict } from './verdict.ts';
 
 const FOLDER = join('reports', 'simulation');
@@ -29,6 +29,8 @@ interface Options {
   readonly workers: number;
   readonly shrinkMs: number;
   readonly json: boolean;
+  /** Runs of this course alone; undefined: tasks, and some of each other beside them. */
+  readonly course: Course | undefined;
 }
 
 interface Sum {
@@ -44,7 +46,7 @@ interface Sum {
 class UsageError extends Error {}
 
 const USAGE =
-  'npm run sim -- [--seeds N] [--from SEED] [--json] [--workers N] [--shrink SECONDS] | [--replay FILE] | [--planted [--write]]';
+  'npm run sim -- [--seeds N] [--from SEED] [--course NAME] [--json] [--workers N] [--shrink SECONDS] | [--replay FILE] | [--planted [--write]]';
 
 function isUsage(fault: unknown): fault is Error {
   if (fault instanceof UsageError) return true;
@@ -84,11 +86,13 @@ function newSum(): Sum {
 /** Hands out the seeds one by one to as many threads as there are cores. */
 async function runAll(options: Options): Promise<Sum> {
   const sum = newSum();
-  const { from, seeds, workers } = options;
+  const { workers, course } = options;
+  const ordinary = Array.from({ length: options.seeds }, (_, i) => options.from + i);
+  const all = course === undefined ? [...ordinary, ...seedsBeside(options)] : seedsOf(course, options);
   const began = performance.now();
   const progress = setInterval(() => {
     const rate = sum.seeds / ((performance.now() - began) / 1_000);
-    say(`${sum.seeds} of ${seeds} seeds, ${rate.toFixed(1)} a second, ${sum.failed.length} with violations`);
+    say(`${sum.seeds} of ${all.length} seeds, ${rate.toFixed(1)} a second, ${sum.failed.length} with violations`);
   }, PROGRESS_MS);
   const judged = (verdict: Verdict): void => {
     add(sum, verdict);
@@ -96,8 +100,7 @@ async function runAll(options: Options): Promise<Sum> {
       say(`seed ${verdict.seed}: ${invariant}: ${message}`);
   };
   try {
-    const all = Array.from({ length: seeds }, (_, i) => from + i);
-    await runSeeds({ workers: Math.min(workers, seeds), seeds: all, judged });
+    await runSeeds({ workers: Math.min(workers, all.length), seeds: all, judged });
   } finally {
     clearInterval(progress);
   }
@@ -107,7 +110,7 @@ async function runAll(options: Options): Promise<Sum> {
 /** Writes the script of a failed seed, made small if there is time for it. */
 function keep(seed: number, invariant: string, limitMs: number): string {
   mkdirSync(FOLDER, { recursive: true });
-  const plan = drawPlan(seed);
+  const plan = planOf(seed);
   const file = join(FOLDER, `seed-${seed}.json`);
   writeFileSync(file, scriptOf(plan));
   if (limitMs <= 0) return file;
@@ -126,7 +129,7 @@ function report(sum: Sum, options: Options): void {
     const script = keep(verdict.seed, first, i < SHRUNK_MAX ? options.shrinkMs : 0);
     return verdict.violations.map(({ invariant, message }) => ({ seed: verdict.seed, invariant, script, message }));
   });
-  const seldom = tooSeldom(sum.marks, sum.seeds);
+  const seldom = options.course === undefined ? tooSeldom(sum.marks, options.seeds) : [];
   const faults = Object.fromEntries([...sum.faults].toSorted(([a], [b]) => (a < b ? -1 : 1)));
   const marks = Object.fromEntries(sum.marks);
   if (options.json) {
@@ -178,6 +181,7 @@ async function main(): Promise<void> {
     options: {
       seeds: { type: 'string' },
       from: { type: 'string' },
+      course: { type: 'string' },
       workers: { type: 'string' },
       shrink: { type: 'string' },
       replay: { type: 'string' },
@@ -198,12 +202,16 @@ async function main(): Promise<void> {
     await reportPlanted({ workers, json, write: values.write, say });
     return;
   }
+  const { course } = values;
+  if (course !== undefined && !isCourse(course))
+    throw new UsageError(`${course} is not one of ${Object.keys(COURSES).join(', ')}`);
   const options: Options = {
     seeds: whole(values.seeds, 100),
     from: whole(values.from, 1),
     workers,
     shrinkMs: whole(values.shrink, 20) * 1_000,
     json,
+    course,
   };
   report(await runAll(options), options);
 }

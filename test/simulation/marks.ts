@@ -206,6 +206,21 @@ export const MARKS = {
   'lock kept through an absence': 45,
   'lost lock kept from others': 15,
   'piece of output taken': 400,
+  'text removed that nobody names': 60,
+  'document created': 150,
+  'document edited': 1_000,
+  'document edited from an old version': 100,
+  'document edited under a token': 60,
+  'document deleted': 5,
+  'edit of a document refused: conflict': 200,
+  'edit of a document refused: locked': 25,
+  'edit of a document refused: its token': 8,
+  'edit of a document refused: version not kept': 25,
+  'edit of a document refused: not prepared': 0,
+  'conflict of a document resolved: ours': 30,
+  'conflict of a document resolved: theirs': 30,
+  'conflict of a document resolved: merged': 5,
+  'conflict of a document resolved: manual': 25,
 } as const;
 export type Mark = keyof typeof MARKS;
 

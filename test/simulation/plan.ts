@@ -5,6 +5,7 @@
  */
 import type { SchedAsk } from './swarm-sched.ts';
 import type { DistributeAsk } from './swarm-distributed.ts';
+import type { DocumentAsk } from './swarm-documents.ts';
 import type { FamilyAsk } from './swarm-families.ts';
 import type { HandingAsk } from './swarm-handing.ts';
 import type { NotifyAsk } from './swarm-notices.ts';
@@ -158,6 +159,7 @@ export type Ask =
   | DistributeAsk
   | LockAsk
   | NotifyAsk
+  | DocumentAsk
   | { readonly do: 'deregister' };
 
 export type Fault =
@@ -209,6 +211,8 @@ export type ServerFault =
   | { readonly do: 'checkpoint' }
   | { readonly do: 'retain' }
   | { readonly do: 'goaway' }
+  /** Texts that nobody names are looked for, and removed if they were found before. */
+  | { readonly do: 'sweep' }
   /** The newest snapshot is not what was written. Default: a bit of its first chunk. */
   | { readonly do: 'damage'; readonly how?: 'bit' | 'torn' | 'short' | 'empty' }
   | ({ readonly do: 'disk' } & DiskTrouble)

@@ -22,6 +22,7 @@ import type {
 } from './checker/history.ts';
 import { EntryMarks, type MadeEntry } from './entry-marks.ts';
 import type { Recorder } from './recorder.ts';
+import { DocumentShelf, documentsOf } from './document-view.ts';
 import { locksOf } from './lock-view.ts';
 import { noChanges, StateTracker, type Changes } from './state-tracker.ts';
 
@@ -54,6 +55,7 @@ export interface Book {
   readonly agents: Map<string, AgentRecord>;
   readonly sessions: Map<string, SessionRecord>;
   readonly byMark: Map<string, string>;
+  readonly documents: DocumentShelf;
   /** Tokens of each task, oldest first. */
   readonly tokens: Map<string, string[]>;
 }
@@ -93,6 +95,7 @@ export class ServerView {
         agents: new Map(),
         sessions: new Map(),
         byMark: new Map(),
+        documents: new DocumentShelf(),
         tokens: new Map(),
       };
       this.books.set(tenant, book);
@@ -126,6 +129,7 @@ export class ServerView {
     book.applied = seq;
     book.rev = output.rev;
     const changed = fresh ? difference(book, engine, output) : changes;
+    book.documents.note(changed.documents);
     const made = { decoded, output, changes: changed, state: engine.state };
     this.#marks.entry(made);
     this.#options.made(tenant, made);
@@ -137,6 +141,7 @@ export class ServerView {
       ...rulesOf(book, engine),
       pushes: pushesOf(output),
       ...locksOf(made),
+      ...documentsOf(made),
     });
   }
 
@@ -216,7 +221,7 @@ function sessionOf(book: Book, id: string, record: SessionRecord | undefined, en
  */
 function difference(book: Book, engine: Engine, output: EntryOutput): Changes {
   const { state } = engine;
-  const changes = noChanges();
+  const changes: Changes = { ...noChanges(), documents: book.documents.difference(state) };
   const told = output.pushes.some(({ event }) => event.startsWith('lock.'));
   changes.locks = told || state.locks.size + state.lockWaits.size > 0;
   // A whole that ends stays until its parts have ended, which it takes with it: by `rev` it comes before them.

@@ -28,6 +28,7 @@ import type { Recorder } from './recorder.ts';
 import type { Lane, VirtualTime, Wall } from './scheduler.ts';
 import type { ServerView } from './server-view.ts';
 import { sha256 } from './state-tracker.ts';
+import { TextDisk } from './texts.ts';
 
 export interface ServerOptions {
   readonly time: VirtualTime;
@@ -67,6 +68,7 @@ type Trouble = Extract<ServerFault, { readonly do: 'trouble' }> & { readonly unt
 export class SimServer {
   readonly #options: ServerOptions;
   readonly #stores = new MemoryStoreDisk();
+  readonly #texts: TextDisk;
   readonly #wall: Wall = { offsetMs: 0 };
   readonly #fates: Random;
   readonly #damaged = new WeakSet<object>();
@@ -85,6 +87,7 @@ export class SimServer {
     this.#fates = options.random.fork('fates');
     const { time, random, recorder } = options;
     this.disk = new DiskFaults({ time, random: random.fork('disk'), marks: recorder.marks });
+    this.#texts = new TextDisk(recorder);
   }
 
   get up(): boolean {
@@ -127,6 +130,7 @@ export class SimServer {
     const before = this.#options.recorder.events.length;
     running.log.crash(how.keep);
     running.store.crash(this.#fates.below(running.store.pending + 1));
+    this.#texts.crash(this.#options.random.fork(`texts ${this.incarnation}`));
     if (this.#options.recorder.events.length > before)
       this.#options.recorder.marks.count('durable group that nobody was told of');
     this.#gone(running);
@@ -169,6 +173,11 @@ export class SimServer {
     running.store.retain(running.lane.now(), () => {
       if (dropped() > before) this.#options.recorder.marks.count('history dropped');
     });
+  }
+
+  sweep(): void {
+    const running = this.#running;
+    if (running?.ready === true) running.node.sweepTexts(() => undefined);
   }
 
   goaway(): void {
@@ -260,6 +269,7 @@ export class SimServer {
       sha256,
       access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },
       authenticate: (token) => claims(token) ?? real(token),
+      texts: this.#texts.open(lane, random.fork('texts')),
       engine,
       ring,
       ...(tuning.chunkBytes === undefined ? {} : { chunkBytes: tuning.chunkBytes }),

@@ -356,6 +356,7 @@ export class Simulation {
       lockDelayMs,
       lockTtlMs,
       notificationsKept,
+      documentVersionsKept,
     } = LIMITS;
     const bounds = {
       leaseMs,
@@ -377,6 +378,7 @@ export class Simulation {
       lockDelayMs,
       lockTtlMs,
       notificationsKept,
+      documentVersionsKept,
     };
     return { ...bounds, ringPushes: this.plan.tuning.ringPushes };
   }

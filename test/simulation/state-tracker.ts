@@ -7,6 +7,7 @@
 import { hash } from 'node:crypto';
 import { encodeValue } from '../../protocol/wire/codec.ts';
 import type { Value } from '../../protocol/wire/types.ts';
+import { followDocuments, noDocumentChanges, type DocumentChanges } from './document-view.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 import { holdImage, stateHash, TABLES } from '../../src/engine/kernel/image.ts';
 import type { State } from '../../src/engine/kernel/state.ts';
@@ -26,6 +27,7 @@ export interface Changes {
   readonly moves: { readonly from: TaskRecord | undefined; readonly to: TaskRecord }[];
   /** Something about locks, requests for them or their owners is not what it was. */
   locks: boolean;
+  readonly documents: DocumentChanges;
 }
 
 export interface SessionChange {
@@ -36,7 +38,16 @@ export interface SessionChange {
 }
 
 export function noChanges(): Changes {
-  return { tasks: [], agents: new Map(), reshaped: [], sessions: new Map(), freed: [], moves: [], locks: false };
+  return {
+    tasks: [],
+    agents: new Map(),
+    reshaped: [],
+    sessions: new Map(),
+    freed: [],
+    moves: [],
+    locks: false,
+    documents: noDocumentChanges(),
+  };
 }
 
 type Digest = Uint8Array;
@@ -101,6 +112,7 @@ export class StateTracker {
       this.#changes.locks = true;
     };
     for (const table of [state.locks, state.lockWaits, state.lockOwners, state.lockDelays]) table.watch(locks);
+    followDocuments(state, () => this.#changes.documents);
     state.sessions.watch((before, after) => {
       const id = (after ?? before)?.id ?? '';
       const known = this.#changes.sessions.get(id);

@@ -102,7 +102,7 @@ function drawWhole(seed: number): Plan {
   return locked(random.fork('locks'), distributed(random.fork('split'), handing));
 }
 
-function drawTuning(random: Random): Tuning {
+export function drawTuning(random: Random): Tuning {
   const small = (probability: number, min: number, max: number): number => {
     return random.chance(probability) ? random.spread(min, max) : max;
   };

@@ -1,7 +1,7 @@
 /** What a run of one seed comes to, as plain data that goes from thread to thread. */
 import type { Plan } from './plan.ts';
 import { EVERY_LOOK, simulate, type Outcome } from './simulation.ts';
-import { drawPlan } from './swarm.ts';
+import { planOf } from './courses.ts';
 
 export interface Verdict {
   readonly seed: number;
@@ -48,5 +48,5 @@ function judge(plan: Plan, outcome: Outcome, twice: boolean): Verdict {
 }
 
 export function runSeed(seed: number): Verdict {
-  return runPlan(drawPlan(seed), seed % TWICE_EVERY === 0);
+  return runPlan(planOf(seed), seed % TWICE_EVERY === 0);
 }

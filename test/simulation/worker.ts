@@ -4,7 +4,7 @@
  */
 import { parentPort } from 'node:worker_threads';
 import { shrink, type ShrinkOptions } from './shrink.ts';
-import { drawPlan } from './swarm.ts';
+import { planOf } from './courses.ts';
 import { runSeed } from './verdict.ts';
 
 export interface ShrinkTask extends ShrinkOptions {
@@ -12,5 +12,5 @@ export interface ShrinkTask extends ShrinkOptions {
 }
 
 parentPort?.on('message', (task: number | ShrinkTask) => {
-  parentPort?.postMessage(typeof task === 'number' ? runSeed(task) : shrink(drawPlan(task.seed), task), []);
+  parentPort?.postMessage(typeof task === 'number' ? runSeed(task) : shrink(planOf(task.seed), task), []);
 });

@@ -12,6 +12,7 @@ import { Choices } from './choices.ts';
 import { Control } from './control.ts';
 import { Deliveries } from './deliveries.ts';
 import { Distributed } from './distributed.ts';
+import { Documents } from './documents.ts';
 import { Executions } from './executions.ts';
 import { Handing } from './handing.ts';
 import type { CheckOptions, History, HistoryEvent } from './history.ts';
@@ -70,6 +71,7 @@ export class Checker {
       new Distributed(world),
       new Locks(world),
       new Notices(world),
+      new Documents(world),
     ];
   }
 

@@ -52,6 +52,7 @@ export interface CheckOptions {
   readonly lockDelayMs: number;
   readonly lockTtlMs: number;
   readonly notificationsKept: number;
+  readonly documentVersionsKept: number;
   /** How late, in the clock of the timer, a timer may fire before it counts as overdue. */
   readonly timerSlackMs: number;
   /** How long after the last entry a pending timer may wait at the end before it counts as forgotten. */
@@ -399,6 +400,69 @@ export interface LocksObservation {
   readonly told: readonly LockTold[];
 }
 
+/** A section of a document at one version. */
+export interface SectionSeen {
+  readonly id: string;
+  /** Of the document, when the section was changed last. */
+  readonly version: number;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+/** A document as an entry made it. */
+export interface DocumentSeen {
+  readonly id: string;
+  readonly workspaceId?: string;
+  readonly type: string;
+  readonly version: number;
+  readonly bytes: number;
+  readonly by: string;
+  readonly sections: readonly SectionSeen[];
+}
+
+/** What is kept of an edit that was refused: the hashes of the sections of its texts. */
+export interface ConflictSeen {
+  readonly id: string;
+  readonly document: string;
+  readonly by: string;
+  readonly baseVersion: number;
+  readonly version: number;
+  readonly base: readonly string[];
+  readonly ours: readonly string[];
+  readonly theirs: readonly string[];
+}
+
+/** A write of a family of methods that an entry carried out, or answered again. */
+export interface WriteSeen {
+  readonly session: string;
+  readonly reqId: number;
+  readonly k?: string;
+  readonly method: string;
+  readonly ok: boolean;
+  /** The result, or the details of the refusal. */
+  readonly result: unknown;
+  readonly code?: string;
+}
+
+/** What was told on a topic. */
+export interface TopicTold {
+  readonly rev: number;
+  readonly event: string;
+  readonly topic: string;
+  readonly data: unknown;
+}
+
+/** All about documents that an entry did. */
+export interface DocumentsObservation {
+  /** Every version, in the order in which they were made. */
+  readonly versions: readonly DocumentSeen[];
+  readonly gone: readonly string[];
+  readonly conflicts: readonly ConflictSeen[];
+  readonly ended: readonly string[];
+  readonly writes: readonly WriteSeen[];
+  readonly told: readonly TopicTold[];
+}
+
 /** What the public views show after one entry was applied. */
 export interface Applied extends At {
   readonly kind: 'applied';
@@ -422,6 +486,7 @@ export interface Applied extends At {
   readonly pushes?: readonly PushObservation[];
   readonly commands?: readonly CommandObservation[];
   readonly locks?: LocksObservation;
+  readonly documents?: DocumentsObservation;
 }
 
 /** A state rebuilt apart from the serving one, from nothing or from the snapshot at `from`, has reached `seq`. */
@@ -460,6 +525,21 @@ export interface Fault extends At {
   readonly client?: string;
   /** Frames may get lost or stand still from now on. */
   readonly severs?: boolean;
+}
+
+/** A text is durable where texts are kept, under this name. */
+export interface TextKept extends At {
+  readonly kind: 'text.kept';
+  readonly tenant: string;
+  readonly sha256: string;
+  readonly text: string;
+}
+
+/** A text is kept no longer. */
+export interface TextGone extends At {
+  readonly kind: 'text.gone';
+  readonly tenant: string;
+  readonly sha256: string;
 }
 
 /** The last fault is over. */
@@ -504,6 +584,8 @@ export type HistoryEvent =
   | LogDurable
   | LogRead
   | Applied
+  | TextKept
+  | TextGone
   | Replay
   | SnapshotTaken
   | LogTrim

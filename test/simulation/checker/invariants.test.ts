@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { BROKEN_DOCUMENTS } from './broken-documents.ts';
 import { BROKEN_EDGE } from './broken-edge.ts';
 import { BROKEN_LOCKS } from './broken-locks.ts';
 import { BROKEN_NOTICES } from './broken-notices.ts';
@@ -7,7 +8,7 @@ import { BROKEN_WORK } from './broken-work.ts';
 import { check } from './checker.ts';
 import { INVARIANTS } from './invariants.ts';
 
-const rows = [...BROKEN_WORK, ...BROKEN_EDGE, ...BROKEN_TREES, ...BROKEN_LOCKS, ...BROKEN_NOTICES];
+const rows = [...BROKEN_WORK, ...BROKEN_EDGE, ...BROKEN_TREES, ...BROKEN_LOCKS, ...BROKEN_NOTICES, ...BROKEN_DOCUMENTS];
 
 describe('every invariant', () => {
   test.each(rows)('$id: $name', ({ id, legal, broken, options }) => {

@@ -22,6 +22,7 @@ export const DEFAULT_OPTIONS: CheckOptions = {
   lockDelayMs: LIMITS.lockDelayMs,
   lockTtlMs: LIMITS.lockTtlMs,
   notificationsKept: LIMITS.notificationsKept,
+  documentVersionsKept: LIMITS.documentVersionsKept,
   timerSlackMs: 1_000,
   idleSlackMs: 15_000,
   violationsMax: 100,

@@ -122,6 +122,9 @@ export class World {
         const applied = this.#applied(event, index);
         return { index, event, ...(applied && { applied }) };
       }
+      case 'text.kept':
+      case 'text.gone':
+        return { index, event };
       case 'log.open':
       case 'log.append':
       case 'log.durable':

@@ -7,6 +7,7 @@ import { CLIENT_BUGS } from './client-bugs.ts';
 import { CONTROL_BUGS } from './control-bugs.ts';
 import { DISK_BUGS } from './disk-bugs.ts';
 import { DISTRIBUTION_BUGS } from './distribution-bugs.ts';
+import { DOCUMENT_BUGS } from './document-bugs.ts';
 import { ENGINE_BUGS } from './engine-bugs.ts';
 import { HANDING_BUGS } from './handing-bugs.ts';
 import { LOCK_BUGS } from './lock-bugs.ts';
@@ -39,4 +40,5 @@ export const BUGS: readonly PlantedBug[] = [
   ...LOCK_BUGS,
   ...NOTICE_BUGS,
   ...TASK_LOCK_BUGS,
+  ...DOCUMENT_BUGS,
 ];

@@ -11,7 +11,7 @@ import { Worker } from 'node:worker_threads';
 import { INVARIANTS } from '../checker/invariants.ts';
 import type { Plan } from '../plan.ts';
 import { giveRoom } from '../pool.ts';
-import { drawPlan } from '../swarm.ts';
+import { planOf, seedsOf as seedsOfCourse } from '../courses.ts';
 import type { Verdict } from '../verdict.ts';
 import type { ShrinkTask } from '../worker.ts';
 import type { PlantedBug } from './bug.ts';
@@ -95,7 +95,7 @@ interface Hunt {
 
 function hunt({ bug, program, known }: Hunt, { shrinkRuns = 0 }: HuntOptions): Promise<Hunted> {
   const began = performance.now();
-  const order = seedsOf(known);
+  const order = seedsFor(bug, known);
   let seeds = 0;
   let found: Verdict | undefined;
   let plan: Plan | undefined;
@@ -135,17 +135,18 @@ function hunt({ bug, program, known }: Hunt, { shrinkRuns = 0 }: HuntOptions): P
   });
 }
 
-function* seedsOf(known: number | undefined): Generator<number, undefined> {
+function* seedsFor({ runs }: PlantedBug, known: number | undefined): Generator<number, undefined> {
   if (known !== undefined) yield known; // U2
   for (let from = 1; from <= SEEDS_MAX; from += AT_ONCE)
-    for (const seed of smallestFirst(from)) if (seed !== known) yield seed; // U1
+    for (const seed of smallestFirst(runs === undefined ? from : (seedsOfCourse(runs, { from, seeds: 1 })[0] ?? 0)))
+      if (seed !== known) yield seed; // U1
   return undefined;
 }
 
 function smallestFirst(from: number): readonly number[] {
   const sized = Array.from({ length: AT_ONCE }, (_, i) => ({
     seed: from + i,
-    asks: drawPlan(from + i).actions.length,
+    asks: planOf(from + i).actions.length,
   }));
   return sized.toSorted((a, b) => a.asks - b.asks || a.seed - b.seed).map(({ seed }) => seed);
 }

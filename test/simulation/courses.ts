@@ -1,0 +1,40 @@
+/**
+ * Courses: kinds of runs, each with seeds of its own. What is drawn for one says nothing of another, so that a course can change without the
+ * seeds of the others meaning something else.
+ *
+ * Tasks, agents, locks and notifications are the first course; its seeds begin at 1 (swarm.ts).
+ */
+import type { Plan } from './plan.ts';
+import { drawPlan } from './swarm.ts';
+import { drawDocumentPlan } from './swarm-documents.ts';
+
+export const COURSES = {
+  documents: { base: 1_000_000, draw: drawDocumentPlan },
+} as const;
+export type Course = keyof typeof COURSES;
+
+/** Beside so many seeds of the first course one of each other course is run. */
+const BESIDE = 8;
+
+export function isCourse(name: string): name is Course {
+  return Object.hasOwn(COURSES, name);
+}
+
+export function planOf(seed: number): Plan {
+  const found = Object.values(COURSES).findLast((course) => seed > course.base);
+  return found === undefined ? drawPlan(seed) : found.draw(seed);
+}
+
+/** Seeds of a course, the first of them 1. */
+export function seedsOf(course: Course, { from, seeds }: { readonly from: number; readonly seeds: number }): number[] {
+  return Array.from({ length: seeds }, (_, i) => COURSES[course].base + from + i);
+}
+
+/** What is run of the other courses beside these of the first. */
+export function seedsBeside({ from, seeds }: { readonly from: number; readonly seeds: number }): number[] {
+  const before = Math.floor((from - 1) / BESIDE);
+  const upTo = Math.floor((from - 1 + seeds) / BESIDE);
+  return Object.values(COURSES).flatMap(({ base }) =>
+    Array.from({ length: upTo - before }, (_, i) => base + before + 1 + i),
+  );
+}

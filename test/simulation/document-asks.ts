@@ -1,0 +1,12 @@
+/** Carries out what a plan asks of documents: of the newest one of a name. */
+import type { Asked } from './asks.ts';
+import type { DocumentAsk } from './swarm-documents.ts';
+
+export function askDocuments({ name, job }: DocumentAsk, { client, book }: Asked): void {
+  const player = client.documents;
+  if (player === undefined) return;
+  if (job.what === 'create') return player.create(name, job);
+  const known = [...(book.tracker?.engine.state.documents.hold() ?? [])].filter((one) => one.name === name);
+  const [newest] = known.toSorted((a, b) => b.createdAt - a.createdAt);
+  if (newest !== undefined) player.play(newest.id, job);
+}
