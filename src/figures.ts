@@ -13,6 +13,7 @@ export function figures(node: Node): NodeFigures {
     active: 0,
     offline: 0,
     applied: 0,
+    behind: 0,
     queued: 0,
     ringPushes: 0,
     ringBytes: 0,
@@ -30,6 +31,7 @@ export function figures(node: Node): NodeFigures {
     sum.offline += state.agentStatus.of('offline');
     sum.dead += state.deadTasks.size;
     sum.applied += state.counters.seq;
+    sum.behind += tenant.beside?.lag.entries ?? 0;
     sum.queued += tenant.queued;
     sum.ringPushes += ring.size;
     sum.ringBytes += ring.bytes;
@@ -43,7 +45,7 @@ export function figures(node: Node): NodeFigures {
     agents: { active: sum.active, offline: sum.offline },
     tasks,
     deadLetters: sum.dead,
-    logHead: sum.applied,
+    logHead: sum.applied + sum.behind,
     logApplied: sum.applied,
     pendingCommands: sum.queued,
     ringPushes: sum.ringPushes,

@@ -382,11 +382,12 @@ class Server implements RunningServer {
     this.#http = await listenHttp({
       host,
       port: httpPort,
-      node: { nodeId: node.nodeId, version: node.version, ready: () => node.serves && this.#reachesLog },
+      node: { nodeId: node.nodeId, version: node.version, ready: () => node.takesClients && this.#reachesLog },
       transport: transport.name,
       tenantsHalted: () => node.refused.size,
       redis: this.#redis,
       jobs: () => jobs.status(),
+      nodes: () => node.nodes(),
       metrics: this.#metrics,
       mono: () => systemScheduler.mono(),
       log: this.#log,

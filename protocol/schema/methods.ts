@@ -488,4 +488,5 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
   'tenant.list': z.object(page),
   'backup.create': z.object({ keep: int(1, 1_000).exactOptional() }),
   'job.list': z.object({}),
+  'node.list': z.object({}),
 };

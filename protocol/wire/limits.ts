@@ -336,6 +336,8 @@ export const LIMITS = {
   turnCost: 16,
   /** Entries that are durable and not applied; with so many nothing more is appended. */
   entriesBehindMax: 4,
+  /** Beside other nodes: one that has waited for an entry for longer takes no new work and no new connection. */
+  lagMsMax: 3_000,
   /** Commands waiting for the log in one node; more: UNAVAILABLE. */
   pendingCommandsMax: 20_000,
 

@@ -153,6 +153,7 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'tenant.list': { roles: ['operator'], class: 'admin', access: 'read' },
   'backup.create': { roles: ['operator'], class: 'admin', access: 'read' },
   'job.list': { roles: ['operator'], class: 'admin', access: 'read' },
+  'node.list': { roles: ['operator'], class: 'admin', access: 'read' },
 };
 
 export type WriteMethod = Exclude<Method, ReadMethod>;
@@ -204,7 +205,8 @@ export type ReadMethod =
   | 'apiKey.list'
   | 'tenant.list'
   | 'backup.create'
-  | 'job.list';
+  | 'job.list'
+  | 'node.list';
 
 const CLASSES: ReadonlySet<string> = new Set(Object.values(OPERATIONS).map((row) => row.class));
 

@@ -12,6 +12,7 @@ import type { RuleParams, RuleResults, RuleVerdict } from './rules.ts';
 import type { ScheduleParams, ScheduleResults } from './schedules.ts';
 import type { BackupParams, BackupResults } from './backup.ts';
 import type { JobParams, JobResults } from './jobs.ts';
+import type { NodeParams, NodeResults } from './nodes.ts';
 import type { ObservingParams, ObservingResults, WorkloadView } from './observing.ts';
 import type { Control, ControlParams, ControlPushes, ControlResults, ControlView, TaskOrder } from './control.ts';
 import type { DocumentParams, DocumentResults } from './documents.ts';
@@ -389,6 +390,7 @@ export interface Params
     RuleParams,
     BackupParams,
     JobParams,
+    NodeParams,
     TreeParams,
     DocumentParams,
     WorkspaceParams {
@@ -483,6 +485,7 @@ export interface Results
     RuleResults,
     BackupResults,
     JobResults,
+    NodeResults,
     TreeResults,
     WorkspaceResults,
     DocumentResults {

@@ -15,6 +15,7 @@ import { addFleet } from './commands/fleet.ts';
 import { addKey, addTenant } from './commands/key.ts';
 import { addSchedule } from './commands/schedule.ts';
 import { addJobs } from './commands/jobs.ts';
+import { addNodes } from './commands/nodes.ts';
 import { addLock } from './commands/lock.ts';
 import { addObserve } from './commands/observe.ts';
 import { addRule } from './commands/rule.ts';
@@ -47,6 +48,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   addDoctor(program, context);
   addBackup(program, context);
   addJobs(program, context);
+  addNodes(program, context);
   addWorkspace(program, context);
   addDoc(program, context);
   addTopic(program, context);

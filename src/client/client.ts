@@ -130,6 +130,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
   readonly tenant: Methods['tenant'];
   readonly backup: Methods['backup'];
   readonly job: Methods['job'];
+  readonly node: Methods['node'];
   readonly session: Methods['session'];
   readonly url: string;
   readonly #sdk: Sdk;
@@ -209,6 +210,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
     this.tenant = methods.tenant;
     this.backup = methods.backup;
     this.job = methods.job;
+    this.node = methods.node;
     this.session = methods.session;
   }
 

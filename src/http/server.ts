@@ -15,7 +15,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream';
 import { hostAllowed } from '../base/address.ts';
 import type { NodePort } from '../node/port.ts';
-import type { JobsFigures, Log, MetricsText, RedisFigures } from '../telemetry/port.ts';
+import type { JobsFigures, Log, MetricsText, NodesFigures, RedisFigures } from '../telemetry/port.ts';
 
 export interface HttpOptions {
   readonly host: string;
@@ -31,6 +31,8 @@ export interface HttpOptions {
   readonly redis?: (() => Pick<RedisFigures, 'connected' | 'unsafe'>) | undefined;
   /** How it stands with the background jobs. */
   readonly jobs?: () => JobsFigures;
+  /** This node and those that serve beside it. */
+  readonly nodes?: () => NodesFigures;
   readonly metrics: MetricsText;
   /** Monotonic ms. */
   readonly mono: () => number;
@@ -160,7 +162,7 @@ class Pages {
     } else if (page === undefined) {
       send(
         { request, response },
-        { status: 404, type: TEXT, body: 'There is /healthz, /readyz, /metrics and /admin/jobs.\n' },
+        { status: 404, type: TEXT, body: 'There is /healthz, /readyz, /metrics, /admin/jobs and /admin/nodes.\n' },
       );
     } else if (request.method !== 'GET' && request.method !== 'HEAD') {
       send({ request, response }, { status: 405, type: TEXT, body: 'Only GET.\n', headers: { Allow: 'GET, HEAD' } });
@@ -174,6 +176,7 @@ class Pages {
     if (path === '/readyz') return () => this.#ready();
     if (path === '/metrics') return () => this.#metrics();
     if (path === '/admin/jobs') return () => this.#jobs();
+    if (path === '/admin/nodes') return () => json(200, { nodes: this.#options.nodes?.() ?? [] });
     return undefined;
   }
 

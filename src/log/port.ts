@@ -74,10 +74,27 @@ export interface MembersWatcher {
   gone(nodes: ReadonlySet<string>): void;
   /** This node cannot reach the log for so long that others may take it for dead. */
   cutOff(): void;
+  /** What the others are to know of this node, said with each beat; at most `memberTextMax` characters. */
+  about(): string;
+  /** What Redis said to a beat: where the log ends, and who serves the tenant, this node among them. */
+  beaten(head: number, members: readonly Member[]): void;
+}
+
+export const memberTextMax = 1_024;
+
+/** A node that serves the tenant. */
+export interface Member {
+  readonly node: string;
+  /** Since it was heard of, when it was asked. */
+  readonly silentMs: number;
+  /** What it said of itself last; empty: nothing yet. */
+  readonly about: string;
 }
 
 /** This node among those that serve the same tenant. */
 export interface Members {
+  /** It serves no more, and the others are to know at once. */
+  leave(): void;
   /** Once it has read the log. Alone: nobody else serves; the node opens the tenant, and calls `opened` when it has. */
   join(done: (how: 'alone' | 'beside') => void): void;
   opened(): void;

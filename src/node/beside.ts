@@ -7,19 +7,49 @@
  * BE2 A node whose connections another one lost, or beside which another one opened the tenant, was taken for dead. What it
  *    appends is refused already; it learns of it by what it reads, too, and goes no further.
  * BE3 Each of several nodes sees that a tick is due: they wait in turn, so that most find that it was made.
+ * BE4 A node that is behind by more than `lagMsMax` takes no new work and no new connection: others answer sooner.
+ * BE5 What a node says of itself is as of its last beat, and what is made of it holds all the same: what its agents have
+ *    heard only grows, and an agent that attached to it since has heard nothing that it must have before (heard.ts, HD3).
  */
+import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { State } from '../engine/kernel/state.ts';
 import type { Command, Entry } from '../engine/port.ts';
-import { LogFault, type Members } from '../log/port.ts';
+import { LogFault, type Member, type Members } from '../log/port.ts';
+import { Lag } from './lag.ts';
 
 /** BE3 */
 const TURN_MS = 50;
 
+/** What a node says of itself, of one tenant. */
+export interface About {
+  readonly version: string;
+  /** Wall ms. */
+  readonly startedAt: number;
+  /** How far it is behind the log: entries, and ms. */
+  readonly behind: number;
+  readonly behindMs: number;
+  /** All agents that are attached to it have processed everything up to here; absent: it does not know. */
+  readonly heard?: number;
+}
+
+/** Another node, or this one, as it was heard of last. */
+export interface Known extends About {
+  readonly node: string;
+  readonly silentMs: number;
+}
+
 interface Parts {
   readonly members: Members;
   readonly nodeId: string;
+  readonly version: string;
+  readonly startedAt: number;
   readonly state: State;
+  readonly mono: () => number;
   readonly submit: (command: Command) => void;
+  /** Up to where the agents here have processed everything. */
+  readonly heard: () => number | undefined;
+  /** More is known of the others. */
+  readonly beaten: () => void;
   /** The log cannot be reached for long: other nodes may take this one for dead. */
   readonly cutOff: () => void;
 }
@@ -30,6 +60,9 @@ export function takenForDead(): LogFault {
 
 export class Beside {
   readonly #parts: Parts;
+  readonly lag = new Lag();
+  #others: ReadonlyMap<string, { readonly about: About | undefined; readonly member: Member; readonly at: number }> =
+    new Map();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -38,12 +71,69 @@ export class Beside {
   /** Once the log was read. `alone`: the tenant is to be opened, and `opened` called when it is. */
   join(done: (how: 'alone' | 'beside', opened: () => void) => void): void {
     const { members, cutOff } = this.#parts;
-    members.watch({ nodes: () => this.#nodesElsewhere(), gone: (nodes) => this.#lose(nodes), cutOff });
+    members.watch({
+      nodes: () => this.#nodesElsewhere(),
+      gone: (nodes) => this.#lose(nodes),
+      about: () => JSON.stringify(this.#about()),
+      beaten: (head, found) => this.#beaten(head, found),
+      cutOff,
+    });
     members.join((how) => done(how, () => members.opened()));
   }
 
   end(): void {
     this.#parts.members.end();
+  }
+
+  /** The tenant is halted here: its connections are lost ones from now on. */
+  leave(): void {
+    this.#parts.members.leave();
+  }
+
+  isHere(node: string): boolean {
+    return node === this.#parts.nodeId;
+  }
+
+  /** Of what one of the nodes says for all, this one does. */
+  get isFirst(): boolean {
+    return this.#parts.members.rank === 0;
+  }
+
+  /** BE4 */
+  get isLate(): boolean {
+    return this.lag.ms(this.#parts.mono()) > LIMITS.lagMsMax;
+  }
+
+  /** This node first, then the others by name. */
+  nodes(): readonly Known[] {
+    const { nodeId: node, mono } = this.#parts;
+    const now = mono();
+    const others: Known[] = [];
+    for (const { about, member, at } of this.#others.values()) {
+      if (about !== undefined) others.push({ ...about, node: member.node, silentMs: member.silentMs + (now - at) });
+    }
+    return [{ ...this.#about(), node, silentMs: 0 }, ...others];
+  }
+
+  /** Up to where the agents that are attached to another node have processed everything; undefined: that is not known. */
+  heardAt(node: string): number | undefined {
+    return this.#others.get(node)?.about?.heard;
+  }
+
+  #about(): About {
+    const { version, startedAt, mono, heard } = this.#parts;
+    const upTo = heard();
+    const behind = { behind: this.lag.entries, behindMs: Math.round(this.lag.ms(mono())) };
+    return { version, startedAt, ...behind, ...(upTo === undefined ? undefined : { heard: upTo }) };
+  }
+
+  #beaten(head: number, members: readonly Member[]): void {
+    const { nodeId, mono } = this.#parts;
+    const at = mono();
+    this.lag.known(head, at);
+    const others = members.filter(({ node }) => node !== nodeId);
+    this.#others = new Map(others.map((member) => [member.node, { about: aboutIn(member.about), member, at }]));
+    this.#parts.beaten();
   }
 
   /** BE3 */
@@ -78,4 +168,18 @@ export class Beside {
       if (nodes.has(node)) submit({ kind: 'session.lost', session: id, attach });
     }
   }
+}
+
+/** Undefined: it said nothing yet, or is of a build that says other things. */
+function aboutIn(text: string): About | undefined {
+  if (text === '') return undefined;
+  const said: unknown = JSON.parse(text);
+  if (typeof said !== 'object' || said === null) return undefined;
+  const { version, startedAt, behind, behindMs, heard } = said as { readonly [name: string]: unknown };
+  if (typeof version !== 'string' || !isCount(startedAt) || !isCount(behind) || !isCount(behindMs)) return undefined;
+  return { version, startedAt, behind, behindMs, ...(isCount(heard) ? { heard } : undefined) };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }

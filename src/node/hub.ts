@@ -20,8 +20,9 @@ import type { EntryOutput, Push, SessionEnd } from '../engine/port.ts';
 import type { PackedPush, StoredPush, TenantStore } from '../store/port.ts';
 import { guarding, hears, sessionsOf, isOfAudience, isPassable, mayListen, wideAudiences } from '../engine/queries.ts';
 import { withPatterns } from '../engine/topics/topics.ts';
+import type { Beside } from './beside.ts';
 import { CapabilityIndex } from './capabilities.ts';
-import { heardUpTo, isNotification, passedByAll, type Heard } from './heard.ts';
+import { heardUpTo, isNotification, passedByAll, type AttachedTo, type Heard } from './heard.ts';
 import { ephemeral, renderPush, withTrace } from './frames.ts';
 import type { Delivery, OutPush } from './port.ts';
 import { PushRing, type RingOptions } from './ring.ts';
@@ -75,6 +76,7 @@ export class Hub {
   #marking: (() => void) | undefined;
   readonly #capabilities: CapabilityIndex;
   readonly #passed: ((rev: number) => void) | undefined;
+  readonly #beside: Beside | undefined;
   readonly #orders: OrderTracing | undefined;
   /**
    * Connections that went behind because their queue was full, positions read from the history, and those of which the
@@ -100,11 +102,14 @@ export class Hub {
     readonly orders?: OrderTracing | undefined;
     /** All attached agents have processed everything up to there, which is to be known to the engine. */
     readonly passed?: (rev: number) => void;
+    /** Undefined: no other node serves the tenant. */
+    readonly beside?: Beside | undefined;
   }) {
     this.ring = new PushRing(parts.engine.state.rev, parts.ring);
     this.#engine = parts.engine;
     this.#orders = parts.orders;
     this.#passed = parts.passed;
+    this.#beside = parts.beside;
     this.#capabilities = new CapabilityIndex(parts.engine.state);
     this.#store = parts.store;
     this.#scheduler = parts.scheduler;
@@ -409,11 +414,20 @@ export class Hub {
     line.delivery.close(name, message);
   }
 
-  /** What all attached agents have is kept for none of them. */
-  #pass(): void {
+  /** Up to where the agents that are attached to this node have processed what they were told. */
+  heardHere(): number | undefined {
+    const isHere = ({ node }: AttachedTo): boolean => this.#beside?.isHere(node) ?? true;
+    return passedByAll(this.#engine.state, ({ id }) => this.heardBy(id), isHere);
+  }
+
+  /** What all attached agents have is kept for none of them. One of several nodes says so. */
+  pass(): void {
     const { state } = this.#engine;
-    if (this.#passed === undefined || state.notifications.size === 0) return;
-    const rev = passedByAll(state, (session) => this.heardBy(session));
+    const beside = this.#beside;
+    if (this.#passed === undefined || state.notifications.size === 0 || beside?.isFirst === false) return;
+    const rev = passedByAll(state, ({ id, node }) =>
+      beside === undefined || beside.isHere(node) ? this.heardBy(id) : beside.heardAt(node),
+    );
     if (rev !== undefined && isPassable(state, rev)) this.#passed(rev);
   }
 
@@ -428,7 +442,7 @@ export class Hub {
         // A client that is busy is not asked otherwise, for it shows that it lives.
         if (line.heard.owed > line.heard.acked) line.delivery.ask();
       }
-      this.#pass();
+      this.pass();
       if (this.#lines.size > 0) this.#mark();
     });
   }

@@ -11,6 +11,7 @@
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { BackupView } from '../../protocol/wire/backup.ts';
+import type { NodeView } from '../../protocol/wire/nodes.ts';
 import type { JobsView } from '../../protocol/wire/jobs.ts';
 import type { Params } from '../../protocol/wire/types.ts';
 import { Calendar } from '../calendar/index.ts';
@@ -25,6 +26,7 @@ import { loadNewest, type CheckpointDone, type Loaded } from './checkpoint.ts';
 import type { DocumentTexts } from './documents.ts';
 import { Inspections } from './inspections.ts';
 import type { HelloOutcome, NodePort, Principal, Reply } from './port.ts';
+import { listNodes } from './nodes.ts';
 import { withCursor } from './read-parts.ts';
 import { toReply, unavailable, type Access, type Answer, type MintedKey, type SystemPort } from './requests.ts';
 import type { RingOptions } from './ring.ts';
@@ -100,11 +102,13 @@ export class Node implements NodePort {
   /** Tenants that are being opened, and who waits for that. */
   readonly #waiting = new Map<string, Opened[]>();
   readonly #refused = new Map<string, Error>();
+  readonly #startedAt: number;
   #phase: 'starting' | 'ready' | 'stopping' = 'starting';
 
   constructor(options: NodeOptions) {
     this.nodeId = options.nodeId;
     this.version = options.version;
+    this.#startedAt = options.scheduler.now();
     this.#inspections = new Inspections(options.scheduler);
     this.#options = options;
   }
@@ -156,6 +160,17 @@ export class Node implements NodePort {
   /** Somebody's HELLO is taken; false also when each tenant but `system` is refused. */
   get serves(): boolean {
     return this.#phase === 'ready' && this.servings.some(({ id, tenant }) => id !== SYSTEM && tenant.serving);
+  }
+
+  /** It serves, and no tenant so late that a client had better ask another node. */
+  get takesClients(): boolean {
+    return this.serves && !this.servings.some(({ tenant }) => tenant.isLate);
+  }
+
+  /** This one and those that serve beside it. */
+  nodes(): readonly NodeView[] {
+    const { nodeId, version } = this;
+    return listNodes({ nodeId, version, startedAt: this.#startedAt }, this.servings);
   }
 
   serving(tenant: string): Serving | undefined {
@@ -295,6 +310,8 @@ export class Node implements NodePort {
     const serving = new Serving({
       id,
       nodeId,
+      version: this.version,
+      startedAt: this.#startedAt,
       log,
       driver,
       store: store.tenant(id),
@@ -362,6 +379,10 @@ export class Node implements NodePort {
     listTenants: (asked) => this.#listTenants(asked),
     backup: (asked, done) => this.#backup(asked, done),
     listJobs: () => this.#listJobs(),
+    listNodes: () => {
+      const rev = this.#servings.get(SYSTEM)?.tenant.engine.state.rev ?? 0;
+      return { ok: true, rev, result: { nodes: this.nodes() } };
+    },
     isOperator: (key) => {
       if (key === undefined) return false;
       const known = this.#servings.get(SYSTEM)?.tenant.engine.state.apiKeys.get(key.id);

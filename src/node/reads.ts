@@ -40,7 +40,7 @@ const EXPLAINED = 20;
 
 /** Of the others, one is read from the system tenant and one is of the whole server. */
 type Read = {
-  readonly method: Exclude<ReadMethod, 'tenant.list' | 'backup.create' | 'job.list'>;
+  readonly method: Exclude<ReadMethod, 'tenant.list' | 'backup.create' | 'job.list' | 'node.list'>;
   readonly params: Value;
 };
 

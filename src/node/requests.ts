@@ -56,6 +56,8 @@ export interface Access {
   compileRule(sources: RuleSources): Result<RuleTrees, Rejection>;
 }
 
+export const LATE = 'This node is behind the others: come again, best to another one.';
+
 export type Answer = (reply: Reply) => void;
 
 /** Runs what belongs to the system tenant's log. */
@@ -68,6 +70,7 @@ export interface SystemPort {
   listTenants(asked: Params['tenant.list']): Reply;
   backup(asked: Params['backup.create'], done: Answer): void;
   listJobs(): Reply;
+  listNodes(): Reply;
   /** Whether the key of this id and hash is an operator's. */
   isOperator(key: { readonly id: string; readonly secretHash: string } | undefined): boolean;
 }
@@ -159,12 +162,13 @@ export class Requests {
     if (method === 'tenant.list') scheduler.defer(() => done(system.listTenants(params as Params['tenant.list'])));
     else if (method === 'backup.create') system.backup(backupOf(params), done);
     else if (method === 'job.list') scheduler.defer(() => done(system.listJobs()));
+    else if (method === 'node.list') scheduler.defer(() => done(system.listNodes()));
     else read({ ...this.#parts, caller }, { method, params }, done);
   }
 
   #write(caller: Caller, request: RequestIn, done: Answer): void {
-    const full = this.#diskFull(request.method);
-    if (full !== undefined) return this.#parts.scheduler.defer(() => done(full));
+    const refused = this.#diskFull(request.method) ?? this.#late(request.method);
+    if (refused !== undefined) return this.#parts.scheduler.defer(() => done(refused));
     if (this.#special[request.method]?.(caller, request, done) === true) return;
     this.#submit(caller, { request }, (output) => this.#answer(request, output, done));
   }
@@ -209,6 +213,11 @@ export class Requests {
     if (disk === undefined) return undefined;
     if (disk.freeBytes >= LIMITS.diskFreeBytes && disk.freePercent >= LIMITS.diskFreePercent) return undefined;
     return unavailable('The disk is nearly full: new work is refused, ends of work are taken.');
+  }
+
+  /** What another node may take sooner; ends of work are taken all the same. */
+  #late(method: Method): Reply | undefined {
+    return this.#parts.tenant.isLate && OPERATIONS[method].ends !== true ? unavailable(LATE) : undefined;
   }
 
   #createKey(caller: Caller, request: RequestIn, done: Answer): boolean {

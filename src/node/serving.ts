@@ -24,7 +24,7 @@ import type { Inspections } from './inspections.ts';
 import { finishedRow } from './kept.ts';
 import type { Delivery, HelloOutcome, Principal } from './port.ts';
 import { LetterRuns } from './letter-runs.ts';
-import { Requests, type Access, type SystemPort } from './requests.ts';
+import { LATE, Requests, type Access, type SystemPort } from './requests.ts';
 import type { RingOptions } from './ring.ts';
 import { Schedules } from './schedules.ts';
 import { KeptChunks } from './snapshot-chunks.ts';
@@ -39,6 +39,8 @@ export interface Applied extends AppliedEntry {
 export interface ServingParts {
   readonly id: string;
   readonly nodeId: string;
+  readonly version: string;
+  readonly startedAt: number;
   readonly log: TenantLog;
   readonly driver: LogDriver;
   readonly store: TenantStore;
@@ -98,6 +100,8 @@ export class Serving {
     this.tenant = new Tenant({
       id: parts.id,
       nodeId: parts.nodeId,
+      version: parts.version,
+      startedAt: parts.startedAt,
       log: parts.log,
       scheduler,
       entropy: parts.entropy,
@@ -107,6 +111,8 @@ export class Serving {
         keep: (output) => this.#keep(output),
         applied: (done) => this.#applied(done),
         halted: (error) => this.#halted(error),
+        heardHere: () => this.hub.heardHere(),
+        beaten: () => this.hub.pass(),
         cutOff: () => this.hub.closeAll('UNAVAILABLE', 'This node cannot reach the log now.'),
         caughtUp: () => {
           this.schedules.look();
@@ -122,6 +128,7 @@ export class Serving {
       ring: parts.ring,
       orders: orderTracing(parts),
       passed: (rev) => this.#pass(rev),
+      beside: this.tenant.beside,
     });
     this.requests = new Requests({
       tenant: this.tenant,
@@ -158,6 +165,10 @@ export class Serving {
     done: (outcome: HelloOutcome) => void,
   ): void {
     const { resume } = asked.body;
+    if (this.tenant.isLate) {
+      const rejection = { code: 'UNAVAILABLE', message: LATE, retryAfterMs: 1_000 } as const;
+      return this.#parts.scheduler.defer(() => done({ kind: 'refused', close: 'UNAVAILABLE', rejection }));
+    }
     if (resume === undefined) return this.#hello(asked, undefined, done);
     // The client may have been told by another node what this one has not read yet: read all of it first.
     if (this.tenant.log.members === undefined) return this.#resume({ ...asked, resume }, done);

@@ -56,6 +56,10 @@ export interface TenantObserver {
   halted(error: Error): void;
   /** The log cannot be reached for long: other nodes may take this one for dead. */
   cutOff(): void;
+  /** Up to where the agents that are attached here have processed what they were told. */
+  heardHere(): number | undefined;
+  /** More is known of other nodes. */
+  beaten(): void;
   caughtUp(): void;
 }
 
@@ -84,6 +88,9 @@ interface Sent {
 export interface TenantOptions {
   readonly id: string;
   readonly nodeId: string;
+  /** Of this process, told to other nodes. */
+  readonly version: string;
+  readonly startedAt: number;
   readonly log: TenantLog;
   readonly scheduler: Scheduler;
   readonly entropy: Entropy;
@@ -117,7 +124,7 @@ export class Tenant implements TailSink {
   /** R9 */
   readonly #patience: Patience;
   /** R10 */
-  readonly #beside: Beside | undefined;
+  readonly beside: Beside | undefined;
   /** Something waits for which an append is begun. */
   #hurried = false;
   #sent: Sent[] = [];
@@ -148,10 +155,19 @@ export class Tenant implements TailSink {
     this.engine = options.engine;
     const { members } = options.log;
     if (members !== undefined) {
-      const { nodeId, observer } = options;
-      const { state } = options.engine;
-      const submit = (command: Command): void => this.submit(command);
-      this.#beside = new Beside({ members, nodeId, state, submit, cutOff: () => observer.cutOff() });
+      const { nodeId, version, startedAt, observer, scheduler } = options;
+      this.beside = new Beside({
+        members,
+        nodeId,
+        version,
+        startedAt,
+        state: options.engine.state,
+        mono: () => scheduler.mono(),
+        submit: (command) => this.submit(command),
+        heard: () => observer.heardHere(),
+        beaten: () => observer.beaten(),
+        cutOff: () => observer.cutOff(),
+      });
     }
     this.#patience = new Patience({
       scheduler: options.scheduler,
@@ -172,6 +188,11 @@ export class Tenant implements TailSink {
 
   get queued(): number {
     return this.#waiting.size;
+  }
+
+  /** It is so far behind the log that others, who serve it too, had better be asked. */
+  get isLate(): boolean {
+    return this.#live && this.beside?.isLate === true;
   }
 
   /** Appends for which more waited than they took, of several sessions. */
@@ -211,7 +232,7 @@ export class Tenant implements TailSink {
   /** Takes no more commands; `done` when those taken are durable and applied. */
   stop(done: () => void): void {
     this.#stopped = 'stopping';
-    this.#beside?.end();
+    this.beside?.end();
     this.#endTreesRest();
     this.#clock?.cancel();
     this.#clock = undefined;
@@ -222,6 +243,8 @@ export class Tenant implements TailSink {
   entries(batch: readonly LogEntry[]): void {
     if (this.#halted !== undefined) return;
     const at = this.#options.scheduler.mono();
+    const last = batch.at(-1);
+    if (last !== undefined) this.beside?.lag.known(last.seq, at);
     for (const entry of batch) this.#arrived.push({ entry, at });
     if (!this.#draining) this.#drain();
   }
@@ -245,8 +268,8 @@ export class Tenant implements TailSink {
   }
 
   caughtUp(_head: LogHead): void {
-    if (this.#beside === undefined) return this.#open();
-    this.#beside.join((how, opened) => {
+    if (this.beside === undefined) return this.#open();
+    this.beside.join((how, opened) => {
       if (how === 'alone') return this.#open(opened);
       this.#up = { kind: 'tick' };
       this.submit(this.#up, () => {
@@ -332,6 +355,7 @@ export class Tenant implements TailSink {
     if (this.#halted !== undefined) return;
     switch (outcome.kind) {
       case 'appended':
+        this.beside?.lag.known(outcome.last, this.#options.scheduler.mono());
         break;
       case 'UNKNOWN':
         // The tail will tell: it passes these entries, or a later one of ours without them.
@@ -377,13 +401,14 @@ export class Tenant implements TailSink {
     const began = scheduler.mono();
     try {
       decoded = decodeEntry(entry.payload, entry);
-      if (this.#live && this.#beside?.isTakenForDead(decoded) === true) return this.#halt(takenForDead());
+      if (this.#live && this.beside?.isTakenForDead(decoded) === true) return this.#halt(takenForDead());
       output = this.engine.apply(decoded);
     } catch (error) {
       return this.#halt(error instanceof Error ? error : new EngineHalted(entry.seq, error));
     }
     this.#lastEntry = { seq: entry.seq, chain: entry.chain };
     this.#appliedAt = scheduler.mono();
+    this.beside?.lag.applied(entry.seq, this.#appliedAt);
     const applyMs = this.#appliedAt - began;
     observer.keep(output);
     const sentAt = this.#answer(decoded, output, { arrivedAt: at, applyBegan: began, applyEnded: this.#appliedAt });
@@ -448,7 +473,7 @@ export class Tenant implements TailSink {
   #halt(error: Error): void {
     if (this.#halted !== undefined) return;
     this.#halted = error;
-    this.#beside?.end();
+    this.beside?.leave();
     this.#endTreesRest();
     this.#patience.end();
     this.#clock?.cancel();
@@ -489,7 +514,7 @@ export class Tenant implements TailSink {
     if (!this.#live || this.#halted !== undefined || this.#stopped !== 'no') return;
     const wait = this.#untilTick();
     if (wait === undefined) return;
-    const ms = Math.max(1, Math.ceil(wait)) + (this.#beside?.delayMs ?? 0); // R10
+    const ms = Math.max(1, Math.ceil(wait)) + (this.beside?.delayMs ?? 0); // R10
     const at = this.#options.scheduler.mono() + ms;
     if (this.#clock !== undefined) {
       if (this.#clock.at <= at) return;

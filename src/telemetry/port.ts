@@ -6,6 +6,7 @@
  */
 import type { ErrorCode } from '../../protocol/wire/codes.ts';
 import type { JobsView } from '../../protocol/wire/jobs.ts';
+import type { NodeView } from '../../protocol/wire/nodes.ts';
 import type { OperationClass } from '../../protocol/wire/operations.ts';
 import type { AgentStatus, Method, TaskStatus } from '../../protocol/wire/types.ts';
 import type { WorkspaceResource } from '../../protocol/wire/workspaces.ts';
@@ -76,6 +77,9 @@ export interface RedisFigures {
   readonly repaired: number;
   readonly connections: number;
 }
+
+/** The nodes that serve from the same log, this one first. */
+export type NodesFigures = readonly NodeView[];
 
 /** How it stands with the background jobs, and with the Redis that has them. */
 export type JobsFigures = JobsView;

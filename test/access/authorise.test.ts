@@ -139,6 +139,7 @@ const EXPECTED: { readonly [M in Method]: string } = {
   'tenant.list': 'o....',
   'backup.create': 'o....',
   'job.list': 'o....',
+  'node.list': 'o....',
 };
 const LETTERS: { readonly [R in Role]: string } = { operator: 'o', admin: 'a', member: 'm', agent: 'g', viewer: 'v' };
 

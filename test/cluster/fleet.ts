@@ -30,9 +30,9 @@ export class ClusterNode {
     return this.#proxy;
   }
 
-  async figure(name: string): Promise<number> {
+  async figure(name: string, label = ''): Promise<number> {
     const text = await (await fetch(`${this.httpUrl}/metrics`)).text();
-    return Number(new RegExp(`^${name}(?:\\{.*\\})? (.+)$`, 'm').exec(text)?.[1]);
+    return Number(new RegExp(`^${name}${label === '' ? '' : `\\{${label}\\}`} (.+)$`, 'm').exec(text)?.[1]);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
 /** Two nodes on one Redis, as processes: whatever is asked of the one is there at the other. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TaskView } from '../../src/client/node.ts';
+import { untilAsked } from '../support/until.ts';
 import { Fleet } from './fleet.ts';
 
 let fleet: Fleet;
@@ -19,6 +20,44 @@ describe('of two nodes', { timeout: 120_000 }, () => {
     const { task } = await there.task.create({ type: 'work' });
     const here = await fleet.client(first.port, { key: () => key ?? '' });
     expect((await here.task.list({})).tasks.map(({ id }) => id)).toEqual([task.id]);
+  });
+
+  it('both are listed by each, with the sessions that they have', async () => {
+    const [first, second] = [fleet.node(0), fleet.node(1)];
+    const operator = await fleet.client(first.port);
+    await fleet.client(second.port);
+    await untilAsked(
+      async () => (await operator.node.list()).nodes.length === 2,
+      'the other node to be heard of',
+      30_000,
+    );
+    const { nodes } = await operator.node.list();
+    expect(nodes.map(({ node }) => node)).toEqual([first.id, second.id]);
+    expect(nodes.map(({ self, tenants }) => [self, tenants])).toEqual([
+      [true, 3],
+      [false, 3],
+    ]);
+    for (const { sessions, behind } of nodes) expect([sessions > 0, behind]).toEqual([true, 0]);
+    const page = (await (await fetch(`${second.httpUrl}/admin/nodes`)).json()) as typeof nodes;
+    expect(page).toMatchObject({ nodes: [{ node: second.id }, { node: first.id }] });
+    const env = ['--url', first.place.url, '--key', fleet.key];
+    expect((await first.place.run('nodes', ...env)).out).toMatch(/^NODE +VERSION +STARTED[^\n]*\nn_\w+ .* answers/);
+  });
+
+  it('a broadcast reaches the agents of both once, and is kept until all have it', async () => {
+    const heard: string[] = [];
+    for (const [at, node] of fleet.nodes.entries()) {
+      const agent = await fleet.agent(node.port, `listener-${at}`, () => Promise.resolve(''));
+      agent.on('notification', ({ message }) => heard.push(`${at} ${message}`));
+    }
+    const client = await fleet.client(fleet.node(1).port);
+    const kept = (): Promise<number> => fleet.node(0).figure('muster_records', 'table="notifications"');
+    for (const message of ['a', 'b']) {
+      await client.notification.broadcast({ audience: { all: true }, type: 'news', message });
+    }
+    expect(await kept()).toBe(2);
+    await untilAsked(async () => (await kept()) === 0, 'everybody to have heard it');
+    expect(heard.toSorted()).toEqual(['0 a', '0 b', '1 a', '1 b']);
   });
 
   it('one is killed: its agent goes on at the other one, where the work is given', async () => {

@@ -13,7 +13,8 @@
  *    trimmed.
  */
 import type { Scheduler } from '../../base/scheduler.ts';
-import { LogFault, type Members, type MembersWatcher } from '../port.ts';
+import { assert } from '../../base/assert.ts';
+import { LogFault, memberTextMax, type Member, type Members, type MembersWatcher } from '../port.ts';
 import { ownedMs } from './recovery.ts';
 import { SCRIPTS, type Script } from './scripts.ts';
 import { tell } from './tell.ts';
@@ -25,6 +26,8 @@ const againMs = 100;
 interface Host {
   readonly scheduler: Scheduler;
   readonly node: string;
+  /** Nothing is appended any more, and the others are told. */
+  readonly leave: () => void;
 }
 
 /** Says a script to Redis, with the name and the pass of this node; undefined: there is no connection now. */
@@ -105,12 +108,25 @@ export class RedisMembers implements Members {
     return this.#watcher?.nodes() ?? [];
   }
 
+  /** What this node says of itself. */
+  about(): string {
+    const text = this.#watcher?.about() ?? '';
+    assert(text.length <= memberTextMax, 'a node says little of itself');
+    return text;
+  }
+
+  leave(): void {
+    this.end();
+    this.#host.leave();
+  }
+
   /** The living, in order: the first of them says what follows from it. */
-  beaten(suspects: readonly string[], living: readonly string[]): void {
-    const alive = new Set(living);
-    this.#rank = Math.max(0, living.indexOf(this.#host.node));
-    const gone = suspects.filter((node) => !alive.has(node));
-    if (gone.length > 0 && living[0] === this.#host.node) this.#watcher?.gone(new Set(gone));
+  beaten(suspects: readonly string[], head: number, living: readonly Member[]): void {
+    const names = living.map(({ node }) => node);
+    this.#rank = Math.max(0, names.indexOf(this.#host.node));
+    const gone = suspects.filter((node) => !names.includes(node));
+    if (gone.length > 0 && this.#rank === 0) this.#watcher?.gone(new Set(gone));
+    this.#watcher?.beaten(head, living);
   }
 
   /** Says it again and again, over connections, until the answer is taken. */

@@ -5,7 +5,7 @@
  * the newest entry; baseSeq, baseEpoch, baseTs, baseLink, baseChain of the newest entry that was trimmed. Of each node that
  * serves the tenant: pass:<node>, drawn for each connection; seen:<node>, when it last said that it lives; home:<node>, its
  * data directory, which one process has at a time; mode:<node>, whether it serves alone or shares; ready:<node>, that it
- * serves, beside others. opener: the node that opens the tenant for all, until it has.
+ * serves, beside others; about:<node>, what it says of itself. opener: the node that opens the tenant for all, until it has.
  *
  * S1 A script refuses before its first write or writes everything: Redis runs it alone, and looks for memory before the
  *    first write of a script and not again.
@@ -52,7 +52,8 @@ local function membersOf()
 end
 local function fieldOf(name, node) return redis.call('HGET', KEYS[2], name .. ':' .. node) end
 local function fence(node)
-  redis.call('HDEL', KEYS[2], 'pass:' .. node, 'seen:' .. node, 'home:' .. node, 'mode:' .. node, 'ready:' .. node)
+  redis.call('HDEL', KEYS[2], 'pass:' .. node, 'seen:' .. node, 'home:' .. node, 'mode:' .. node, 'ready:' .. node,
+    'about:' .. node)
   if redis.call('HGET', KEYS[2], 'opener') == node then redis.call('HDEL', KEYS[2], 'opener') end
 end
 local function silence(node) return now - tonumber(fieldOf('seen', node)) end
@@ -173,7 +174,8 @@ return {'OK'}
 
 /**
  * Says that the node lives, or with "0" that it leaves. ARGV: node, pass, alive, after how many ms of silence others are
- * fenced (0: never). → OK seq link nodes… | GONE | FENCED
+ * fenced (0: never), what it says of itself. → OK seq link, then of each that lives: name, ms of silence, what it said of
+ * itself | GONE | FENCED
  */
 const beat = script(`${number}${clock}${members}
 local m = redis.call('HMGET', KEYS[2], 'pass:' .. ARGV[1], 'seq', 'link')
@@ -183,11 +185,18 @@ if ARGV[3] ~= '1' then
   fence(ARGV[1])
   return {'OK', m[2], m[3]}
 end
+redis.call('HSET', KEYS[2], 'seen:' .. ARGV[1], digits(now))
+if ARGV[5] ~= '' then redis.call('HSET', KEYS[2], 'about:' .. ARGV[1], ARGV[5]) end
 local patience, said = tonumber(ARGV[4]), {'OK', m[2], m[3]}
 for _, node in ipairs(membersOf()) do
-  if patience > 0 and node ~= ARGV[1] and silence(node) >= patience then fence(node) else said[#said + 1] = node end
+  if patience > 0 and node ~= ARGV[1] and silence(node) >= patience then
+    fence(node)
+  else
+    said[#said + 1] = node
+    said[#said + 1] = digits(math.max(0, silence(node)))
+    said[#said + 1] = fieldOf('about', node) or ''
+  end
 end
-redis.call('HSET', KEYS[2], 'seen:' .. ARGV[1], digits(now))
 return said
 `);
 

@@ -13,7 +13,8 @@
  */
 import { assert } from '../../base/assert.ts';
 import type { Scheduler } from '../../base/scheduler.ts';
-import { LogFault, type AppendOutcome, type LogEntry, type LogHead, type TailSink, type TenantLog } from '../port.ts';
+import { LogFault, type AppendOutcome, type LogEntry, type LogHead, type Member } from '../port.ts';
+import type { TailSink, TenantLog } from '../port.ts';
 import { Stamps } from '../stamps.ts';
 import { startFault } from '../verify.ts';
 import { Appends, type CallOutcome } from './appends.ts';
@@ -92,7 +93,7 @@ export class RedisTenantLog implements TenantLog {
     this.#cursor = new ElementCursor(of.tenant, attached.base);
     this.members = host.shared
       ? new RedisMembers(
-          host,
+          { scheduler: host.scheduler, node: host.node, leave: () => this.#leave() },
           (script) => this.#say(script),
           (lost) => this.fail(lost),
         )
@@ -193,14 +194,21 @@ export class RedisTenantLog implements TenantLog {
     const applied = this.#cursor.at.seq;
     const { members } = this;
     const suspects = members?.suspects() ?? [];
-    const args = [this.#host.node, session.pass, alive ? '1' : '0', String(members?.patienceMs ?? 0)];
+    const patience = String(members?.patienceMs ?? 0);
+    const args = [this.#host.node, session.pass, alive ? '1' : '0', patience, members?.about() ?? ''];
     const [said, seq, , ...living] = await this.#run(session.link, SCRIPTS.beat, args);
     if (this.#session !== session || !alive) return;
     const outcome = textOf(said);
     if (outcome === 'FENCED') this.fail(this.#fenced());
     else if (outcome === 'GONE' || integerOf(seq) < applied)
       session.renew(`the log of tenant ${this.tenant} became shorter`);
-    else members?.beaten(suspects, living.map(textOf));
+    else members?.beaten(suspects, integerOf(seq), membersIn(living));
+  }
+
+  /** What is under way ends as it may; nobody waits for the others to be told. */
+  #leave(): void {
+    void this.beat(false).catch((error: unknown) => this.#host.trouble(messageOf(error)));
+    this.#tail = { kind: 'ended' };
   }
 
   /** A script about this node among the others; undefined: there is no connection now. */
@@ -404,4 +412,12 @@ export class RedisTenantLog implements TenantLog {
     const [ts, at] = listOf(await link.call('HMGET', this.keys.meta, 'baseTs', 'baseLink'));
     return { ts: integerOf(ts), link: textOf(at) };
   }
+}
+
+function membersIn(said: readonly unknown[]): readonly Member[] {
+  const members: Member[] = [];
+  for (let at = 0; at + 2 < said.length; at += 3) {
+    members.push({ node: textOf(said[at]), silentMs: integerOf(said[at + 1]), about: textOf(said[at + 2]) });
+  }
+  return members;
 }

@@ -604,4 +604,5 @@ export const PARAMS: { readonly [M in Method]: readonly ParamsVector[] } = {
     bad('a number that is text', { keep: '7' }, 'keep'),
   ],
   'job.list': [good('nothing', {}), bad('no map', 1, '')],
+  'node.list': [good('nothing', {}), bad('no map', 1, '')],
 };
