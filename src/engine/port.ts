@@ -14,7 +14,7 @@ import type { RuleTrees, TaskRecord } from './records.ts';
 export type { LockFact, NotificationFact, RuleTrees };
 
 /** The behaviour that the state is under; a build takes part only while it supports it. */
-export const ENGINE_VERSION = 5;
+export const ENGINE_VERSION = 6;
 /** From here on: agents are rated, a failed task goes elsewhere, waiting counts as priority. */
 export const WORK_VERSION = 2;
 /** From here on: there are locks. */
@@ -30,6 +30,8 @@ export const NOTIFICATIONS_VERSION = 3;
 export const WORKSPACES_VERSION = 4;
 /** From here on: there are documents. */
 export const DOCUMENTS_VERSION = 5;
+/** From here on: a schedule makes tasks in a workspace only while the member who answers for it may. */
+export const SCHEDULE_MEMBERS_VERSION = 6;
 /** The oldest state and log that this build can still run. */
 export const ENGINE_VERSION_MIN = 1;
 
