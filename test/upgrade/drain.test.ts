@@ -3,7 +3,7 @@
  * server goes. Nobody who works or asks does anything about it.
  */
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { connect, type Client } from '../../src/client/node.ts';
+import { connect, type Client, type NodeClientOptions } from '../../src/client/node.ts';
 import { Place } from '../cli/processes.ts';
 import { until } from '../support/until.ts';
 
@@ -20,7 +20,7 @@ afterEach(async () => {
   await place.close();
 });
 
-async function join(options: Omit<Parameters<typeof connect>[0], 'url' | 'key'> = {}): Promise<Client> {
+async function join(options: Partial<NodeClientOptions> = {}): Promise<Client> {
   const client = await connect({ url: place.url, key: place.read('data/admin.key').trim(), ...options });
   clients.push(client);
   return client;
