@@ -18,7 +18,8 @@ const ttlMs = int(LIMITS.lockTtlMsMin, LIMITS.lockTtlMsMax).exactOptional();
 const waitMs = int(0, LIMITS.lockWaitMsMax).exactOptional();
 const graceMs = int(0, LIMITS.lockGraceMsMax).exactOptional();
 
-const options = {
+/** What may be said of a lock that is acquired. */
+export const LOCK_OPTIONS = {
   waitMs,
   ttlMs,
   autoRefresh: z.boolean().exactOptional(),
@@ -47,8 +48,8 @@ const release = z
   });
 
 export const LOCK_SCHEMAS: { readonly [M in keyof LockParams]: z.ZodType<LockParams[M]> } = {
-  'lock.acquire': member.extend(options),
-  'lock.acquireAll': z.object({ locks: z.array(member).min(1).max(LIMITS.lockPathsMax), ...options }),
+  'lock.acquire': member.extend(LOCK_OPTIONS),
+  'lock.acquireAll': z.object({ locks: z.array(member).min(1).max(LIMITS.lockPathsMax), ...LOCK_OPTIONS }),
   'lock.extend': z.object({ ...held, ttlMs }),
   'lock.release': release,
   'lock.convert': z.object({ ...held, mode, path: lockPath.exactOptional(), waitMs }),

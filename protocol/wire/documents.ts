@@ -1,4 +1,5 @@
 /** Documents: texts with versions, edited by sections; conflicts keep every text. */
+import type { LockAcquired, LockMode, LockOptions } from './locks.ts';
 
 export const DOCUMENT_RESOLUTIONS = ['ours', 'theirs', 'merged', 'manual'] as const;
 export type DocumentResolution = (typeof DOCUMENT_RESOLUTIONS)[number];
@@ -24,6 +25,8 @@ export interface DocumentView {
   readonly type: string;
   /** How many edits it has, the first text counted. */
   readonly version: number;
+  /** It is not edited any more. */
+  readonly archived?: true;
   readonly bytes: number;
   readonly createdBy: string;
   readonly createdAt: number;
@@ -37,6 +40,18 @@ export interface DocumentVersionView {
   readonly at: number;
   /** Ids of the sections that it touched. */
   readonly sections: readonly string[];
+  /** The version whose text it has again. */
+  readonly restored?: number;
+}
+
+/** A version that is kept under a name. */
+export interface DocumentSnapshotView {
+  readonly id: string;
+  readonly documentId: string;
+  readonly name?: string;
+  readonly version: number;
+  readonly by: string;
+  readonly at: number;
 }
 
 export interface DocumentConflictView {
@@ -63,8 +78,13 @@ export interface DocumentParams {
     readonly type?: string;
   };
   /** `sectionId`: the content of this section alone. */
-  'document.get': { readonly id: string; readonly version?: number; readonly sectionId?: string };
-  'document.list': Page & { readonly workspaceId?: string; readonly type?: string };
+  'document.get': {
+    readonly id: string;
+    readonly version?: number;
+    readonly snapshotId?: string;
+    readonly sectionId?: string;
+  };
+  'document.list': Page & { readonly workspaceId?: string; readonly type?: string; readonly archived?: boolean };
   /** `version`: the one that the content was made of. `sectionId`: the content is that of this section. */
   'document.update': {
     readonly id: string;
@@ -75,6 +95,22 @@ export interface DocumentParams {
     readonly token?: string;
   };
   'document.delete': { readonly id: string };
+  'document.rename': { readonly id: string; readonly name: string };
+  'document.archive': { readonly id: string };
+  'document.unarchive': { readonly id: string };
+  /** `to`: the current version unless it is said. */
+  'document.diff': { readonly id: string; readonly from: number; readonly to?: number };
+  /** One of `version` and `snapshotId`. */
+  'document.restore': {
+    readonly id: string;
+    readonly version?: number;
+    readonly snapshotId?: string;
+    readonly token?: string;
+  };
+  /** `version`: the current one unless it is said. */
+  'document.snapshot': { readonly id: string; readonly name?: string; readonly version?: number };
+  'document.snapshots': { readonly id: string };
+  'document.deleteSnapshot': { readonly id: string; readonly snapshotId: string };
   'document.history': { readonly id: string; readonly limit?: number; readonly before?: number };
   /** `conflictId`: this one, with its texts. */
   'document.conflicts': { readonly id: string; readonly conflictId?: string };
@@ -85,6 +121,19 @@ export interface DocumentParams {
     readonly content?: string;
     readonly token?: string;
   };
+  'section.list': { readonly documentId: string };
+  /** As `document.update` with `sectionId`. */
+  'section.update': {
+    readonly documentId: string;
+    readonly sectionId: string;
+    readonly content: string;
+    readonly version: number;
+    readonly token?: string;
+  };
+  /** As `lock.acquire` on the path of the section. */
+  'section.lock': { readonly documentId: string; readonly sectionId: string; readonly mode?: LockMode } & LockOptions;
+  /** As `lock.release`: `id` is that of the lock. */
+  'section.unlock': { readonly id: string; readonly token: string };
 }
 
 interface Changed {
@@ -104,6 +153,21 @@ export interface DocumentResults {
   'document.list': { readonly documents: readonly DocumentView[]; readonly cursor?: string };
   'document.update': Changed;
   'document.delete': { readonly id: string };
+  'document.rename': { readonly document: DocumentView };
+  'document.archive': { readonly document: DocumentView };
+  'document.unarchive': { readonly document: DocumentView };
+  /** `diff`: what was changed, by lines, in the unified form; empty: nothing. */
+  'document.diff': {
+    readonly from: number;
+    readonly to: number;
+    readonly diff: string;
+    readonly added: number;
+    readonly removed: number;
+  };
+  'document.restore': Changed;
+  'document.snapshot': { readonly snapshot: DocumentSnapshotView };
+  'document.snapshots': { readonly snapshots: readonly DocumentSnapshotView[] };
+  'document.deleteSnapshot': { readonly snapshotId: string };
   /** The newest first; `next`: go on before this one. */
   'document.history': { readonly versions: readonly DocumentVersionView[]; readonly next?: number };
   'document.conflicts': {
@@ -114,6 +178,13 @@ export interface DocumentResults {
     })[];
   };
   'document.resolve': Changed & { readonly conflictId: string };
+  'section.list': {
+    readonly document: DocumentView;
+    readonly sections: readonly (SectionView & { readonly path: string })[];
+  };
+  'section.update': Changed;
+  'section.lock': LockAcquired;
+  'section.unlock': { readonly remaining: number };
 }
 
 /** The topic on which is told what becomes of a document. */

@@ -279,6 +279,8 @@ export const LIMITS = {
   documentsMax: 10_000,
   documentSectionsMax: 1_000,
   documentConflictsMax: 16,
+  /** Versions of a document that are kept under a name: LIMIT_EXCEEDED. */
+  documentSnapshotsMax: 64,
   /** Of a document, and of what is sent of one: TOO_LARGE. */
   documentBytes: 256 * 1024,
   /** The newest versions of a document that can be read, and edited from. */

@@ -141,9 +141,21 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'document.list': { roles: EVERYONE, class: 'query', access: 'read' },
   'document.update': { roles: WRITERS, class: 'work', access: 'write' },
   'document.delete': { roles: WRITERS, class: 'control', access: 'write', ends: true },
+  'document.rename': { roles: WRITERS, class: 'work', access: 'write' },
+  'document.archive': { roles: WRITERS, class: 'control', access: 'write', ends: true },
+  'document.unarchive': { roles: WRITERS, class: 'control', access: 'write' },
+  'document.diff': { roles: EVERYONE, class: 'query', access: 'read' },
+  'document.restore': { roles: WRITERS, class: 'work', access: 'write' },
+  'document.snapshot': { roles: WRITERS, class: 'work', access: 'write' },
+  'document.snapshots': { roles: EVERYONE, class: 'query', access: 'read' },
+  'document.deleteSnapshot': { roles: WRITERS, class: 'control', access: 'write', ends: true },
   'document.history': { roles: EVERYONE, class: 'query', access: 'read' },
   'document.conflicts': { roles: EVERYONE, class: 'query', access: 'read' },
   'document.resolve': { roles: WRITERS, class: 'work', access: 'write' },
+  'section.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'section.update': { roles: WRITERS, class: 'work', access: 'write' },
+  'section.lock': { roles: WRITERS, class: 'hold', access: 'write' },
+  'section.unlock': { roles: WRITERS, class: 'hold', access: 'write', ends: true },
   'apiKey.create': { roles: ['admin'], class: 'admin', access: 'write' },
   'apiKey.list': { roles: ['admin'], class: 'admin', access: 'read' },
   'apiKey.revoke': { roles: ['admin'], class: 'admin', access: 'write', ends: true },
@@ -201,6 +213,9 @@ export type ReadMethod =
   | 'document.get'
   | 'document.list'
   | 'document.history'
+  | 'document.diff'
+  | 'document.snapshots'
+  | 'section.list'
   | 'document.conflicts'
   | 'apiKey.list'
   | 'tenant.list'

@@ -102,7 +102,6 @@ export interface Platform {
 }
 
 export type { WaitOptions };
-
 const CONNECT_TIMEOUT_MS = 30_000;
 const STOP_MS = 5_000;
 const NO_OPTIONS: RequestOptions = {};
@@ -125,6 +124,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
   readonly sharedState: Methods['state'];
   readonly presence: Methods['presence'];
   readonly document: Methods['document'];
+  readonly section: Methods['section'];
   readonly activity: Methods['activity'];
   readonly apiKey: Methods['apiKey'];
   readonly tenant: Methods['tenant'];
@@ -149,8 +149,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
     this.url = normaliseUrl(options.url);
     this.#platform = platform;
     this.#telemetry = options.openTelemetry;
-    for (const [type, handler] of Object.entries(options.handlers ?? {}))
-      this.#handlers.set(type, this.#starter(handler));
+    for (const [type, run] of Object.entries(options.handlers ?? {})) this.#handlers.set(type, this.#starter(run));
     if (this.#handlers.size > 0 && options.agent === undefined)
       throw clientError('INVALID_OPTIONS', 'handlers need an agent: connect({ agent: { name, capabilities } }).');
     if (options.onState !== undefined) this.on('state', options.onState);
@@ -205,6 +204,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
     this.sharedState = methods.state;
     this.presence = methods.presence;
     this.document = methods.document;
+    this.section = methods.section;
     this.activity = methods.activity;
     this.apiKey = methods.apiKey;
     this.tenant = methods.tenant;

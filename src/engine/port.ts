@@ -30,8 +30,8 @@ export const NOTIFICATIONS_VERSION = 3;
 export const WORKSPACES_VERSION = 4;
 /** From here on: there are documents. */
 export const DOCUMENTS_VERSION = 5;
-/** From here on: a schedule makes tasks in a workspace only while the member who answers for it may. */
-export const SCHEDULE_MEMBERS_VERSION = 6;
+/** From here on: documents are renamed, archived, restored and kept under names, and no stale edit is swallowed by what came to stand before it. */
+export const DOCUMENT_CARE_VERSION = 6;
 /** The oldest state and log that this build can still run. */
 export const ENGINE_VERSION_MIN = 1;
 
@@ -74,6 +74,10 @@ export interface PreparedSection {
   readonly level: number;
   readonly sha256: string;
   readonly bytes: number;
+  /** It would swallow an underlined heading behind it. */
+  readonly open?: true;
+  /** What stands before it could swallow its heading. */
+  readonly under?: true;
 }
 
 /** A text as it was prepared for an edit of a document. */
@@ -96,6 +100,8 @@ export interface Prepared {
   'document.create': Omit<Params['document.create'], 'content'> & Required<TextOf>;
   'document.update': Omit<Params['document.update'], 'content'> & TextOf;
   'document.resolve': Omit<Params['document.resolve'], 'content'> & TextOf;
+  'document.restore': Params['document.restore'] & TextOf;
+  'section.update': Omit<Params['section.update'], 'content'> & TextOf;
   'apiKey.create': Params['apiKey.create'] & { readonly keyId: string; readonly secretHash: string };
   'deadLetter.edit': Params['deadLetter.edit'] & Archived;
   'deadLetter.replay': Params['deadLetter.replay'] & Archived;

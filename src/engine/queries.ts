@@ -134,7 +134,9 @@ export {
   documentHistory,
   documentView,
   listDocuments,
+  listDocumentSnapshots,
   readableDocument,
+  sectionsOf,
   sectionView,
 } from './documents/view.ts';
 export { sectionsAt } from './documents/edits.ts';

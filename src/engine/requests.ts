@@ -5,7 +5,22 @@ import type { Value } from '../../protocol/wire/types.ts';
 import { setStrategy } from './assignment/defaults.ts';
 import { discardLetter, editLetter, replayLetter } from './letters/letters.ts';
 import { discardMany, replayMany, stopRun } from './letters/runs.ts';
-import { createDocument, deleteDocument, resolveConflict, updateDocument } from './documents/documents.ts';
+import {
+  archiveDocument,
+  deleteDocumentSnapshot,
+  lockSection,
+  renameDocument,
+  snapshotDocument,
+  unarchiveDocument,
+} from './documents/care.ts';
+import {
+  createDocument,
+  deleteDocument,
+  resolveConflict,
+  restoreDocument,
+  updateDocument,
+  updateSection,
+} from './documents/documents.ts';
 import { deregisterAgent, registerAgent } from './agents/agents.ts';
 import { drainAgent, setAgentStatus, updateAgent } from './agents/lifecycle.ts';
 import { acquireLock, acquireLocks } from './locks/acquire.ts';
@@ -140,6 +155,15 @@ const DECIDERS: Deciders = {
   'document.update': updateDocument,
   'document.delete': deleteDocument,
   'document.resolve': resolveConflict,
+  'document.rename': renameDocument,
+  'document.archive': archiveDocument,
+  'document.unarchive': unarchiveDocument,
+  'document.restore': restoreDocument,
+  'document.snapshot': snapshotDocument,
+  'document.deleteSnapshot': deleteDocumentSnapshot,
+  'section.update': updateSection,
+  'section.lock': lockSection,
+  'section.unlock': releaseLocks,
   'apiKey.create': createApiKey,
   'apiKey.revoke': revokeApiKey,
 };

@@ -18,18 +18,8 @@ import type { InputOf, Outcome, ResultOf, WorkName } from '../documents/jobs.ts'
 import type { Identified, Section } from '../documents/sections/identity.ts';
 import type { State } from '../engine/kernel/state.ts';
 import type { PreparedParams, PreparedText } from '../engine/port.ts';
-import {
-  conflictsOf,
-  conflictView,
-  documentHistory,
-  documentView,
-  listDocuments,
-  readableDocument,
-  sectionsAt,
-  sectionView,
-} from '../engine/queries.ts';
+import { sectionsAt, sectionsOf } from '../engine/queries.ts';
 import type { BlobRefusal, Blobs } from '../store/blobs/port.ts';
-import { now, refuse, type Answer, type ReadParts } from './read-parts.ts';
 
 /** Where texts are, and who works upon them: beside the thread that serves. */
 export interface DocumentTexts {
@@ -45,7 +35,7 @@ export type Prepared<P> =
   | { readonly ok: false; readonly rejection: Rejection };
 type Ready<P> = (prepared: Prepared<P>) => void;
 
-const LOST: Rejection = { code: 'INTERNAL', message: 'A text is missing or damaged where texts are kept.' };
+export const LOST: Rejection = { code: 'INTERNAL', message: 'A text is missing or damaged where texts are kept.' };
 const WORKLESS: Rejection = { code: 'UNAVAILABLE', message: 'Too much is done upon texts now.', retryAfterMs: 1_000 };
 const REFUSED: { readonly [K in BlobRefusal['kind']]: Rejection } = {
   full: { code: 'UNAVAILABLE', message: 'There is no room on the disk for the text.', retryAfterMs: 1_000 },
@@ -66,9 +56,10 @@ export interface DocumentsParts {
   readonly texts: DocumentTexts | undefined;
 }
 
-/** A section with its text, and the name of that. */
+/** A section with its text, and what is kept of that. */
 interface Loaded extends Section {
   readonly sha256: string;
+  readonly open?: true;
 }
 
 /** A text and the version that it is beside. */
@@ -109,6 +100,42 @@ export class Documents {
         done(made.ok ? { ...made, params: { ...rest, text: made.params } } : made),
       );
     });
+  }
+
+  updateSection(params: DocumentParams['section.update'], done: Ready<PreparedParams['section.update']>): void {
+    const { documentId, ...rest } = params;
+    this.update({ ...rest, id: documentId }, (made) => {
+      if (!made.ok) return done(made);
+      const { id: _, ...edit } = made.params;
+      done({ ...made, params: { ...edit, sectionId: params.sectionId, documentId } });
+    });
+  }
+
+  /** The text of another version, as an edit of the current one. */
+  restore(params: DocumentParams['document.restore'], done: Ready<PreparedParams['document.restore']>): void {
+    const state = this.#parts.state();
+    const known = state.documents.get(params.id);
+    const wanted = known === undefined ? undefined : sectionsOf(state, known, params);
+    if (known === undefined || wanted === undefined) return done({ ok: true, params, release: none }); // ND1
+    const { nextNumber, version, type } = known;
+    this.#load(known.sections, (head) =>
+      this.texts(
+        wanted.sections.map(({ sha256 }) => sha256),
+        (texts) => {
+          if (head === undefined || texts === undefined) return done({ ok: false, rejection: LOST });
+          const asked = { base: { sections: head, nextNumber }, version, text: texts.join(''), form: formOf(type) };
+          this.#make(asked, (made) => done(made.ok ? { ...made, params: { ...params, text: made.params } } : made));
+        },
+      ),
+    );
+  }
+
+  diff(
+    texts: { readonly before: string; readonly after: string; readonly from: number; readonly to: number },
+    done: Done<ResultOf<'diff'>>,
+  ): void {
+    const { before, after, from, to } = texts;
+    this.#work('diff', { before, after, names: { before: `version ${from}`, after: `version ${to}` } }, done);
   }
 
   resolve(params: DocumentParams['document.resolve'], done: Ready<PreparedParams['document.resolve']>): void {
@@ -205,6 +232,7 @@ export class Documents {
       readonly heading: string;
       readonly level: number;
       readonly sha256: string;
+      readonly open?: true;
     }[],
     done: (sections: readonly Loaded[] | undefined) => void,
   ): void {
@@ -214,12 +242,13 @@ export class Documents {
         done(
           texts === undefined
             ? undefined
-            : sections.map(({ sid, heading, level, sha256 }, place) => ({
+            : sections.map(({ sid, heading, level, sha256, open }, place) => ({
                 id: sid,
                 heading,
                 level,
                 sha256,
                 text: texts[place] ?? '',
+                ...(open === undefined ? {} : { open }),
               })),
         ),
     );
@@ -245,10 +274,18 @@ export class Documents {
       const { params: result } = worked;
       if (!result.ok)
         return done({ ok: false, rejection: wrong(sectionId === undefined ? 'content' : 'sectionId', result.error) });
-      const { document, alone } = result.value;
+      const { document, alone, open, under } = result.value;
+      const texts = new Map(document.sections.map((made) => [made.id, made.text]));
       this.#keep(base.sections, document.sections, (kept) => {
         if (!kept.ok) return done(kept);
-        const { params: sections, release } = kept;
+        const { release } = kept;
+        const was = base.sections.filter((had) => had.open === true && texts.get(had.id) === had.text);
+        const joints = { open: new Set([...open, ...was.map(({ id }) => id)]), under: new Set(under) };
+        const sections = kept.params.map((one) => ({
+          ...one,
+          ...(joints.open.has(one.sid) ? { open: true as const } : undefined),
+          ...(joints.under.has(one.sid) ? { under: true as const } : undefined),
+        }));
         done({ ok: true, params: { base: version, sections, nextNumber: document.nextNumber, alone }, release });
       });
     });
@@ -282,64 +319,4 @@ export class Documents {
 
 function wrong(path: string, reason: string): Rejection {
   return { code: 'INVALID_PARAMS', message: `${path}: ${reason}`, details: [{ path, reason }] };
-}
-
-type Reads = ReadParts & { readonly documents: Documents };
-
-export function readDocument(parts: Reads, params: DocumentParams['document.get'], done: Answer): void {
-  const { state } = parts.tenant.engine;
-  const known = readableDocument(state, parts.caller.principal, params.id);
-  if ('ok' in known) return refuse(parts, known.rejection, done);
-  const { version = known.version, sectionId } = params;
-  const sections = sectionsAt(state, known, version);
-  if (sections === undefined) {
-    const details = { currentVersion: known.version };
-    return refuse(parts, { code: 'NOT_FOUND', message: `Version ${version} is not kept.`, details }, done);
-  }
-  const wanted = sectionId === undefined ? sections : sections.filter(({ sid }) => sid === sectionId);
-  if (sectionId !== undefined && wanted.length === 0) {
-    return refuse(parts, { code: 'NOT_FOUND', message: 'No such section.' }, done);
-  }
-  const document = { ...documentView(known), sections: sections.map(sectionView) };
-  const { rev } = state;
-  parts.documents.texts(
-    wanted.map(({ sha256 }) => sha256),
-    (texts) => {
-      if (texts === undefined) return refuse(parts, LOST, done);
-      parts.scheduler.defer(() => done({ ok: true, rev, result: { document, version, content: texts.join('') } }));
-    },
-  );
-}
-
-export function readDocuments(parts: Reads, params: DocumentParams['document.list'], done: Answer): void {
-  now(parts, listDocuments(parts.tenant.engine.state, parts.caller.principal, params), done);
-}
-
-export function readVersions(parts: Reads, params: DocumentParams['document.history'], done: Answer): void {
-  const { state } = parts.tenant.engine;
-  const known = readableDocument(state, parts.caller.principal, params.id);
-  if ('ok' in known) refuse(parts, known.rejection, done);
-  else now(parts, documentHistory(state, known, params), done);
-}
-
-export function readConflicts(parts: Reads, params: DocumentParams['document.conflicts'], done: Answer): void {
-  const { state } = parts.tenant.engine;
-  const known = readableDocument(state, parts.caller.principal, params.id);
-  if ('ok' in known) return refuse(parts, known.rejection, done);
-  const { conflictId } = params;
-  const records = conflictsOf(state, known);
-  if (conflictId === undefined) return now(parts, { conflicts: records.map(conflictView) }, done);
-  const record = records.find(({ id }) => id === conflictId);
-  if (record === undefined) return refuse(parts, { code: 'NOT_FOUND', message: 'No such conflict.' }, done);
-  const { base, ours, theirs } = record;
-  const { rev } = state;
-  parts.documents.texts([...base, ...ours, ...theirs], (texts) => {
-    if (texts === undefined) return refuse(parts, LOST, done);
-    const said = {
-      base: texts.slice(0, base.length).join(''),
-      ours: texts.slice(base.length, base.length + ours.length).join(''),
-      theirs: texts.slice(base.length + ours.length).join(''),
-    };
-    parts.scheduler.defer(() => done({ ok: true, rev, result: { conflicts: [{ ...conflictView(record), ...said }] } }));
-  });
 }

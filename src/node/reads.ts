@@ -23,7 +23,15 @@ import {
   workload,
 } from '../engine/queries.ts';
 import { sessionSnapshot } from '../engine/sessions/snapshot.ts';
-import { readConflicts, readDocument, readDocuments, readVersions } from './documents.ts';
+import {
+  readConflicts,
+  readDiff,
+  readDocument,
+  readDocuments,
+  readDocumentSnapshots,
+  readSections,
+  readVersions,
+} from './document-reads.ts';
 import { readLetter, readLetters } from './letters.ts';
 import { readHistory } from './missed.ts';
 import { upcoming } from './schedules.ts';
@@ -102,6 +110,9 @@ const HANDLERS: Handlers = {
   'document.get': readDocument,
   'document.list': readDocuments,
   'document.history': readVersions,
+  'document.diff': readDiff,
+  'document.snapshots': readDocumentSnapshots,
+  'section.list': readSections,
   'document.conflicts': readConflicts,
   'apiKey.list': (parts, params, done) => {
     const page = listApiKeys(parts.tenant.engine.state, params);

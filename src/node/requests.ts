@@ -119,6 +119,16 @@ export class Requests {
       const params = request.params as Params['document.resolve'];
       return this.#withText(caller, { request, prepare: (made) => this.#parts.documents.resolve(params, made) }, done);
     },
+    'document.restore': (caller, request, done) => {
+      const params = request.params as Params['document.restore'];
+      return this.#withText(caller, { request, prepare: (made) => this.#parts.documents.restore(params, made) }, done);
+    },
+    'section.update': (caller, request, done) => {
+      const params = request.params as Params['section.update'];
+      const prepare = (made: (prepared: Prepared<Data>) => void): void =>
+        this.#parts.documents.updateSection(params, made);
+      return this.#withText(caller, { request, prepare }, done);
+    },
     'tenant.create': (caller, request, done) => this.#createTenant(caller, request, done),
     'tenant.mend': (caller, request, done) => this.#mend(caller, request, done),
     'task.retry': (caller, request, done) => this.#retry(caller, request, done),

@@ -17,6 +17,7 @@ import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import type { Reply } from '../../src/engine/port.ts';
 import { taskView } from '../../src/engine/tasks/view.ts';
 import { compileRule, type Sources } from '../../src/rules/index.ts';
+import { performDocumentCare } from './golden-document-care.ts';
 import { performDocuments } from './golden-documents.ts';
 import { performLocks } from './golden-locks.ts';
 import { performNotifications } from './golden-notifications.ts';
@@ -372,6 +373,12 @@ const GOLDEN: readonly Golden[] = [
     file: new URL('golden/documents.json', import.meta.url),
     frozen: true,
     perform: performDocuments,
+  },
+  {
+    name: 'care for documents',
+    file: new URL('golden/document-care.json', import.meta.url),
+    frozen: true,
+    perform: performDocumentCare,
   },
 ];
 

@@ -23,6 +23,8 @@ export type EditRefusal = 'NO_SECTION' | 'NO_HEADING' | 'UNCLOSED' | 'SPILLS' | 
 
 /** A heading that an open paragraph would swallow: what it begins after is closed. */
 const PROBE = 'x\n===\n';
+/** A paragraph that is not closed. */
+const OPEN = 'x\n';
 
 export const textOf = (sections: readonly Parsed[]): string => sections.map(({ text }) => text).join('');
 
@@ -36,6 +38,12 @@ export interface Edited {
   readonly document: Identified;
   /** E2 holds of it beside this version alone: its sections do not stand for themselves. */
   readonly alone: boolean;
+  /**
+   * Of the changed sections, by their ids, those that would swallow an underlined heading behind them (`open`), and those whose heading what
+   * stands before them could swallow (`under`). One of the latter must not come to stand behind one of the former unseen.
+   */
+  readonly open: readonly string[];
+  readonly under: readonly string[];
 }
 
 /** Sections of an edit that are looked at whether they stand for themselves. */
@@ -55,10 +63,28 @@ export class SectionEditor {
   ): Result<Edited, EditRefusal> {
     if (id !== undefined) {
       const replaced = this.replace(base, { id, text, form });
-      return replaced.ok ? ok({ document: replaced.value, alone: false }) : err(replaced.error);
+      if (!replaced.ok) return err(replaced.error);
+      return ok({ document: replaced.value, alone: false, ...this.#joints(base, replaced.value, form) });
     }
     const document = identify(base, this.#parser.parse(text, form));
-    return ok({ document, alone: !this.#standAlone(base, document, form) });
+    return ok({ document, alone: !this.#standAlone(base, document, form), ...this.#joints(base, document, form) });
+  }
+
+  #joints(base: Identified, made: Identified, form: DocumentForm): Pick<Edited, 'open' | 'under'> {
+    if (form === 'plain') return { open: [], under: [] };
+    const before = new Map(base.sections.map((section) => [section.id, section.text]));
+    const changed = made.sections.filter(({ id, text }) => before.get(id) !== text);
+    const idsOf = (those: readonly Section[]): string[] => those.map(({ id }) => id);
+    return {
+      open: idsOf(changed.filter(({ text }) => !this.#isClosed(text))),
+      under: idsOf(changed.filter(({ text }) => this.#isUnder(text))),
+    };
+  }
+
+  /** Whether an open paragraph before it would take its heading. */
+  #isUnder(text: string): boolean {
+    const [first] = this.#parser.parse(OPEN + text, 'markdown');
+    return first?.text !== OPEN;
   }
 
   /** Whether each changed section, put into the base by itself, would be just what it is here. */

@@ -1,6 +1,11 @@
 /** What happened to documents, as whole new records, and how that becomes state. */
 import type { State } from '../kernel/state.ts';
-import type { DocumentConflictRecord, DocumentRecord, DocumentVersionRecord } from './document-records.ts';
+import type {
+  DocumentConflictRecord,
+  DocumentRecord,
+  DocumentSnapshotRecord,
+  DocumentVersionRecord,
+} from './document-records.ts';
 
 export type DocumentChange =
   | { readonly kind: 'put'; readonly record: DocumentRecord }
@@ -8,7 +13,9 @@ export type DocumentChange =
   | { readonly kind: 'version'; readonly record: DocumentVersionRecord }
   | { readonly kind: 'unversion'; readonly key: string }
   | { readonly kind: 'conflict'; readonly record: DocumentConflictRecord }
-  | { readonly kind: 'unconflict'; readonly id: string };
+  | { readonly kind: 'unconflict'; readonly id: string }
+  | { readonly kind: 'snapshot'; readonly record: DocumentSnapshotRecord }
+  | { readonly kind: 'unsnapshot'; readonly id: string };
 
 export function changeDocuments(s: State, change: DocumentChange): void {
   switch (change.kind) {
@@ -30,6 +37,10 @@ export function changeDocuments(s: State, change: DocumentChange): void {
       return s.documentConflicts.put(change.record);
     case 'unconflict':
       return s.documentConflicts.drop(change.id);
+    case 'snapshot':
+      return s.documentSnapshots.put(change.record);
+    case 'unsnapshot':
+      return s.documentSnapshots.drop(change.id);
   }
 }
 

@@ -11,6 +11,8 @@ export interface SectionRecord {
   readonly version: number;
   readonly sha256: string;
   readonly bytes: number;
+  /** It would swallow an underlined heading behind it; never said of texts from before `DOCUMENT_CARE_VERSION`. */
+  readonly open?: true;
 }
 
 export interface DocumentRecord {
@@ -23,6 +25,7 @@ export interface DocumentRecord {
   /** Numbers of ids of sections from here on were never used. */
   readonly nextNumber: number;
   readonly bytes: number;
+  readonly archived?: true;
   readonly createdBy: string;
   readonly createdAt: number;
   readonly updatedBy: string;
@@ -41,6 +44,19 @@ export interface DocumentVersionRecord {
   /** DR1: the sections that were changed, as they were; or all of them, if their order or number changed. */
   readonly replaced: readonly SectionRecord[];
   readonly whole: boolean;
+  /** The version whose text it has again. */
+  readonly restored?: number;
+}
+
+/** A version that is kept under a name, however many come after it. */
+export interface DocumentSnapshotRecord {
+  readonly id: string;
+  readonly document: string;
+  readonly name: string | undefined;
+  readonly version: number;
+  readonly by: string;
+  readonly at: number;
+  readonly sections: readonly SectionRecord[];
 }
 
 export interface DocumentConflictRecord {

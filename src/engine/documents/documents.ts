@@ -15,7 +15,15 @@ import { LIMITS } from '../../../protocol/wire/limits.ts';
 import { workspaceTopic } from '../../../protocol/wire/workspaces.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
-import { DOCUMENTS_VERSION, type PreparedParams, type PreparedSection, type Refusal, type Reply } from '../port.ts';
+import {
+  DOCUMENT_CARE_VERSION,
+  DOCUMENTS_VERSION,
+  type PreparedParams,
+  type PreparedSection,
+  type PreparedText,
+  type Refusal,
+  type Reply,
+} from '../port.ts';
 import type { SessionRecord } from '../records.ts';
 import { refuseUse } from '../workspaces/usage.ts';
 import type { DocumentChange } from './changes.ts';
@@ -26,20 +34,22 @@ import {
   type DocumentVersionRecord,
   type SectionRecord,
 } from './document-records.ts';
-import { judgeEdit, notKept, refuseLocked, sectionsAt } from './edits.ts';
+import { judgeEdit, notKept, recordOf, refuseLocked, sectionsAt } from './edits.ts';
 import { documentView } from './view.ts';
 
 export const NO_DOCUMENT = rejected('NOT_FOUND', 'No such document.');
 export const NO_CONFLICT = rejected('NOT_FOUND', 'No such conflict.');
 /** The text was not prepared: what it is about came to be only after the request was taken. */
 const NOT_PREPARED = rejected('UNAVAILABLE');
+export const NO_SNAPSHOT = rejected('NOT_FOUND', 'No such snapshot.');
+const ARCHIVED = rejected('INVALID_TRANSITION', 'The document is archived.');
 
-function change(c: Context, one: DocumentChange): void {
+export function change(c: Context, one: DocumentChange): void {
   c.events.push({ kind: 'documents', change: one });
 }
 
 /** Tells the topic of the document and that of its workspace. */
-function tell(
+export function tell(
   c: Context,
   known: DocumentRecord,
   told: { readonly what: string; readonly by: string; readonly data?: object },
@@ -56,7 +66,19 @@ function tell(
 }
 
 /** The state is of a version without documents: another node may still run that. */
-const isEarly = (s: State): boolean => s.counters.engineVersion < DOCUMENTS_VERSION;
+const isEarly = (s: State, version = DOCUMENTS_VERSION): boolean => s.counters.engineVersion < version;
+
+/** The document, if it is there and its text may be changed. */
+export function editable(s: State, id: string): DocumentRecord | Refusal {
+  const known = s.documents.get(id);
+  if (known === undefined) return NO_DOCUMENT;
+  return known.archived === true ? ARCHIVED : known;
+}
+
+/** The same for what there is since `DOCUMENT_CARE_VERSION`. */
+export function caredFor(s: State, id: string): DocumentRecord | Refusal {
+  return isEarly(s, DOCUMENT_CARE_VERSION) ? rejected('UNAVAILABLE') : (s.documents.get(id) ?? NO_DOCUMENT);
+}
 
 export const createDocument: Decide<PreparedParams['document.create']> = (s, c, { session, params }) => {
   if (isEarly(s)) return rejected('UNAVAILABLE');
@@ -78,7 +100,7 @@ export const createDocument: Decide<PreparedParams['document.create']> = (s, c, 
     name,
     type,
     version: 1,
-    sections: text.sections.map((section) => ({ ...section, version: 1 })),
+    sections: text.sections.map(recordOf(s, 1)),
     nextNumber: text.nextNumber,
     bytes,
     createdBy: by,
@@ -103,18 +125,60 @@ function apply(
   const { record, version } = made;
   change(c, { kind: 'put', record });
   change(c, { kind: 'version', record: version });
+  const { restored } = version;
   const oldest = versionKey(record.id, record.version - LIMITS.documentVersionsKept);
   if (s.documentVersions.get(oldest) !== undefined) change(c, { kind: 'unversion', key: oldest });
-  tell(c, record, { what: 'updated', by: version.by, data: { version: record.version, sections: version.touched } });
+  tell(c, record, {
+    what: 'updated',
+    by: version.by,
+    data: { version: record.version, sections: version.touched, ...(restored === undefined ? {} : { restored }) },
+  });
 }
 
 export const updateDocument: Decide<PreparedParams['document.update']> = (s, c, { session, params }) => {
-  const known = s.documents.get(params.id);
-  if (known === undefined) return NO_DOCUMENT;
+  const known = editable(s, params.id);
+  if ('ok' in known) return known;
   const { text, token } = params;
   if (sectionsAt(s, known, params.version) === undefined) return notKept(known, params.version);
+  return edit(s, c, { session, known, text, token });
+};
+
+export const updateSection: Decide<PreparedParams['section.update']> = (s, c, { session, params }) => {
+  const { documentId: id, ...rest } = params;
+  return isEarly(s, DOCUMENT_CARE_VERSION)
+    ? rejected('UNAVAILABLE')
+    : updateDocument(s, c, { session, params: { ...rest, id } });
+};
+
+/** An edit of the version that was current when it was asked for, with the text of another one. */
+export const restoreDocument: Decide<PreparedParams['document.restore']> = (s, c, { session, params }) => {
+  const there = caredFor(s, params.id);
+  const known = 'ok' in there ? there : editable(s, params.id);
+  if ('ok' in known) return known;
+  const { text, token, snapshotId, version = s.documentSnapshots.get(snapshotId ?? '')?.version } = params;
+  if (version === undefined || (snapshotId !== undefined && !isSnapshotOf(s, known, snapshotId))) return NO_SNAPSHOT;
+  if (text === undefined && sectionsAt(s, known, version) === undefined) return notKept(known, version);
+  return edit(s, c, { session, known, text, token, restored: version });
+};
+
+export function isSnapshotOf(s: State, { id }: DocumentRecord, snapshotId: string): boolean {
+  return s.documentSnapshots.get(snapshotId)?.document === id;
+}
+
+function edit(
+  s: State,
+  c: Context,
+  asked: {
+    readonly session: SessionRecord;
+    readonly known: DocumentRecord;
+    readonly text: PreparedText | undefined;
+    readonly token: string | undefined;
+    readonly restored?: number;
+  },
+): Reply {
+  const { session, known, text } = asked;
   if (text === undefined) return NOT_PREPARED;
-  const judged = judgeEdit(s, c, { session, known, text, token });
+  const judged = judgeEdit(s, c, { ...asked, text });
   if ('ok' in judged) return judged;
   if (judged.kind === 'same') return accepted({ document: documentView(known), sections: [] });
   if (judged.kind === 'conflict') {
@@ -122,7 +186,7 @@ export const updateDocument: Decide<PreparedParams['document.update']> = (s, c, 
   }
   apply(s, c, judged);
   return accepted({ document: documentView(judged.record), sections: judged.version.touched });
-};
+}
 
 const textsOf = (sections: readonly { readonly sha256: string }[]): string[] => sections.map(({ sha256 }) => sha256);
 
@@ -173,6 +237,7 @@ export const resolveConflict: Decide<PreparedParams['document.resolve']> = (s, c
   const { text, token, resolution } = params;
   if (resolution === 'theirs')
     return resolved(c, { record, known, by: session.principal.id, resolution, sections: [] });
+  if (known.archived === true) return ARCHIVED;
   if (text === undefined) return NOT_PREPARED;
   const judged = judgeEdit(s, c, { session, known, text, token });
   if ('ok' in judged) return judged;
@@ -219,6 +284,7 @@ export function forget(s: State, c: Context, gone: { readonly known: DocumentRec
   const { known, by } = gone;
   tell(c, known, { what: 'deleted', by });
   for (const { id } of s.conflictsByDocument.after(known.id, '')) change(c, { kind: 'unconflict', id });
+  for (const { id } of s.snapshotsByDocument.after(known.id, '')) change(c, { kind: 'unsnapshot', id });
   for (const { key } of s.versionsByDocument.after(known.id, '')) change(c, { kind: 'unversion', key });
   change(c, { kind: 'drop', id: known.id });
 }

@@ -5,6 +5,8 @@
  *     different sections never conflict.
  * ED2 One that adds, removes or moves sections, or whose sections do not stand for themselves (`alone`), is accepted on the current version alone.
  * ED3 What others have locked is not changed, by whoever holds it and by nobody else.
+ * ED5 A stale edit is not accepted if the heading of a section of it would be swallowed by one that came to stand before it since: that
+ *     has an open paragraph, and both meant what they do where they were written (documents/sections/edit.ts).
  * ED4 An edit that changes nothing is accepted and makes no version.
  */
 import { documentPath } from '../../../protocol/wire/documents.ts';
@@ -14,7 +16,7 @@ import type { State } from '../kernel/state.ts';
 import { firstBlocked } from '../locks/judge.ts';
 import { conflictsOf, needsOf, type Need } from '../locks/modes.ts';
 import { ownersOf, shownOwner } from '../locks/owners.ts';
-import type { PreparedSection, PreparedText, Refusal } from '../port.ts';
+import { DOCUMENT_CARE_VERSION, type PreparedSection, type PreparedText, type Refusal } from '../port.ts';
 import type { SessionRecord } from '../records.ts';
 import { refuseUse } from '../workspaces/usage.ts';
 import { versionKey, type DocumentRecord, type DocumentVersionRecord, type SectionRecord } from './document-records.ts';
@@ -64,22 +66,28 @@ export interface EditAsked {
   readonly known: DocumentRecord;
   readonly text: PreparedText;
   readonly token: string | undefined;
+  /** The version whose text it is. */
+  readonly restored?: number;
 }
 
-export function judgeEdit(s: State, c: Context, { session, known, text, token }: EditAsked): Judged | Refusal {
+export function judgeEdit(
+  s: State,
+  c: Context,
+  { session, known, text, token, restored }: EditAsked,
+): Judged | Refusal {
   const base = sectionsAt(s, known, text.base);
   if (base === undefined) return notKept(known, text.base);
   const { touched, structural } = differenceOf(base, text.sections);
   if (touched.length === 0) return { kind: 'same' };
   const locked = refuseLocked(s, session, { known, touched: structural ? undefined : touched, token });
   if (locked !== undefined) return locked;
-  if (!stands({ known, base, touched, alone: structural || text.alone, of: text.base }))
-    return { kind: 'conflict', base };
+  const stale = { known, base, touched, alone: structural || text.alone, of: text.base };
+  if (!stands(stale) || isSwallowed(s, { known, base, touched, text })) return { kind: 'conflict', base };
   if (text.sections.length > LIMITS.documentSectionsMax) {
     return rejected('LIMIT_EXCEEDED', `A document has at most ${LIMITS.documentSectionsMax} sections.`);
   }
   const version = known.version + 1;
-  const sections = sectionsAfter(known, { text, touched, structural, version });
+  const sections = sectionsAfter(known, { text, touched, structural, version, made: recordOf(s, version) });
   const bytes = sections.reduce((sum, section) => sum + section.bytes, 0);
   if (bytes > LIMITS.documentBytes)
     return rejected('TOO_LARGE', `A document has at most ${LIMITS.documentBytes} bytes.`);
@@ -98,7 +106,11 @@ export function judgeEdit(s: State, c: Context, { session, known, text, token }:
   };
   const replaced = structural ? known.sections : known.sections.filter(({ sid }) => touched.includes(sid));
   const made = { key: versionKey(known.id, version), document: known.id, version, by, at: c.now };
-  return { kind: 'made', record, version: { ...made, touched, replaced, whole: structural } };
+  return {
+    kind: 'made',
+    record,
+    version: { ...made, touched, replaced, whole: structural, ...(restored === undefined ? {} : { restored }) },
+  };
 }
 
 export function notKept({ version }: DocumentRecord, asked: number): Refusal {
@@ -121,6 +133,36 @@ function stands(of: {
   return touched.every((sid) => current.has(sid) && current.get(sid) === before.get(sid));
 }
 
+/** ED5 */
+function isSwallowed(
+  s: State,
+  of: {
+    readonly known: DocumentRecord;
+    readonly base: readonly SectionRecord[];
+    readonly touched: readonly string[];
+    readonly text: PreparedText;
+  },
+): boolean {
+  const { known, base, touched, text } = of;
+  if (s.counters.engineVersion < DOCUMENT_CARE_VERSION || text.base === known.version) return false;
+  const under = new Set(text.sections.filter((section) => section.under === true).map(({ sid }) => sid));
+  return known.sections.some(({ sid }, place) => {
+    const above = known.sections[place - 1];
+    if (above?.open !== true || !under.has(sid) || !touched.includes(sid) || touched.includes(above.sid)) return false;
+    const before = base[base.findIndex((section) => section.sid === sid) - 1];
+    return before?.sid !== above.sid || before.version !== above.version;
+  });
+}
+
+/** Before `DOCUMENT_CARE_VERSION` it is not kept whether a section is open. */
+export function recordOf(s: State, version: number): (section: PreparedSection) => SectionRecord {
+  const keeps = s.counters.engineVersion >= DOCUMENT_CARE_VERSION;
+  return ({ sid, heading, level, sha256, bytes, open }) => {
+    const record = { sid, heading, level, sha256, bytes, version };
+    return keeps && open === true ? { ...record, open } : record;
+  };
+}
+
 function sectionsAfter(
   known: DocumentRecord,
   made: {
@@ -128,17 +170,18 @@ function sectionsAfter(
     readonly touched: readonly string[];
     readonly structural: boolean;
     readonly version: number;
+    readonly made: (section: PreparedSection) => SectionRecord;
   },
 ): readonly SectionRecord[] {
   const touched = new Set(made.touched);
-  const asMade = new Map(made.text.sections.map((section) => [section.sid, { ...section, version: made.version }]));
+  const asMade = new Map(made.text.sections.map((section) => [section.sid, made.made(section)]));
   if (!made.structural) {
     return known.sections.map((section) => (touched.has(section.sid) ? (asMade.get(section.sid) ?? section) : section));
   }
   const before = new Map(known.sections.map((section) => [section.sid, section]));
   return made.text.sections.map((section) => {
     const old = before.get(section.sid);
-    return old === undefined || touched.has(section.sid) ? { ...section, version: made.version } : old;
+    return old === undefined || touched.has(section.sid) ? made.made(section) : old;
   });
 }
 

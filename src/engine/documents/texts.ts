@@ -1,4 +1,4 @@
-/** Which texts a state names: those of heads, of versions that are kept, and of conflicts. */
+/** Which texts a state names: those of heads, of versions that are kept, of conflicts and of snapshots. */
 import type { State } from '../kernel/state.ts';
 
 export interface NamedText {
@@ -20,4 +20,6 @@ export function* namedBy(s: State, document: string): Generator<NamedText> {
     for (const { sha256, bytes } of replaced) yield { document, sha256, bytes };
   for (const { base, ours, theirs } of s.conflictsByDocument.after(document, ''))
     for (const sha256 of [...base, ...ours, ...theirs]) yield { document, sha256, bytes: undefined };
+  for (const { sections } of s.snapshotsByDocument.after(document, ''))
+    for (const { sha256, bytes } of sections) yield { document, sha256, bytes };
 }

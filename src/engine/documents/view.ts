@@ -3,6 +3,7 @@ import type {
   DocumentConflictView,
   DocumentParams,
   DocumentResults,
+  DocumentSnapshotView,
   DocumentView,
   SectionView,
 } from '../../../protocol/wire/documents.ts';
@@ -11,10 +12,12 @@ import { rejected } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import type { Refusal, SessionPrincipal } from '../port.ts';
 import { may } from '../workspaces/roles.ts';
+import { sectionsAt } from './edits.ts';
 import {
   versionKey,
   type DocumentConflictRecord,
   type DocumentRecord,
+  type DocumentSnapshotRecord,
   type SectionRecord,
 } from './document-records.ts';
 
@@ -26,7 +29,14 @@ const SCAN_MAX = 5_000;
 export function documentView(known: DocumentRecord): DocumentView {
   const { id, workspaceId, name, type, version, bytes, createdBy, createdAt, updatedBy, updatedAt } = known;
   const view = { id, name, type, version, bytes, createdBy, createdAt, updatedBy, updatedAt };
-  return workspaceId === undefined ? view : { ...view, workspaceId };
+  const more = known.archived === true ? { ...view, archived: known.archived } : view;
+  return workspaceId === undefined ? more : { ...more, workspaceId };
+}
+
+export function snapshotView(record: DocumentSnapshotRecord): DocumentSnapshotView {
+  const { id, document, name, version, by, at } = record;
+  const view = { id, documentId: document, version, by, at };
+  return name === undefined ? view : { ...view, name };
 }
 
 export function sectionView({ sid, heading, level, version, bytes }: SectionRecord): SectionView {
@@ -52,14 +62,16 @@ export function listDocuments(
   who: Who,
   asked: DocumentParams['document.list'],
 ): DocumentResults['document.list'] {
-  const { workspaceId, type, limit = LIMITS.pageDefault, cursor = '' } = asked;
+  const { workspaceId, type, archived, limit = LIMITS.pageDefault, cursor = '' } = asked;
   const rows =
     workspaceId === undefined ? s.documentsById.after(cursor) : s.documentsByWorkspace.after(workspaceId, cursor);
   const documents: DocumentView[] = [];
   let looked = 0;
   for (const known of rows) {
     looked += 1;
-    if ((type ?? known.type) === known.type && reads(s, who, known)) documents.push(documentView(known));
+    const wanted =
+      (type ?? known.type) === known.type && (archived === undefined || archived === (known.archived === true));
+    if (wanted && reads(s, who, known)) documents.push(documentView(known));
     if (documents.length === limit || looked === SCAN_MAX) return { documents, cursor: known.id };
   }
   return { documents };
@@ -76,11 +88,33 @@ export function documentHistory(
     const made = s.documentVersions.get(versionKey(id, at));
     if (made === undefined) break;
     if (versions.length === limit) return { versions, next: at + 1 };
-    versions.push({ version: at, by: made.by, at: made.at, sections: made.touched });
+    const { by, restored } = made;
+    const view = { version: at, by, at: made.at, sections: made.touched };
+    versions.push(restored === undefined ? view : { ...view, restored });
   }
   return { versions };
 }
 
 export function conflictsOf(s: State, { id }: DocumentRecord): readonly DocumentConflictRecord[] {
   return [...s.conflictsByDocument.after(id, '')];
+}
+
+/** The newest first. */
+export function listDocumentSnapshots(s: State, { id }: DocumentRecord): DocumentResults['document.snapshots'] {
+  return { snapshots: [...s.snapshotsByDocument.after(id, '')].toReversed().map(snapshotView) };
+}
+
+/** The sections of a version or of a snapshot; undefined: it is not there. */
+export function sectionsOf(
+  s: State,
+  known: DocumentRecord,
+  of: { readonly version?: number | undefined; readonly snapshotId?: string | undefined },
+): { readonly version: number; readonly sections: readonly SectionRecord[] } | undefined {
+  const { snapshotId, version = known.version } = of;
+  if (snapshotId !== undefined) {
+    const kept = s.documentSnapshots.get(snapshotId);
+    return kept?.document === known.id ? { version: kept.version, sections: kept.sections } : undefined;
+  }
+  const sections = sectionsAt(s, known, version);
+  return sections === undefined ? undefined : { version, sections };
 }

@@ -45,6 +45,7 @@ export const TABLES = [
   'documents',
   'documentVersions',
   'documentConflicts',
+  'documentSnapshots',
   'timers',
 ] as const;
 /** Queues of follow-ups: of each, which section its items are. */

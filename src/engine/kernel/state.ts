@@ -20,7 +20,12 @@ import type {
   TaskRecord,
   TenantRecord,
 } from '../records.ts';
-import type { DocumentConflictRecord, DocumentRecord, DocumentVersionRecord } from '../documents/document-records.ts';
+import type {
+  DocumentConflictRecord,
+  DocumentRecord,
+  DocumentSnapshotRecord,
+  DocumentVersionRecord,
+} from '../documents/document-records.ts';
 import { LockBook } from '../locks/book.ts';
 import { EarlierRequests } from '../locks/earlier.ts';
 import type { LockDelayRecord, LockOwnerRecord, LockRecord, LockWaitRecord } from '../locks/lock-records.ts';
@@ -288,6 +293,10 @@ export class State {
   readonly documentConflicts = new Table<DocumentConflictRecord>('documentConflicts', (r) => r.id, this.journal);
   readonly conflictsByDocument = this.documentConflicts.index(
     new IdGroupIndex<DocumentConflictRecord>(this.documentConflicts, (r) => r.document),
+  );
+  readonly documentSnapshots = new Table<DocumentSnapshotRecord>('documentSnapshots', (r) => r.id, this.journal);
+  readonly snapshotsByDocument = this.documentSnapshots.index(
+    new IdGroupIndex<DocumentSnapshotRecord>(this.documentSnapshots, (r) => r.document),
   );
 
   readonly apiKeys = new Table<ApiKeyRecord>('apiKeys', (r) => r.id, this.journal);

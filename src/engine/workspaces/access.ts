@@ -182,6 +182,14 @@ export const NEEDS: { readonly [M in WriteMethod]?: NeedsOf<M> } = {
     workspaceId === undefined ? [] : [{ workspace: workspaceId, to: 'write', makes: 1 }],
   'document.update': (s, { id }) => onDocument(s, id, { to: 'write', makes: 1, hidden: NO_DOCUMENT }),
   'document.delete': (s, { id }) => onDocument(s, id, { to: 'delete', hidden: NO_DOCUMENT }),
+  'document.rename': (s, { id }) => onDocument(s, id, { to: 'write', makes: 1, hidden: NO_DOCUMENT }),
+  'document.archive': (s, { id }) => onDocument(s, id, { to: 'delete', hidden: NO_DOCUMENT }),
+  'document.unarchive': (s, { id }) => onDocument(s, id, { to: 'delete', makes: 1, hidden: NO_DOCUMENT }),
+  'document.restore': (s, { id }) => onDocument(s, id, { to: 'write', makes: 1, hidden: NO_DOCUMENT }),
+  'document.snapshot': (s, { id }) => onDocument(s, id, { to: 'write', makes: 1, hidden: NO_DOCUMENT }),
+  'document.deleteSnapshot': (s, { id }) => onDocument(s, id, { to: 'delete', hidden: NO_DOCUMENT }),
+  'section.update': (s, { documentId }) => onDocument(s, documentId, { to: 'write', makes: 1, hidden: NO_DOCUMENT }),
+  'section.lock': (s, { documentId }) => onDocument(s, documentId, { to: 'write', makes: 1, hidden: NO_DOCUMENT }),
   'document.resolve': (s, { conflictId }) => {
     const id = s.documentConflicts.get(conflictId)?.document ?? '';
     return onDocument(s, id, { to: 'write', makes: 1, hidden: NO_CONFLICT });

@@ -7,14 +7,18 @@ export const hashOf = (text: string): string => createHash('sha256').update(text
 export function textOf(
   base: number,
   texts: readonly string[],
-  more: { readonly ids?: readonly string[]; readonly alone?: boolean } = {},
+  more: {
+    readonly ids?: readonly string[];
+    readonly alone?: boolean;
+    readonly open?: readonly string[];
+    readonly under?: readonly string[];
+  } = {},
 ): PreparedText {
-  const sections = texts.map((text, place) => ({
-    sid: more.ids?.[place] ?? `s${place + 1}`,
-    heading: text,
-    level: 1,
-    sha256: hashOf(text),
-    bytes: text.length,
-  }));
+  const sections = texts.map((text, place) => {
+    const sid = more.ids?.[place] ?? `s${place + 1}`;
+    const open = more.open?.includes(sid) === true ? { open: true as const } : undefined;
+    const under = more.under?.includes(sid) === true ? { under: true as const } : undefined;
+    return { sid, heading: text, level: 1, sha256: hashOf(text), bytes: text.length, ...open, ...under };
+  });
   return { base, sections, nextNumber: texts.length + 1, alone: more.alone ?? false };
 }

@@ -19,10 +19,13 @@ export const DOCUMENT_PARAMS: { readonly [M in keyof DocumentParams]: readonly P
     good('a section of a version', { id: 'doc_1', version: 3, sectionId: 's2' }),
     bad('nothing', {}, 'id'),
     bad('version 0', { id: 'doc_1', version: 0 }, 'version'),
+    good('a snapshot', { id: 'doc_1', snapshotId: 'dsn_1' }),
+    bad('a version and a snapshot', { id: 'doc_1', version: 1, snapshotId: 'dsn_1' }, 'version'),
   ],
   'document.list': [
     good('nothing', {}),
     good('a page of a workspace', { workspaceId: 'wsp_1', type: 'markdown', limit: 200, cursor: 'x' }),
+    good('those that are archived', { archived: true }),
     bad('limit 0', { limit: 0 }, 'limit'),
   ],
   'document.update': [
@@ -33,6 +36,53 @@ export const DOCUMENT_PARAMS: { readonly [M in keyof DocumentParams]: readonly P
     bad('a token that is no number', { id: 'doc_1', content, version: 1, token: 'x' }, 'token'),
   ],
   'document.delete': [good('an id', { id: 'doc_1' }), bad('nothing', {}, 'id')],
+  'document.rename': [
+    good('another name', { id: 'doc_1', name: 'é' }),
+    bad('no name', { id: 'doc_1' }, 'name'),
+    bad('an empty name', { id: 'doc_1', name: '' }, 'name'),
+  ],
+  'document.archive': [good('an id', { id: 'doc_1' }), bad('nothing', {}, 'id')],
+  'document.unarchive': [good('an id', { id: 'doc_1' }), bad('nothing', {}, 'id')],
+  'document.diff': [
+    good('since a version', { id: 'doc_1', from: 1 }),
+    good('between two', { id: 'doc_1', from: 7, to: 2 }),
+    bad('no version', { id: 'doc_1' }, 'from'),
+    bad('version 0', { id: 'doc_1', from: 0 }, 'from'),
+  ],
+  'document.restore': [
+    good('a version, under a lock', { id: 'doc_1', version: 3, token: '7' }),
+    good('a snapshot', { id: 'doc_1', snapshotId: 'dsn_1' }),
+    bad('neither', { id: 'doc_1' }, 'version'),
+    bad('both', { id: 'doc_1', version: 1, snapshotId: 'dsn_1' }, 'version'),
+  ],
+  'document.snapshot': [
+    good('the current version', { id: 'doc_1' }),
+    good('a version under a name', { id: 'doc_1', version: 3, name: 'before the review' }),
+    bad('an empty name', { id: 'doc_1', name: '' }, 'name'),
+  ],
+  'document.snapshots': [good('an id', { id: 'doc_1' }), bad('nothing', {}, 'id')],
+  'document.deleteSnapshot': [
+    good('one', { id: 'doc_1', snapshotId: 'dsn_1' }),
+    bad('none', { id: 'doc_1' }, 'snapshotId'),
+  ],
+  'section.list': [good('of a document', { documentId: 'doc_1' }), bad('nothing', {}, 'documentId')],
+  'section.update': [
+    good('a text', { documentId: 'doc_1', sectionId: 's1', content, version: 1 }),
+    good('under a lock', { documentId: 'doc_1', sectionId: 's1', content, version: 1, token: '7' }),
+    bad('no section', { documentId: 'doc_1', content, version: 1 }, 'sectionId'),
+    large(
+      'a text that is too large',
+      { documentId: 'doc_1', sectionId: 's1', version: 1, content: tooLarge },
+      'content',
+    ),
+  ],
+  'section.lock': [
+    good('a section', { documentId: 'doc_1', sectionId: 's1' }),
+    good('shared, and to wait', { documentId: 'doc_1', sectionId: 's1', mode: 'shared', waitMs: 1_000, ttlMs: 5_000 }),
+    bad('no section', { documentId: 'doc_1' }, 'sectionId'),
+    bad('an unknown mode', { documentId: 'doc_1', sectionId: 's1', mode: 'x' }, 'mode'),
+  ],
+  'section.unlock': [good('a lock', { id: 'lck_1', token: '7' }), bad('no token', { id: 'lck_1' }, 'token')],
   'document.history': [
     good('an id', { id: 'doc_1' }),
     good('a page', { id: 'doc_1', limit: 200, before: 7 }),

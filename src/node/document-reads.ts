@@ -1,0 +1,136 @@
+/** Reads of documents: from the state, and their texts from where they are kept. */
+import { documentPath, type DocumentParams, type DocumentResults } from '../../protocol/wire/documents.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import type { Rejection } from '../../protocol/wire/codes.ts';
+import {
+  conflictsOf,
+  conflictView,
+  documentHistory,
+  documentView,
+  listDocuments,
+  listDocumentSnapshots,
+  readableDocument,
+  sectionsOf,
+  sectionView,
+} from '../engine/queries.ts';
+import { LOST } from './documents.ts';
+import { now, refuse, type Answer, type ReadParts } from './read-parts.ts';
+
+export function readDocument(parts: ReadParts, params: DocumentParams['document.get'], done: Answer): void {
+  const { state } = parts.tenant.engine;
+  const known = readableDocument(state, parts.caller.principal, params.id);
+  if ('ok' in known) return refuse(parts, known.rejection, done);
+  const { sectionId } = params;
+  const found = sectionsOf(state, known, params);
+  if (found === undefined) return refuse(parts, notThere(params, known.version), done);
+  const { version, sections } = found;
+  const wanted = sectionId === undefined ? sections : sections.filter(({ sid }) => sid === sectionId);
+  if (sectionId !== undefined && wanted.length === 0) {
+    return refuse(parts, { code: 'NOT_FOUND', message: 'No such section.' }, done);
+  }
+  const document = { ...documentView(known), sections: sections.map(sectionView) };
+  const { rev } = state;
+  parts.documents.texts(
+    wanted.map(({ sha256 }) => sha256),
+    (texts) => {
+      if (texts === undefined) return refuse(parts, LOST, done);
+      parts.scheduler.defer(() => done({ ok: true, rev, result: { document, version, content: texts.join('') } }));
+    },
+  );
+}
+
+export function readDocuments(parts: ReadParts, params: DocumentParams['document.list'], done: Answer): void {
+  now(parts, listDocuments(parts.tenant.engine.state, parts.caller.principal, params), done);
+}
+
+export function readVersions(parts: ReadParts, params: DocumentParams['document.history'], done: Answer): void {
+  const { state } = parts.tenant.engine;
+  const known = readableDocument(state, parts.caller.principal, params.id);
+  if ('ok' in known) refuse(parts, known.rejection, done);
+  else now(parts, documentHistory(state, known, params), done);
+}
+
+export function readConflicts(parts: ReadParts, params: DocumentParams['document.conflicts'], done: Answer): void {
+  const { state } = parts.tenant.engine;
+  const known = readableDocument(state, parts.caller.principal, params.id);
+  if ('ok' in known) return refuse(parts, known.rejection, done);
+  const { conflictId } = params;
+  const records = conflictsOf(state, known);
+  if (conflictId === undefined) return now(parts, { conflicts: records.map(conflictView) }, done);
+  const record = records.find(({ id }) => id === conflictId);
+  if (record === undefined) return refuse(parts, { code: 'NOT_FOUND', message: 'No such conflict.' }, done);
+  const { base, ours, theirs } = record;
+  const { rev } = state;
+  parts.documents.texts([...base, ...ours, ...theirs], (texts) => {
+    if (texts === undefined) return refuse(parts, LOST, done);
+    const said = {
+      base: texts.slice(0, base.length).join(''),
+      ours: texts.slice(base.length, base.length + ours.length).join(''),
+      theirs: texts.slice(base.length + ours.length).join(''),
+    };
+    parts.scheduler.defer(() => done({ ok: true, rev, result: { conflicts: [{ ...conflictView(record), ...said }] } }));
+  });
+}
+
+function notThere(
+  { version, snapshotId }: { version?: number; snapshotId?: string },
+  currentVersion: number,
+): Rejection {
+  if (snapshotId !== undefined) return { code: 'NOT_FOUND', message: 'No such snapshot.' };
+  return { code: 'NOT_FOUND', message: `Version ${version ?? ''} is not kept.`, details: { currentVersion } };
+}
+
+export function readDocumentSnapshots(
+  parts: ReadParts,
+  params: DocumentParams['document.snapshots'],
+  done: Answer,
+): void {
+  const { state } = parts.tenant.engine;
+  const known = readableDocument(state, parts.caller.principal, params.id);
+  if ('ok' in known) refuse(parts, known.rejection, done);
+  else now(parts, listDocumentSnapshots(state, known), done);
+}
+
+export function readSections(parts: ReadParts, params: DocumentParams['section.list'], done: Answer): void {
+  const { state } = parts.tenant.engine;
+  const known = readableDocument(state, parts.caller.principal, params.documentId);
+  if ('ok' in known) return refuse(parts, known.rejection, done);
+  const sections = known.sections.map((section) => ({
+    ...sectionView(section),
+    path: documentPath({ ...known, sectionId: section.sid }),
+  }));
+  now(parts, { document: documentView(known), sections }, done);
+}
+
+export function readDiff(parts: ReadParts, params: DocumentParams['document.diff'], done: Answer): void {
+  const { state } = parts.tenant.engine;
+  const known = readableDocument(state, parts.caller.principal, params.id);
+  if ('ok' in known) return refuse(parts, known.rejection, done);
+  const { from, to = known.version } = params;
+  const [before, after] = [sectionsOf(state, known, { version: from }), sectionsOf(state, known, { version: to })];
+  if (before === undefined || after === undefined) {
+    return refuse(parts, notThere({ version: before === undefined ? from : to }, known.version), done);
+  }
+  const hashes = [...before.sections, ...after.sections].map(({ sha256 }) => sha256);
+  const { rev } = state;
+  parts.documents.texts(hashes, (texts) => {
+    if (texts === undefined) return refuse(parts, LOST, done);
+    const split = before.sections.length;
+    const sides = { before: texts.slice(0, split).join(''), after: texts.slice(split).join('') };
+    parts.documents.diff({ ...sides, from, to }, (worked) => {
+      if (!worked.ok) return refuse(parts, worked.rejection, done);
+      const { params: found } = worked;
+      if (found.kind === 'refused' || found.text.length > LIMITS.documentBytes) return refuse(parts, TOO_FAR, done);
+      const result: DocumentResults['document.diff'] = {
+        from,
+        to,
+        diff: found.text,
+        added: found.added,
+        removed: found.removed,
+      };
+      parts.scheduler.defer(() => done({ ok: true, rev, result }));
+    });
+  });
+}
+
+const TOO_FAR: Rejection = { code: 'TOO_LARGE', message: 'The versions differ in more than a diff has room for.' };
