@@ -4,7 +4,12 @@ import { configDefaults, defineConfig } from 'vitest/config';
  * Two projects: the tests, and after them, two at a time, those that run real server and agent processes against the clock.
  * Of the tests many wait for a process or a time, so three run on two processors.
  */
-const alone = ['test/chaos/**/*.test.ts', 'test/bench/**/*.test.ts', 'test/fuzz/**/*.test.ts'];
+const alone = [
+  'test/chaos/**/*.test.ts',
+  'test/cluster/**/*.test.ts',
+  'test/bench/**/*.test.ts',
+  'test/fuzz/**/*.test.ts',
+];
 
 export default defineConfig({
   test: {

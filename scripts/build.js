@@ -34,7 +34,7 @@ const folders = [
   'src',
   'protocol',
   'bench',
-  ...['cases', 'chaos', 'conformance', 'fuzz', 'protocol', 'simulation', 'soak', 'support'].map(
+  ...['cases', 'chaos', 'cli', 'cluster', 'conformance', 'fuzz', 'protocol', 'simulation', 'soak', 'support'].map(
     (folder) => `test/${folder}`,
   ),
 ];

@@ -30,6 +30,8 @@ export const NOTIFICATIONS_VERSION = 3;
 export const WORKSPACES_VERSION = 4;
 /** From here on: there are documents. */
 export const DOCUMENTS_VERSION = 5;
+/** From here on: a schedule makes tasks in a workspace only while the member who answers for it may. */
+export const SCHEDULE_MEMBERS_VERSION = 6;
 /** From here on: documents are renamed, archived, restored and kept under names, and no stale edit is swallowed by what came to stand before it. */
 export const DOCUMENT_CARE_VERSION = 6;
 /** The oldest state and log that this build can still run. */

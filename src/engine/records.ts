@@ -420,6 +420,8 @@ export interface ScheduleRecord {
   /** Why it has ended, if that was an error. */
   readonly reason: string | undefined;
   readonly createdBy: string;
+  /** In a workspace: the member who answers for what it makes; undefined: an administrator, or it is of an engine before 6. */
+  readonly member?: string | undefined;
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly rev: number;

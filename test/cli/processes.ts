@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { workerUrl } from '../../src/base/worker-url.ts';
 import { connect, type Client } from '../../src/client/node.ts';
 import { until } from '../support/until.ts';
 
-const MUSTER = fileURLToPath(new URL('../../dist/src/cli/muster.js', import.meta.url));
+const MUSTER = fileURLToPath(workerUrl(import.meta.url, '../../src/cli/muster.ts'));
 
 export interface Ended {
   readonly code: number | null;
@@ -60,7 +61,13 @@ export class Place {
   #ports: string[] = ['--port', '0', '--http-port', '0'];
   #server: Running | undefined;
   #client: Promise<Client> | undefined;
+  readonly #more: Readonly<Record<string, string>>;
   url = '';
+
+  /** `more`: variables of the environment of everything that runs here. */
+  constructor(more: Readonly<Record<string, string>> = {}) {
+    this.#more = more;
+  }
 
   path(name: string): string {
     return join(this.folder, name);
@@ -126,7 +133,7 @@ export class Place {
     const [program = process.execPath, ...rest] = [...under, process.execPath, MUSTER, ...args];
     return spawn(program, rest, {
       cwd: this.folder,
-      env: { ...env, MUSTER_DATA: this.data, PLACE: this.folder },
+      env: { ...env, ...this.#more, MUSTER_DATA: this.data, PLACE: this.folder },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
   }

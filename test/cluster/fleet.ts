@@ -1,17 +1,20 @@
 /** Several nodes on one Redis, as processes, each with a proxy before it that can lead its clients elsewhere. */
 import type { Redis } from 'ioredis';
-import { vi } from 'vitest';
 import { connect, type Client, type NodeClientOptions } from '../../src/client/node.ts';
 import { Place } from '../cli/processes.ts';
 import { RedisServer } from '../support/redis-server.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 
 export class ClusterNode {
-  readonly place = new Place();
+  readonly place: Place;
   /** The name of the process that serves now. */
   id = '';
   httpUrl = '';
   #proxy: TcpProxy | undefined;
+
+  constructor(redis: RedisServer) {
+    this.place = new Place({ MUSTER_REDIS: redis.url, MUSTER_SHARED: 'true' });
+  }
 
   async serve(): Promise<void> {
     this.httpUrl = String((await this.place.serve())['httpUrl']);
@@ -57,12 +60,8 @@ export class Fleet {
   /** The first node makes the administrator's key; the others find it in the log. */
   static async start(count: number): Promise<Fleet> {
     const redis = await RedisServer.start();
-    vi.stubEnv('MUSTER_REDIS', redis.url);
-    vi.stubEnv('MUSTER_SHARED', 'true');
-    const fleet = new Fleet(
-      redis,
-      Array.from({ length: count }, () => new ClusterNode()),
-    );
+    const nodes = Array.from({ length: count }, () => new ClusterNode(redis));
+    const fleet = new Fleet(redis, nodes);
     const [first, ...others] = fleet.nodes;
     await first?.serve();
     fleet.key = first?.place.read('data/admin.key').trim() ?? '';
@@ -100,7 +99,6 @@ export class Fleet {
   async close(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.close({ timeoutMs: 0 })));
     for (const node of this.nodes) await node.close();
-    vi.unstubAllEnvs();
     await this.redis.remove();
   }
 }

@@ -27,7 +27,7 @@ const ALARMS: File = { path: 'alerts.yaml', text: read('docs/deploy/prometheus/a
 const REDIS = files(/redis\.conf$/);
 const PAPERS: readonly File[] = [
   ...files(/(?<!alerts)\.(?:yaml|cfg|md)$/),
-  ...['observing', 'limits', 'redis', 'backup']
+  ...['observing', 'limits', 'redis', 'backup', 'operations']
     .map((name) => `docs/${name}.md`)
     .map((path) => ({ path, text: read(path) })),
 ];
@@ -102,11 +102,11 @@ describe('servers that compose files and manifests start', () => {
 
   it('are several, and have probes', () => {
     const servers = SERVERS.flatMap((file) => containersOf(file)).filter(({ image }) => /^muster\b/.test(image));
-    expect(servers.length).toBeGreaterThanOrEqual(4);
+    expect(servers.length).toBeGreaterThanOrEqual(6);
     expect(servers.flatMap(({ routes }) => routes).length).toBeGreaterThanOrEqual(8);
   });
 
-  it.each(['one-node', 'redis'])('the labels and ports of kubernetes/%s lead somewhere', (name) => {
+  it.each(['one-node', 'nodes'])('the labels and ports of kubernetes/%s lead somewhere', (name) => {
     const manifests = files(new RegExp(`kubernetes/${name}/(?!kustom).*yaml$`));
     expect(looseEnds(manifests)).toEqual([]);
     const wrong = manifests.map(({ path, text }) => ({
@@ -117,16 +117,16 @@ describe('servers that compose files and manifests start', () => {
   });
 
   it.each([
-    ['kubernetes/redis/muster', 'name: MUSTER_REDIS', 'name: MUSTER_REDDIS', 'does not read MUSTER_REDDIS'],
-    ['kubernetes/redis/muster', 'args: [serve]', 'args: [serve, --share]', 'serve takes no --share'],
-    ['kubernetes/redis/muster', '/readyz', '/ready', 'There is no /ready'],
-    ['kubernetes/redis/muster', 'port: http', 'port: agents', '/healthz is not answered on port 7420'],
-    ['kubernetes/redis/muster', 'containerPort: 7421', 'containerPort: 7422', 'Nothing listens on port 7422'],
-    ['kubernetes/redis/muster', 'PeriodSeconds: 60', 'PeriodSeconds: 20', 'It is killed after 15000 ms'],
+    ['kubernetes/nodes/muster', 'name: MUSTER_REDIS', 'name: MUSTER_REDDIS', 'does not read MUSTER_REDDIS'],
+    ['kubernetes/nodes/muster', 'args: [serve]', 'args: [serve, --share]', 'serve takes no --share'],
+    ['kubernetes/nodes/muster', '/readyz', '/ready', 'There is no /ready'],
+    ['kubernetes/nodes/muster', 'port: http', 'port: agents', '/healthz is not answered on port 7420'],
+    ['kubernetes/nodes/muster', 'containerPort: 7421', 'containerPort: 7422', 'Nothing listens on port 7422'],
+    ['kubernetes/nodes/muster', 'PeriodSeconds: 60', 'PeriodSeconds: 20', 'It is killed after 15000 ms'],
     ['kubernetes/one-node/muster', 'mountPath: /data', 'mountPath: /date', '/data is no volume'],
     ['compose/one-node', "'7420:7420'", "'7420:7419'", 'Nothing listens on port 7419'],
     ['compose/one-node', 'stop_grace_period: 30s', '', 'It is killed after 10000 ms'],
-    ['compose/redis', 'MUSTER_PROXIES', 'MUSTER_PROXY', 'does not read MUSTER_PROXY'],
+    ['compose/nodes', 'MUSTER_PROXIES', 'MUSTER_PROXY', 'does not read MUSTER_PROXY'],
   ])('%s with %s as %s is found', (name, from, to, report) => {
     const file = SERVERS.find(({ path }) => path.endsWith(`${name}.yaml`));
     const text = planted(file?.text ?? '', from, to);
@@ -137,7 +137,12 @@ describe('servers that compose files and manifests start', () => {
 describe('the load balancer', () => {
   it('leads to the servers, and asks them where they answer', () => {
     expect(balancerFaults(BALANCER, program, IMAGE)).toEqual([]);
-    expect(BALANCER).toMatch(/^ *server muster-1 /m);
+    const servers = containersOf(files(/compose\/nodes\.yaml$/)[0] ?? { path: '', text: '' });
+    const names = servers.filter(({ image }) => image.startsWith('muster:')).map(({ where }) => where.split(' ')[1]);
+    expect([...BALANCER.matchAll(/^ *server (\S+) (\S+):/gm)].map(([, name, host]) => [name, host])).toEqual(
+      names.map((name) => [name, name]),
+    );
+    expect(names).toHaveLength(3);
   });
 
   it.each([

@@ -166,6 +166,7 @@ function run(
   if (running && overlap !== 'allow') return note(c, schedule, { at, firedAt: c.now, outcome: 'skipped' });
   const made = createOwn(s, c, {
     params: schedule.task,
+    member: schedule.member,
     origin: { by: schedule.createdBy, schedule: { id: schedule.id, at } },
     ahead: adoption === undefined ? 0 : runs - (s.schedules.get(schedule.id)?.runs ?? runs),
     adoption,

@@ -5,9 +5,18 @@ import type { Params, Value } from '../../../protocol/wire/types.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import { weigh } from '../kernel/weigh.ts';
-import { MENDED_VERSION, type Foreseen, type Prepared, type Refusal } from '../port.ts';
+import {
+  MENDED_VERSION,
+  SCHEDULE_MEMBERS_VERSION,
+  type Foreseen,
+  type Prepared,
+  type Refusal,
+  type SessionPrincipal,
+} from '../port.ts';
 import type { ScheduleRecord, Draft } from '../records.ts';
 import { createOwn } from '../tasks/create.ts';
+import { workspaceFor } from '../workspaces/access.ts';
+import { userOf } from '../workspaces/roles.ts';
 import { arm, note, put, tellSchedule } from './firing.ts';
 
 /** A schedule without its template. */
@@ -41,6 +50,17 @@ export function scheduleView(schedule: ScheduleRecord): ScheduleView {
   if (next !== undefined) view.nextAt = next;
   if (reason !== undefined) view.reason = reason;
   return view;
+}
+
+/** Who answers for what a schedule makes in a workspace: the member who said last that it is to go on. */
+function memberBehind(
+  s: State,
+  who: SessionPrincipal,
+  task: ScheduleRecord['task'],
+): Pick<ScheduleRecord, 'member'> | undefined {
+  if (s.counters.engineVersion < SCHEDULE_MEMBERS_VERSION) return undefined;
+  const isOfMember = who.role !== 'admin' && workspaceFor(s, task) !== undefined;
+  return { member: isOfMember ? userOf(who) : undefined };
 }
 
 type Timing = Pick<ScheduleRecord, 'at' | 'everyMs' | 'cron' | 'timeZone' | 'anchor'>;
@@ -111,6 +131,7 @@ export const createSchedule: Decide<Prepared['schedule.create']> = (s, c, { sess
     buffered: undefined,
     reason: undefined,
     createdBy: session.principal.id,
+    ...memberBehind(s, session.principal, task),
     createdAt: c.now,
     updatedAt: c.now,
     rev: s.rev,
@@ -146,7 +167,7 @@ function tooLate(
 
 const NONE = rejected('NOT_FOUND', 'No such schedule.');
 
-export const updateSchedule: Decide<Prepared['schedule.update']> = (s, c, { params }) => {
+export const updateSchedule: Decide<Prepared['schedule.update']> = (s, c, { session, params }) => {
   const known = s.schedules.get(params.id);
   if (known === undefined) return NONE;
   const or = <T>(given: T | null | undefined, was: T | undefined): T | undefined =>
@@ -172,6 +193,7 @@ export const updateSchedule: Decide<Prepared['schedule.update']> = (s, c, { para
     startAt,
     endAt,
     maxRuns: or(params.maxRuns, known.maxRuns),
+    ...memberBehind(s, session.principal, task),
   };
   const made = put(c, renew(c, { ...changed, status: known.status === 'paused' ? 'paused' : 'active' }, params));
   tellSchedule(c, made, { what: 'updated' });
@@ -211,12 +233,13 @@ export const pauseSchedule: Decide<Params['schedule.pause']> = (s, c, { params }
   return accepted({ schedule: scheduleView(made) });
 };
 
-export const resumeSchedule: Decide<Prepared['schedule.resume']> = (s, c, { params }) => {
+export const resumeSchedule: Decide<Prepared['schedule.resume']> = (s, c, { session, params }) => {
   const known = s.schedules.get(params.id);
   if (known === undefined) return NONE;
   if (known.status === 'active') return accepted({ schedule: scheduleView(known) });
   if (known.status === 'ended') return rejected('INVALID_TRANSITION', 'The schedule has ended.', { status: 'ended' });
-  const made = put(c, renew(c, { ...known, status: 'active' }, params));
+  const resumed: ScheduleRecord = { ...known, ...memberBehind(s, session.principal, known.task), status: 'active' };
+  const made = put(c, renew(c, resumed, params));
   tellSchedule(c, made, { what: 'resumed' });
   return accepted({ schedule: scheduleView(made) });
 };

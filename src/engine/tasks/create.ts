@@ -223,6 +223,8 @@ export function createOwn(
   made: {
     readonly params: TaskCreate;
     readonly origin: Origin | OwnOrigin;
+    /** Who answers for it in a workspace, if that is a member of it. */
+    readonly member?: string | undefined;
     /** Tasks that this command has made before. */
     readonly ahead?: number;
     /** Of a command that makes several, from `adoptionOf`. */
@@ -234,7 +236,7 @@ export function createOwn(
   const { parentToken: _, ...template } = made.params;
   const params = withOpenParent(s, template);
   const workspace = workspaceFor(s, params);
-  const outside = refuseOwn(s, workspace);
+  const outside = refuseOwn(s, workspace, made.member);
   if (outside !== undefined) return outside;
   const adoption = made.adoption ?? new Adoption(s, undefined);
   const orphaned = adoption.refuse(params);

@@ -102,6 +102,16 @@ export function may(
   return allows(member.role, asked.to, known.visibility);
 }
 
+/** Whether a user has a permission by being a member. */
+export function memberMay(
+  s: State,
+  { id, visibility }: WorkspaceRecord,
+  asked: { readonly user: string; readonly to: WorkspacePermission },
+): boolean {
+  const member = s.members.get(memberKey(id, asked.user));
+  return member !== undefined && allows(member.role, asked.to, visibility);
+}
+
 export const NO_WORKSPACE = rejected('NOT_FOUND', 'No such workspace.');
 
 /** The workspace, if the caller has the permission in it; else why not. */

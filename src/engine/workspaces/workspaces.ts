@@ -16,7 +16,7 @@ import { WORKSPACES_VERSION, type Refusal, type Reply } from '../port.ts';
 import type { SessionRecord } from '../records.ts';
 import { reseatAgents } from './agents.ts';
 import { isKnown } from './access.ts';
-import { allows, inactive, isAgentUser, NO_WORKSPACE, permitted, userOf } from './roles.ts';
+import { allows, inactive, isAgentUser, memberMay, NO_WORKSPACE, permitted, userOf } from './roles.ts';
 import { follow } from './work.ts';
 import { dayOf, quotaOf, refuseUse } from './usage.ts';
 import { tellWorkspace, workspaceView } from './view.ts';
@@ -180,10 +180,13 @@ export const deleteWorkspace: Decide<WorkspaceParams['workspace.delete']> = (s, 
   return accepted({ id });
 };
 
-/** Why tasks that somebody's session did not ask for may not be made in a workspace. */
-export function refuseOwn(s: State, id: string | undefined): Refusal | undefined {
+const NO_LONGER = rejected('UNAUTHORIZED', 'The member who answers for this may not do it in the workspace any more.');
+
+/** Why tasks that somebody's session did not ask for may not be made in a workspace; `member`: who answers for them there. */
+export function refuseOwn(s: State, id: string | undefined, member?: string): Refusal | undefined {
   if (id === undefined || s.counters.engineVersion < WORKSPACES_VERSION) return undefined;
   const known = s.workspaces.get(id);
   if (known === undefined) return isKnown(s, id) ? NO_WORKSPACE : undefined;
+  if (member !== undefined && !memberMay(s, known, { user: member, to: 'write' })) return NO_LONGER;
   return inactive(known) ?? refuseUse(s, known, { operations: 1 });
 }

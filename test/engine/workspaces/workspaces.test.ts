@@ -428,6 +428,63 @@ describe('an archived workspace', () => {
   });
 });
 
+describe('a schedule in a workspace', () => {
+  const AFTER = 60_000;
+
+  function scheduled(session: string): string {
+    const reply = ask(session, 'schedule.create', { task: { type: 'work', workspaceId: id }, delayMs: AFTER });
+    if (!reply.ok) throw new Error(codeOf(reply));
+    return (reply.result as { readonly schedule: { readonly id: string } }).schedule.id;
+  }
+
+  /** What became of its occurrence. */
+  function outcome(schedule: string): string {
+    rig.wait(AFTER + 1_000);
+    const [run] = rig.engine.state.schedules.get(schedule)?.recent ?? [];
+    expect(rig.engine.state.openByWorkspace.count(id)).toBe(run?.outcome === 'created' ? 1 : 0);
+    return run?.code ?? run?.outcome ?? 'none';
+  }
+
+  it.each([
+    ['stays', (): Reply | undefined => undefined, 'created'],
+    [
+      'may only read',
+      (): Reply => ask(ann, 'member.setRole', { workspaceId: id, userId: 'key:bob', role: 'viewer' }),
+      'UNAUTHORIZED',
+    ],
+    ['leaves', (): Reply => ask(ann, 'member.remove', { workspaceId: id, userId: 'key:bob' }), 'UNAUTHORIZED'],
+  ] as const)('makes a task while the member who made it may: it %s', (_name, change, expected) => {
+    add('key:bob', 'editor');
+    const schedule = scheduled(person('bob'));
+    const changed = change();
+    if (changed !== undefined) expect(codeOf(changed)).toBe('ok');
+    expect(outcome(schedule)).toBe(expected);
+    expectSound(rig.engine);
+  });
+
+  it.each([
+    ['update', (schedule: string) => ask(ann, 'schedule.update', { id: schedule, name: 'of ann' })],
+    [
+      'resume',
+      (schedule: string) => {
+        ask(ann, 'schedule.pause', { id: schedule });
+        return ask(ann, 'schedule.resume', { id: schedule });
+      },
+    ],
+  ] as const)('is taken over by another member by schedule.%s', (_name, take) => {
+    add('key:bob', 'editor');
+    const schedule = scheduled(person('bob'));
+    ask(ann, 'member.remove', { workspaceId: id, userId: 'key:bob' });
+    expect(codeOf(take(schedule))).toBe('ok');
+    expect(outcome(schedule)).toBe('created');
+  });
+
+  it('of an administrator of the tenant needs no member', () => {
+    const schedule = scheduled(admin);
+    expect(outcome(schedule)).toBe('created');
+  });
+});
+
 describe('a workspace that is deleted', () => {
   it('takes its contents with it, however many there are, and tells who listened', () => {
     const a = agent('a');

@@ -1,5 +1,5 @@
 /** What files and papers of a deployment name, held against what the program has. */
-import { resolveConfig, type Config } from '../../../src/config.ts';
+import { ConfigError, resolveConfig, type Config } from '../../../src/config.ts';
 import { containersOf, documentsOf, type Container, type File } from './containers.ts';
 import type { Part } from './part.ts';
 import type { Program } from './program.ts';
@@ -31,9 +31,20 @@ export function serverFaults(file: File, program: Program, image: Image): string
       ...(graceMs >= program.stopMs ? [] : [`It is killed after ${graceMs} ms; a stop may take ${program.stopMs} ms.`]),
     ];
     const values = [...variables].map(([name, value]) => [name, inPlace(value)]);
-    const config = resolveConfig({}, { ...image.variables, ...Object.fromEntries(values) });
-    return [...faults, ...configFaults(server, { config, program })].map((fault) => `${where}: ${fault}`);
+    const said = settled({ ...image.variables, ...Object.fromEntries(values) });
+    const more = typeof said === 'string' ? [said] : configFaults(server, { config: said, program });
+    return [...faults, ...more].map((fault) => `${where}: ${fault}`);
   });
+}
+
+/** The options that a server would have; why it would not start. */
+function settled(variables: { readonly [name: string]: string }): Config | string {
+  try {
+    return resolveConfig({}, variables);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
 }
 
 /** Of a value that is set elsewhere: something of the kind that belongs there. */
