@@ -39,6 +39,7 @@ import { listenHttp, type HttpListener } from './http/index.ts';
 import { RETENTION, startHousekeeping } from './housekeeping.ts';
 import { LogFault, type LogDriver } from './log/port.ts';
 import type { SqliteLog } from './log/sqlite/index.ts';
+import type { Mismatch } from './node/audit.ts';
 import { backlogFigures } from './node/backlog.ts';
 import { QuotaLook } from './node/quotas.ts';
 import { classOf } from './node/heard.ts';
@@ -251,6 +252,7 @@ class Server implements RunningServer {
       events: {
         applied: (applied) => this.#applied(applied),
         halted: (tenant, error) => this.#halted(tenant, error),
+        differs: (tenant, mismatch) => this.#differs(tenant, mismatch),
         snapshotDamaged: (tenant, seq, why) => this.#snapshotTrouble({ tenant, seq, why }),
         checkpointed: (tenant, outcome) => {
           if ('seq' in outcome) this.#metrics.node.checkpoint(outcome);
@@ -266,6 +268,14 @@ class Server implements RunningServer {
     // Others took this node for dead, and go on without it: it comes back as another one, by whoever supervises it.
     const fenced = error instanceof LogFault && error.fault === 'LOCKED';
     if (fenced && this.#config.shared && this.#addressWritten) this.#fatal(error);
+  }
+
+  /** A process whose memory was found wrong is not trusted with anything: the next one builds its state from the log. */
+  #differs(tenant: string, mismatch: Mismatch): void {
+    this.#metrics.node.stateDiffered();
+    this.#log.error('the state of a tenant is not the same on all nodes', { tenant, ...mismatch });
+    if (mismatch.verdict === 'this node is wrong')
+      this.#fatal(new Error(`the state of tenant ${tenant} is wrong here`));
   }
 
   async #backup(backups: Backups, asked: Params['backup.create'], done: (made: Made) => void): Promise<void> {

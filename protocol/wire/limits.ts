@@ -340,6 +340,8 @@ export const LIMITS = {
   entriesBehindMax: 4,
   /** Beside other nodes: one that has waited for an entry for longer takes no new work and no new connection. */
   lagMsMax: 3_000,
+  /** Beside other nodes: the state is hashed once in so long a time of the log. */
+  auditMs: 30_000,
   /** Commands waiting for the log in one node; more: UNAVAILABLE. */
   pendingCommandsMax: 20_000,
 

@@ -15,6 +15,7 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { State } from '../engine/kernel/state.ts';
 import type { Command, Entry } from '../engine/port.ts';
 import { LogFault, type Member, type Members } from '../log/port.ts';
+import type { Audited } from './audit.ts';
 import { Lag } from './lag.ts';
 
 /** BE3 */
@@ -30,12 +31,26 @@ export interface About {
   readonly behindMs: number;
   /** All agents that are attached to it have processed everything up to here; absent: it does not know. */
   readonly heard?: number;
+  /** Hashes of its state (audit.ts). */
+  readonly audits: readonly Audited[];
 }
 
 /** Another node, or this one, as it was heard of last. */
 export interface Known extends About {
   readonly node: string;
   readonly silentMs: number;
+}
+
+/** What a node tells others of, and does when it hears of them. */
+export interface BesideObserver {
+  /** The log cannot be reached for long: other nodes may take this one for dead. */
+  cutOff(): void;
+  /** Up to where the agents that are attached here have processed what they were told. */
+  heardHere(): number | undefined;
+  /** Hashes of the state here. */
+  audits(): readonly Audited[];
+  /** More is known of other nodes. */
+  beaten(): void;
 }
 
 interface Parts {
@@ -46,12 +61,7 @@ interface Parts {
   readonly state: State;
   readonly mono: () => number;
   readonly submit: (command: Command) => void;
-  /** Up to where the agents here have processed everything. */
-  readonly heard: () => number | undefined;
-  /** More is known of the others. */
-  readonly beaten: () => void;
-  /** The log cannot be reached for long: other nodes may take this one for dead. */
-  readonly cutOff: () => void;
+  readonly observer: BesideObserver;
 }
 
 export function takenForDead(): LogFault {
@@ -70,13 +80,13 @@ export class Beside {
 
   /** Once the log was read. `alone`: the tenant is to be opened, and `opened` called when it is. */
   join(done: (how: 'alone' | 'beside', opened: () => void) => void): void {
-    const { members, cutOff } = this.#parts;
+    const { members, observer } = this.#parts;
     members.watch({
       nodes: () => this.#nodesElsewhere(),
       gone: (nodes) => this.#lose(nodes),
       about: () => JSON.stringify(this.#about()),
       beaten: (head, found) => this.#beaten(head, found),
-      cutOff,
+      cutOff: () => observer.cutOff(),
     });
     members.join((how) => done(how, () => members.opened()));
   }
@@ -120,11 +130,22 @@ export class Beside {
     return this.#others.get(node)?.about?.heard;
   }
 
+  /** Hashes of the others' states. */
+  audits(): readonly (readonly Audited[])[] {
+    return [...this.#others.values()].flatMap(({ about }) => (about === undefined ? [] : [about.audits]));
+  }
+
   #about(): About {
-    const { version, startedAt, mono, heard } = this.#parts;
-    const upTo = heard();
+    const { version, startedAt, mono, observer } = this.#parts;
+    const upTo = observer.heardHere();
     const behind = { behind: this.lag.entries, behindMs: Math.round(this.lag.ms(mono())) };
-    return { version, startedAt, ...behind, ...(upTo === undefined ? undefined : { heard: upTo }) };
+    return {
+      version,
+      startedAt,
+      ...behind,
+      audits: observer.audits(),
+      ...(upTo === undefined ? undefined : { heard: upTo }),
+    };
   }
 
   #beaten(head: number, members: readonly Member[]): void {
@@ -133,7 +154,7 @@ export class Beside {
     this.lag.known(head, at);
     const others = members.filter(({ node }) => node !== nodeId);
     this.#others = new Map(others.map((member) => [member.node, { about: aboutIn(member.about), member, at }]));
-    this.#parts.beaten();
+    this.#parts.observer.beaten();
   }
 
   /** BE3 */
@@ -175,9 +196,15 @@ function aboutIn(text: string): About | undefined {
   if (text === '') return undefined;
   const said: unknown = JSON.parse(text);
   if (typeof said !== 'object' || said === null) return undefined;
-  const { version, startedAt, behind, behindMs, heard } = said as { readonly [name: string]: unknown };
+  const { version, startedAt, behind, behindMs, heard, audits } = said as { readonly [name: string]: unknown };
   if (typeof version !== 'string' || !isCount(startedAt) || !isCount(behind) || !isCount(behindMs)) return undefined;
-  return { version, startedAt, behind, behindMs, ...(isCount(heard) ? { heard } : undefined) };
+  const told = Array.isArray(audits) ? audits.filter(isAudited) : [];
+  return { version, startedAt, behind, behindMs, audits: told, ...(isCount(heard) ? { heard } : undefined) };
+}
+
+function isAudited(one: unknown): one is Audited {
+  if (typeof one !== 'object' || one === null || !('seq' in one) || !('hash' in one)) return false;
+  return isCount(one.seq) && typeof one.hash === 'string';
 }
 
 function isCount(value: unknown): value is number {

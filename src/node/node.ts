@@ -22,6 +22,7 @@ import { listTenants } from '../engine/queries.ts';
 import { LogFault, type LogDriver, type TenantLog } from '../log/port.ts';
 import type { Store } from '../store/port.ts';
 import type { Tracing } from '../telemetry/port.ts';
+import type { Mismatch } from './audit.ts';
 import { loadNewest, type CheckpointDone, type Loaded } from './checkpoint.ts';
 import type { DocumentTexts } from './documents.ts';
 import { Inspections } from './inspections.ts';
@@ -45,6 +46,8 @@ const NOT_SERVED: Rejection = {
 export interface NodeEvents {
   readonly applied?: (applied: Applied) => void;
   readonly halted?: (tenant: string, error: Error) => void;
+  /** The state of a tenant is not the same on all nodes. */
+  readonly differs?: (tenant: string, mismatch: Mismatch) => void;
   readonly snapshotDamaged?: (tenant: string, seq: number, why: string) => void;
   readonly checkpointed?: (tenant: string, outcome: Parameters<CheckpointDone>[0]) => void;
 }
@@ -323,6 +326,8 @@ export class Node implements NodePort {
       calendar: this.#calendar,
       inspections: this.#inspections,
       engine: loaded.engine,
+      fresh: () => new Engine(this.#options.engine),
+      differs: (mismatch) => events?.differs?.(id, mismatch),
       storedRev,
       ring,
       chunkBytes,

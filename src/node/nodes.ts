@@ -17,7 +17,7 @@ export function listNodes(self: Self, servings: readonly Serving[]): readonly No
   const views = new Map<string, NodeView>([[nodeId, { node: nodeId, self: true, version, startedAt, ...nothing }]]);
   for (const { tenant } of servings) {
     if (!tenant.serving) continue;
-    const alone = [{ node: nodeId, version, startedAt, behind: 0, behindMs: 0, silentMs: 0 }];
+    const alone = [{ node: nodeId, version, startedAt, behind: 0, behindMs: 0, silentMs: 0, audits: [] }];
     for (const known of tenant.beside?.nodes() ?? alone) views.set(known.node, joined(views.get(known.node), known));
     for (const { node } of tenant.engine.state.attachedSessions) {
       const view = views.get(node);

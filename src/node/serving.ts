@@ -15,6 +15,7 @@ import type { PackedPush, TenantStore } from '../store/port.ts';
 import type { Tracing } from '../telemetry/port.ts';
 import { packPush } from '../store/push-record.ts';
 import type { Calendar } from '../calendar/index.ts';
+import { Audit, type Mismatch } from './audit.ts';
 import { AttachedSession } from './attached.ts';
 import { checkpoint, type CheckpointDone } from './checkpoint.ts';
 import { Documents, type DocumentTexts } from './documents.ts';
@@ -52,6 +53,8 @@ export interface ServingParts {
   readonly calendar: Calendar;
   readonly inspections: Inspections;
   readonly engine: Engine;
+  /** An empty one. */
+  readonly fresh: () => Engine;
   /** The newest rev that the store has of this tenant: up to there a replay puts nothing. */
   readonly storedRev: number;
   /** Its bounds, if not the usual ones. */
@@ -61,6 +64,7 @@ export interface ServingParts {
   readonly tracing: Tracing | undefined;
   readonly texts: DocumentTexts | undefined;
   readonly applied: (applied: Applied) => void;
+  readonly differs: (mismatch: Mismatch) => void;
   readonly halted: (tenant: string, error: Error) => void;
   readonly ready: (tenant: string) => void;
 }
@@ -86,6 +90,8 @@ export class Serving {
   readonly schedules: Schedules;
   readonly letterRuns: LetterRuns;
   readonly #parts: ServingParts;
+  /** Undefined: no other node serves the tenant. */
+  readonly #audit: Audit | undefined;
   #entries = 0;
   #bytes = 0;
   #checkpointing = false;
@@ -112,7 +118,11 @@ export class Serving {
         applied: (done) => this.#applied(done),
         halted: (error) => this.#halted(error),
         heardHere: () => this.hub.heardHere(),
-        beaten: () => this.hub.pass(),
+        audits: () => this.#audit?.told ?? [],
+        beaten: () => {
+          this.hub.pass();
+          this.#audit?.compare(this.tenant.beside?.audits() ?? []);
+        },
         cutOff: () => this.hub.closeAll('UNAVAILABLE', 'This node cannot reach the log now.'),
         caughtUp: () => {
           this.schedules.look();
@@ -121,6 +131,7 @@ export class Serving {
         },
       },
     });
+    this.#audit = auditOf(parts, (mismatch) => this.#differs(mismatch));
     this.hub = new Hub({
       engine: parts.engine,
       store,
@@ -303,6 +314,7 @@ export class Serving {
   #applied(done: AppliedEntry): void {
     const { entry, decoded, output, live, appendMs, applyMs } = done;
     const { engine } = this.tenant;
+    this.#audit?.applied(entry, live);
     this.#entries += 1;
     this.#bytes += entry.payload.length;
     const { tracing, scheduler } = this.#parts;
@@ -339,6 +351,12 @@ export class Serving {
     if (!stored) store.putHistory(packed);
   }
 
+  /** A node whose state is wrong tells nobody anything more. */
+  #differs(mismatch: Mismatch): void {
+    if (mismatch.verdict === 'this node is wrong') this.tenant.quarantine(mismatch.seq);
+    this.#parts.differs(mismatch);
+  }
+
   #halted(error: Error): void {
     this.hub.closeAll('UNAVAILABLE', 'The tenant is halted.');
     this.#parts.halted(this.id, error);
@@ -364,4 +382,12 @@ function orderTracing({ id, tracing, scheduler }: ServingParts): OrderTracing | 
     order?.task === undefined
       ? undefined
       : tracing.order({ tenant: id, task: order.task, event, at: scheduler.mono() });
+}
+
+/** Nobody else serves the tenant: there is nothing to be compared. */
+function auditOf(parts: ServingParts, differs: (mismatch: Mismatch) => void): Audit | undefined {
+  const { log, scheduler, sha256, engine, fresh } = parts;
+  if (log.members === undefined) return undefined;
+  const read: ConstructorParameters<typeof Audit>[0]['read'] = (from, limit, done) => log.read(from, limit, done);
+  return new Audit({ scheduler, sha256, engine, fresh, read, differs });
 }

@@ -31,7 +31,7 @@ import { ENGINE_VERSION, type Command, type CommandOutput, type Entry, type Entr
 import type { EntryTimes, RequestTrace } from '../telemetry/port.ts';
 import { lockMustWait } from '../engine/queries.ts';
 import { FairQueue } from './fair-queue.ts';
-import { Beside, takenForDead } from './beside.ts';
+import { Beside, takenForDead, type BesideObserver } from './beside.ts';
 import { PATIENCE_MS, Patience } from './patience.ts';
 import { LogFault, type AppendOutcome, type LogEntry, type LogHead } from '../log/port.ts';
 import type { TailSink, TenantLog } from '../log/port.ts';
@@ -48,18 +48,12 @@ export interface AppliedEntry {
 }
 
 /** Told of every entry that was applied. */
-export interface TenantObserver {
+export interface TenantObserver extends BesideObserver {
   /** First of all: whoever is told an outcome may read at once what the entry made. */
   keep(output: EntryOutput): void;
   /** After the outcomes were told. */
   applied(done: AppliedEntry): void;
   halted(error: Error): void;
-  /** The log cannot be reached for long: other nodes may take this one for dead. */
-  cutOff(): void;
-  /** Up to where the agents that are attached here have processed what they were told. */
-  heardHere(): number | undefined;
-  /** More is known of other nodes. */
-  beaten(): void;
   caughtUp(): void;
 }
 
@@ -164,9 +158,7 @@ export class Tenant implements TailSink {
         state: options.engine.state,
         mono: () => scheduler.mono(),
         submit: (command) => this.submit(command),
-        heard: () => observer.heardHere(),
-        beaten: () => observer.beaten(),
-        cutOff: () => observer.cutOff(),
+        observer,
       });
     }
     this.#patience = new Patience({
@@ -303,6 +295,11 @@ export class Tenant implements TailSink {
 
   fault(fault: LogFault): void {
     this.#halt(fault);
+  }
+
+  /** The state here is not what the log says. */
+  quarantine(seq: number): void {
+    this.#halt(new LogFault('FORK', `after entry ${seq} the state is another one than on other nodes`));
   }
 
   #schedule(): void {

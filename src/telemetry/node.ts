@@ -34,6 +34,7 @@ export class WriteFigures implements NodeMetrics {
   #checkpointBytes = 0;
   #storeDamaged = 0;
   #snapshotTroubles = 0;
+  #statesDiffered = 0;
 
   constructor(scrape: Scrape) {
     const histogram = (name: string, help: string, bounds: readonly number[]) =>
@@ -79,6 +80,13 @@ export class WriteFigures implements NodeMetrics {
       { name: 'muster_snapshot_troubles_total', help: 'Snapshots of the state that cannot be used or removed.' },
       () => [{ value: this.#snapshotTroubles }],
     );
+    scrape.counter(
+      {
+        name: 'muster_state_mismatches_total',
+        help: 'Times that the state of a tenant was another one on another node.',
+      },
+      () => [{ value: this.#statesDiffered }],
+    );
     scrape.gauge({ name: 'muster_checkpoint_bytes', help: 'Size of the last checkpoint.' }, () => [
       { value: this.#checkpointBytes },
     ]);
@@ -122,6 +130,10 @@ export class WriteFigures implements NodeMetrics {
 
   storeDamaged(): void {
     this.#storeDamaged += 1;
+  }
+
+  stateDiffered(): void {
+    this.#statesDiffered += 1;
   }
 
   snapshotTrouble(): void {

@@ -66,6 +66,8 @@ export interface NodeMetrics {
   storeDamaged(): void;
   /** A snapshot of the state cannot be used or removed. */
   snapshotTrouble(): void;
+  /** The state of a tenant was another one on another node. */
+  stateDiffered(): void;
 }
 
 /** How it stands with the Redis that has the log. */

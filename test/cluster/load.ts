@@ -162,6 +162,7 @@ export class Load {
       const client = await this.#fleet.client(node.port);
       for (const id of this.#created.values()) await client.task.wait(id, { timeoutMs: ENDS_MS });
       this.#judgeTasks(node.id, await everyTask(client));
+      if ((await node.figure('muster_state_mismatches_total')) > 0) this.#violations.push(`${node.id}: states differ`);
     }
     const holders = new Map<string, Run>();
     for (const run of this.#runs) {

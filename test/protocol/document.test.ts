@@ -44,6 +44,7 @@ function rows(heading: string): string[][] {
 /** Bounds inside the server that no client meets. */
 const INTERNAL = new Set([
   'appendCostMax',
+  'auditMs',
   'authAddressesMax',
   'authDelayMs',
   'authDelayMsMax',

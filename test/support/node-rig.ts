@@ -12,6 +12,7 @@ import { MemoryDisk } from '../../src/log/memory-disk.ts';
 import { memoryLog, type MemoryLog } from '../../src/log/memory.ts';
 import type { LogDriver } from '../../src/log/port.ts';
 import { workInPlace } from '../../src/documents/in-place.ts';
+import type { Mismatch } from '../../src/node/audit.ts';
 import { Node } from '../../src/node/node.ts';
 import type { Attached, Delivery, HelloOutcome, OutPush, Principal, Reply } from '../../src/node/port.ts';
 import type { MintedKey } from '../../src/node/requests.ts';
@@ -124,6 +125,7 @@ export class NodeRig {
   /** What outlives the process of texts. */
   readonly blobs = new MemoryBlobDisk();
   readonly halted: string[] = [];
+  readonly differs: Mismatch[] = [];
   readonly #options: NodeRigOptions;
   #draws = 0;
   log: MemoryLog | undefined;
@@ -189,7 +191,10 @@ export class NodeRig {
         now: () => scheduler.now(),
       }),
       texts: { blobs: this.#options.blobs?.(blobs) ?? blobs, run: workInPlace(defer) },
-      events: { halted: (tenant) => this.halted.push(tenant) },
+      events: {
+        halted: (tenant) => this.halted.push(tenant),
+        differs: (_, mismatch) => this.differs.push(mismatch),
+      },
       ...(ring === undefined ? {} : { ring }),
     });
     this.#node = node;
