@@ -9,6 +9,7 @@ const CHECKPOINT_MS = 5_000;
 /** A checkpoint is also made when nothing much happened, if so many entries would be replayed. */
 const IDLE_CHECKPOINT_MS = 300_000;
 const RETAIN_MS = 60_000;
+const REBALANCE_MS = 2_000;
 /** What nobody names is gone after 24 hours and two of these at most. */
 const SWEEP_MS = 3_600_000;
 
@@ -41,7 +42,9 @@ export function startHousekeeping({ node, store, scheduler, jobs }: Housekeeping
     node.checkpoint((serving) => serving.checkpointDue() || (idle && serving.entriesBehind > 1_000), done);
   });
   jobs.handle('retain', (done) => store.retain(scheduler.now(), done));
+  jobs.handle('rebalance', (done) => node.rebalance(done));
   jobs.repeat('checkpoint', CHECKPOINT_MS);
+  jobs.repeat('rebalance', REBALANCE_MS);
   jobs.handle('sweep', (done) => node.sweepTexts(done));
   jobs.repeat('retain', RETAIN_MS);
   jobs.repeat('sweep', SWEEP_MS);

@@ -26,12 +26,12 @@ export async function openJobs(options: OpenJobsOptions): Promise<JobQueue> {
   const address = parseRedisUrl(redis);
   // Here and not above: who has no Redis does not wait for BullMQ to be loaded.
   const [ioredis, { BullJobs }] = await Promise.all([import('ioredis'), import('./jobs/bullmq.ts')]);
-  // A checkpoint goes to Redis, where every node reads it. What is kept for how long is of the files of each node.
+  // A checkpoint goes to Redis, where every node reads it; a move goes into the log. What is kept for how long is of the files of each node.
   return new BullJobs({
     ...rest,
     connect: () => connectionTo(address, ioredis),
     prefix: JOBS_PREFIX,
-    shared: ['checkpoint'],
+    shared: ['checkpoint', 'rebalance'],
   });
 }
 

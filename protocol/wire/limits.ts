@@ -328,6 +328,9 @@ export const LIMITS = {
   tenantsMax: 1_000,
   latestMax: 10_000,
 
+  /** Tasks that one proposal moves from agent to agent; the next one goes on. */
+  movesMax: 64,
+
   /** Internal commands in one entry; the rest waits in the state for `continue`. */
   followUpsMax: 256,
   /** Commands in one log entry. */

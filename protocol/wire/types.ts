@@ -568,6 +568,8 @@ export type LeaseLostReason =
   | 'deregistered'
   | 'drained'
   | 'paused'
+  /** It had not begun, and another agent is to have it. */
+  | 'rebalanced'
   /** An administrator ended the locks that the task needs. */
   | 'unlocked'
   /** The agent may not work in the workspace of the task any more. */

@@ -38,6 +38,7 @@ import {
 } from './tasks/control.ts';
 import { occur, planSchedule, unbuffer } from './schedules/firing.ts';
 import { orderOverdue } from './tasks/orders.ts';
+import { moveTask, moveTasks } from './tasks/shift.ts';
 import { askExpired } from './tasks/talk.ts';
 import { feedRun } from './letters/runs.ts';
 import { runWorkspaceWork } from './workspaces/parting.ts';
@@ -83,6 +84,8 @@ export function runSystem(s: State, c: Context, command: SystemCommand): HelloDe
       return { reply: planSchedule(s, c, command) };
     case 'letters.feed':
       return { reply: feedRun(s, c, command) };
+    case 'task.move':
+      return { reply: moveTasks(s, c, command) };
     case 'key.install':
       return { reply: installKey(s, c, command) };
     case 'tenant.create':
@@ -162,6 +165,8 @@ export function runFollowUp(s: State, c: Context, work: FollowUp): void {
       return match(s, c, work.agent);
     case 'lose':
       return loseTask(s, c, work);
+    case 'move':
+      return moveTask(s, c, work);
     case 'settle':
       return settle(s, c, work.task);
     case 'prune':

@@ -247,6 +247,7 @@ export class Engine implements Effects {
       case 'rematch':
       case 'match':
       case 'lose':
+      case 'move':
       case 'mend':
       case 'end':
         return this.state.work;

@@ -34,6 +34,8 @@ export const DOCUMENTS_VERSION = 5;
 export const SCHEDULE_MEMBERS_VERSION = 6;
 /** From here on: documents are renamed, archived, restored and kept under names, and no stale edit is swallowed by what came to stand before it. */
 export const DOCUMENT_CARE_VERSION = 6;
+/** From here on: work that has not begun can be moved to another agent. */
+export const MOVES_VERSION = 6;
 /** The oldest state and log that this build can still run. */
 export const ENGINE_VERSION_MIN = 1;
 
@@ -126,6 +128,13 @@ export interface FedLetter {
   readonly task?: TaskView;
 }
 
+/** A task that nobody has begun, under the token of its assignment, to be given to another agent. */
+export interface Move {
+  readonly task: string;
+  readonly token: number;
+  readonly to: string;
+}
+
 /** A request of a session. `id` 0: not remembered. */
 export interface RequestCommand {
   readonly kind: 'request';
@@ -212,6 +221,8 @@ export type SystemCommand =
       readonly next?: string;
     }
   /** Called by the holder of an operator key whose session is in another tenant. */
+  /** What was computed of the state as it was: each is looked at again, and done only if it is still right. */
+  | { readonly kind: 'task.move'; readonly moves: readonly Move[] }
   | {
       readonly kind: 'tenant.create';
       readonly id: string;

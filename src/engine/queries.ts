@@ -117,6 +117,7 @@ function hasLabels(agent: AgentRecord, wanted: { readonly [key: string]: string 
 }
 
 export { backlog, type Backlog } from './assignment/backlog.ts';
+export { proposeMoves } from './assignment/rebalance.ts';
 export { explain } from './assignment/explain.ts';
 export { inspect } from './doctor/inspect.ts';
 export { findAgent } from './agents/agents.ts';

@@ -537,6 +537,8 @@ export type FollowUp =
   /** The task has ended, and what stands below it is to be cancelled; `after`: up to this one it is. */
   | { readonly kind: 'prune'; readonly task: string; readonly after: string }
   | { readonly kind: 'lose'; readonly task: string; readonly token: number; readonly why: LossReason }
+  /** From whoever has it under the token to the agent `to`, if it has not begun. */
+  | { readonly kind: 'move'; readonly task: string; readonly token: number; readonly to: string }
   | { readonly kind: 'locks'; readonly work: LockWork }
   | { readonly kind: 'workspaces'; readonly work: WorkspaceWork }
   | { readonly kind: 'mend'; readonly code: FindingCode; readonly entity: string }

@@ -271,12 +271,14 @@ export class BullJobs implements JobQueue {
     const { queue } = job.parts;
     await queue.setGlobalConcurrency(1);
     await this.#putBack(job, job.parts);
+    // In this order, so that there are no fewer than are told.
+    const failures = await queue.getFailed(0, FAILURES_TOLD - 1);
     const { waiting = 0, delayed = 0, active = 0, failed = 0 } = await queue.getJobCounts(...STATES);
     if (job.everyMs !== undefined) {
       await this.#reschedule(queue, { name: job.name, everyMs: job.everyMs, empty: waiting + delayed + active === 0 });
     }
     job.figures = { waiting, delayed, active, failed };
-    job.failures = failed === 0 ? [] : (await queue.getFailed(0, FAILURES_TOLD - 1)).map(failureOf);
+    job.failures = failures.map(failureOf);
   }
 
   /** BQ3. What is right already is not touched: to set a schedule anew would put its next run off. */

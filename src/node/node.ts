@@ -18,7 +18,7 @@ import { Calendar } from '../calendar/index.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import { Engine, type EngineOptions } from '../engine/engine.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
-import { listTenants } from '../engine/queries.ts';
+import { listTenants, proposeMoves } from '../engine/queries.ts';
 import { LogFault, type LogDriver, type TenantLog } from '../log/port.ts';
 import type { Store } from '../store/port.ts';
 import type { Tracing } from '../telemetry/port.ts';
@@ -220,6 +220,23 @@ export class Node implements NodePort {
       });
     };
     next();
+  }
+
+  /** Proposes moves of work that has not begun, in every tenant; `done` when what was proposed has been decided. */
+  rebalance(done: () => void): void {
+    let open = 1;
+    const settle = (): void => {
+      open -= 1;
+      if (open === 0) done();
+    };
+    for (const { tenant } of this.servings) {
+      if (!tenant.serving) continue;
+      const moves = proposeMoves(tenant.engine, this.#options.scheduler.now());
+      if (moves.length === 0) continue;
+      open += 1;
+      tenant.submit({ kind: 'task.move', moves }, settle);
+    }
+    settle();
   }
 
   /** Removes texts that nobody names, of one tenant after the other. */

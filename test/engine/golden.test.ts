@@ -20,6 +20,7 @@ import { compileRule, type Sources } from '../../src/rules/index.ts';
 import { performDocumentCare } from './golden-document-care.ts';
 import { performDocuments } from './golden-documents.ts';
 import { performLocks } from './golden-locks.ts';
+import { performMoves } from './golden-moves.ts';
 import { performNotifications } from './golden-notifications.ts';
 import { performWorkspaces } from './golden-workspaces.ts';
 import { performTrees } from './golden-trees.ts';
@@ -379,6 +380,12 @@ const GOLDEN: readonly Golden[] = [
     file: new URL('golden/document-care.json', import.meta.url),
     frozen: true,
     perform: performDocumentCare,
+  },
+  {
+    name: 'moves',
+    file: new URL('golden/moves.json', import.meta.url),
+    frozen: true,
+    perform: performMoves,
   },
 ];
 

@@ -57,6 +57,7 @@ const INTERNAL = new Set([
   'entryCommandsMax',
   'finishedKept',
   'followUpsMax',
+  'movesMax',
   'lettersPerFeed',
   'lockLooksMax',
   'liveGapMs',

@@ -275,6 +275,19 @@ export class Groups {
     return undefined;
   }
 
+  /** Whether the agent could be given the task now, which somebody may have. */
+  takes(task: TaskRecord, agent: AgentRecord): boolean {
+    if (!this.book.isJudged(task) || !hasFreeSlot(agent)) return false;
+    if (isExcluded(task, agent) || task.failedOn?.includes(agent.id) === true) return false;
+    const group = this.#group(task);
+    return group.members.has(agent.id) && letsNow(group, task, agent);
+  }
+
+  /** Agents with a free slot that the task may go to, in the order of its strategy; filters are not asked. */
+  free(task: TaskRecord): Iterable<AgentRecord> {
+    return this.book.isJudged(task) ? this.#group(task).available(task) : [];
+  }
+
   /** Whether one more group with selectors may get tasks. */
   admits(task: TaskRecord): boolean {
     if ((task.selectors ?? task.ruling) === undefined) return true;
