@@ -2,6 +2,7 @@
 import { assignment } from '../assignment/scenario.ts';
 import { control } from '../control/scenario.ts';
 import { dispatch } from '../dispatch/scenario.ts';
+import { documents } from '../documents/scenario.ts';
 import { fanout } from '../fanout/scenario.ts';
 import { idle } from '../idle/scenario.ts';
 import { locks } from '../locks/scenario.ts';
@@ -12,5 +13,5 @@ import { tree } from '../tree/scenario.ts';
 import type { Scenario } from './scenario.ts';
 
 export function scenarios(): readonly Scenario[] {
-  return [assignment, control, dispatch, fanout, idle, locks, recovery, storm, traces, tree];
+  return [assignment, control, dispatch, documents, fanout, idle, locks, recovery, storm, traces, tree];
 }

@@ -64,6 +64,20 @@ describe('npm run bench', () => {
     expect(bottleneck).toContain('muster at 64 on one path: main threads server');
   });
 
+  it('edits documents of both sizes, and says what their history and their content cost', () => {
+    const { stdout, stderr } = bench('documents', '--quick', '--json');
+    expect(stderr).toContain('edit after 100 versions');
+    const { figures, ratios, bottleneck } = reportSchema.parse(JSON.parse(stdout));
+    for (const load of ['one document of 10 KiB, by section', '20 documents of 255 KiB, whole'])
+      expect(figures[load]?.median).toBeGreaterThan(0);
+    expect(Object.keys(ratios)).toEqual([
+      'read after 100 versions (64 kept), of a new document',
+      'edit after 100 versions (64 kept), of a new document',
+      'bytes of heap for each byte more of content',
+    ]);
+    expect(bottleneck).toContain('255 KiB were measured in place of 1 MiB');
+  });
+
   it('says how it is used', () => {
     const { status, stdout, stderr } = bench('nothing');
     expect(status).toBe(2);
