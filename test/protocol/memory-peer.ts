@@ -7,10 +7,12 @@ import { authorise, createAuthenticator, mintKey } from '../../src/access/index.
 import type { Scheduler } from '../../src/base/scheduler.ts';
 import { MemoryDisk } from '../../src/log/memory-disk.ts';
 import { memoryLog, type MemoryLog } from '../../src/log/memory.ts';
+import { workInPlace } from '../../src/documents/in-place.ts';
 import { DEFAULT_TENANT, Node } from '../../src/node/node.ts';
 import { compileRule } from '../../src/rules/index.ts';
 import { createSessionManager } from '../../src/session/manager.ts';
 import type { Accept, Connection } from '../../src/session/port.ts';
+import { MemoryBlobDisk, MemoryBlobs } from '../../src/store/blobs/memory.ts';
 import { memoryStore, MemoryStoreDisk, type MemoryStore } from '../../src/store/memory.ts';
 import { memoryTransport, type MemoryLink, type MemoryTransport } from '../../src/transport/memory.ts';
 import { FakeScheduler } from '../support/fake-scheduler.ts';
@@ -30,6 +32,7 @@ export class MemoryPeer implements Peer {
   readonly #clock = new FakeScheduler();
   readonly #disk = new MemoryDisk();
   readonly #storeDisk = new MemoryStoreDisk();
+  readonly #blobDisk = new MemoryBlobDisk();
   #running: Running;
   #starts = 0;
   readonly #text: boolean;
@@ -82,6 +85,10 @@ export class MemoryPeer implements Peer {
       scheduler: lane,
       entropy,
       sha256: (bytes) => createHash('sha256').update(bytes).digest(),
+      texts: {
+        blobs: new MemoryBlobs({ scheduler: lane, disk: this.#blobDisk }),
+        run: workInPlace((run) => lane.defer(run)),
+      },
       access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },
       authenticate: createAuthenticator({
         keys: { find: (tenant, id) => node.findKey(tenant, id) },

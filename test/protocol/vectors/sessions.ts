@@ -1,5 +1,6 @@
 /** Conversations that need no more than one session at a time, or a few. Source of protocol/vectors/sessions.json. */
 import type { Transcript } from '../transcript.ts';
+import { DOCUMENTS } from './documents.ts';
 import { LOCKS } from './locks.ts';
 import {
   absent,
@@ -31,6 +32,7 @@ import {
   welcome,
   worker,
 } from './steps.ts';
+import { WORKSPACES } from './workspaces.ts';
 
 const OPENING: readonly Transcript[] = [
   {
@@ -650,4 +652,12 @@ const RESUMING: readonly Transcript[] = [
   },
 ];
 
-export const SESSIONS: readonly Transcript[] = [...OPENING, ...FRAMES, ...REQUESTS, ...RESUMING, ...LOCKS];
+export const SESSIONS: readonly Transcript[] = [
+  ...OPENING,
+  ...FRAMES,
+  ...REQUESTS,
+  ...RESUMING,
+  ...LOCKS,
+  ...WORKSPACES,
+  ...DOCUMENTS,
+];
