@@ -119,7 +119,7 @@ class Run {
   }
 
   async #edits({ editor, server }: Bed, load: Load, ids: readonly string[]): Promise<void> {
-    const { quick, say } = this.#context;
+    const { quick } = this.#context;
     const pids = new Map([
       ['server', server.process.pid],
       ['editors', editor.pid],
@@ -137,11 +137,11 @@ class Run {
     const { p99 } = percentiles(latenciesMs);
     add(this.rates, nameOf(load), perSecond);
     add(this.p99s, nameOf(load), p99);
-    say(`  ${nameOf(load)}: ${perSecond.toFixed(0)} edits/s, p99 ${p99.toFixed(1)} ms (${this.cores})`);
+    this.#context.say(`  ${nameOf(load)}: ${perSecond.toFixed(0)} edits/s, p99 ${p99.toFixed(1)} ms (${this.cores})`);
   }
 
   async #history({ editor }: Bed): Promise<void> {
-    const { quick, say } = this.#context;
+    const { quick } = this.#context;
     const versions = quick ? QUICK_VERSIONS : VERSIONS;
     const made = await editor.call('create', { count: 2, bytes: SMALL, sections: SECTIONS });
     await editor.call('age', { id: must(made[1], 'a document'), versions, editors: EDITORS });
@@ -153,7 +153,9 @@ class Run {
     ] as const) {
       this.slower[name].push(old / fresh);
       this.times[name].push(old);
-      say(`  ${name} after ${versions} versions: ${old.toFixed(2)} ms, of a new document ${fresh.toFixed(2)} ms`);
+      this.#context.say(
+        `  ${name} after ${versions} versions: ${old.toFixed(2)} ms, of a new document ${fresh.toFixed(2)} ms`,
+      );
     }
   }
 }

@@ -27,7 +27,7 @@ import { startHandler, startLater, type AgentMethods, type TaskHandler } from '.
 import type { PushIn } from './incoming.ts';
 import { activeTraceparent, inContext, type OpenTelemetryApi } from './open-telemetry.ts';
 import { withLock, type LockMethods, type LockWhat, type LockWithOptions, type LockWork } from './lock-methods.ts';
-import type { TaskMethods, WaitOptions } from './own-methods.ts';
+import { editing, type DocumentMethods, type TaskMethods, type WaitOptions } from './own-methods.ts';
 import { makeMethods, type Methods, type RequestOptions } from './methods.ts';
 import { listen, type TopicMethods } from './listening.ts';
 import { handleInTurn, Notifications, type NotificationNote } from './notifications.ts';
@@ -123,7 +123,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
   /** `state.…` of workspaces; `client.state` is that of the connection. */
   readonly sharedState: Methods['state'];
   readonly presence: Methods['presence'];
-  readonly document: Methods['document'];
+  readonly document: Methods['document'] & DocumentMethods;
   readonly section: Methods['section'];
   readonly activity: Methods['activity'];
   readonly apiKey: Methods['apiKey'];
@@ -203,7 +203,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
     this.usage = methods.usage;
     this.sharedState = methods.state;
     this.presence = methods.presence;
-    this.document = methods.document;
+    this.document = editing(methods.document);
     this.section = methods.section;
     this.activity = methods.activity;
     this.apiKey = methods.apiKey;

@@ -1,8 +1,10 @@
-/** What the client has for tasks beside the methods of the protocol. */
+/** What the client has for tasks and documents beside the methods of the protocol. */
 import type { OutputPiece } from '../../protocol/wire/control.ts';
 import type { TaskCreate, TaskView, Value } from '../../protocol/wire/types.ts';
 import type { RequestOptions } from './methods.ts';
 import type { WatchOptions } from './output-watch.ts';
+
+export { editing, type DocumentMethods } from './document-methods.ts';
 
 export interface WaitOptions {
   readonly signal?: AbortSignal;

@@ -9,6 +9,13 @@ export type { TaskContext, TaskHandler } from './handlers.ts';
 export type { Subtask } from './subtasks.ts';
 export type { LockMember, LockMode, LockView, TaskLock } from '../../protocol/wire/locks.ts';
 export type { DelegateTo, DistributedResult, TaskDistribute, TreeNode } from '../../protocol/wire/trees.ts';
+export type {
+  DocumentEdit,
+  DocumentEdited,
+  DocumentEditing,
+  DocumentEditOptions,
+  DocumentMethods,
+} from './document-methods.ts';
 export type { RevokeRequest } from './lock-holding.ts';
 export type { Lock, LockWhat, LockWithOptions, LockWork } from './lock-methods.ts';
 export type { NotificationHandler, NotificationNote } from './notifications.ts';
