@@ -48,6 +48,7 @@ import { OBSERVING_SCHEMAS } from './observing.ts';
 import { CONTROL_SCHEMAS } from './control.ts';
 import { NOTIFICATION_SCHEMAS } from './notifications.ts';
 import { LOCK_SCHEMAS, taskLocks } from './locks.ts';
+import { COMMENT_SCHEMAS } from './comments.ts';
 import { DOCUMENT_SCHEMAS } from './documents.ts';
 import { WORKSPACE_SCHEMAS } from './workspaces.ts';
 import { isName, isTenantId } from './text.ts';
@@ -439,6 +440,7 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
   ...NOTIFICATION_SCHEMAS,
   ...WORKSPACE_SCHEMAS,
   ...DOCUMENT_SCHEMAS,
+  ...COMMENT_SCHEMAS,
   'task.retry': z.object({ id, parameters: payload.exactOptional() }),
   'schedule.create': scheduleCreate,
   'schedule.get': z.object({ id, upcoming: int(0, LIMITS.upcomingMax).exactOptional() }),

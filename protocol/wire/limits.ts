@@ -281,6 +281,9 @@ export const LIMITS = {
   documentConflictsMax: 16,
   /** Versions of a document that are kept under a name: LIMIT_EXCEEDED. */
   documentSnapshotsMax: 64,
+  /** Comments on a document: LIMIT_EXCEEDED; bytes of one: TOO_LARGE. */
+  commentsMax: 256,
+  commentBytes: 4_096,
   /** Of a document, and of what is sent of one: TOO_LARGE. */
   documentBytes: 256 * 1024,
   /** The newest versions of a document that can be read, and edited from. */

@@ -156,6 +156,10 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'section.update': { roles: WRITERS, class: 'work', access: 'write' },
   'section.lock': { roles: WRITERS, class: 'hold', access: 'write' },
   'section.unlock': { roles: WRITERS, class: 'hold', access: 'write', ends: true },
+  'comment.create': { roles: WRITERS, class: 'work', access: 'write' },
+  'comment.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'comment.resolve': { roles: WRITERS, class: 'work', access: 'write' },
+  'comment.delete': { roles: WRITERS, class: 'control', access: 'write', ends: true },
   'apiKey.create': { roles: ['admin'], class: 'admin', access: 'write' },
   'apiKey.list': { roles: ['admin'], class: 'admin', access: 'read' },
   'apiKey.revoke': { roles: ['admin'], class: 'admin', access: 'write', ends: true },
@@ -216,6 +220,7 @@ export type ReadMethod =
   | 'document.diff'
   | 'document.snapshots'
   | 'section.list'
+  | 'comment.list'
   | 'document.conflicts'
   | 'apiKey.list'
   | 'tenant.list'

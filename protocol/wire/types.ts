@@ -15,6 +15,7 @@ import type { JobParams, JobResults } from './jobs.ts';
 import type { NodeParams, NodeResults } from './nodes.ts';
 import type { ObservingParams, ObservingResults, WorkloadView } from './observing.ts';
 import type { Control, ControlParams, ControlPushes, ControlResults, ControlView, TaskOrder } from './control.ts';
+import type { CommentParams, CommentResults } from './comments.ts';
 import type { DocumentParams, DocumentResults } from './documents.ts';
 import type { WorkspaceParams, WorkspaceResults } from './workspaces.ts';
 import type { ChildCounts, ChildPolicy, Distribution, TaskTreeView, TreeParams, TreeResults } from './trees.ts';
@@ -393,6 +394,7 @@ export interface Params
     NodeParams,
     TreeParams,
     DocumentParams,
+    CommentParams,
     WorkspaceParams {
   'session.snapshot': { readonly cursor?: string };
   'agent.register': AgentShape;
@@ -488,6 +490,7 @@ export interface Results
     NodeResults,
     TreeResults,
     WorkspaceResults,
+    CommentResults,
     DocumentResults {
   'session.snapshot': { readonly snapshot: SessionSnapshot; readonly rev: number };
   'agent.register': { readonly agent: AgentView };

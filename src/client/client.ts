@@ -125,6 +125,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
   readonly presence: Methods['presence'];
   readonly document: Methods['document'] & DocumentMethods;
   readonly section: Methods['section'];
+  readonly comment: Methods['comment'];
   readonly activity: Methods['activity'];
   readonly apiKey: Methods['apiKey'];
   readonly tenant: Methods['tenant'];
@@ -205,6 +206,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
     this.presence = methods.presence;
     this.document = editing(methods.document);
     this.section = methods.section;
+    this.comment = methods.comment;
     this.activity = methods.activity;
     this.apiKey = methods.apiKey;
     this.tenant = methods.tenant;

@@ -105,6 +105,7 @@ export interface Prepared {
   'document.update': Omit<Params['document.update'], 'content'> & TextOf;
   'document.resolve': Omit<Params['document.resolve'], 'content'> & TextOf;
   'document.restore': Params['document.restore'] & TextOf;
+  'comment.create': Omit<Params['comment.create'], 'content'> & { readonly sha256: string; readonly bytes: number };
   'section.update': Omit<Params['section.update'], 'content'> & TextOf;
   'apiKey.create': Params['apiKey.create'] & { readonly keyId: string; readonly secretHash: string };
   'deadLetter.edit': Params['deadLetter.edit'] & Archived;

@@ -140,6 +140,7 @@ export {
   sectionsOf,
   sectionView,
 } from './documents/view.ts';
+export { commentView, listComments } from './documents/comments.ts';
 export { sectionsAt } from './documents/edits.ts';
 export { namedBy, textsOf, type NamedText } from './documents/texts.ts';
 export { isPassable } from './notifications/keep.ts';

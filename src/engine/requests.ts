@@ -13,6 +13,7 @@ import {
   snapshotDocument,
   unarchiveDocument,
 } from './documents/care.ts';
+import { createComment, deleteComment, resolveComment } from './documents/comments.ts';
 import {
   createDocument,
   deleteDocument,
@@ -164,6 +165,9 @@ const DECIDERS: Deciders = {
   'section.update': updateSection,
   'section.lock': lockSection,
   'section.unlock': releaseLocks,
+  'comment.create': createComment,
+  'comment.resolve': resolveComment,
+  'comment.delete': deleteComment,
   'apiKey.create': createApiKey,
   'apiKey.revoke': revokeApiKey,
 };

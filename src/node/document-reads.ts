@@ -1,12 +1,15 @@
 /** Reads of documents: from the state, and their texts from where they are kept. */
+import type { CommentParams } from '../../protocol/wire/comments.ts';
 import { documentPath, type DocumentParams, type DocumentResults } from '../../protocol/wire/documents.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import {
+  commentView,
   conflictsOf,
   conflictView,
   documentHistory,
   documentView,
+  listComments,
   listDocuments,
   listDocumentSnapshots,
   readableDocument,
@@ -14,7 +17,7 @@ import {
   sectionView,
 } from '../engine/queries.ts';
 import { LOST } from './documents.ts';
-import { now, refuse, type Answer, type ReadParts } from './read-parts.ts';
+import { now, refuse, withCursor, type Answer, type ReadParts } from './read-parts.ts';
 
 export function readDocument(parts: ReadParts, params: DocumentParams['document.get'], done: Answer): void {
   const { state } = parts.tenant.engine;
@@ -134,3 +137,19 @@ export function readDiff(parts: ReadParts, params: DocumentParams['document.diff
 }
 
 const TOO_FAR: Rejection = { code: 'TOO_LARGE', message: 'The versions differ in more than a diff has room for.' };
+
+export function readComments(parts: ReadParts, params: CommentParams['comment.list'], done: Answer): void {
+  const { state } = parts.tenant.engine;
+  const known = readableDocument(state, parts.caller.principal, params.documentId);
+  if ('ok' in known) return refuse(parts, known.rejection, done);
+  const { records, cursor } = listComments(state, known, params);
+  const { rev } = state;
+  parts.documents.texts(
+    records.map(({ sha256 }) => sha256),
+    (texts) => {
+      if (texts === undefined) return refuse(parts, LOST, done);
+      const comments = records.map((record, place) => ({ ...commentView(record), content: texts[place] ?? '' }));
+      parts.scheduler.defer(() => done({ ok: true, rev, result: withCursor({ comments }, cursor) }));
+    },
+  );
+}

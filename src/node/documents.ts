@@ -10,6 +10,7 @@
  *     is refused.
  */
 import type { Rejection } from '../../protocol/wire/codes.ts';
+import type { CommentParams } from '../../protocol/wire/comments.ts';
 import { MARKDOWN, type DocumentParams } from '../../protocol/wire/documents.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { must } from '../base/assert.ts';
@@ -160,6 +161,18 @@ export class Documents {
           );
         });
       });
+    });
+  }
+
+  comment(params: CommentParams['comment.create'], done: Ready<PreparedParams['comment.create']>): void {
+    const { content, ...rest } = params;
+    const { texts, tenant } = this.#parts;
+    if (texts === undefined) return done({ ok: false, rejection: NO_TEXTS });
+    const bytes = encoder.encode(content);
+    texts.blobs.put(tenant, [bytes], (outcome) => {
+      if (outcome.kind !== 'stored') return done({ ok: false, rejection: REFUSED[outcome.kind] });
+      const sha256 = must(outcome.hashes[0], 'a name of the text');
+      done({ ok: true, params: { ...rest, sha256, bytes: bytes.length }, release: () => outcome.release() });
     });
   }
 

@@ -24,6 +24,7 @@ import {
 } from '../engine/queries.ts';
 import { sessionSnapshot } from '../engine/sessions/snapshot.ts';
 import {
+  readComments,
   readConflicts,
   readDiff,
   readDocument,
@@ -113,6 +114,7 @@ const HANDLERS: Handlers = {
   'document.diff': readDiff,
   'document.snapshots': readDocumentSnapshots,
   'section.list': readSections,
+  'comment.list': readComments,
   'document.conflicts': readConflicts,
   'apiKey.list': (parts, params, done) => {
     const page = listApiKeys(parts.tenant.engine.state, params);

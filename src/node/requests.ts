@@ -123,6 +123,10 @@ export class Requests {
       const params = request.params as Params['document.restore'];
       return this.#withText(caller, { request, prepare: (made) => this.#parts.documents.restore(params, made) }, done);
     },
+    'comment.create': (caller, request, done) => {
+      const params = request.params as Params['comment.create'];
+      return this.#withText(caller, { request, prepare: (made) => this.#parts.documents.comment(params, made) }, done);
+    },
     'section.update': (caller, request, done) => {
       const params = request.params as Params['section.update'];
       const prepare = (made: (prepared: Prepared<Data>) => void): void =>

@@ -17,6 +17,7 @@ import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import type { Reply } from '../../src/engine/port.ts';
 import { taskView } from '../../src/engine/tasks/view.ts';
 import { compileRule, type Sources } from '../../src/rules/index.ts';
+import { performComments } from './golden-comments.ts';
 import { performDocumentCare } from './golden-document-care.ts';
 import { performDocuments } from './golden-documents.ts';
 import { performLocks } from './golden-locks.ts';
@@ -386,6 +387,12 @@ const GOLDEN: readonly Golden[] = [
     file: new URL('golden/moves.json', import.meta.url),
     frozen: true,
     perform: performMoves,
+  },
+  {
+    name: 'comments',
+    file: new URL('golden/comments.json', import.meta.url),
+    frozen: true,
+    perform: performComments,
   },
 ];
 

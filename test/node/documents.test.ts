@@ -166,6 +166,29 @@ describe('sections', () => {
   });
 });
 
+describe('comments', () => {
+  it('have their texts, which are kept as long as they are there', () => {
+    const { comment } = result(ann, 'comment.create', { documentId: id, content: 'why?', sectionId: 's1' });
+    rig.scheduler.advance(1);
+    result(bob, 'comment.create', { documentId: id, content: 'so.', replyTo: comment.id });
+    rig.sweepTexts();
+    rig.scheduler.advance(25 * 60 * 60 * 1_000);
+    rig.sweepTexts();
+    const said = result(bob, 'comment.list', { documentId: id }).comments;
+    expect(said.map(({ by, content: text, replyTo }) => [by, text, replyTo])).toEqual([
+      ['key:ann', 'why?', undefined],
+      ['key:bob', 'so.', comment.id],
+    ]);
+    const before = texts();
+    result(ann, 'comment.delete', { id: comment.id });
+    rig.sweepTexts();
+    rig.scheduler.advance(25 * 60 * 60 * 1_000);
+    rig.sweepTexts();
+    expect(texts()).toBe(before - 2);
+    expect(refused(bob, 'comment.list', { documentId: 'doc_none' }).code).toBe('NOT_FOUND');
+  });
+});
+
 describe('a conflict', () => {
   let conflictId: string;
   beforeEach(() => {

@@ -1,6 +1,7 @@
 /** What happened to documents, as whole new records, and how that becomes state. */
 import type { State } from '../kernel/state.ts';
 import type {
+  CommentRecord,
   DocumentConflictRecord,
   DocumentRecord,
   DocumentSnapshotRecord,
@@ -15,7 +16,9 @@ export type DocumentChange =
   | { readonly kind: 'conflict'; readonly record: DocumentConflictRecord }
   | { readonly kind: 'unconflict'; readonly id: string }
   | { readonly kind: 'snapshot'; readonly record: DocumentSnapshotRecord }
-  | { readonly kind: 'unsnapshot'; readonly id: string };
+  | { readonly kind: 'unsnapshot'; readonly id: string }
+  | { readonly kind: 'comment'; readonly record: CommentRecord }
+  | { readonly kind: 'uncomment'; readonly id: string };
 
 export function changeDocuments(s: State, change: DocumentChange): void {
   switch (change.kind) {
@@ -41,6 +44,10 @@ export function changeDocuments(s: State, change: DocumentChange): void {
       return s.documentSnapshots.put(change.record);
     case 'unsnapshot':
       return s.documentSnapshots.drop(change.id);
+    case 'comment':
+      return s.comments.put(change.record);
+    case 'uncomment':
+      return s.comments.drop(change.id);
   }
 }
 

@@ -72,5 +72,20 @@ export interface DocumentConflictRecord {
   readonly theirs: readonly string[];
 }
 
+/** A comment; its text is outside, as those of sections are. */
+export interface CommentRecord {
+  readonly id: string;
+  readonly document: string;
+  readonly section: string | undefined;
+  readonly replyTo: string | undefined;
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly by: string;
+  readonly at: number;
+  readonly version: number;
+  readonly resolvedBy?: string;
+  readonly resolvedAt?: number;
+}
+
 export const versionKey = (document: string, version: number): string =>
   `${document} ${String(version).padStart(16, '0')}`;

@@ -284,6 +284,7 @@ export function forget(s: State, c: Context, gone: { readonly known: DocumentRec
   const { known, by } = gone;
   tell(c, known, { what: 'deleted', by });
   for (const { id } of s.conflictsByDocument.after(known.id, '')) change(c, { kind: 'unconflict', id });
+  for (const { id } of s.commentsByDocument.after(known.id, '')) change(c, { kind: 'uncomment', id });
   for (const { id } of s.snapshotsByDocument.after(known.id, '')) change(c, { kind: 'unsnapshot', id });
   for (const { key } of s.versionsByDocument.after(known.id, '')) change(c, { kind: 'unversion', key });
   change(c, { kind: 'drop', id: known.id });

@@ -1,4 +1,4 @@
-/** Which texts a state names: those of heads, of versions that are kept, of conflicts and of snapshots. */
+/** Which texts a state names: those of heads, of versions that are kept, of conflicts, of snapshots and of comments. */
 import type { State } from '../kernel/state.ts';
 
 export interface NamedText {
@@ -22,4 +22,5 @@ export function* namedBy(s: State, document: string): Generator<NamedText> {
     for (const sha256 of [...base, ...ours, ...theirs]) yield { document, sha256, bytes: undefined };
   for (const { sections } of s.snapshotsByDocument.after(document, ''))
     for (const { sha256, bytes } of sections) yield { document, sha256, bytes };
+  for (const { sha256, bytes } of s.commentsByDocument.after(document, '')) yield { document, sha256, bytes };
 }

@@ -46,6 +46,7 @@ export const TABLES = [
   'documentVersions',
   'documentConflicts',
   'documentSnapshots',
+  'comments',
   'timers',
 ] as const;
 /** Queues of follow-ups: of each, which section its items are. */

@@ -21,6 +21,7 @@ import type {
   TenantRecord,
 } from '../records.ts';
 import type {
+  CommentRecord,
   DocumentConflictRecord,
   DocumentRecord,
   DocumentSnapshotRecord,
@@ -298,6 +299,8 @@ export class State {
   readonly snapshotsByDocument = this.documentSnapshots.index(
     new IdGroupIndex<DocumentSnapshotRecord>(this.documentSnapshots, (r) => r.document),
   );
+  readonly comments = new Table<CommentRecord>('comments', (r) => r.id, this.journal);
+  readonly commentsByDocument = this.comments.index(new IdGroupIndex<CommentRecord>(this.comments, (r) => r.document));
 
   readonly apiKeys = new Table<ApiKeyRecord>('apiKeys', (r) => r.id, this.journal);
   readonly apiKeysById = this.apiKeys.index(new IdIndex<ApiKeyRecord>(this.apiKeys));

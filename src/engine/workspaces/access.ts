@@ -35,6 +35,7 @@ export interface Need {
 const NO_TASK = rejected('TASK_NOT_FOUND');
 const NO_DOCUMENT = rejected('NOT_FOUND', 'No such document.');
 const NO_CONFLICT = rejected('NOT_FOUND', 'No such conflict.');
+const NO_COMMENT = rejected('NOT_FOUND', 'No such comment.');
 const NO_SCHEDULE = rejected('NOT_FOUND', 'No such schedule.');
 
 export type Needs = readonly (Need | Refusal)[];
@@ -72,6 +73,11 @@ const onSchedule =
 function onDocument(s: State, id: string, need: Omit<Need, 'workspace'>): readonly Need[] {
   const workspace = s.documents.get(id)?.workspaceId;
   return workspace === undefined ? [] : [{ workspace, ...need }];
+}
+
+function onComment(s: State, id: string, need: Pick<Need, 'makes'>): readonly Need[] {
+  const document = s.comments.get(id)?.document ?? '';
+  return onDocument(s, document, { to: 'comment', hidden: NO_COMMENT, ...need });
 }
 
 /**
@@ -188,6 +194,9 @@ export const NEEDS: { readonly [M in WriteMethod]?: NeedsOf<M> } = {
   'document.restore': (s, { id }) => onDocument(s, id, { to: 'write', makes: 1, hidden: NO_DOCUMENT }),
   'document.snapshot': (s, { id }) => onDocument(s, id, { to: 'write', makes: 1, hidden: NO_DOCUMENT }),
   'document.deleteSnapshot': (s, { id }) => onDocument(s, id, { to: 'delete', hidden: NO_DOCUMENT }),
+  'comment.create': (s, { documentId }) => onDocument(s, documentId, { to: 'comment', makes: 1, hidden: NO_DOCUMENT }),
+  'comment.resolve': (s, { id }) => onComment(s, id, { makes: 1 }),
+  'comment.delete': (s, { id }) => onComment(s, id, {}),
   'section.update': (s, { documentId }) => onDocument(s, documentId, { to: 'write', makes: 1, hidden: NO_DOCUMENT }),
   'section.lock': (s, { documentId }) => onDocument(s, documentId, { to: 'write', makes: 1, hidden: NO_DOCUMENT }),
   'document.resolve': (s, { conflictId }) => {
