@@ -36,6 +36,8 @@ export const SCHEDULE_MEMBERS_VERSION = 6;
 export const DOCUMENT_CARE_VERSION = 6;
 /** From here on: work that has not begun can be moved to another agent. */
 export const MOVES_VERSION = 6;
+/** From here on: a workspace knows since when everybody may read it. */
+export const PUBLIC_SINCE_VERSION = 6;
 /** The oldest state and log that this build can still run. */
 export const ENGINE_VERSION_MIN = 1;
 

@@ -11,6 +11,7 @@ import { askSched } from './sched-asks.ts';
 import type { Book } from './server-view.ts';
 import { paramsOf } from './task-params.ts';
 import { askTrees } from './tree-asks.ts';
+import { askWorkspaces } from './workspace-asks.ts';
 
 const RETRIED_MS = 20_000;
 
@@ -89,6 +90,8 @@ export function carryOut(ask: Ask, asked: Asked): void {
     case 'steal':
     case 'look':
       return askLocks(ask, asked);
+    case 'workspace':
+      return askWorkspaces(ask, asked);
     case 'document':
       return askDocuments(ask, asked);
     case 'notify':

@@ -7,9 +7,11 @@
 import type { Plan } from './plan.ts';
 import { drawPlan } from './swarm.ts';
 import { drawDocumentPlan } from './swarm-documents.ts';
+import { drawWorkspacePlan } from './swarm-workspaces.ts';
 
 export const COURSES = {
   documents: { base: 1_000_000, draw: drawDocumentPlan },
+  workspaces: { base: 2_000_000, draw: drawWorkspacePlan },
 } as const;
 export type Course = keyof typeof COURSES;
 

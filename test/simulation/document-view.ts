@@ -65,7 +65,7 @@ export class DocumentShelf {
 
 export function documentsOf(made: MadeEntry): Partial<EventOf<'applied'>> {
   const { versions, gone, conflicts, ended } = made.changes.documents;
-  const writes = writesOf(made, 'document.');
+  const writes = writesOf(made, /^document\./);
   const told = toldOn(made, 'document.');
   if (versions.length + gone.length + conflicts.length + ended.length + writes.length + told.length === 0) return {};
   const documents: DocumentsObservation = {
@@ -96,10 +96,10 @@ function seen({ id, workspaceId, type, version, bytes, updatedBy, sections }: Do
   };
 }
 
-/** Writes whose method begins so. */
-export function writesOf({ decoded, output }: MadeEntry, family: string): WriteSeen[] {
+/** Writes whose method is of a family. */
+export function writesOf({ decoded, output }: MadeEntry, family: RegExp): WriteSeen[] {
   return decoded.commands.flatMap((command, i): WriteSeen[] => {
-    if (command.kind !== 'request' || !command.method.startsWith(family)) return [];
+    if (command.kind !== 'request' || !family.test(command.method)) return [];
     const reply = output.commands[i]?.reply;
     if (reply === undefined) return [];
     const { session, id: reqId, key, method } = command;

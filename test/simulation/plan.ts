@@ -10,6 +10,7 @@ import type { FamilyAsk } from './swarm-families.ts';
 import type { HandingAsk } from './swarm-handing.ts';
 import type { NotifyAsk } from './swarm-notices.ts';
 import type { LockAsk } from './swarm-locks.ts';
+import type { SpaceAsk } from './swarm-workspaces.ts';
 import type { SubtaskAsk } from './swarm-trees.ts';
 import type { PlainStrategy, RuleOnError } from '../../protocol/wire/rules.ts';
 import type { LIMITS } from '../../protocol/wire/limits.ts';
@@ -160,6 +161,7 @@ export type Ask =
   | LockAsk
   | NotifyAsk
   | DocumentAsk
+  | SpaceAsk
   | { readonly do: 'deregister' };
 
 export type Fault =

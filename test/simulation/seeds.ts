@@ -117,4 +117,8 @@ export const KEPT: readonly KeptRun[] = [
     script: 'seed-1997',
     found: 'two tasks with one key that were created in one millisecond, of which the older gives way',
   },
+  {
+    script: 'seed-2000059',
+    found: 'a workspace that was made public, whose past was told to who had listened without being a member',
+  },
 ];

@@ -24,6 +24,7 @@ import { EntryMarks, type MadeEntry } from './entry-marks.ts';
 import type { Recorder } from './recorder.ts';
 import { DocumentShelf, documentsOf } from './document-view.ts';
 import { locksOf } from './lock-view.ts';
+import { workspacesOf } from './workspace-view.ts';
 import { noChanges, StateTracker, type Changes } from './state-tracker.ts';
 
 /** If it is hashed at all, the state is at every entry whose seq is a multiple of this; in between the position stands for it. */
@@ -142,6 +143,7 @@ export class ServerView {
       pushes: pushesOf(output),
       ...locksOf(made),
       ...documentsOf(made),
+      ...workspacesOf(made),
     });
   }
 
@@ -223,6 +225,7 @@ function difference(book: Book, engine: Engine, output: EntryOutput): Changes {
   const { state } = engine;
   const changes: Changes = { ...noChanges(), documents: book.documents.difference(state) };
   const told = output.pushes.some(({ event }) => event.startsWith('lock.'));
+  changes.workspaces = state.counters.workspaces !== undefined;
   changes.locks = told || state.locks.size + state.lockWaits.size > 0;
   // A whole that ends stays until its parts have ended, which it takes with it: by `rev` it comes before them.
   for (const task of output.finished.toSorted((one, other) => one.rev - other.rev))
@@ -255,10 +258,12 @@ function pushesOf(output: EntryOutput): PushObservation[] {
 
 function pushOf(push: Push): PushObservation {
   const { rev, event, to, topic, order } = push;
+  const [guard = ''] = to;
   const data = push.data as { readonly id?: string; readonly token?: string; readonly status?: string };
   const [first = ''] = to;
   const id = first.slice(2);
   const seen: Mutable<PushObservation> = { rev, event };
+  if (guard.startsWith('g:')) seen.workspace = guard.slice(2);
   if (topic !== undefined) seen.topic = topic;
   else if (event === 'notification') seen.notice = noticeOf(push);
   else if (first.startsWith('a:')) seen.agentId = id;

@@ -27,6 +27,8 @@ export interface Changes {
   readonly moves: { readonly from: TaskRecord | undefined; readonly to: TaskRecord }[];
   /** Something about locks, requests for them or their owners is not what it was. */
   locks: boolean;
+  /** Something about workspaces is not what it was. */
+  workspaces: boolean;
   readonly documents: DocumentChanges;
 }
 
@@ -46,6 +48,7 @@ export function noChanges(): Changes {
     freed: [],
     moves: [],
     locks: false,
+    workspaces: false,
     documents: noDocumentChanges(),
   };
 }
@@ -112,6 +115,11 @@ export class StateTracker {
       this.#changes.locks = true;
     };
     for (const table of [state.locks, state.lockWaits, state.lockOwners, state.lockDelays]) table.watch(locks);
+    const workspaces = (): void => {
+      this.#changes.workspaces = true;
+    };
+    for (const table of [state.workspaces, state.members, state.stateValues, state.stateSnapshots])
+      table.watch(workspaces);
     followDocuments(state, () => this.#changes.documents);
     state.sessions.watch((before, after) => {
       const id = (after ?? before)?.id ?? '';

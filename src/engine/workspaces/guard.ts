@@ -9,7 +9,7 @@
 import { workspaceOfTopic } from '../../../protocol/wire/workspaces.ts';
 import type { State } from '../kernel/state.ts';
 import type { SessionRecord, TaskRecord } from '../records.ts';
-import { may, memberOf } from './roles.ts';
+import { allows, may, memberOf } from './roles.ts';
 
 /** The audience of what is said to the members. */
 export const toMembers = (id: string): string => `w:${id}`;
@@ -46,8 +46,16 @@ export function hears(
 ): boolean {
   const { workspace, rev } = push;
   if (!may(s, principal, { workspace, to: 'read' })) return false;
-  const since = memberOf(s, workspace, principal)?.since ?? 0;
-  return rev === 0 || since < rev;
+  return rev === 0 || readsSince(s, principal, workspace) < rev;
+}
+
+/** From which rev on it could read without a break, for all that is known. */
+function readsSince(s: State, principal: SessionRecord['principal'], workspace: string): number {
+  const member = memberOf(s, workspace, principal);
+  const known = s.workspaces.get(workspace);
+  if (principal.role === 'admin' || known === undefined) return member?.since ?? 0;
+  if (member !== undefined && allows(member.role, 'read', 'private')) return member.since;
+  return Math.max(member?.since ?? 0, known.publicSince ?? 0);
 }
 
 /** The workspace that a topic belongs to, as far as that is known of a task that is in memory. */

@@ -19,6 +19,8 @@ export interface WorkspaceRecord {
   readonly description: string | undefined;
   readonly status: WorkspaceStatus;
   readonly visibility: WorkspaceVisibility;
+  /** Who reads it because it is public is told what is said after this rev. Undefined: all. */
+  readonly publicSince?: number;
   readonly features: readonly string[];
   readonly quotas: { readonly [R in WorkspaceResource]?: number };
   /** Of the shared state; grows with each change of it. */

@@ -12,7 +12,7 @@ import type { WorkspaceParams, WorkspaceResource, WorkspaceSettings } from '../.
 import { WORKSPACE_RESOURCES } from '../../../protocol/wire/workspaces.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
-import { WORKSPACES_VERSION, type Refusal, type Reply } from '../port.ts';
+import { PUBLIC_SINCE_VERSION, WORKSPACES_VERSION, type Refusal, type Reply } from '../port.ts';
 import type { SessionRecord } from '../records.ts';
 import { reseatAgents } from './agents.ts';
 import { isKnown } from './access.ts';
@@ -129,7 +129,9 @@ export const updateWorkspace: Decide<WorkspaceParams['workspace.update']> = (s, 
   const settings = settled(session, known, params.settings);
   if ('ok' in settings) return settings;
   const { name = known.name, description = known.description } = params;
-  const record = put(c, known, { ...settings, name, description: description ?? undefined });
+  const opened = settings.visibility === 'public' && known.visibility !== 'public';
+  const since = opened && s.counters.engineVersion >= PUBLIC_SINCE_VERSION ? { publicSince: s.rev } : undefined;
+  const record = put(c, known, { ...settings, ...since, name, description: description ?? undefined });
   tellWorkspace(c, known.id, {
     what: 'updated',
     by: principal.id,

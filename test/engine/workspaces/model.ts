@@ -31,6 +31,8 @@ export interface Snapshot {
 export interface Space {
   readonly id: string;
   visibility: string;
+  /** What is said after it is for everybody. */
+  publicSince: number;
   status: 'active' | 'archived' | 'deleting';
   quotas: Record<string, number>;
   readonly members: Map<string, Member>;
@@ -57,6 +59,7 @@ export function newSpace(id: string, user: string, rev: number): Space {
   return {
     id,
     visibility: 'private',
+    publicSince: 0,
     status: 'active',
     quotas: {},
     members: new Map([[user, { role: 'owner', since: rev }]]),
@@ -92,6 +95,14 @@ export function refusal(space: Space | undefined, who: Who, letter: string, acti
 export function outranks(space: Space, who: Who, roles: readonly string[]): boolean {
   const own = who.admin ? 'owner' : (space.members.get(who.user)?.role ?? 'guest');
   return roles.every((role) => ORDER.indexOf(role) >= ORDER.indexOf(own));
+}
+
+/** From where on it is told what is said, if it may read. */
+export function toldSince(space: Space, { user, admin }: Who): number {
+  const member = space.members.get(user);
+  if (admin) return 0;
+  if (member !== undefined && MAY[member.role]?.includes('r') === true) return member.since;
+  return Math.max(member?.since ?? 0, space.publicSince);
 }
 
 export function owners(space: Space): number {

@@ -23,6 +23,7 @@ import {
   owners,
   presentAs,
   refusal,
+  toldSince,
   usage,
   type Op,
   type Space,
@@ -209,10 +210,12 @@ export class Play {
       storageBytes: this.#random.below(900),
     };
     const settings = { visibility, ...(this.#random.chance(0.5) ? { quotas } : {}) };
+    const before = this.engine.state.rev;
     const { reply } = this.#ask(who, 'workspace.update', { id: space.id, settings });
     const refused = refusal(space, who, 't', true);
     this.#expect(reply, refused, 'workspace.update');
     if (refused !== undefined) return;
+    if (visibility === 'public' && space.visibility !== 'public') space.publicSince = this.#decidedAt(before);
     space.visibility = visibility;
     Object.assign(space.quotas, settings.quotas);
   }
@@ -533,7 +536,7 @@ export class Play {
       for (const session of this.#sessions) {
         const record = s.sessions.get(session.id);
         if (record === undefined) continue;
-        const since = session.admin ? 0 : (space.members.get(session.user)?.since ?? 0);
+        const since = toldSince(space, session);
         const should = may(space, session, 'r') && (push.rev === 0 || since < push.rev);
         if (this.#asked.hears(s, record, { workspace: id, rev: push.rev }) !== should) {
           throw new Error(`${session.user} ${should ? 'does not hear' : 'hears'} of ${push.event}`);

@@ -31,6 +31,7 @@ import { Tasks } from './tasks.ts';
 import { Tenants } from './tenants.ts';
 import { Timers } from './timers.ts';
 import { Trees } from './trees.ts';
+import { Workspaces } from './workspaces.ts';
 import { World, type Family } from './world.ts';
 
 /** A third of all events: log.ts has judged them when they reach the families, which have nothing to do with them. */
@@ -72,6 +73,7 @@ export class Checker {
       new Locks(world),
       new Notices(world),
       new Documents(world),
+      new Workspaces(world),
     ];
   }
 

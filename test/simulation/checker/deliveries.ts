@@ -11,6 +11,7 @@ import type { Conn, Mark, Op, SessionRec, Tenant } from './records.ts';
 import { means } from './topics.ts';
 import { field, items, messageMark, num, text } from './values.ts';
 import { isHeld } from './views.ts';
+import { workspaceOfTopic } from './workspaces.ts';
 import type { AppliedStep, Family, Step, World } from './world.ts';
 
 /** Ends that the holder learns of by an order. */
@@ -27,6 +28,10 @@ interface Due {
   /** How it is found among what was received: an exact position, or what it says. */
   readonly key: string;
   readonly topic?: string;
+  /** Whose readers alone hear of it. */
+  readonly workspace?: string | undefined;
+  /** The topic of the workspace tells it too. */
+  readonly above?: boolean;
   /** The task whose topic it is. */
   readonly task?: string | undefined;
   readonly session?: SessionRec | undefined;
@@ -65,6 +70,7 @@ export class Deliveries implements Family {
       ...range(at),
       mark: at,
       topic,
+      workspace: workspaceOfTopic(topic),
       key: `mark ${mark}`,
       what: `what was published on ${topic}`,
     });
@@ -106,7 +112,7 @@ export class Deliveries implements Family {
         mark,
         key: String(push.rev),
         what: `${push.event} at ${push.rev}`,
-        ...(push.topic === undefined ? { session: carrier } : { topic: push.topic, task: taskOf(push.topic) }),
+        ...(push.topic === undefined ? { session: carrier } : topical(push.topic, push)),
         ...(push.lock === undefined ? {} : { lock: { id: push.lock.id, asks: push.event === 'lock.revokeRequested' } }),
         ...(push.token !== undefined &&
           (isOrder(push) || isControlOrder(push)) && {
@@ -208,6 +214,7 @@ export class Deliveries implements Family {
     }));
     for (const due of list) {
       if (due.topic === undefined || !means(topic ?? '', due.topic) || due.lo < since || due.hi > until) continue;
+      if (due.workspace !== undefined) continue;
       if (got.some(({ rev, keys }) => rev > due.lo && rev <= due.hi && keys.includes(due.key))) continue;
       // Whoever listened already has it as a push, also if it began to in the same entry: what came tells.
       const { session } = answer.group;
@@ -241,6 +248,14 @@ function range(mark: Mark): { readonly lo: number; readonly hi: number } {
   return { lo: mark.prevRev, hi: mark.rev };
 }
 
+function topical(
+  topic: string,
+  { event, workspace = workspaceOfTopic(topic) }: { readonly event: string; readonly workspace?: string },
+): Pick<Due, 'topic' | 'task' | 'workspace' | 'above'> {
+  const above = /^(?:workspace|document)\./.test(event) && event !== 'workspace.presence';
+  return { topic, task: taskOf(topic), workspace, above };
+}
+
 function taskOf(topic: string): string | undefined {
   return topic.startsWith('task.') ? topic.slice('task.'.length) : undefined;
 }
@@ -266,10 +281,12 @@ function endedWith(conn: Conn, { topic, mark }: Due): boolean {
 /** Certainly in the audience. */
 function mustGet(session: SessionRec, due: Due): boolean {
   if (due.topic === undefined) return due.session === session;
-  const { topic, task, lo, hi } = due;
+  const { topic, task, workspace, above, lo, hi } = due;
   if (task !== undefined && session.watches.get(task) === true) return true;
   return session.subs.some((sub) => {
-    return means(sub.topic, topic) && sub.from !== undefined && sub.from <= lo && hi <= sub.mustTo;
+    const meant = means(sub.topic, topic) || (above === true && sub.topic === `workspace.${workspace}`);
+    if (!meant || sub.from === undefined || sub.from > lo || hi > sub.mustTo) return false;
+    return workspace === undefined || session.tenant.spaces?.surelyReads(session, workspace, sub.from) === true;
   });
 }
 

@@ -347,6 +347,8 @@ export interface PushObservation {
   readonly lock?: { readonly id: string; readonly token: string };
   /** For notifications, instead of for whom. */
   readonly notice?: NoticeObservation;
+  /** Whose readers alone hear of it. */
+  readonly workspace?: string;
 }
 
 /** A notification as it was said, or as one agent is told it again: to one of these audiences. */
@@ -463,6 +465,34 @@ export interface DocumentsObservation {
   readonly told: readonly TopicTold[];
 }
 
+/** A workspace after an entry. */
+export interface SpaceSeen {
+  readonly id: string;
+  readonly status: string;
+  readonly visibility: string;
+  /** Of the shared state. */
+  readonly version: number;
+  readonly quotas: { readonly [resource: string]: number };
+  readonly members: readonly { readonly user: string; readonly role: string }[];
+  readonly values: { readonly [key: string]: unknown };
+  readonly snapshots: readonly {
+    readonly id: string;
+    readonly version: number;
+    readonly values: { readonly [key: string]: unknown };
+  }[];
+  readonly used: { readonly [resource: string]: number };
+}
+
+/** All workspaces, after an entry that had to do with one. */
+export interface WorkspacesObservation {
+  /** The clock of the server. */
+  readonly now: number;
+  readonly spaces: readonly SpaceSeen[];
+  /** Whatever may be about a workspace, in order. */
+  readonly writes: readonly WriteSeen[];
+  readonly told: readonly TopicTold[];
+}
+
 /** What the public views show after one entry was applied. */
 export interface Applied extends At {
   readonly kind: 'applied';
@@ -487,6 +517,7 @@ export interface Applied extends At {
   readonly commands?: readonly CommandObservation[];
   readonly locks?: LocksObservation;
   readonly documents?: DocumentsObservation;
+  readonly workspaces?: WorkspacesObservation;
 }
 
 /** A state rebuilt apart from the serving one, from nothing or from the snapshot at `from`, has reached `seq`. */

@@ -5,10 +5,19 @@ import { BROKEN_LOCKS } from './broken-locks.ts';
 import { BROKEN_NOTICES } from './broken-notices.ts';
 import { BROKEN_TREES } from './broken-trees.ts';
 import { BROKEN_WORK } from './broken-work.ts';
+import { BROKEN_WORKSPACES } from './broken-workspaces.ts';
 import { check } from './checker.ts';
 import { INVARIANTS } from './invariants.ts';
 
-const rows = [...BROKEN_WORK, ...BROKEN_EDGE, ...BROKEN_TREES, ...BROKEN_LOCKS, ...BROKEN_NOTICES, ...BROKEN_DOCUMENTS];
+const rows = [
+  ...BROKEN_WORK,
+  ...BROKEN_EDGE,
+  ...BROKEN_TREES,
+  ...BROKEN_LOCKS,
+  ...BROKEN_NOTICES,
+  ...BROKEN_DOCUMENTS,
+  ...BROKEN_WORKSPACES,
+];
 
 describe('every invariant', () => {
   test.each(rows)('$id: $name', ({ id, legal, broken, options }) => {

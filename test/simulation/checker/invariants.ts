@@ -47,7 +47,9 @@ export const INVARIANTS = {
   '47': 'every task ends or waits for a stated reason; none is forgotten',
   '48': 'the most urgent task first, of these the oldest; the agent that the strategy prefers',
   '50': 'progress is what the holder reported, and does not go back unless the holder did',
+  '60': 'what a workspace uses is what is there, is told so, and is within its quotas where it grows',
   '61': 'the caller had the role and the identity for what it did',
+  '62': 'a workspace has an owner at all times',
   '64': 'nothing of one tenant is seen by another',
   '66': 'pushes of a connection: position strictly rising, nothing missing, nothing foreign',
   '67': 'every change that must be told is told to everybody who watches',
@@ -80,6 +82,8 @@ export const INVARIANTS = {
   W: 'a task stands below one that had not ended, ends with it if that comes to nothing, and is waited for if that says so; none is forgotten, and no tree is too large',
   X: 'a task is handed on to whom its holder says, to nobody who handed it on or waits for it, and not too often',
   Y: 'a distributed task has the parts that were asked for, is decided by how these end and as soon as they decide it, and its result is theirs',
+  L: 'the shared state of a workspace is what its operations make of it, each a version',
+  Z: 'what belongs to a workspace is told to nobody who may not read it',
   U: 'the output that is read is the output that was taken; a question is answered once',
 } as const;
 

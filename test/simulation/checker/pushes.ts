@@ -224,9 +224,17 @@ function isTold(session: SessionRec, id: string): boolean {
 function mayGet(session: SessionRec, topic: string, rev: number | undefined): boolean {
   if (topic.startsWith('task.') && isTold(session, topic.slice('task.'.length))) return true;
   return session.subs.some((sub) => {
-    if (!means(sub.topic, topic)) return false;
+    if (!means(sub.topic, topic) && !isBelow(session, sub.topic, topic)) return false;
     return rev === undefined || (rev <= sub.mayTo && (sub.from === undefined || rev > sub.from));
   });
+}
+
+/** The topic of a workspace tells all that happens in it but presence. */
+function isBelow({ tenant }: SessionRec, workspaceTopic: string, topic: string): boolean {
+  if (!/^workspace\.[^.]+$/.test(workspaceTopic) || topic.endsWith('.presence')) return false;
+  return (
+    topic.startsWith(`${workspaceTopic}.`) || `workspace.${tenant.spaces?.workspaceBehind(topic)}` === workspaceTopic
+  );
 }
 
 /** The sessions that sent the request by then watch what it creates: surely, if it was but one. */

@@ -271,6 +271,14 @@ export interface MarkedEffect {
   readonly revs: Set<number>;
 }
 
+/** Who reads what of the workspaces of a tenant. */
+export interface SpaceReaders {
+  /** Certainly one who hears of it: it could read from this position on, to the end. */
+  surelyReads(session: SessionRec, workspace: string, from: number): boolean;
+  /** Of a topic of a document. */
+  workspaceBehind(topic: string): string | undefined;
+}
+
 export interface Tenant {
   readonly id: string;
   logId: string | undefined;
@@ -312,6 +320,8 @@ export interface Tenant {
   readonly locked: Set<string>;
   /** When locks ended, and when something of them was released last. */
   readonly lockEnds: Map<string, number>;
+  /** Undefined: there never was a workspace. */
+  spaces: SpaceReaders | undefined;
   readonly lockReleases: Map<string, number>;
 }
 

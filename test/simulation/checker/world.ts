@@ -339,6 +339,7 @@ function newTenant(id: string): Tenant {
     locked: new Set(),
     lockEnds: new Map(),
     lockReleases: new Map(),
+    spaces: undefined,
   };
 }
 

@@ -21,6 +21,7 @@ import { PERTURB_BUGS } from './perturb-bugs.ts';
 import { TASK_LOCK_BUGS } from './task-lock-bugs.ts';
 import { TOLD_BUGS } from './told-bugs.ts';
 import { TREE_BUGS } from './tree-bugs.ts';
+import { WORKSPACE_BUGS } from './workspace-bugs.ts';
 
 export const BUGS: readonly PlantedBug[] = [
   ...LOG_BUGS,
@@ -41,4 +42,5 @@ export const BUGS: readonly PlantedBug[] = [
   ...NOTICE_BUGS,
   ...TASK_LOCK_BUGS,
   ...DOCUMENT_BUGS,
+  ...WORKSPACE_BUGS,
 ];
