@@ -62,11 +62,20 @@ export class Fleet {
     const redis = await RedisServer.start();
     const nodes = Array.from({ length: count }, () => new ClusterNode(redis));
     const fleet = new Fleet(redis, nodes);
-    const [first, ...others] = fleet.nodes;
-    await first?.serve();
-    fleet.key = first?.place.read('data/admin.key').trim() ?? '';
-    await Promise.all(others.map((node) => node.serve()));
+    try {
+      await fleet.#serve();
+    } catch (error) {
+      await fleet.close();
+      throw error;
+    }
     return fleet;
+  }
+
+  async #serve(): Promise<void> {
+    const [first, ...others] = this.nodes;
+    await first?.serve();
+    this.key = first?.place.read('data/admin.key').trim() ?? '';
+    await Promise.all(others.map((node) => node.serve()));
   }
 
   node(at: number): ClusterNode {
