@@ -10,6 +10,7 @@ import { must } from '../../src/base/assert.ts';
 import { workerUrl } from '../../src/base/worker-url.ts';
 import { chooseTransport, type TransportName } from '../../src/transport/choose.ts';
 import { Child } from '../harness/child.ts';
+import { processTime } from '../harness/processor-time.ts';
 import { startMuster } from '../harness/muster-server.ts';
 import {
   BenchError,
@@ -33,7 +34,10 @@ const BOUND: { readonly [T in TransportName]: number } = { uws: 7, ws: 14 };
 /** After the last one came: what belongs to coming is let go of. */
 const REST_MS = 3_000;
 
-type Cost = { readonly [M in keyof Memory]: number };
+/** So long all are connected and nothing is asked: what PINGs and their answers take of the processor. */
+const CALM_MS = 20_000;
+
+type Cost = { readonly [M in keyof Memory | 'microseconds']: number };
 
 async function run(context: ScenarioContext): Promise<ScenarioReport> {
   const agents = context.quick ? QUICK_AGENTS : AGENTS;
@@ -56,6 +60,7 @@ async function run(context: ScenarioContext): Promise<ScenarioReport> {
     figures[`${name}, resident`] = figure(of('rss'), 'KiB/agent');
     figures[`${name}, in V8's heap`] = figure(of('heapUsed'), 'KiB/agent');
     figures[`${name}, in buffers beside it`] = figure(of('external'), 'KiB/agent');
+    figures[`${name}, processor`] = figure(of('microseconds'), 'µs/agent in a second');
     ratios[`${name}: KiB for each of ${agents} agents`] = atMost(median(of('rss')), BOUND[name]);
   }
   return { figures, ratios, bottleneck: 'none: nothing is asked of the server while it is measured' };
@@ -87,13 +92,18 @@ async function measure(of: {
   };
   const before = await withMore(WARM_AGENTS);
   const after = await withMore(agents);
+  const began = { at: performance.now(), used: processTime(server.process.pid).total };
+  await new Promise((resolve) => setTimeout(resolve, CALM_MS));
+  const seconds = (performance.now() - began.at) / 1_000;
+  const used = processTime(server.process.pid).total - began.used;
   const connected = await child.call('connected', null);
   if (connected !== WARM_AGENTS + agents)
     throw new BenchError(`${connected} of ${WARM_AGENTS + agents} agents are connected.`);
   await child.stop();
   await server.process.stop();
   const each = (part: keyof Memory): number => (after[part] - before[part]) / KIB / agents;
-  return { rss: each('rss'), heapUsed: each('heapUsed'), external: each('external') };
+  const microseconds = (used * 1e6) / seconds / (WARM_AGENTS + agents);
+  return { rss: each('rss'), heapUsed: each('heapUsed'), external: each('external'), microseconds };
 }
 
 export const idle: Scenario = {

@@ -27,7 +27,7 @@ const ALARMS: File = { path: 'alerts.yaml', text: read('docs/deploy/prometheus/a
 const REDIS = files(/redis\.conf$/);
 const PAPERS: readonly File[] = [
   ...files(/(?<!alerts)\.(?:yaml|cfg|md)$/),
-  ...['observing', 'limits', 'redis', 'backup', 'operations']
+  ...['observing', 'limits', 'redis', 'backup', 'operations', 'scaling']
     .map((name) => `docs/${name}.md`)
     .map((path) => ({ path, text: read(path) })),
 ];
@@ -43,7 +43,7 @@ beforeAll(async () => {
   place = new Place();
   const { httpUrl } = await place.serve();
   program = await readProgram(place, String(httpUrl));
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   await place.close();
