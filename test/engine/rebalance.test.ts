@@ -116,6 +116,17 @@ describe('what is proposed', () => {
     expect(fleet.proposed()).toEqual([]);
   });
 
+  it('leaves what a soft key holds with its agent for as long as that is there', () => {
+    const fleet = new Fleet();
+    const first = fleet.rig.agent('first', { capacity: 4 });
+    fleet.create(4, { sticky: { key: 'k' } });
+    const second = fleet.rig.agent('second', { capacity: 4 });
+    expect(fleet.proposed()).toEqual([]);
+    fleet.rig.one({ kind: 'session.lost', session: first.session, attach: 1 });
+    expect(fleet.settle()).toBe(4);
+    expect(fleet.held(second)).toBe(4);
+  });
+
   it('is no more than a bounded number, and the next proposal goes on', () => {
     const fleet = new Fleet();
     const first = fleet.rig.agent('first', { capacity: 100 });

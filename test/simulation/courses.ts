@@ -7,11 +7,13 @@
 import type { Plan } from './plan.ts';
 import { drawPlan } from './swarm.ts';
 import { drawDocumentPlan } from './swarm-documents.ts';
+import { drawMovesPlan } from './swarm-moves.ts';
 import { drawWorkspacePlan } from './swarm-workspaces.ts';
 
 export const COURSES = {
   documents: { base: 1_000_000, draw: drawDocumentPlan },
   workspaces: { base: 2_000_000, draw: drawWorkspacePlan },
+  moves: { base: 3_000_000, draw: drawMovesPlan },
 } as const;
 export type Course = keyof typeof COURSES;
 

@@ -12,6 +12,7 @@ const LEASE_LOST: { readonly [reason: string]: Mark } = {
   acceptTimeout: 'accept timeout',
   timeout: 'attempt timeout',
   progressTimeout: 'progress timeout',
+  rebalanced: 'task moved to another agent',
 };
 
 const NOT_HANDED: { readonly [code: string]: Mark } = {

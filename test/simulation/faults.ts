@@ -162,6 +162,9 @@ function ofServer(simulation: Simulation, fault: ServerFault): void {
     case 'checkpoint':
       server.checkpoint();
       return;
+    case 'rebalance':
+      server.rebalance();
+      return;
     case 'retain':
       server.retain();
       return;

@@ -207,6 +207,7 @@ export const MARKS = {
   'lost lock kept from others': 15,
   'piece of output taken': 400,
   'text removed that nobody names': 60,
+  'task moved to another agent': 0,
   'document created': 150,
   'document edited': 1_000,
   'document edited from an old version': 100,

@@ -212,6 +212,8 @@ export type ServerFault =
   | { readonly do: 'jump'; readonly ms: number }
   | { readonly do: 'checkpoint' }
   | { readonly do: 'retain' }
+  /** Moves of work that has not begun are proposed. */
+  | { readonly do: 'rebalance' }
   | { readonly do: 'goaway' }
   /** Texts that nobody names are looked for, and removed if they were found before. */
   | { readonly do: 'sweep' }

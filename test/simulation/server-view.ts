@@ -141,6 +141,7 @@ export class ServerView {
       ...this.#views(book, changed),
       ...rulesOf(book, engine),
       pushes: pushesOf(output),
+      ...movesOf(decoded),
       ...locksOf(made),
       ...documentsOf(made),
       ...workspacesOf(made),
@@ -294,4 +295,9 @@ function noticeOf({ to, data }: Push): NoticeObservation {
 /** Ids of the agents that the task excludes, and barred names behind an `@`; whether one that did not confirm has come back since is not said. */
 function excludedOf(task: TaskRecord): string[] {
   return task.excluded.map((mark) => (mark.startsWith('@') ? mark : (mark.split('@')[0] ?? mark)));
+}
+
+function movesOf({ commands }: Entry): Partial<EventOf<'applied'>> {
+  const moves = commands.flatMap((one) => (one.kind === 'task.move' ? one.moves : []));
+  return moves.length === 0 ? {} : { moves: moves.map(({ task, token }) => ({ task, token: String(token) })) };
 }

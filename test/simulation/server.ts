@@ -165,6 +165,11 @@ export class SimServer {
     );
   }
 
+  rebalance(): void {
+    const running = this.#running;
+    if (running?.ready === true) running.node.rebalance(() => undefined);
+  }
+
   retain(): void {
     const running = this.#running;
     if (running?.ready !== true) return;

@@ -51,6 +51,11 @@ export function isMovable({ status, locks, sticky }: TaskRecord): boolean {
   return (status === 'assigned' || status === 'offered') && locks === undefined && sticky?.mode !== 'hard';
 }
 
+/** A soft key holds it with its agent for as long as that is there: then load is no reason. */
+export function mayLeave({ sticky }: TaskRecord, from: AgentRecord): boolean {
+  return sticky === undefined || !from.attached || from.status !== 'active';
+}
+
 /** `now`: wall ms; the state's own time stands still while nothing happens. */
 export function proposeMoves(parts: { readonly state: State; readonly groups: Groups }, now: number): readonly Move[] {
   const { state: s } = parts;
@@ -104,7 +109,7 @@ class Proposal {
     const present = from.attached && from.status === 'active';
     if (this.#now - slot.at < (present ? from.acceptMs / 2 : SETTLE_MS)) return undefined;
     const task = must(this.#state.tasks.get(slot.task), 'a held task is in memory');
-    return isMovable(task) ? task : undefined;
+    return isMovable(task) && mayLeave(task, from) ? task : undefined;
   }
 
   /** The first in the order of its strategy that is better off with it. */

@@ -9,7 +9,7 @@
  * MV2 Only what the holder has not confirmed is moved. Whose confirmation comes first in the log keeps it.
  * MV3 A move is no failure and no loss: nothing is charged, nobody is excluded.
  */
-import { heldBy, isMovable, relieves } from '../assignment/rebalance.ts';
+import { heldBy, isMovable, mayLeave, relieves } from '../assignment/rebalance.ts';
 import { accepted, rejected, type Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
 import { MOVES_VERSION, type Reply, type SystemCommand } from '../port.ts';
@@ -32,7 +32,7 @@ export function moveTask(s: State, c: Context, work: Extract<FollowUp, { kind: '
   if (task === undefined || task.token !== work.token || !isMovable(task)) return;
   const from = task.agentId === undefined ? undefined : s.agents.get(task.agentId);
   const to = s.agents.get(work.to);
-  if (from === undefined || to === undefined) return;
+  if (from === undefined || to === undefined || !mayLeave(task, from)) return;
   if (!relieves(from, to, { from: heldBy(s, from), to: heldBy(s, to) }) || !c.groups.takes(task, to)) return;
   const told = from.session !== undefined;
   letGo(

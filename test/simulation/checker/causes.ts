@@ -40,7 +40,7 @@ function fitting(ending: Ending, agent: AgentRec | undefined): readonly CauseKin
   if (status === 'cancelled') return ['cancel'];
   if (status === 'timed_out') return ['timeout', 'deadline', 'progressTimeout'];
   if (status === 'failed') return ['fail', ...failsWhenLost];
-  return [...BY_FAILURE, 'reject', 'release', 'bye', 'revoked', 'drained', 'pause', 'delegate'];
+  return [...BY_FAILURE, 'reject', 'release', 'bye', 'revoked', 'drained', 'pause', 'delegate', 'moved'];
 }
 
 export function causesOf(world: World, ending: Ending): Cause[] {
@@ -63,6 +63,9 @@ function requested(ending: Ending): Cause[] {
     else if (op.method === 'task.pause' && ended.status === 'offered') causes.push({ kind: 'pause', op });
     else if (kind !== undefined && text(op.params, 'token') === ended.token) causes.push({ kind, op });
   }
+  // Whoever has confirmed it keeps it (BJ5).
+  if (ended.confirmed === undefined && task.tenant.moves.has(`${task.id} ${ended.token}`))
+    causes.push({ kind: 'moved' });
   if (fallenAbove(task) !== undefined) causes.push({ kind: 'cancel' });
   for (const op of roomMakers(task, ending.prev.task)) {
     if (op.index <= next.mark.index) causes.push({ kind: 'cancel', op });

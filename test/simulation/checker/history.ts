@@ -510,6 +510,8 @@ export interface Applied extends At {
   readonly agents?: readonly AgentView[];
   readonly agentsGone?: readonly string[];
   readonly sessions?: readonly SessionObservation[];
+  /** What the entry asked to be moved to other agents. */
+  readonly moves?: readonly { readonly task: string; readonly token: string }[];
   /** All that are in force, when that changed. */
   readonly rules?: readonly RuleView[];
   /** All reliable pushes of the entry, rising by rev. If given once for a tenant, it is given for every entry. */

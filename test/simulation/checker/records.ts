@@ -57,7 +57,9 @@ export type CauseKind =
   /** An offer was withdrawn. */
   | 'pause'
   /** It was handed on. */
-  | 'delegate';
+  | 'delegate'
+  /** Nobody had begun it, and it was to go to another agent. */
+  | 'moved';
 
 /** Why an assignment or a status may have ended; `op` for those that somebody asked for. */
 export interface Cause {
@@ -297,6 +299,8 @@ export interface Tenant {
   readonly adminOps: Op[];
   /** Requests that create tasks and may cancel others to make room. */
   readonly makers: Op[];
+  /** What was to be moved to other agents, by `<task> <token>`. */
+  readonly moves: Set<string>;
   /** agent.drain with a deadline. */
   readonly drains: Op[];
   /** The largest position in an ok so far. */

@@ -151,6 +151,7 @@ export class World {
     const mark = this.log.mark(event, index);
     if (mark === undefined) return undefined;
     this.atOf.set(tenant.id, event.at);
+    for (const { task, token } of event.moves ?? []) tenant.moves.add(`${task} ${token}`);
     return { tenant, mark, event, ...applyViews(this, event, mark) };
   }
 
@@ -325,6 +326,7 @@ function newTenant(id: string): Tenant {
     opsByTask: new Map(),
     adminOps: [],
     makers: [],
+    moves: new Set(),
     drains: [],
     okRev: 0,
     opening: true,
