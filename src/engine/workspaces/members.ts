@@ -9,7 +9,7 @@ import type { WorkspaceParams, WorkspaceRole } from '../../../protocol/wire/work
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
-import type { Refusal } from '../port.ts';
+import { PUBLIC_SINCE_VERSION, type Refusal } from '../port.ts';
 import type { SessionRecord } from '../records.ts';
 import { reseatAgents } from './agents.ts';
 import { follow } from './work.ts';
@@ -71,7 +71,7 @@ export const addMember: Decide<WorkspaceParams['member.add']> = (s, c, { session
     workspace,
     user,
     role,
-    since: s.rev,
+    since: sinceOf(s, known, { member: undefined, role }),
     addedBy: by,
     addedAt: c.now,
     updatedAt: c.now,
@@ -104,13 +104,28 @@ export const setMemberRole: Decide<WorkspaceParams['member.setRole']> = (s, c, {
   return accepted({ member: memberView(record) });
 };
 
-/** Of what was told while it could not read it is told nothing. */
+/** Of what was told while it could not read it is told nothing; of what it could read, as a member or as anybody may, all. */
 function sinceOf(
   s: State,
-  { visibility }: WorkspaceRecord,
-  { member, role }: { readonly member: MemberRecord; readonly role: WorkspaceRole },
+  known: WorkspaceRecord,
+  { member, role }: { readonly member: MemberRecord | undefined; readonly role: WorkspaceRole },
 ): number {
-  return allows(role, 'read', visibility) && !allows(member.role, 'read', visibility) ? s.rev : member.since;
+  const reads = allows(role, 'read', known.visibility);
+  if (s.counters.engineVersion >= PUBLIC_SINCE_VERSION) {
+    return (reads ? readsSince(known, member) : member?.since) ?? s.rev;
+  }
+  if (member === undefined) return s.rev;
+  return reads && !allows(member.role, 'read', known.visibility) ? s.rev : member.since;
+}
+
+/** From where on it could read without a break, up to now; undefined: it cannot. */
+function readsSince(
+  { visibility, publicSince = 0 }: WorkspaceRecord,
+  member: MemberRecord | undefined,
+): number | undefined {
+  if (member !== undefined && allows(member.role, 'read', 'private')) return member.since;
+  if (visibility !== 'public') return undefined;
+  return Math.max(member?.since ?? 0, publicSince);
 }
 
 /** What follows from what a member may do now, and could not before, or the other way round. `after` undefined: nothing any more. */

@@ -37,8 +37,8 @@ export const WORKSPACE_BUGS: readonly WorkspaceBug[] = [
   {
     name: 'what-was-said-before-is-heard',
     file: at('guard'),
-    find: 'return rev === 0 || since < rev;',
-    replace: 'return rev === 0 || since >= 0;',
+    find: 'return rev === 0 || readsSince(s, principal, workspace) < rev;',
+    replace: 'return rev === 0 || readsSince(s, principal, workspace) >= 0;',
     breaks: 'who is added hears of what was said before',
   },
   {

@@ -156,7 +156,9 @@ export class Play {
       (known !== undefined && known.role !== role ? 'ALREADY_EXISTS' : undefined) ??
       (known !== undefined || fits(space, this.#now, wanted) ? undefined : 'QUOTA_EXCEEDED');
     this.#expect(reply, refused, 'member.add');
-    if (refused === undefined && known === undefined) space.members.set(user, { role, since: this.#decidedAt(before) });
+    if (refused !== undefined || known !== undefined) return;
+    const since = may(space, { user, admin: false }, 'r') ? toldSince(space, { user, admin: false }) : undefined;
+    space.members.set(user, { role, since: since ?? this.#decidedAt(before) });
   }
 
   #remove(): void {
@@ -187,7 +189,7 @@ export class Play {
     if (member === undefined) return;
     this.#stir(space);
     const before = this.engine.state.rev;
-    const read = may(space, { user, admin: false }, 'r');
+    const since = may(space, { user, admin: false }, 'r') ? toldSince(space, { user, admin: false }) : undefined;
     const { reply } = this.#ask(who, 'member.setRole', { workspaceId: space.id, userId: user, role });
     const refused =
       refusal(space, who, 'i', true) ??
@@ -196,7 +198,7 @@ export class Play {
     this.#expect(reply, refused, 'member.setRole');
     if (refused !== undefined || member.role === role) return;
     member.role = role;
-    if (!read && may(space, { user, admin: false }, 'r')) member.since = this.#decidedAt(before);
+    if (may(space, { user, admin: false }, 'r')) member.since = since ?? this.#decidedAt(before);
   }
 
   #update(): void {

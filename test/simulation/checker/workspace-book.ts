@@ -93,9 +93,7 @@ export class WorkspaceBook {
     const then = this.#past.filter(({ mark }) => mark.rev > from);
     return [first, ...then].every((one) => {
       const space = one?.spaces.get(workspace);
-      // Who reads it as anybody may and then becomes a member is told as a member from there on: what it had not got by then may be left out.
-      const same = space?.members.has(who.user) === first?.spaces.get(workspace)?.members.has(who.user);
-      return space !== undefined && space.status !== 'deleting' && same && may(space, who, 'read');
+      return space !== undefined && space.status !== 'deleting' && may(space, who, 'read');
     });
   }
 }
