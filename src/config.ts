@@ -24,6 +24,8 @@ export interface ServeOptions {
   readonly allowUnsafeRedis?: boolean | undefined;
   /** Other servers may serve the same tenants from the same Redis (docs/redis.md); all of them must say so. */
   readonly shared?: boolean | undefined;
+  /** Move work that was sent to an agent and not confirmed when others have less to do (docs/assignment.md); default: no. */
+  readonly rebalance?: boolean | undefined;
   /** `ws`, `uws` (uWebSockets.js, where its native file loads), or `auto`, the default: ws. */
   readonly transport?: string | undefined;
   /** JSON file with any of these options. */
@@ -83,6 +85,7 @@ const schema = z.strictObject({
   jobsRedis: z.string().min(1).optional(),
   allowUnsafeRedis: z.union([z.boolean(), z.stringbool()]).default(false),
   shared: z.union([z.boolean(), z.stringbool()]).default(false),
+  rebalance: z.union([z.boolean(), z.stringbool()]).default(false),
   transport: z.enum(['auto', 'ws', 'uws']).default('auto'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   jwtKeys: z.string().min(1).optional(),
@@ -114,6 +117,7 @@ function fromEnvironment(env: Environment): Partial<Record<keyof Config, unknown
     jobsRedis: env['MUSTER_JOBS_REDIS'],
     allowUnsafeRedis: env['MUSTER_ALLOW_UNSAFE_REDIS'],
     shared: env['MUSTER_SHARED'],
+    rebalance: env['MUSTER_REBALANCE'],
     transport: env['MUSTER_TRANSPORT'],
     logLevel: env['MUSTER_LOG_LEVEL'],
     jwtKeys: env['MUSTER_JWT_KEYS'],

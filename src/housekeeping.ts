@@ -31,10 +31,12 @@ export interface HousekeepingOptions {
   readonly store: Store;
   readonly scheduler: Scheduler;
   readonly jobs: JobQueue;
+  /** Moves what was sent to an agent and not confirmed, which the agent may have begun all the same. */
+  readonly rebalance: boolean;
 }
 
 /** Begins at once; the caller stops it. */
-export function startHousekeeping({ node, store, scheduler, jobs }: HousekeepingOptions): void {
+export function startHousekeeping({ node, store, scheduler, jobs, rebalance }: HousekeepingOptions): void {
   let idleSince = scheduler.mono();
   jobs.handle('checkpoint', (done) => {
     const idle = scheduler.mono() - idleSince >= IDLE_CHECKPOINT_MS;
@@ -44,7 +46,7 @@ export function startHousekeeping({ node, store, scheduler, jobs }: Housekeeping
   jobs.handle('retain', (done) => store.retain(scheduler.now(), done));
   jobs.handle('rebalance', (done) => node.rebalance(done));
   jobs.repeat('checkpoint', CHECKPOINT_MS);
-  jobs.repeat('rebalance', REBALANCE_MS);
+  if (rebalance) jobs.repeat('rebalance', REBALANCE_MS);
   jobs.handle('sweep', (done) => node.sweepTexts(done));
   jobs.repeat('retain', RETAIN_MS);
   jobs.repeat('sweep', SWEEP_MS);

@@ -441,7 +441,8 @@ class Server implements RunningServer {
       onTrouble: (what) => this.#log.warn('the Redis of the jobs', { what }),
     });
     this.#jobs = jobs;
-    startHousekeeping({ node, store, scheduler: systemScheduler, jobs });
+    const { rebalance } = this.#config;
+    startHousekeeping({ node, store, scheduler: systemScheduler, jobs, rebalance });
     return jobs;
   }
 

@@ -66,6 +66,8 @@ test('hosts, proxies and origins are lists, in the environment by commas', () =>
 });
 
 test('servers share tenants only on Redis', () => {
+  expect(resolveConfig({}, {}).rebalance).toBe(false);
+  expect(resolveConfig({}, { MUSTER_REBALANCE: 'true' }).rebalance).toBe(true);
   expect(() => resolveConfig({ shared: true }, {})).toThrow(ConfigError);
   expect(resolveConfig({}, { MUSTER_REDIS: 'redis://localhost', MUSTER_SHARED: 'true' }).shared).toBe(true);
 });

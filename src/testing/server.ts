@@ -117,7 +117,7 @@ export class TestServer {
         (fault) => (fault === undefined ? done() : failed(fault)),
       );
     });
-    startHousekeeping({ node: this.#node, store: this.#store, scheduler: lane, jobs: this.#jobs });
+    startHousekeeping({ node: this.#node, store: this.#store, scheduler: lane, jobs: this.#jobs, rebalance: false });
     return (connection) => {
       const handler = this.#accept(connection);
       // The network outlives the process; the process hears nothing after its end.

@@ -9,7 +9,7 @@ function working(): NodeRig {
   const rig = new NodeRig().start();
   const { node, scheduler } = rig;
   const jobs = new EmbeddedJobs({ scheduler, entropy: (size) => new Uint8Array(size) });
-  startHousekeeping({ node, store: must(rig.store, 'a store'), scheduler, jobs });
+  startHousekeeping({ node, store: must(rig.store, 'a store'), scheduler, jobs, rebalance: true });
   return rig;
 }
 

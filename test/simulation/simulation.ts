@@ -212,7 +212,7 @@ export class Simulation {
       while (time.step(plan.healAt));
       this.#heal();
       quiet = this.#settle();
-      if (quiet && this.#stories !== undefined) askWhatBecame(this, this.#stories);
+      if (quiet && this.#stories !== undefined) quiet = this.#ask(this.#stories);
       this.#end(quiet);
     } catch (error) {
       this.recorder.trouble('exception', error instanceof Error ? (error.stack ?? error.message) : String(error));
@@ -278,6 +278,21 @@ export class Simulation {
       if (isQuiet(this)) return true;
     }
     return false;
+  }
+
+  /**
+   * False: it did not come to rest again. Something may happen while the questions are on their way, such as an agent that is tried again
+   * when its quarantine is over: the answers are of another moment then, and everybody is asked anew.
+   */
+  #ask(stories: Stories): boolean {
+    for (;;) {
+      const faults = askWhatBecame(this, stories);
+      if (isQuiet(this)) {
+        for (const fault of faults) this.recorder.trouble('told', fault);
+        return true;
+      }
+      if (!this.#settle()) return false;
+    }
   }
 
   #end(quiet: boolean): void {

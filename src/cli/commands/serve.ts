@@ -16,6 +16,7 @@ interface Flags {
   readonly jobsRedis?: string;
   readonly allowUnsafeRedis?: boolean;
   readonly shared?: boolean;
+  readonly rebalance?: boolean;
   readonly transport?: string;
   readonly config?: string;
   readonly logLevel?: string;
@@ -41,6 +42,7 @@ export function addServe(program: Command, context: Context): void {
     .option('--jobs-redis <url>', 'keep the background jobs in this Redis (default: that of --redis)')
     .option('--allow-unsafe-redis', 'serve although the settings of Redis may lose what it acknowledged')
     .option('--shared', 'other servers may serve the same tenants from this Redis (docs/redis.md)')
+    .option('--rebalance', 'move work that was sent and not confirmed to agents with less to do (docs/assignment.md)')
     .option('--transport <name>', 'auto, ws or uws, which must be installed (default auto: ws)')
     .option('--config <file>', 'JSON file with any of these options')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default info)')

@@ -26,14 +26,15 @@ interface Asking {
   open: number;
 }
 
-/** Steps the run on until everything is answered. */
-export function askWhatBecame(simulation: Simulation, stories: Stories): void {
-  const { time, recorder, plan } = simulation;
+/** Steps the run on until everything is answered. Returns what is wrong with the answers, if nothing happened meanwhile. */
+export function askWhatBecame(simulation: Simulation, stories: Stories): readonly string[] {
+  const { time, plan } = simulation;
+  const faults: string[] = [];
   const asked: Asking[] = [];
   for (const tenant of plan.tenants) {
     const client = [...simulation.clients.values()].find((one) => one.plan.tenant === tenant && one.quiet);
     if (client === undefined) continue;
-    const report = (message: string): void => recorder.trouble('told', `${tenant}: ${message}`);
+    const report = (message: string): void => void faults.push(`${tenant}: ${message}`);
     const asking: Asking = { simulation, client, stories: stories.of(tenant), report, open: 0 };
     asked.push(asking);
     const random = new Random(`told ${plan.seed} ${tenant}`);
@@ -46,6 +47,7 @@ export function askWhatBecame(simulation: Simulation, stories: Stories): void {
   const isDone = (): boolean => asked.every(({ open }) => open === 0);
   while (!isDone() && time.step(until));
   for (const { open, report } of asked) if (open > 0) report(`${open} questions about its tasks are not answered`);
+  return faults;
 }
 
 /** Every page of a list. */
