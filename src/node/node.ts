@@ -211,15 +211,12 @@ export class Node implements NodePort {
   /** Makes a checkpoint of every tenant that has moved enough, one after the other. */
   checkpoint(wanted: (serving: Serving) => boolean, done: () => void): void {
     const due = this.servings.filter((serving) => wanted(serving));
-    const next = (): void => {
-      const serving = due.shift();
-      if (serving === undefined) return done();
+    const make = (serving: Serving, made: () => void): void =>
       serving.checkpoint((outcome) => {
         this.#options.events?.checkpointed?.(serving.id, outcome);
-        next();
+        made();
       });
-    };
-    next();
+    oneByOne(due, make, done);
   }
 
   /** Proposes moves of work that has not begun, in every tenant; `done` when what was proposed has been decided. */
@@ -241,13 +238,7 @@ export class Node implements NodePort {
 
   /** Removes texts that nobody names, of one tenant after the other. */
   sweepTexts(done: () => void): void {
-    const rest = this.servings.slice();
-    const next = (): void => {
-      const serving = rest.shift();
-      if (serving === undefined) return done();
-      serving.sweepTexts(next);
-    };
-    next();
+    oneByOne(this.servings, (serving, swept) => serving.sweepTexts(swept), done);
   }
 
   /** Says that it is not ready any more, and takes no HELLO. */
@@ -258,13 +249,7 @@ export class Node implements NodePort {
   /** Takes nothing more; `done` when everything taken is durable and told. */
   stop(done: () => void): void {
     this.#phase = 'stopping';
-    const rest = this.servings.slice();
-    const next = (): void => {
-      const serving = rest.shift();
-      if (serving === undefined) return done();
-      serving.stop(next);
-    };
-    next();
+    oneByOne(this.servings, (serving, stopped) => serving.stop(stopped), done);
   }
 
   #installFirst(key: MintedKey | undefined, done: () => void): void {
@@ -465,4 +450,19 @@ export class Node implements NodePort {
       });
     });
   }
+}
+
+/** Those that are there now, each when the one before is done. */
+function oneByOne(
+  servings: readonly Serving[],
+  each: (serving: Serving, done: () => void) => void,
+  done: () => void,
+): void {
+  const rest = servings.slice();
+  const next = (): void => {
+    const serving = rest.shift();
+    if (serving === undefined) done();
+    else each(serving, next);
+  };
+  next();
 }
