@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Random } from '../random.ts';
 import { judge } from './linearizable.ts';
 import { judgeLocks, LOCK, type LockOperation } from './lock-model.ts';
-import { MUTATIONS } from './mutations.ts';
+import { MUTATIONS } from './lock-mutations.ts';
 
 function acquire(client: string, at: readonly [number, number?], token?: string): LockOperation {
   return made(client, at, { kind: 'acquire' }, token === undefined ? {} : { output: { token } });

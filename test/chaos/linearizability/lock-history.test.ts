@@ -5,8 +5,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { Cleanup } from '../../../bench/harness/cleanup.ts';
 import { judgeLocks } from './lock-model.ts';
-import { MUTATIONS, tokenOf } from './mutations.ts';
-import { record, type Form } from './record.ts';
+import { MUTATIONS, tokenOf } from './lock-mutations.ts';
+import { recordLocks } from './lock-record.ts';
+import type { Form } from './storm.ts';
 
 const LONG = process.env['LOCKS_LONG'] === '1';
 const FORM: Form = {
@@ -20,7 +21,7 @@ describe('locks of real processes', () => {
   afterEach(() => cleanup.close());
 
   it(`are linearizable under kill -9 (seed ${FORM.seed})`, { timeout: LONG ? 600_000 : 200_000 }, async () => {
-    const history = await record(cleanup, FORM);
+    const history = await recordLocks(cleanup, FORM);
     const tokens = history.flatMap((one) => tokenOf(one) ?? []);
     expect(new Set(tokens).size).toBe(FORM.clients * FORM.turns);
     for (const [path, verdict] of judgeLocks(history)) expect(verdict, path).toBe('linearizable');

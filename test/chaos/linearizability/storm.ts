@@ -1,16 +1,13 @@
-/** Records what real processes do with locks while the server is killed with `kill -9` and connections are cut. */
+/** A server that is killed with `kill -9`, and connections that are cut, while players take their turns. */
 import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Child } from '../../../bench/harness/child.ts';
 import type { Cleanup } from '../../../bench/harness/cleanup.ts';
 import { sharedMs } from '../../../bench/harness/shared-clock.ts';
 import { FlakyServer } from '../flaky-server.ts';
 import { JOURNAL_SUFFIX, JournalWriter } from '../journal.ts';
 import { ChaosProxy } from '../proxy.ts';
 import { Random } from '../random.ts';
-import type { LockOperation } from './lock-model.ts';
-import type { LockerCalls, LockerNotes } from './locker-calls.ts';
 
 export interface Form {
   readonly seed: number;
@@ -20,14 +17,27 @@ export interface Form {
   readonly clients: number;
 }
 
-const PATHS = ['deploy', 'doc/7', 'doc/8'];
+export interface Place {
+  readonly url: string;
+  readonly key: string;
+}
+
+/** Whoever takes turns: says when it has had one, and in the end what it noted. */
+export interface Player<Noted> {
+  run(turned: () => void): Promise<readonly Noted[]>;
+}
+
 /** Connections are cut too. */
 const CONNECTION_MS = 3_000;
 
-export async function record(cleanup: Cleanup, form: Form): Promise<readonly LockOperation[]> {
+export async function underKills<Noted>(
+  cleanup: Cleanup,
+  form: Form,
+  begin: (place: Place) => Promise<readonly Player<Noted>[]>,
+): Promise<readonly Noted[]> {
   const { seed, turns, kills, clients } = form;
   const random = new Random(seed);
-  const dir = cleanup.directory(tmpdir(), 'muster-locks-');
+  const dir = cleanup.directory(tmpdir(), 'muster-histories-');
   const data = join(dir, 'data');
   mkdirSync(data);
   const journal = new JournalWriter(join(dir, `wire${JOURNAL_SUFFIX}`));
@@ -38,18 +48,9 @@ export async function record(cleanup: Cleanup, form: Form): Promise<readonly Loc
   });
   const server = new FlakyServer({ data, proxy, random: random.fork(), cleanup });
   const { key } = await server.start();
-  const url = `ws://127.0.0.1:${proxy.port}`;
-  const lockers = await Promise.all(
-    Array.from({ length: clients }, () =>
-      Child.start<LockerCalls, LockerNotes>({ module: './locker-role.ts', base: import.meta.url, cleanup }),
-    ),
-  );
-  const progress = new Turns(lockers);
-  const running = Promise.all(
-    lockers.map((locker, i) =>
-      locker.call('run', { url, key, name: `locker-${i}`, seed: seed + i, paths: PATHS, turns }),
-    ),
-  );
+  const players = await begin({ url: `ws://127.0.0.1:${proxy.port}`, key });
+  const progress = new Turns();
+  const running = Promise.all(players.map((player) => player.run(() => progress.turned())));
   const over = running.then(() => undefined);
   for (let kill = 1; kill <= kills; kill += 1) {
     await Promise.race([over, progress.reach(Math.floor((kill * clients * turns) / (kills + 1)))]);
@@ -59,19 +60,15 @@ export async function record(cleanup: Cleanup, form: Form): Promise<readonly Loc
   return histories.flat();
 }
 
-/** How many turns all clients have had: what is done to the server happens by that, and not by the clock. */
+/** How many turns all have had: what is done to the server happens by that, and not by the clock. */
 class Turns {
   #count = 0;
   #wanted = Infinity;
   #reached: (() => void) | undefined;
 
-  constructor(lockers: readonly Child<LockerCalls, LockerNotes>[]) {
-    for (const locker of lockers) {
-      locker.on('turn', () => {
-        this.#count += 1;
-        if (this.#count >= this.#wanted) this.#reached?.();
-      });
-    }
+  turned(): void {
+    this.#count += 1;
+    if (this.#count >= this.#wanted) this.#reached?.();
   }
 
   reach(count: number): Promise<void> {
