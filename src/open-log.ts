@@ -8,6 +8,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Scheduler } from './base/scheduler.ts';
+import { ENGINE_VERSION } from './engine/port.ts';
 import { ConfigError } from './config.ts';
 import type { RedisStatus } from './log/redis/driver.ts';
 import type { LogDriver } from './log/port.ts';
@@ -52,7 +53,9 @@ export async function openLog(options: OpenLogOptions): Promise<OpenedLog> {
   const { openRedisLog, parseRedisUrl } = await import('./log/redis/index.ts');
   const address = parseRedisUrl(redis);
   const { allowUnsafeRedis: allowUnsafe, onRedisTrouble: onTrouble, nodeId: node, shared } = options;
-  const driver = await openRedisLog({ address, dir: tail, scheduler, node, shared, allowUnsafe, onFatal, onTrouble });
+  const engine = ENGINE_VERSION;
+  const to = { address, dir: tail, scheduler, node, shared, engine, allowUnsafe, onFatal, onTrouble };
+  const driver = await openRedisLog(to);
   return { driver, redis: () => driver.status() };
 }
 

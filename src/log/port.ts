@@ -98,6 +98,11 @@ export interface Members {
   /** Once it has read the log. Alone: nobody else serves; the node opens the tenant, and calls `opened` when it has. */
   join(done: (how: 'alone' | 'beside') => void): void;
   opened(): void;
+  /**
+   * The state is to go over to what all nodes can decide, at most `engine`. `upTo`: what that is, and from now on no node is
+   * let in that cannot; 0 if it is not known now.
+   */
+  raise(engine: number, done: (upTo: number) => void): void;
   watch(watcher: MembersWatcher): void;
   /** Place of this node among those that live; 0 until that is known. */
   readonly rank: number;

@@ -91,6 +91,11 @@ export class Beside {
     members.join((how) => done(how, () => members.opened()));
   }
 
+  /** Up to which version of the engine all nodes can decide; 0 if that is not known now. */
+  raise(engine: number, done: (upTo: number) => void): void {
+    this.#parts.members.raise(engine, done);
+  }
+
   end(): void {
     this.#parts.members.end();
   }

@@ -70,6 +70,8 @@ export interface NodeOptions {
   readonly chunkBytes?: number;
   /** How long a request for a lock that has to wait may wait for an append of others, if not the usual 2 ms. */
   readonly patienceMs?: number;
+  /** The newest behaviour that tenants go over to, if not the newest that the engine knows. */
+  readonly engineVersion?: number;
   /** Makes a backup of the whole server; calls back later. Undefined: it has nothing to be copied. */
   readonly backup?: (asked: Params['backup.create'], done: (made: Made) => void) => void;
   /** What the background jobs of the process do; undefined: they have not begun. */
@@ -310,7 +312,7 @@ export class Node implements NodePort {
   #serve(of: { readonly log: TenantLog; readonly loaded: Loaded; readonly storedRev: number }): void {
     const { log, loaded, storedRev } = of;
     const { log: driver, store, scheduler, entropy, sha256, access, events, nodeId } = this.#options;
-    const { ring, chunkBytes, patienceMs, tracing, texts } = this.#options;
+    const { ring, chunkBytes, patienceMs, engineVersion, tracing, texts } = this.#options;
     const id = log.tenant;
     const serving = new Serving({
       id,
@@ -334,6 +336,7 @@ export class Node implements NodePort {
       ring,
       chunkBytes,
       patienceMs,
+      engineVersion,
       tracing,
       texts,
       applied: (applied) => {

@@ -61,6 +61,7 @@ export interface ServingParts {
   readonly ring: RingOptions | undefined;
   readonly chunkBytes: number | undefined;
   readonly patienceMs: number | undefined;
+  readonly engineVersion: number | undefined;
   readonly tracing: Tracing | undefined;
   readonly texts: DocumentTexts | undefined;
   readonly applied: (applied: Applied) => void;
@@ -113,6 +114,7 @@ export class Serving {
       entropy: parts.entropy,
       engine: parts.engine,
       patienceMs: parts.patienceMs,
+      engineVersion: parts.engineVersion,
       observer: {
         keep: (output) => this.#keep(output),
         applied: (done) => this.#applied(done),
@@ -121,6 +123,7 @@ export class Serving {
         audits: () => this.#audit?.told ?? [],
         beaten: () => {
           this.hub.pass();
+          if (this.tenant.beside?.isFirst === true) this.tenant.upgrade();
           this.#audit?.compare(this.tenant.beside?.audits() ?? []);
         },
         cutOff: () => this.hub.closeAll('UNAVAILABLE', 'This node cannot reach the log now.'),

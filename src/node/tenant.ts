@@ -20,8 +20,9 @@
  * R9 A request for a lock that has to wait begins no append: it goes with the next one (patience.ts).
  * R10 Beside other nodes (beside.ts): a node opens the tenant (`up`) only if no other serves it, else it says nothing that
  *    changes anything. One that reads that it was taken for dead halts before it applies that.
+ * R11 The state is under the newest behaviour that this build and every node beside it know: from the opening on, or when the
+ *    last node of an older build has gone.
  */
-import { isMap } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { assert } from '../base/assert.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
@@ -30,9 +31,11 @@ import { EngineHalted, type Engine } from '../engine/engine.ts';
 import { ENGINE_VERSION, type Command, type CommandOutput, type Entry, type EntryOutput } from '../engine/port.ts';
 import type { EntryTimes, RequestTrace } from '../telemetry/port.ts';
 import { lockMustWait } from '../engine/queries.ts';
+import { tasksMadeBy } from './costs.ts';
 import { FairQueue } from './fair-queue.ts';
 import { Beside, takenForDead, type BesideObserver } from './beside.ts';
 import { PATIENCE_MS, Patience } from './patience.ts';
+import { Upgrades } from './upgrades.ts';
 import { LogFault, type AppendOutcome, type LogEntry, type LogHead } from '../log/port.ts';
 import type { TailSink, TenantLog } from '../log/port.ts';
 
@@ -93,6 +96,8 @@ export interface TenantOptions {
   readonly patienceMs?: number | undefined;
   /** Empty, or loaded from a snapshot. */
   readonly engine: Engine;
+  /** The newest behaviour that the state goes over to, if not the newest that the engine knows. */
+  readonly engineVersion?: number | undefined;
 }
 
 const UNAVAILABLE: CommandOutput = {
@@ -134,6 +139,7 @@ export class Tenant implements TailSink {
   #appliedAt = 0;
   #clock: { readonly at: number; readonly cancel: () => void } | undefined;
   #continuing = false;
+  readonly #upgrades: Upgrades;
   /** R8 */
   #treesRest: (() => void) | undefined;
   #requestAt = -Infinity;
@@ -161,6 +167,12 @@ export class Tenant implements TailSink {
         observer,
       });
     }
+    this.#upgrades = new Upgrades({
+      newest: options.engineVersion ?? ENGINE_VERSION,
+      now: () => this.engine.state.counters.engineVersion,
+      beside: this.beside,
+      submit: (version, told) => this.submit({ kind: 'upgrade', version }, ({ reply }) => told(reply.ok)),
+    });
     this.#patience = new Patience({
       scheduler: options.scheduler,
       patienceMs: options.patienceMs ?? PATIENCE_MS,
@@ -279,18 +291,17 @@ export class Tenant implements TailSink {
     this.submit(this.#up, () => {
       this.#live = true;
       opened?.();
-      this.#upgrade();
-      this.#options.observer.caughtUp();
+      const caughtUp = (): void => this.#options.observer.caughtUp();
+      if (this.beside !== undefined) return this.upgrade(caughtUp);
+      this.upgrade();
+      caughtUp();
     });
   }
 
-  /** One node alone serves the tenant: as soon as it does, the state is under the newest behaviour that it knows. */
-  #upgrade(): void {
-    const version = this.engine.state.counters.engineVersion;
-    if (version >= ENGINE_VERSION) return;
-    this.submit({ kind: 'upgrade', version: version + 1 }, ({ reply }) => {
-      if (reply.ok) this.#upgrade();
-    });
+  /** R11. Also to be called when a node may have gone. `done` when nothing more can be done now. */
+  upgrade(done: () => void = () => undefined): void {
+    if (this.#live) this.#upgrades.begin(done);
+    else done();
   }
 
   fault(fault: LogFault): void {
@@ -580,14 +591,4 @@ function lineOf({ command }: Waiting): string {
 
 function costOf({ cost }: Waiting): number {
   return cost;
-}
-
-/** Of those commands that can make many. */
-function tasksMadeBy(command: Command): number {
-  if (command.kind !== 'request' || !isMap(command.params)) return 0;
-  const { tasks, parts, copies, each } = command.params;
-  if (command.method === 'task.createBatch') return Array.isArray(tasks) ? tasks.length : 0;
-  if (command.method !== 'task.distribute') return 0;
-  if (each !== undefined) return LIMITS.eachMax;
-  return Array.isArray(parts) ? parts.length : typeof copies === 'number' ? copies : 0;
 }

@@ -47,6 +47,7 @@ logConformance('redis', async () => {
       openRedisLog({
         address: parseRedisUrl(redis.url),
         dir,
+        engine: 1,
         scheduler: systemScheduler,
         onFatal: (fault) => {
           throw fault;

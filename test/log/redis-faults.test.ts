@@ -67,6 +67,7 @@ async function node(
     address: parseRedisUrl(url),
     dir,
     scheduler: systemScheduler,
+    engine: 1,
     onFatal: (fault) => {
       throw fault;
     },

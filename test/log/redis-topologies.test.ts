@@ -29,6 +29,7 @@ async function open(url: string): Promise<RedisLog> {
     address: parseRedisUrl(url),
     dir,
     scheduler: systemScheduler,
+    engine: 1,
     answerMs: 2_000,
     onFatal: (fault) => {
       throw fault;

@@ -1,7 +1,7 @@
 /** A node beside others, which are played: what it says of itself, what it makes of what others say, when it lets its clients go. */
 import { describe, expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
-import type { Command } from '../../src/engine/port.ts';
+import { ENGINE_VERSION, type Command } from '../../src/engine/port.ts';
 import { Lag } from '../../src/node/lag.ts';
 import { SharedRig } from '../support/shared-rig.ts';
 
@@ -89,6 +89,25 @@ describe('a node beside others', () => {
     while (shared.state.counters.seq < head) shared.from('n2', { kind: 'tick' });
     expect(rig.node.takesClients).toBe(true);
     rig.result(client, 'task.create', { type: 'work' });
+  });
+
+  it('goes over to a later behaviour when all know it, which the first of them says', () => {
+    const shared = new SharedRig((members) => (members.engineOfOthers = ENGINE_VERSION - 1));
+    const { counters } = shared.state;
+    expect(counters.engineVersion).toBe(ENGINE_VERSION - 1);
+    shared.members.engineOfOthers = ENGINE_VERSION;
+    shared.members.rank = 1;
+    shared.said(0);
+    expect(counters.engineVersion).toBe(ENGINE_VERSION - 1);
+    shared.members.rank = 0;
+    shared.said(0);
+    expect(counters.engineVersion).toBe(ENGINE_VERSION);
+  });
+
+  it('serves under what there is while it is not known what the others know', () => {
+    const shared = new SharedRig((members) => (members.engineOfOthers = 0));
+    expect(shared.state.counters.engineVersion).toBe(1);
+    expect(shared.rig.hello(shared.rig.operator)).toMatchObject({ kind: 'welcome' });
   });
 
   it('lists those that it heard of', () => {

@@ -2,7 +2,7 @@
 import type { AgentShape } from '../../protocol/wire/types.ts';
 import { must } from '../../src/base/assert.ts';
 import { encodeEntry } from '../../src/engine/entry.ts';
-import type { Command } from '../../src/engine/port.ts';
+import { ENGINE_VERSION, type Command } from '../../src/engine/port.ts';
 import type { LogDriver, Members, MembersWatcher, TenantLog } from '../../src/log/port.ts';
 import type { Audited } from '../../src/node/audit.ts';
 import { NodeRig } from './node-rig.ts';
@@ -10,6 +10,8 @@ import { NodeRig } from './node-rig.ts';
 class Others implements Members {
   rank = 0;
   left = false;
+  /** What all others know. */
+  engineOfOthers = ENGINE_VERSION;
   watcher: MembersWatcher | undefined;
 
   join(done: (how: 'alone' | 'beside') => void): void {
@@ -17,6 +19,10 @@ class Others implements Members {
   }
 
   opened(): void {}
+
+  raise(engine: number, done: (upTo: number) => void): void {
+    done(Math.min(engine, this.engineOfOthers));
+  }
 
   watch(watcher: MembersWatcher): void {
     this.watcher = watcher;
@@ -32,8 +38,15 @@ class Others implements Members {
 export class SharedRig {
   readonly others = new Map<string, Others>();
   readonly #logs = new Map<string, TenantLog>();
+  readonly #prepare: (members: Others) => void;
   #drawn = 0;
-  readonly rig = new NodeRig({ log: (log) => this.#sharing(log) }).start();
+  readonly rig: NodeRig;
+
+  /** `prepare`: what the others are like from the beginning. */
+  constructor(prepare: (members: Others) => void = () => undefined) {
+    this.#prepare = prepare;
+    this.rig = new NodeRig({ log: (log) => this.#sharing(log) }).start();
+  }
 
   #sharing(log: LogDriver): LogDriver {
     return {
@@ -44,6 +57,7 @@ export class SharedRig {
         log.open(tenant, (opened) => {
           if (opened instanceof Error) return done(opened);
           const members = new Others();
+          this.#prepare(members);
           this.others.set(tenant, members);
           this.#logs.set(tenant, opened);
           done({

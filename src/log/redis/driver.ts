@@ -42,6 +42,8 @@ export interface RedisLogOptions {
   readonly node?: string;
   /** Others may serve the same tenants, if they share too. */
   readonly shared?: boolean;
+  /** Up to which version of the engine this build can decide. */
+  readonly engine: number;
   /** An answer of Redis that takes longer ends the connection; default 5 s. */
   readonly answerMs?: number;
 }
@@ -240,6 +242,7 @@ export class RedisLog implements LogDriver {
       node: this.#node,
       home: Buffer.from(this.#file.fileId).toString('hex').slice(0, 16),
       shared: this.#options.shared === true,
+      engine: this.#options.engine,
       allowUnsafe: this.#options.allowUnsafe === true,
       readerForEach: cluster,
       trouble: (what) => this.#trouble(what),

@@ -51,6 +51,7 @@ export interface HomeParts {
   readonly node: string;
   readonly home: string;
   readonly shared: boolean;
+  readonly engine: number;
   readonly allowUnsafe: boolean;
   /** In a cluster one read may not name the keys of two tenants. */
   readonly readerForEach: boolean;
@@ -239,11 +240,11 @@ export class Home {
   async #claimed(connection: Connection, slot: Slot): Promise<Attached | undefined> {
     const { link, pass } = connection;
     const { tenant, keys, local } = slot;
-    const { node, home, shared, repaired } = this.#parts;
+    const { node, home, shared, engine, repaired } = this.#parts;
     const onRepaired = (from: number, to: number): void => repaired(tenant, from, to);
     try {
       const known = slot.log?.logId;
-      return await attach({ link, tenant, keys, local, node, home, shared, pass, known, onRepaired });
+      return await attach({ link, tenant, keys, local, node, home, shared, engine, pass, known, onRepaired });
     } catch (error) {
       if (error instanceof LogFault) {
         this.#slots.delete(tenant);

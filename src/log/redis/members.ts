@@ -9,6 +9,8 @@
  * ME2 Nobody is fenced by a node that has not itself been connected for as long as silence is borne: when all were cut off
  *    from Redis together, each has the time to come back.
  * ME3 A node that cannot reach Redis lets its clients go before others take it for dead.
+ * ME5 The state goes over to a version only when every node that has a pass knows it; Redis decides, so none that does not
+ *    comes in between.
  * ME4 A node builds what it keeps (finished tasks, history) from the log alone, so while nodes share a log nothing of it is
  *    trimmed.
  */
@@ -28,10 +30,11 @@ interface Host {
   readonly node: string;
   /** Nothing is appended any more, and the others are told. */
   readonly leave: () => void;
+  readonly trouble: (what: string) => void;
 }
 
 /** Says a script to Redis, with the name and the pass of this node; undefined: there is no connection now. */
-type Say = (script: Script) => Promise<string | undefined>;
+type Say = (script: Script, more?: readonly string[]) => Promise<readonly string[] | undefined>;
 
 export class RedisMembers implements Members {
   readonly #host: Host;
@@ -43,6 +46,8 @@ export class RedisMembers implements Members {
   #cancelAgain: (() => void) | undefined;
   #joined = false;
   #rank = 0;
+  /** The node that was told to be too old. */
+  #heldBackBy: string | undefined;
   #ended = false;
 
   constructor(host: Host, say: Say, fenced: (fault: LogFault) => void) {
@@ -63,6 +68,22 @@ export class RedisMembers implements Members {
   opened(): void {
     this.#joined = true;
     this.#until(SCRIPTS.opened, (said) => said === 'OK');
+  }
+
+  /** ME5 */
+  raise(engine: number, done: (upTo: number) => void): void {
+    void tell(this.#say(SCRIPTS.raise, [String(engine)]), (said) => {
+      const [outcome, upTo, by] = said ?? [];
+      if (outcome === 'FENCED') this.#fenced(new LogFault('LOCKED', 'others took this node for dead'));
+      if (outcome !== 'OK') return done(0);
+      if (by !== undefined && by !== '' && by !== this.#heldBackBy) {
+        this.#host.trouble(
+          `engine version ${engine} is not begun while node ${by} serves, which knows ${upTo} at most`,
+        );
+      }
+      this.#heldBackBy = by;
+      done(Number(upTo));
+    });
   }
 
   watch(watcher: MembersWatcher): void {
@@ -132,7 +153,8 @@ export class RedisMembers implements Members {
   /** Says it again and again, over connections, until the answer is taken. */
   #until(script: Script, taken: (said: string | undefined) => boolean): void {
     if (this.#ended) return;
-    void tell(this.#say(script), (said) => {
+    void tell(this.#say(script), (answer) => {
+      const said = answer?.[0];
       if (said === 'FENCED') return this.#fenced(new LogFault('LOCKED', 'others took this node for dead'));
       if (this.#ended || taken(said)) return;
       this.#cancelAgain = this.#host.scheduler.after(againMs, () => this.#until(script, taken));

@@ -12,6 +12,7 @@
  * RC4 Every step is conditional on what was seen before it. If something changed meanwhile all is looked at anew.
  * RC5 A log that another node serves and that was heard of lately is left to it, unless both share it. Nodes that share it
  *    are not fenced by a takeover, but for the process before in the same data directory.
+ * RC6 A log whose state went over to a version that this build does not know is left to those that do.
  */
 import { randomUUID } from 'node:crypto';
 import { chainStart } from '../envelope.ts';
@@ -40,6 +41,8 @@ export interface AttachParts {
   readonly home: string;
   /** Others may serve the tenant too. */
   readonly shared: boolean;
+  /** Up to which version it can decide. */
+  readonly engine: number;
   /** Drawn for this connection. */
   readonly pass: string;
   /** The log that this node has open already; undefined: whatever is there, or a new one. */
@@ -113,7 +116,7 @@ async function create(parts: AttachParts): Promise<Attached | undefined> {
   const logId = randomUUID();
   const start: Place = { seq: 0, epoch: 0, ts: 0, link: linkStart(logId), chain: chainStart(logId) };
   const chain = Buffer.from(start.chain).toString('hex');
-  const owner = [link.runId, node, pass, home, modeOf(parts)];
+  const owner = [link.runId, node, pass, home, modeOf(parts), String(parts.engine)];
   const [said] = await run(parts, SCRIPTS.create, [logId, start.link, chain, ...owner]);
   const outcome = textOf(said);
   if (outcome === 'LEFTOVER') throw fault(parts, 'CORRUPT', 'Redis has entries of it, but not the record of its ends');
@@ -170,9 +173,10 @@ async function claim(parts: AttachParts, seen: Meta, next: { run: string; epoch:
   const after = [next.run, String(next.epoch), parts.node, parts.pass, String(ownedMs)];
   const who = [parts.home, modeOf(parts), known];
   const { epoch = 0, seq = 0, link = '' } = parts.local.head ?? {};
-  const copy = [String(epoch), String(seq), link];
+  const copy = [String(epoch), String(seq), link, String(parts.engine)];
   const [said, owner, silentMs] = await run(parts, SCRIPTS.claim, [...before, ...after, ...who, ...copy]);
   if (textOf(said) === 'FENCED') throw fault(parts, 'LOCKED', 'others took this node for dead: it must start anew');
+  if (textOf(said) === 'OLD') throw fault(parts, 'VERSION', tooOld(parts.engine, textOf(owner))); // RC6
   if (textOf(said) !== 'OWNED') return textOf(said) === 'OK';
   const heard = `node ${textOf(owner)} serves it and was heard of ${textOf(silentMs)} ms ago`; // RC5
   throw fault(parts, 'LOCKED', `${heard}. Stop that node first; when it has died, wait ${ownedMs / 1_000} s`);
@@ -251,6 +255,10 @@ function metaIn(fields: ReturnType<typeof pairsOf>, keys: Keys): Meta {
       chain: new Uint8Array(Buffer.from(text('baseChain'), 'hex')),
     },
   };
+}
+
+function tooOld(engine: number, needed: string): string {
+  return `it goes on under version ${needed}, and this build knows ${engine}: start a later one`;
 }
 
 function fault(parts: AttachParts, name: LogFault['fault'], what: string): LogFault {

@@ -5,7 +5,9 @@
  * the newest entry; baseSeq, baseEpoch, baseTs, baseLink, baseChain of the newest entry that was trimmed. Of each node that
  * serves the tenant: pass:<node>, drawn for each connection; seen:<node>, when it last said that it lives; home:<node>, its
  * data directory, which one process has at a time; mode:<node>, whether it serves alone or shares; ready:<node>, that it
- * serves, beside others; about:<node>, what it says of itself. opener: the node that opens the tenant for all, until it has.
+ * serves, beside others; about:<node>, what it says of itself; engine:<node>, up to which version it can decide (absent: a
+ * build that did not say so). opener: the node that opens the tenant for all, until it has. engine: the version that the state
+ * may go over to; who does not know it is not let in.
  *
  * S1 A script refuses before its first write or writes everything: Redis runs it alone, and looks for memory before the
  *    first write of a script and not again.
@@ -53,7 +55,7 @@ end
 local function fieldOf(name, node) return redis.call('HGET', KEYS[2], name .. ':' .. node) end
 local function fence(node)
   redis.call('HDEL', KEYS[2], 'pass:' .. node, 'seen:' .. node, 'home:' .. node, 'mode:' .. node, 'ready:' .. node,
-    'about:' .. node)
+    'about:' .. node, 'engine:' .. node)
   if redis.call('HGET', KEYS[2], 'opener') == node then redis.call('HDEL', KEYS[2], 'opener') end
 end
 local function silence(node) return now - tonumber(fieldOf('seen', node)) end
@@ -86,7 +88,7 @@ return {'OK', digits(first)}
 `);
 
 /**
- * Makes the log if there is none. ARGV: logId, its first link, its first chain (hex), run, node, pass, home, mode.
+ * Makes the log if there is none. ARGV: logId, its first link, its first chain (hex), run, node, pass, home, mode, engine.
  * → MADE | THERE | LEFTOVER
  */
 const create = script(`${number}${clock}
@@ -94,7 +96,8 @@ if redis.call('EXISTS', KEYS[2]) == 1 then return {'THERE'} end
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'LEFTOVER'} end
 redis.call('HSET', KEYS[2], 'logId', ARGV[1], 'run', ARGV[4], 'epoch', '1', 'seq', '0', 'link', ARGV[2], 'ts', '0',
   'baseSeq', '0', 'baseEpoch', '0', 'baseTs', '0', 'baseLink', ARGV[2], 'baseChain', ARGV[3],
-  'pass:' .. ARGV[5], ARGV[6], 'seen:' .. ARGV[5], digits(now), 'home:' .. ARGV[5], ARGV[7], 'mode:' .. ARGV[5], ARGV[8])
+  'pass:' .. ARGV[5], ARGV[6], 'seen:' .. ARGV[5], digits(now), 'home:' .. ARGV[5], ARGV[7], 'mode:' .. ARGV[5], ARGV[8],
+  'engine:' .. ARGV[5], ARGV[9])
 return {'MADE'}
 `);
 
@@ -106,11 +109,12 @@ return {redis.call('HGETALL', KEYS[2]), redis.call('XREVRANGE', KEYS[1], '+', '-
 /**
  * Takes the log over for a connection. ARGV: what was seen: run, epoch, seq, link; then run, epoch, node, pass, for how many
  * ms a node that is silent still has it, home, mode, whether the node has had it already; the newest entry that the node
- * has: epoch, seq, link (seq 0: none). Others may have appended since it was looked at, in the same run, if what the node
- * has is still part of the log. → OK | CHANGED | FENCED | OWNED node ms
+ * has: epoch, seq, link (seq 0: none); engine. Others may have appended since it was looked at, in the same run, if what the
+ * node has is still part of the log. → OK | CHANGED | FENCED | OWNED node ms | OLD engine
  */
 const claim = script(`${number}${clock}${members}
-local m = redis.call('HMGET', KEYS[2], 'run', 'epoch', 'seq', 'link', 'baseSeq', 'owner', 'seen')
+local m = redis.call('HMGET', KEYS[2], 'run', 'epoch', 'seq', 'link', 'baseSeq', 'owner', 'seen', 'engine')
+if m[8] and tonumber(m[8]) > tonumber(ARGV[16]) then return {'OLD', m[8]} end
 if m[1] ~= ARGV[1] or m[2] ~= ARGV[2] then return {'CHANGED'} end
 if m[3] ~= ARGV[3] or m[4] ~= ARGV[4] then
   local seq, known = tonumber(m[3]), tonumber(ARGV[14])
@@ -149,7 +153,7 @@ if ARGV[1] ~= ARGV[5] then
   for _, other in ipairs(stay) do redis.call('HSET', KEYS[2], 'seen:' .. other, digits(now)) end
 end
 redis.call('HSET', KEYS[2], 'run', ARGV[5], 'epoch', ARGV[6], 'pass:' .. node, ARGV[8], 'seen:' .. node, digits(now),
-  'home:' .. node, ARGV[10], 'mode:' .. node, ARGV[11])
+  'home:' .. node, ARGV[10], 'mode:' .. node, ARGV[11], 'engine:' .. node, ARGV[16])
 return {'OK'}
 `);
 
@@ -226,6 +230,22 @@ redis.call('HSET', KEYS[2], 'ready:' .. ARGV[1], '1')
 return {'OK'}
 `);
 
+/**
+ * The state may go over to what all nodes can decide, and from now on nobody is let in who cannot. ARGV: node, pass, the
+ * version that this node can. → OK version, and the node that holds it back (or none) | FENCED
+ */
+const raise = script(`${number}${clock}${members}
+if fieldOf('pass', ARGV[1]) ~= ARGV[2] then return {'FENCED'} end
+local most, by = tonumber(ARGV[3]), ''
+for _, node in ipairs(membersOf()) do
+  local engine = tonumber(fieldOf('engine', node) or '0')
+  if engine < most then most, by = engine, node end
+end
+local before = tonumber(redis.call('HGET', KEYS[2], 'engine') or '0')
+if most > before then redis.call('HSET', KEYS[2], 'engine', digits(most)) end
+return {'OK', digits(math.max(most, before)), by}
+`);
+
 /** Forgets entries. ARGV: node, pass, epoch and seq of the last one to go, the chain there (hex). → OK | FENCED | MISSING */
 const trim = script(`
 local m = redis.call('HMGET', KEYS[2], 'pass:' .. ARGV[1], 'baseSeq')
@@ -252,7 +272,7 @@ redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 return {'OK', before}
 `);
 
-export const SCRIPTS = { append, create, look, claim, repair, beat, join, opened, trim, keep } as const;
+export const SCRIPTS = { append, create, look, claim, repair, beat, join, opened, raise, trim, keep } as const;
 
 /** Runs a script by its digest, and by its text where the server does not know it (after SCRIPT FLUSH, a restart). */
 export async function runScript(

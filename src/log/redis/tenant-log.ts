@@ -93,8 +93,13 @@ export class RedisTenantLog implements TenantLog {
     this.#cursor = new ElementCursor(of.tenant, attached.base);
     this.members = host.shared
       ? new RedisMembers(
-          { scheduler: host.scheduler, node: host.node, leave: () => this.#leave() },
-          (script) => this.#say(script),
+          {
+            scheduler: host.scheduler,
+            node: host.node,
+            leave: () => this.#leave(),
+            trouble: (what) => host.trouble(what),
+          },
+          (script, more) => this.#say(script, more),
           (lost) => this.fail(lost),
         )
       : undefined;
@@ -212,12 +217,12 @@ export class RedisTenantLog implements TenantLog {
   }
 
   /** A script about this node among the others; undefined: there is no connection now. */
-  async #say(script: Script): Promise<string | undefined> {
+  async #say(script: Script, more: readonly string[] = []): Promise<readonly string[] | undefined> {
     const session = this.#session;
     if (session === undefined || this.ended) return undefined;
     try {
-      const [said] = await this.#run(session.link, script, [this.#host.node, session.pass]);
-      return this.#session === session ? textOf(said) : undefined;
+      const said = await this.#run(session.link, script, [this.#host.node, session.pass, ...more]);
+      return this.#session === session ? said.map(textOf) : undefined;
     } catch (error) {
       session.renew(messageOf(error));
       return undefined;
