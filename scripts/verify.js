@@ -5,11 +5,14 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { countTests } from './count.js';
+import { countTests, failuresOf, slowestOf } from './count.js';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const results = `${root}reports/vitest.json`;
 const bin = (/** @type {string} */ name) => `node_modules/.bin/${name}`;
+
+/** So many of the slowest files of tests are named. */
+const SLOWEST = 12;
 
 /** @typedef {{ name: string, command: readonly string[], tests?: true }} Step */
 
@@ -86,5 +89,10 @@ const work = async () => {
 };
 await Promise.all([work(), work()]);
 for (const step of steps) await run(step, true);
+// Last, where whoever reads the end of a long output finds it.
+const slowest = slowestOf(report(), root, SLOWEST).map((line) => `  ${line}`);
+process.stdout.write(`\nThe files of tests that took longest:\n${slowest.join('\n')}\n`);
+const failures = failuresOf(report(), root).map((line) => `  ${line}`);
+if (failures.length > 0) process.stdout.write(`\nTests that failed:\n${failures.join('\n')}\n`);
 process.stdout.write(`\n${summary.join('\n')}\n\n${passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 ? 0 : 1;
