@@ -32,7 +32,7 @@ export const LONG: Form = {
 };
 
 /** What the least storm has: a third to a half of what the short form sees on an idle machine. */
-export function shortfalls({ marks, harm }: ChaosReport): readonly string[] {
+export function shortfalls({ marks, harm }: Pick<ChaosReport, 'marks' | 'harm'>): readonly string[] {
   const least: readonly (readonly [name: string, value: number, least: number])[] = [
     ['agents', harm.agents, 50],
     ['kills of the server', harm.serverKills, 10],

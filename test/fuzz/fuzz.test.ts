@@ -19,7 +19,7 @@ describe('a fuzzed server', () => {
 
   it.each(['ws', 'uws'] as const)(
     `on %s keeps every promise (seed ${SEED})`,
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async (transport) => {
       const dir = cleanup.directory(tmpdir(), 'muster-fuzz-');
       const report = await runPhase({
@@ -28,7 +28,7 @@ describe('a fuzzed server', () => {
         limits: LIFTED,
         seed: SEED,
         frames: FRAMES,
-        rate: 6_000,
+        rate: 4_000,
         links: 32,
         attacks: true,
         calmMs: 500,

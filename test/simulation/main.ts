@@ -187,6 +187,7 @@ async function main(): Promise<void> {
       replay: { type: 'string' },
       planted: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
+      bug: { type: 'string', multiple: true, default: [] },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -199,7 +200,7 @@ async function main(): Promise<void> {
   }
   const workers = Math.max(1, whole(values.workers, availableParallelism()));
   if (values.planted) {
-    await reportPlanted({ workers, json, write: values.write, say });
+    await reportPlanted({ workers, json, write: values.write, names: values.bug, say });
     return;
   }
   const { course } = values;

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Plan } from './plan.ts';
 import { BUGS } from './planted/bugs.ts';
-import { huntAll, readCaught } from './planted/hunt.ts';
+import { huntAll, readNoted } from './planted/hunt.ts';
 import { linesOf, readScript, scriptOf } from './script.ts';
 import { drawPlan } from './swarm.ts';
 import { runPlan } from './verdict.ts';
@@ -30,7 +30,11 @@ describe('the run that catches a planted bug', () => {
 
   beforeAll(async () => {
     const bugs = BUGS.filter(({ name }) => NAMES.includes(name));
-    const hunts = { workers: availableParallelism(), known: readCaught(), shrinkRuns: RUNS_MAX };
+    const hunts = {
+      workers: availableParallelism(),
+      known: { ...readNoted(), plans: new Map() },
+      shrinkRuns: RUNS_MAX,
+    };
     for (const { bug, plan } of await huntAll(bugs, hunts)) if (plan !== undefined) plans.set(bug.name, plan);
   }, TIME_MS);
 

@@ -33,6 +33,11 @@ export function runPlan(plan: Plan, twice: boolean): Verdict {
   return judge(plan, simulate(plan), twice);
 }
 
+/** A plan that was made small while it was looked at in every way. */
+export function runSmall(plan: Plan): Verdict {
+  return verdictOf(simulate(plan, EVERY_LOOK));
+}
+
 /** What has failed once is looked at in every way. */
 export function runKept(plan: Plan): Verdict {
   return judge(plan, simulate(plan, EVERY_LOOK), true);

@@ -1,16 +1,25 @@
 /**
- * A thread that runs seeds: gets a number, answers with its verdict; or gets a seed that violates something, to be made
- * small, and answers with the plan that is left.
+ * A thread that runs seeds: gets a number, answers with its verdict, as for a plan; or gets a plan that violates something, to be
+ * made small, and answers with the plan that is left.
  */
 import { parentPort } from 'node:worker_threads';
 import { shrink, type ShrinkOptions } from './shrink.ts';
-import { planOf } from './courses.ts';
-import { runSeed } from './verdict.ts';
+import type { Plan } from './plan.ts';
+import { runSeed, runSmall, type Verdict } from './verdict.ts';
 
 export interface ShrinkTask extends ShrinkOptions {
-  readonly seed: number;
+  readonly failing: Plan;
 }
 
-parentPort?.on('message', (task: number | ShrinkTask) => {
-  parentPort?.postMessage(typeof task === 'number' ? runSeed(task) : shrink(planOf(task.seed), task), []);
+export interface PlanTask {
+  readonly plan: Plan;
+}
+
+function answer(task: number | ShrinkTask | PlanTask): Verdict | Plan {
+  if (typeof task === 'number') return runSeed(task);
+  return 'plan' in task ? runSmall(task.plan) : shrink(task.failing, task);
+}
+
+parentPort?.on('message', (task: number | ShrinkTask | PlanTask) => {
+  parentPort?.postMessage(answer(task), []);
 });

@@ -30,6 +30,7 @@ export const LOCK_BUGS: readonly LockBug[] = [
   },
   {
     name: 'holders-are-not-first',
+    course: 25,
     file: at('judge'),
     find: 'if (before !== undefined && (!first || before < asker.seq)) return true;',
     replace: 'if (before !== undefined && before < asker.seq) return true;',

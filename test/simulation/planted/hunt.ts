@@ -2,18 +2,20 @@
  * Runs seeds on builds with planted bugs until each bug is caught.
  *
  * U1 What is found does not depend on how fast the machine is: a hunt ends after a number of seeds, not after a time.
- * U2 The seed that caught the bug when the table was written last is run first (caught.json), then the others, of each hundred those
- *    first that ask least: what is noted is run by every test of the table, and the smallest seeds find as much in their time.
+ * U2 What caught the bug when the table was written last is run first: a plan that was made small (plans/), then the seed of which it
+ *    was made (caught.json); then other seeds, of each hundred those first that ask least: what is noted is run by every test of the
+ *    table, and the smallest seeds find as much in their time.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { INVARIANTS } from '../checker/invariants.ts';
 import type { Plan } from '../plan.ts';
 import { giveRoom } from '../pool.ts';
 import { planOf, seedsOf as seedsOfCourse } from '../courses.ts';
+import { readScript } from '../script.ts';
 import type { Verdict } from '../verdict.ts';
-import type { ShrinkTask } from '../worker.ts';
+import type { PlanTask, ShrinkTask } from '../worker.ts';
 import type { PlantedBug } from './bug.ts';
 import { rootFolder, Workshop } from './workshop.ts';
 
@@ -30,19 +32,28 @@ export interface Hunted {
   readonly bug: PlantedBug;
   /** Of the seed that caught it; absent: not caught. */
   readonly verdict?: Verdict;
-  /** Its plan, made small, if that was asked for. */
+  /** What caught it is the small plan that was noted. */
+  readonly noted?: Plan;
+  /** The plan of its seed, made small, if that was asked for. */
   readonly plan?: Plan;
-  /** How many seeds were run. */
+  /** How many runs it took. */
   readonly seeds: number;
   readonly ms: number;
   /** Why it ended without a verdict. */
   readonly failure?: string;
 }
 
+/** What is to be tried first, by the names of the bugs. */
+export interface Noted {
+  readonly seeds: ReadonlyMap<string, number>;
+  readonly plans: ReadonlyMap<string, Plan>;
+}
+
+export const NOTHING: Noted = { seeds: new Map(), plans: new Map() };
+
 export interface HuntOptions {
   readonly workers: number;
-  /** Seeds that are to be tried first, by the names of the bugs. */
-  readonly known: ReadonlyMap<string, number>;
+  readonly known: Noted;
   /** The plan that catches a bug is made small by so many runs; default: it is not. */
   readonly shrinkRuns?: number;
   /** Called for each bug as soon as its hunt is over. */
@@ -54,11 +65,30 @@ export function caughtFile(): string {
   return join(rootFolder(), 'test/simulation/planted/caught.json');
 }
 
-export function readCaught(): ReadonlyMap<string, number> {
+/** The script of the small plan that catches the bug. */
+export function planFile(name: string): string {
+  return join(plansFolder(), `${name}.json`);
+}
+
+function plansFolder(): string {
+  return join(rootFolder(), 'test/simulation/planted/plans');
+}
+
+export function readNoted(): Noted {
+  return { seeds: readCaught(), plans: readPlans() };
+}
+
+function readCaught(): ReadonlyMap<string, number> {
   const file = caughtFile();
   if (!existsSync(file)) return new Map();
   const read: unknown = JSON.parse(readFileSync(file, 'utf8'));
   return new Map(Object.entries(read ?? {}).map(([name, seed]) => [name, Number(seed)]));
+}
+
+function readPlans(): ReadonlyMap<string, Plan> {
+  const files = existsSync(plansFolder()) ? readdirSync(plansFolder()) : [];
+  const names = files.map((file) => file.replace(/\.json$/, ''));
+  return new Map(names.map((name) => [name, readScript(readFileSync(planFile(name), 'utf8'))]));
 }
 
 /** In the order of the bugs. */
@@ -71,10 +101,9 @@ export async function huntAll(bugs: readonly PlantedBug[], options: HuntOptions)
     for (let i = next++; i < bugs.length; i = next++) {
       const bug = bugs[i];
       if (bug === undefined) return;
-      const result = await hunt(
-        { bug, program: workshop.build(bug, copy), known: options.known.get(bug.name) },
-        options,
-      );
+      const { seeds, plans } = options.known;
+      const known = { seed: seeds.get(bug.name), plan: plans.get(bug.name) };
+      const result = await hunt({ bug, program: workshop.build(bug, copy), known }, options);
       results[i] = result;
       options.hunted?.(result);
     }
@@ -90,14 +119,17 @@ export async function huntAll(bugs: readonly PlantedBug[], options: HuntOptions)
 interface Hunt {
   readonly bug: PlantedBug;
   readonly program: URL;
-  readonly known: number | undefined;
+  readonly known: { readonly seed: number | undefined; readonly plan: Plan | undefined };
 }
 
 function hunt({ bug, program, known }: Hunt, { shrinkRuns = 0 }: HuntOptions): Promise<Hunted> {
   const began = performance.now();
-  const order = seedsFor(bug, known);
-  let seeds = 0;
+  const order = tasksFor(bug, known);
+  let runs = 0;
+  let task: number | PlanTask = 0;
   let found: Verdict | undefined;
+  /** Made small; and the same, when it was seen to catch the bug. */
+  let small: Plan | undefined;
   let plan: Plan | undefined;
   let failure: string | undefined;
   let stuck: NodeJS.Timeout | undefined;
@@ -108,34 +140,55 @@ function hunt({ bug, program, known }: Hunt, { shrinkRuns = 0 }: HuntOptions): P
       void worker.terminate();
     };
     const give = (): void => {
-      const { value: seed } = order.next();
-      if (seed === undefined) return end('no seed caught it');
+      const { value } = order.next();
+      if (value === undefined) return end('no seed caught it');
+      task = value;
       clearTimeout(stuck);
-      stuck = setTimeout(() => end(`seed ${seed} does not end`), STUCK_MS);
-      seeds += 1;
-      worker.postMessage(seed, []);
+      stuck = setTimeout(() => end(`${nameOf(value)} does not end`), STUCK_MS);
+      runs += 1;
+      worker.postMessage(task, []);
+    };
+    const shrinkAt = (verdict: Verdict): void => {
+      clearTimeout(stuck);
+      const failing = typeof task === 'number' ? planOf(verdict.seed) : task.plan;
+      worker.postMessage({ failing, invariants: bug.invariants, runsMax: shrinkRuns } satisfies ShrinkTask, []);
     };
     worker.on('message', (answer: Verdict | Plan) => {
-      if ('actions' in answer) plan = answer;
-      else if (catches(bug, answer)) found = answer;
-      else return give();
-      if (found === undefined || plan !== undefined || shrinkRuns === 0) return void worker.terminate();
-      clearTimeout(stuck);
-      const task: ShrinkTask = { seed: found.seed, invariants: bug.invariants, runsMax: shrinkRuns };
-      worker.postMessage(task, []);
+      if ('actions' in answer) {
+        small = answer;
+        worker.postMessage({ plan: small } satisfies PlanTask, []);
+        return;
+      }
+      if (small !== undefined) {
+        if (catches(bug, answer)) plan = small;
+        return void worker.terminate();
+      }
+      if (!catches(bug, answer)) return give();
+      found = answer;
+      if (shrinkRuns === 0) void worker.terminate();
+      else shrinkAt(answer);
     });
     worker.on('error', (error) => end(`the program died: ${String(error)}`));
     worker.on('exit', () => {
       clearTimeout(stuck);
       const ms = performance.now() - began;
-      const outcome = found === undefined ? { failure: failure ?? 'the program ended' } : { verdict: found };
-      done({ bug, seeds, ms, ...outcome, ...(plan === undefined ? {} : { plan }) });
+      if (found === undefined) return done({ bug, seeds: runs, ms, failure: failure ?? 'the program ended' });
+      const noted = typeof task === 'number' ? {} : { noted: task.plan };
+      done({ bug, seeds: runs, ms, verdict: found, ...noted, ...(plan === undefined ? {} : { plan }) });
     });
     give();
   });
 }
 
-function* seedsFor({ runs }: PlantedBug, known: number | undefined): Generator<number, undefined> {
+function nameOf(task: number | PlanTask): string {
+  return typeof task === 'number' ? `seed ${task}` : 'the noted plan';
+}
+
+function* tasksFor(
+  { runs }: PlantedBug,
+  { seed: known, plan }: Hunt['known'],
+): Generator<number | PlanTask, undefined> {
+  if (plan !== undefined) yield { plan }; // U2
   if (known !== undefined) yield known; // U2
   for (let from = 1; from <= SEEDS_MAX; from += AT_ONCE)
     for (const seed of smallestFirst(runs === undefined ? from : (seedsOfCourse(runs, { from, seeds: 1 })[0] ?? 0)))
