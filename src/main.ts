@@ -43,7 +43,7 @@ import type { Mismatch } from './node/audit.ts';
 import { backlogFigures } from './node/backlog.ts';
 import { QuotaLook } from './node/quotas.ts';
 import { classOf } from './node/heard.ts';
-import type { DocumentTexts } from './node/documents.ts';
+import type { DocumentTexts } from './node/texts.ts';
 import { DEFAULT_TENANT, Node, type Made } from './node/node.ts';
 import type { Principal } from './node/port.ts';
 import type { MintedKey } from './node/requests.ts';

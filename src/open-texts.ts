@@ -1,7 +1,8 @@
 /** Opens what keeps texts of documents and what works upon them; texts of versions before are moved there. */
 import { systemScheduler } from './base/system-scheduler.ts';
 import { DocumentThread } from './documents/index.ts';
-import type { DocumentTexts } from './node/documents.ts';
+import type { DocumentTexts } from './node/texts.ts';
+import { FileUploads } from './store/uploads/files.ts';
 import { moveFiles } from './store/blobs/from-files.ts';
 import { openSqliteBlobs, type SqliteBlobs } from './store/blobs/sqlite.ts';
 import type { Log } from './telemetry/port.ts';
@@ -27,10 +28,16 @@ export async function openTexts(parts: {
     await new Promise<void>((done) => blobs.close(done));
     throw error;
   }
+  const uploads = new FileUploads({
+    dir,
+    scheduler: systemScheduler,
+    onTrouble: (error) => log.error('an upload cannot be written or read', { error }),
+  });
   const thread = new DocumentThread(systemScheduler);
   return {
     blobs,
+    uploads,
     run: (name, input, done) => thread.run(name, input, done),
-    close: (done) => thread.close(() => blobs.close(done)),
+    close: (done) => thread.close(() => uploads.close(() => blobs.close(done))),
   };
 }

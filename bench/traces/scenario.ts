@@ -4,6 +4,7 @@
  * Server, client and agent are in this process, without sockets and disks, so that nothing else is in the figures; the variants
  * take turns. The one that is measured twice says how far the figures can be trusted. Exporting is not in them: spans are thrown away.
  */
+import { hash } from 'node:crypto';
 import { must } from '../../src/base/assert.ts';
 import { Client } from '../../src/client/client.ts';
 import { VERSION } from '../../src/client/version.ts';
@@ -74,7 +75,7 @@ class Bed {
       const entropy = seededEntropy(`client ${bed.#clients.length}`);
       const client = new Client(
         { url: 'ws://muster.test/v1', key, ...(agent === undefined ? {} : { agent }) },
-        { scheduler: lane, entropy, dial: () => line.dial },
+        { scheduler: lane, entropy, digest: async (data) => hash('sha256', data, 'buffer'), dial: () => line.dial },
       );
       bed.#clients.push(await client.open({ timeoutMs: 0 }));
       return client;

@@ -3,25 +3,33 @@ import { z } from 'zod';
 import { DOCUMENT_RESOLUTIONS, type DocumentParams } from '../wire/documents.ts';
 import { LIMITS } from '../wire/limits.ts';
 import { LOCK_MODES } from '../wire/locks.ts';
+import { sha256 } from './blobs.ts';
 import { cursor, fence, id, int, limit, name, REASON } from './fields.ts';
 import { LOCK_OPTIONS } from './locks.ts';
 import { fits } from './size.ts';
 
 const named = z.object({ id });
 const version = int(1, Number.MAX_SAFE_INTEGER);
-/** Larger than `documentBytes` it is TOO_LARGE. */
-const content = z.string().refine((value) => fits(value, LIMITS.documentBytes), {
-  error: REASON.payload(LIMITS.documentBytes),
+/** Larger than `documentInlineBytes` it is TOO_LARGE: it has to be put as a blob. */
+const content = z.string().refine((value) => fits(value, LIMITS.documentInlineBytes), {
+  error: REASON.payload(LIMITS.documentInlineBytes),
   params: { code: 'TOO_LARGE' },
 });
+/** A text, or the name of the blob that it was put as. */
+const text = { content: content.exactOptional(), blob: sha256.exactOptional() };
+type Text = { readonly content?: string; readonly blob?: string };
+const isOne = ({ content: sent, blob }: Text): boolean => (sent === undefined) !== (blob === undefined);
+const oneText = { error: 'is needed, or blob, and not both', path: ['content'] };
 
 export const DOCUMENT_SCHEMAS: { readonly [M in keyof DocumentParams]: z.ZodType<DocumentParams[M]> } = {
-  'document.create': z.object({
-    name: name(LIMITS.nameBytes),
-    content,
-    workspaceId: id.exactOptional(),
-    type: name(LIMITS.typeBytes).exactOptional(),
-  }),
+  'document.create': z
+    .object({
+      name: name(LIMITS.nameBytes),
+      ...text,
+      workspaceId: id.exactOptional(),
+      type: name(LIMITS.typeBytes).exactOptional(),
+    })
+    .refine(isOne, oneText),
   'document.get': z
     .object({
       id,
@@ -40,13 +48,15 @@ export const DOCUMENT_SCHEMAS: { readonly [M in keyof DocumentParams]: z.ZodType
     limit: limit.exactOptional(),
     cursor: cursor.exactOptional(),
   }),
-  'document.update': z.object({
-    id,
-    content,
-    version,
-    sectionId: id.exactOptional(),
-    token: fence.exactOptional(),
-  }),
+  'document.update': z
+    .object({
+      id,
+      ...text,
+      version,
+      sectionId: id.exactOptional(),
+      token: fence.exactOptional(),
+    })
+    .refine(isOne, oneText),
   'document.delete': named,
   'document.rename': z.object({ id, name: name(LIMITS.nameBytes) }),
   'document.archive': named,
@@ -76,19 +86,22 @@ export const DOCUMENT_SCHEMAS: { readonly [M in keyof DocumentParams]: z.ZodType
     .object({
       conflictId: id,
       resolution: z.enum(DOCUMENT_RESOLUTIONS),
-      content: content.exactOptional(),
+      ...text,
       token: fence.exactOptional(),
     })
-    .refine(({ resolution, content: text }) => resolution !== 'manual' || text !== undefined, {
+    .refine((asked) => asked.resolution !== 'manual' || asked.content !== undefined || asked.blob !== undefined, {
       error: 'is needed with manual',
       path: ['content'],
     })
-    .refine(({ resolution, content: text }) => text === undefined || !['ours', 'theirs'].includes(resolution), {
+    .refine((asked) => isOne(asked) || (asked.content === undefined && asked.blob === undefined), oneText)
+    .refine((asked) => !isOne(asked) || !['ours', 'theirs'].includes(asked.resolution), {
       error: 'goes with merged and manual alone',
       path: ['content'],
     }),
   'section.list': z.object({ documentId: id }),
-  'section.update': z.object({ documentId: id, sectionId: id, content, version, token: fence.exactOptional() }),
+  'section.update': z
+    .object({ documentId: id, sectionId: id, ...text, version, token: fence.exactOptional() })
+    .refine(isOne, oneText),
   'section.lock': z.object({
     documentId: id,
     sectionId: id,

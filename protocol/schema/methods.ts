@@ -49,6 +49,7 @@ import { CONTROL_SCHEMAS } from './control.ts';
 import { NOTIFICATION_SCHEMAS } from './notifications.ts';
 import { LOCK_SCHEMAS, taskLocks } from './locks.ts';
 import { COMMENT_SCHEMAS } from './comments.ts';
+import { BLOB_SCHEMAS } from './blobs.ts';
 import { DOCUMENT_SCHEMAS } from './documents.ts';
 import { WORKSPACE_SCHEMAS } from './workspaces.ts';
 import { isName, isTenantId } from './text.ts';
@@ -439,6 +440,7 @@ export const METHOD_SCHEMAS: { readonly [M in Method]: z.ZodType<Params[M]> } = 
   ...LOCK_SCHEMAS,
   ...NOTIFICATION_SCHEMAS,
   ...WORKSPACE_SCHEMAS,
+  ...BLOB_SCHEMAS,
   ...DOCUMENT_SCHEMAS,
   ...COMMENT_SCHEMAS,
   'task.retry': z.object({ id, parameters: payload.exactOptional() }),

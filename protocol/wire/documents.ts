@@ -1,4 +1,5 @@
 /** Documents: texts with versions, edited by sections; conflicts keep every text. */
+import type { BlobRef } from './blobs.ts';
 import type { LockAcquired, LockMode, LockOptions } from './locks.ts';
 
 export const DOCUMENT_RESOLUTIONS = ['ours', 'theirs', 'merged', 'manual'] as const;
@@ -65,6 +66,12 @@ export interface DocumentConflictView {
   readonly version: number;
 }
 
+/** A text as it is sent: in the message, or, if it has more than `documentInlineBytes`, as the blob that it was put as (its SHA-256). */
+export interface SentText {
+  readonly content?: string;
+  readonly blob?: string;
+}
+
 interface Page {
   readonly limit?: number;
   readonly cursor?: string;
@@ -72,8 +79,9 @@ interface Page {
 
 export interface DocumentParams {
   'document.create': {
+    readonly content?: string;
+    readonly blob?: string;
     readonly name: string;
-    readonly content: string;
     readonly workspaceId?: string;
     readonly type?: string;
   };
@@ -87,8 +95,9 @@ export interface DocumentParams {
   'document.list': Page & { readonly workspaceId?: string; readonly type?: string; readonly archived?: boolean };
   /** `version`: the one that the content was made of. `sectionId`: the content is that of this section. */
   'document.update': {
+    readonly content?: string;
+    readonly blob?: string;
     readonly id: string;
-    readonly content: string;
     readonly version: number;
     readonly sectionId?: string;
     /** Of a lock that the caller holds on what it changes. */
@@ -114,19 +123,21 @@ export interface DocumentParams {
   'document.history': { readonly id: string; readonly limit?: number; readonly before?: number };
   /** `conflictId`: this one, with its texts. */
   'document.conflicts': { readonly id: string; readonly conflictId?: string };
-  /** `content`: of `manual` always; of `merged` unless the server is to merge. */
+  /** A text: of `manual` always; of `merged` unless the server is to merge. */
   'document.resolve': {
+    readonly content?: string;
+    readonly blob?: string;
     readonly conflictId: string;
     readonly resolution: DocumentResolution;
-    readonly content?: string;
     readonly token?: string;
   };
   'section.list': { readonly documentId: string };
   /** As `document.update` with `sectionId`. */
   'section.update': {
+    readonly content?: string;
+    readonly blob?: string;
     readonly documentId: string;
     readonly sectionId: string;
-    readonly content: string;
     readonly version: number;
     readonly token?: string;
   };
@@ -135,6 +146,9 @@ export interface DocumentParams {
   /** As `lock.release`: `id` is that of the lock. */
   'section.unlock': { readonly id: string; readonly token: string };
 }
+
+/** What the edit was made of, the edit, what was current. */
+export type ConflictSide = 'base' | 'ours' | 'theirs';
 
 interface Changed {
   readonly document: DocumentView;
@@ -145,10 +159,11 @@ interface Changed {
 export interface DocumentResults {
   'document.create': Changed;
   'document.get': {
+    readonly content?: string;
+    readonly blobs?: readonly BlobRef[];
     readonly document: DocumentView & { readonly sections: readonly SectionView[] };
     /** Of the version that was asked for. */
     readonly version: number;
-    readonly content: string;
   };
   'document.list': { readonly documents: readonly DocumentView[]; readonly cursor?: string };
   'document.update': Changed;
@@ -170,11 +185,13 @@ export interface DocumentResults {
   'document.deleteSnapshot': { readonly snapshotId: string };
   /** The newest first; `next`: go on before this one. */
   'document.history': { readonly versions: readonly DocumentVersionView[]; readonly next?: number };
+  /** `blobs`: instead of the texts, if they have more than `documentInlineBytes` together. */
   'document.conflicts': {
     readonly conflicts: readonly (DocumentConflictView & {
       readonly base?: string;
       readonly ours?: string;
       readonly theirs?: string;
+      readonly blobs?: { readonly [S in ConflictSide]: readonly BlobRef[] };
     })[];
   };
   'document.resolve': Changed & { readonly conflictId: string };

@@ -284,8 +284,18 @@ export const LIMITS = {
   /** Comments on a document: LIMIT_EXCEEDED; bytes of one: TOO_LARGE. */
   commentsMax: 256,
   commentBytes: 4_096,
-  /** Of a document, and of what is sent of one: TOO_LARGE. */
-  documentBytes: 256 * 1024,
+  /** Of a document: TOO_LARGE. */
+  documentBytes: 10 * 1024 * 1024,
+  /** Of what is sent of one in a message; more is put and fetched as blobs: TOO_LARGE. */
+  documentInlineBytes: 256 * 1024,
+  /** Of one piece of a blob: TOO_LARGE. */
+  blobPieceBytes: 128 * 1024,
+  /** Blobs of a tenant, and of one principal, that have not come whole: LIMIT_EXCEEDED. One left alone for so long is forgotten. */
+  uploadsMax: 64,
+  uploadsOfPrincipalMax: 8,
+  uploadMs: 3_600_000,
+  /** Pieces of a tenant that wait to be written: UNAVAILABLE. */
+  uploadPiecesMax: 256,
   /** The newest versions of a document that can be read, and edited from. */
   documentVersionsKept: 64,
 

@@ -136,6 +136,8 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'presence.set': { roles: EVERYONE, class: 'session', access: 'write' },
   'presence.list': { roles: EVERYONE, class: 'query', access: 'read' },
   'activity.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'blob.put': { roles: WRITERS, class: 'work', access: 'read' },
+  'blob.get': { roles: EVERYONE, class: 'query', access: 'read' },
   'document.create': { roles: WRITERS, class: 'work', access: 'write' },
   'document.get': { roles: EVERYONE, class: 'query', access: 'read' },
   'document.list': { roles: EVERYONE, class: 'query', access: 'read' },
@@ -214,6 +216,8 @@ export type ReadMethod =
   | 'state.snapshots'
   | 'presence.list'
   | 'activity.list'
+  | 'blob.put'
+  | 'blob.get'
   | 'document.get'
   | 'document.list'
   | 'document.history'

@@ -16,6 +16,7 @@ import type { NodeParams, NodeResults } from './nodes.ts';
 import type { ObservingParams, ObservingResults, WorkloadView } from './observing.ts';
 import type { Control, ControlParams, ControlPushes, ControlResults, ControlView, TaskOrder } from './control.ts';
 import type { CommentParams, CommentResults } from './comments.ts';
+import type { BlobParams, BlobResults } from './blobs.ts';
 import type { DocumentParams, DocumentResults } from './documents.ts';
 import type { WorkspaceParams, WorkspaceResults } from './workspaces.ts';
 import type { ChildCounts, ChildPolicy, Distribution, TaskTreeView, TreeParams, TreeResults } from './trees.ts';
@@ -393,6 +394,7 @@ export interface Params
     JobParams,
     NodeParams,
     TreeParams,
+    BlobParams,
     DocumentParams,
     CommentParams,
     WorkspaceParams {
@@ -491,6 +493,7 @@ export interface Results
     TreeResults,
     WorkspaceResults,
     CommentResults,
+    BlobResults,
     DocumentResults {
   'session.snapshot': { readonly snapshot: SessionSnapshot; readonly rev: number };
   'agent.register': { readonly agent: AgentView };

@@ -27,7 +27,14 @@ import { startHandler, startLater, type AgentMethods, type TaskHandler } from '.
 import type { PushIn } from './incoming.ts';
 import { activeTraceparent, inContext, type OpenTelemetryApi } from './open-telemetry.ts';
 import { withLock, type LockMethods, type LockWhat, type LockWithOptions, type LockWork } from './lock-methods.ts';
-import { editing, type DocumentMethods, type TaskMethods, type WaitOptions } from './own-methods.ts';
+import {
+  documentsOf,
+  type Digest,
+  type DocumentCalls,
+  type DocumentMethods,
+  type TaskMethods,
+  type WaitOptions,
+} from './own-methods.ts';
 import { makeMethods, type Methods, type RequestOptions } from './methods.ts';
 import { listen, type TopicMethods } from './listening.ts';
 import { handleInTurn, Notifications, type NotificationNote } from './notifications.ts';
@@ -95,6 +102,7 @@ export interface CloseCallOptions {
 export interface Platform {
   readonly scheduler: Scheduler;
   readonly entropy: Entropy;
+  readonly digest: Digest;
   dial(url: string): Dial;
   readonly journal?: Journal;
   /** Handlers may stand still for long without being asked for anything: they begin when their tasks are confirmed. */
@@ -123,8 +131,9 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
   /** `state.…` of workspaces; `client.state` is that of the connection. */
   readonly sharedState: Methods['state'];
   readonly presence: Methods['presence'];
-  readonly document: Methods['document'] & DocumentMethods;
+  readonly document: DocumentCalls & DocumentMethods;
   readonly section: Methods['section'];
+  readonly blob: Methods['blob'];
   readonly comment: Methods['comment'];
   readonly activity: Methods['activity'];
   readonly apiKey: Methods['apiKey'];
@@ -204,8 +213,8 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
     this.usage = methods.usage;
     this.sharedState = methods.state;
     this.presence = methods.presence;
-    this.document = editing(methods.document);
-    this.section = methods.section;
+    ({ document: this.document, section: this.section } = documentsOf(methods, platform.digest));
+    this.blob = methods.blob;
     this.comment = methods.comment;
     this.activity = methods.activity;
     this.apiKey = methods.apiKey;

@@ -2,6 +2,7 @@
 import type { DocumentView } from '../../protocol/wire/documents.ts';
 import type { Value } from '../../protocol/wire/types.ts';
 import { clientError, MusterError } from './errors.ts';
+import { DocumentTexts, sectionsWithTexts, withTexts, type Digest, type DocumentCalls } from './document-texts.ts';
 import type { Methods } from './methods.ts';
 
 export interface DocumentEditOptions {
@@ -46,16 +47,28 @@ export interface DocumentMethods {
 const TRIES = 3;
 const TRIES_MAX = 100;
 
-export function editing(methods: Methods['document']): Methods['document'] & DocumentMethods {
+/** The methods of documents and sections as the client has them. */
+export function documentsOf(
+  methods: Pick<Methods, 'document' | 'section' | 'blob'>,
+  digest: Digest,
+): { readonly document: DocumentCalls & DocumentMethods; readonly section: Methods['section'] } {
+  const texts = new DocumentTexts(methods.blob, digest);
+  return {
+    document: editing(withTexts(methods.document, texts)),
+    section: sectionsWithTexts(methods.section, texts),
+  };
+}
+
+function editing(methods: DocumentCalls): DocumentCalls & DocumentMethods {
   return { ...methods, edit: (id, edit, options = {}) => new Editing(methods, id, options).run(edit) };
 }
 
 class Editing {
-  readonly #methods: Methods['document'];
+  readonly #methods: DocumentCalls;
   readonly #id: string;
   readonly #options: DocumentEditOptions;
 
-  constructor(methods: Methods['document'], id: string, options: DocumentEditOptions) {
+  constructor(methods: DocumentCalls, id: string, options: DocumentEditOptions) {
     this.#methods = methods;
     this.#id = id;
     this.#options = options;

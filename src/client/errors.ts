@@ -27,6 +27,7 @@ export const CLIENT_CODES = {
   OUTBOX_LOCKED: { type: 'client', message: 'Another process uses this outbox file.' },
   OUTBOX_DAMAGED: { type: 'client', message: 'The file is not an outbox that this version can read.' },
   ASK_EXPIRED: { type: 'client', message: 'Nobody answered the question in time.' },
+  UPLOAD_FAILED: { type: 'client', message: 'A text did not come to the server, or from it, as it is.' },
   LOCK_LOST: { type: 'conflict', message: 'The lock ended before the work under it did.' },
   TASK_STOPPED: { type: 'client', message: 'The work on the task must stop.' },
   TASK_FAILED: { type: 'conflict', message: 'The task failed.' },

@@ -5,7 +5,7 @@
  */
 import { Client, type ClientOptions } from './client.ts';
 import { normaliseUrl } from './url.ts';
-import { webScheduler, webEntropy } from './web/system.ts';
+import { webDigest, webScheduler, webEntropy } from './web/system.ts';
 import { webDial } from './web/socket.ts';
 
 export * from './public.ts';
@@ -15,6 +15,7 @@ export async function connect(options: ClientOptions): Promise<Client> {
   const client = new Client(options, {
     scheduler: webScheduler,
     entropy: webEntropy,
+    digest: webDigest,
     dial: (url) => webDial(normaliseUrl(url)),
   });
   return client.open({ timeoutMs: options.connectTimeoutMs, signal: options.signal });

@@ -1,8 +1,8 @@
 /** muster/client for Node: WebSockets over `ws`, and an outbox file that survives the process. */
-import { randomFillSync } from 'node:crypto';
+import { hash, randomFillSync } from 'node:crypto';
 import type { Entropy } from '../base/scheduler.ts';
 import { systemScheduler } from '../base/system-scheduler.ts';
-import { Client, type ClientOptions } from './client.ts';
+import { Client, type ClientOptions, type Platform } from './client.ts';
 import { openOutboxFile } from './node/outbox-file.ts';
 import { nodeDial } from './node/socket.ts';
 import { SocketThread } from './node/thread-dial.ts';
@@ -36,6 +36,8 @@ function blockEntropy(): Entropy {
   };
 }
 
+const digest: Platform['digest'] = async (data) => hash('sha256', data, 'buffer');
+
 /** Opens a session; resolves when the server has greeted. The key defaults to the environment's MUSTER_KEY. */
 export async function connect(options: NodeClientOptions = {}): Promise<Client> {
   const { outbox, socketThread, ...rest } = options;
@@ -47,7 +49,13 @@ export async function connect(options: NodeClientOptions = {}): Promise<Client> 
   let client: Client | undefined;
   try {
     const dial = thread === undefined ? nodeDial : (to: string) => thread.dial(to);
-    const platform = { scheduler: systemScheduler, entropy: blockEntropy(), dial, handlersBlock: thread !== undefined };
+    const platform = {
+      scheduler: systemScheduler,
+      entropy: blockEntropy(),
+      digest,
+      dial,
+      handlersBlock: thread !== undefined,
+    };
     client = new Client(
       { ...rest, url, ...(key === undefined ? {} : { key }) },
       journal === undefined ? platform : { ...platform, journal },

@@ -4,7 +4,9 @@ import type { TaskCreate, TaskView, Value } from '../../protocol/wire/types.ts';
 import type { RequestOptions } from './methods.ts';
 import type { WatchOptions } from './output-watch.ts';
 
-export { editing, type DocumentMethods } from './document-methods.ts';
+export type { DocumentMethods } from './document-methods.ts';
+export { documentsOf } from './document-methods.ts';
+export type { Digest, DocumentCalls } from './document-texts.ts';
 
 export interface WaitOptions {
   readonly signal?: AbortSignal;

@@ -16,6 +16,7 @@ export type {
   DocumentEditOptions,
   DocumentMethods,
 } from './document-methods.ts';
+export type { DocumentRead } from './document-texts.ts';
 export type { RevokeRequest } from './lock-holding.ts';
 export type { Lock, LockWhat, LockWithOptions, LockWork } from './lock-methods.ts';
 export type { NotificationHandler, NotificationNote } from './notifications.ts';

@@ -27,7 +27,7 @@ export interface ThreadLimits {
 }
 
 export const THREAD_LIMITS: ThreadLimits = {
-  workMs: 5_000,
+  workMs: 20_000,
   queueMax: 256,
   queueUnitsMax: 128 * 1_024 * 1_024,
   heapMiB: 1_024,

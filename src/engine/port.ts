@@ -14,7 +14,7 @@ import type { RuleTrees, TaskRecord } from './records.ts';
 export type { LockFact, NotificationFact, RuleTrees };
 
 /** The behaviour that the state is under; a build takes part only while it supports it. */
-export const ENGINE_VERSION = 6;
+export const ENGINE_VERSION = 7;
 /** From here on: agents are rated, a failed task goes elsewhere, waiting counts as priority. */
 export const WORK_VERSION = 2;
 /** From here on: there are locks. */
@@ -38,6 +38,8 @@ export const DOCUMENT_CARE_VERSION = 6;
 export const MOVES_VERSION = 6;
 /** From here on: a workspace knows since when everybody may read it. */
 export const PUBLIC_SINCE_VERSION = 6;
+/** From here on: a document may have 10 MiB, and not 256 KiB alone. */
+export const LARGE_DOCUMENTS_VERSION = 7;
 /** The oldest state and log that this build can still run. */
 export const ENGINE_VERSION_MIN = 1;
 
@@ -103,12 +105,12 @@ interface TextOf {
 
 /** Params as they stand in the log: what the edge drew or computed is added to what the client sent. */
 export interface Prepared {
-  'document.create': Omit<Params['document.create'], 'content'> & Required<TextOf>;
-  'document.update': Omit<Params['document.update'], 'content'> & TextOf;
-  'document.resolve': Omit<Params['document.resolve'], 'content'> & TextOf;
+  'document.create': Omit<Params['document.create'], 'content' | 'blob'> & Required<TextOf>;
+  'document.update': Omit<Params['document.update'], 'content' | 'blob'> & TextOf;
+  'document.resolve': Omit<Params['document.resolve'], 'content' | 'blob'> & TextOf;
   'document.restore': Params['document.restore'] & TextOf;
   'comment.create': Omit<Params['comment.create'], 'content'> & { readonly sha256: string; readonly bytes: number };
-  'section.update': Omit<Params['section.update'], 'content'> & TextOf;
+  'section.update': Omit<Params['section.update'], 'content' | 'blob'> & TextOf;
   'apiKey.create': Params['apiKey.create'] & { readonly keyId: string; readonly secretHash: string };
   'deadLetter.edit': Params['deadLetter.edit'] & Archived;
   'deadLetter.replay': Params['deadLetter.replay'] & Archived;

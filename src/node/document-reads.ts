@@ -1,7 +1,9 @@
 /** Reads of documents: from the state, and their texts from where they are kept. */
 import type { CommentParams } from '../../protocol/wire/comments.ts';
 import { documentPath, type DocumentParams, type DocumentResults } from '../../protocol/wire/documents.ts';
+import type { BlobParams, BlobRef } from '../../protocol/wire/blobs.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
+import type { ResultOf } from '../documents/jobs.ts';
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import {
   commentView,
@@ -16,8 +18,17 @@ import {
   sectionsOf,
   sectionView,
 } from '../engine/queries.ts';
-import { LOST } from './documents.ts';
+import type { ConflictRecord, ConflictTexts } from './documents.ts';
+import { LOST, type Found } from './text-work.ts';
 import { now, refuse, withCursor, type Answer, type ReadParts } from './read-parts.ts';
+
+export function readBlob(parts: ReadParts, params: BlobParams['blob.get'], done: Answer): void {
+  const { rev } = parts.tenant.engine.state;
+  parts.blobs.get(parts.caller.principal, params, (found) => {
+    if (found.ok) parts.scheduler.defer(() => done({ ok: true, rev, result: found.params }));
+    else refuse(parts, found.rejection, done);
+  });
+}
 
 export function readDocument(parts: ReadParts, params: DocumentParams['document.get'], done: Answer): void {
   const { state } = parts.tenant.engine;
@@ -32,8 +43,12 @@ export function readDocument(parts: ReadParts, params: DocumentParams['document.
     return refuse(parts, { code: 'NOT_FOUND', message: 'No such section.' }, done);
   }
   const document = { ...documentView(known), sections: sections.map(sectionView) };
+  if (total(wanted) > LIMITS.documentInlineBytes) {
+    const blobs: readonly BlobRef[] = wanted.map(({ sha256, bytes }) => ({ sha256, bytes }));
+    return now(parts, { document, version, blobs }, done);
+  }
   const { rev } = state;
-  parts.documents.texts(
+  parts.documents.work.texts(
     wanted.map(({ sha256 }) => sha256),
     (texts) => {
       if (texts === undefined) return refuse(parts, LOST, done);
@@ -41,6 +56,8 @@ export function readDocument(parts: ReadParts, params: DocumentParams['document.
     },
   );
 }
+
+const total = (all: readonly { readonly bytes: number }[]): number => all.reduce((sum, { bytes }) => sum + bytes, 0);
 
 export function readDocuments(parts: ReadParts, params: DocumentParams['document.list'], done: Answer): void {
   now(parts, listDocuments(parts.tenant.engine.state, parts.caller.principal, params), done);
@@ -62,18 +79,24 @@ export function readConflicts(parts: ReadParts, params: DocumentParams['document
   if (conflictId === undefined) return now(parts, { conflicts: records.map(conflictView) }, done);
   const record = records.find(({ id }) => id === conflictId);
   if (record === undefined) return refuse(parts, { code: 'NOT_FOUND', message: 'No such conflict.' }, done);
-  const { base, ours, theirs } = record;
   const { rev } = state;
-  parts.documents.texts([...base, ...ours, ...theirs], (texts) => {
-    if (texts === undefined) return refuse(parts, LOST, done);
-    const said = {
-      base: texts.slice(0, base.length).join(''),
-      ours: texts.slice(base.length, base.length + ours.length).join(''),
-      theirs: texts.slice(base.length + ours.length).join(''),
-    };
-    parts.scheduler.defer(() => done({ ok: true, rev, result: { conflicts: [{ ...conflictView(record), ...said }] } }));
+  parts.documents.conflict(record, known.bytes, (said) => {
+    if (said.ok) parts.scheduler.defer(() => done({ ok: true, rev, result: conflictOf(record, said.params) }));
+    else refuse(parts, said.rejection, done);
   });
 }
+
+function conflictOf(record: ConflictRecord, sides: ConflictTexts): DocumentResults['document.conflicts'] {
+  const { base, ours, theirs } = sides;
+  const view = conflictView(record);
+  if (total([...base, ...ours, ...theirs]) > LIMITS.documentInlineBytes) {
+    return { conflicts: [{ ...view, blobs: { base: refsOf(base), ours: refsOf(ours), theirs: refsOf(theirs) } }] };
+  }
+  return { conflicts: [{ ...view, base: joined(base), ours: joined(ours), theirs: joined(theirs) }] };
+}
+
+const refsOf = (texts: ConflictTexts['base']): BlobRef[] => texts.map(({ sha256, bytes }) => ({ sha256, bytes }));
+const joined = (texts: ConflictTexts['base']): string => texts.map(({ text }) => text).join('');
 
 function notThere(
   { version, snapshotId }: { version?: number; snapshotId?: string },
@@ -116,24 +139,34 @@ export function readDiff(parts: ReadParts, params: DocumentParams['document.diff
   }
   const hashes = [...before.sections, ...after.sections].map(({ sha256 }) => sha256);
   const { rev } = state;
-  parts.documents.texts(hashes, (texts) => {
-    if (texts === undefined) return refuse(parts, LOST, done);
-    const split = before.sections.length;
-    const sides = { before: texts.slice(0, split).join(''), after: texts.slice(split).join('') };
-    parts.documents.diff({ ...sides, from, to }, (worked) => {
-      if (!worked.ok) return refuse(parts, worked.rejection, done);
-      const { params: found } = worked;
-      if (found.kind === 'refused' || found.text.length > LIMITS.documentBytes) return refuse(parts, TOO_FAR, done);
-      const result: DocumentResults['document.diff'] = {
-        from,
-        to,
-        diff: found.text,
-        added: found.added,
-        removed: found.removed,
-      };
-      parts.scheduler.defer(() => done({ ok: true, rev, result }));
-    });
-  });
+  const bytes = total(before.sections) + total(after.sections);
+  parts.documents.work.within<Found<DocumentResults['document.diff']>>(
+    bytes,
+    (found) => {
+      if (found.ok) parts.scheduler.defer(() => done({ ok: true, rev, result: found.params }));
+      else refuse(parts, found.rejection, done);
+    },
+    (compared) => {
+      parts.documents.work.texts(hashes, (texts) => {
+        if (texts === undefined) return compared({ ok: false, rejection: LOST });
+        const split = before.sections.length;
+        const sides = { before: texts.slice(0, split).join(''), after: texts.slice(split).join('') };
+        parts.documents.diff({ ...sides, from, to }, (worked) => compared(shownDiff(worked, { from, to })));
+      });
+    },
+  );
+}
+
+function shownDiff(
+  worked: Found<ResultOf<'diff'>>,
+  versions: { readonly from: number; readonly to: number },
+): Found<DocumentResults['document.diff']> {
+  if (!worked.ok) return worked;
+  const { params: found } = worked;
+  if (found.kind === 'refused' || found.text.length > LIMITS.documentInlineBytes) {
+    return { ok: false, rejection: TOO_FAR };
+  }
+  return { ok: true, params: { ...versions, diff: found.text, added: found.added, removed: found.removed } };
 }
 
 const TOO_FAR: Rejection = { code: 'TOO_LARGE', message: 'The versions differ in more than a diff has room for.' };
@@ -144,7 +177,7 @@ export function readComments(parts: ReadParts, params: CommentParams['comment.li
   if ('ok' in known) return refuse(parts, known.rejection, done);
   const { records, cursor } = listComments(state, known, params);
   const { rev } = state;
-  parts.documents.texts(
+  parts.documents.work.texts(
     records.map(({ sha256 }) => sha256),
     (texts) => {
       if (texts === undefined) return refuse(parts, LOST, done);

@@ -24,7 +24,7 @@ import type { Store } from '../store/port.ts';
 import type { Tracing } from '../telemetry/port.ts';
 import type { Mismatch } from './audit.ts';
 import { loadNewest, type CheckpointDone, type Loaded } from './checkpoint.ts';
-import type { DocumentTexts } from './documents.ts';
+import { Texts, type DocumentTexts } from './texts.ts';
 import { Inspections } from './inspections.ts';
 import type { HelloOutcome, NodePort, Principal, Reply } from './port.ts';
 import { listNodes } from './nodes.ts';
@@ -108,6 +108,7 @@ export class Node implements NodePort {
   readonly #waiting = new Map<string, Opened[]>();
   readonly #refused = new Map<string, Error>();
   readonly #startedAt: number;
+  readonly #texts: Texts | undefined;
   #phase: 'starting' | 'ready' | 'stopping' = 'starting';
 
   constructor(options: NodeOptions) {
@@ -116,6 +117,7 @@ export class Node implements NodePort {
     this.#startedAt = options.scheduler.now();
     this.#inspections = new Inspections(options.scheduler);
     this.#options = options;
+    this.#texts = options.texts === undefined ? undefined : new Texts(options.texts, options.sha256);
   }
 
   ready(): boolean {
@@ -238,9 +240,12 @@ export class Node implements NodePort {
     settle();
   }
 
-  /** Removes texts that nobody names, of one tenant after the other. */
+  /** Removes uploads that were left alone, and texts that nobody names, of one tenant after the other. */
   sweepTexts(done: () => void): void {
-    oneByOne(this.servings, (serving, swept) => serving.sweepTexts(swept), done);
+    const { texts, scheduler } = this.#options;
+    const each = (): void => oneByOne(this.servings, (serving, swept) => serving.sweepTexts(swept), done);
+    if (texts?.uploads === undefined) each();
+    else texts.uploads.sweep(scheduler.now(), each);
   }
 
   /** Says that it is not ready any more, and takes no HELLO. */
@@ -312,7 +317,7 @@ export class Node implements NodePort {
   #serve(of: { readonly log: TenantLog; readonly loaded: Loaded; readonly storedRev: number }): void {
     const { log, loaded, storedRev } = of;
     const { log: driver, store, scheduler, entropy, sha256, access, events, nodeId } = this.#options;
-    const { ring, chunkBytes, patienceMs, engineVersion, tracing, texts } = this.#options;
+    const { ring, chunkBytes, patienceMs, engineVersion, tracing } = this.#options;
     const id = log.tenant;
     const serving = new Serving({
       id,
@@ -338,7 +343,7 @@ export class Node implements NodePort {
       patienceMs,
       engineVersion,
       tracing,
-      texts,
+      texts: this.#texts,
       applied: (applied) => {
         events?.applied?.(applied);
         this.#seeTenants(applied);

@@ -7,6 +7,7 @@ import type { Calendar } from '../calendar/index.ts';
 import type { Backlog } from '../engine/queries.ts';
 import type { TenantStore } from '../store/port.ts';
 import type { Principal, Reply } from './port.ts';
+import type { BlobTransfers } from './blobs.ts';
 import type { Documents } from './documents.ts';
 import type { Inspections } from './inspections.ts';
 import type { Tenant } from './tenant.ts';
@@ -19,6 +20,7 @@ export interface ReadParts {
   readonly calendar: Calendar;
   readonly inspections: Inspections;
   readonly documents: Documents;
+  readonly blobs: BlobTransfers;
   readonly caller: { readonly session: string; readonly principal: Principal };
 }
 

@@ -24,6 +24,7 @@ import {
 } from '../engine/queries.ts';
 import { sessionSnapshot } from '../engine/sessions/snapshot.ts';
 import {
+  readBlob,
   readComments,
   readConflicts,
   readDiff,
@@ -47,9 +48,9 @@ import { readActivity, readSpaces, readStateHistory, spaceReader } from './works
 /** Agents of an explanation. */
 const EXPLAINED = 20;
 
-/** Of the others, one is read from the system tenant and one is of the whole server. */
+/** Of the others, some are of the whole server, and one puts. */
 type Read = {
-  readonly method: Exclude<ReadMethod, 'tenant.list' | 'backup.create' | 'job.list' | 'node.list'>;
+  readonly method: Exclude<ReadMethod, 'tenant.list' | 'backup.create' | 'job.list' | 'node.list' | 'blob.put'>;
   readonly params: Value;
 };
 
@@ -108,6 +109,7 @@ const HANDLERS: Handlers = {
   'state.history': readStateHistory,
   'presence.list': spaceReader('presence.list'),
   'activity.list': readActivity,
+  'blob.get': readBlob,
   'document.get': readDocument,
   'document.list': readDocuments,
   'document.history': readVersions,

@@ -20,7 +20,8 @@ import type { CommandOutput, RequestCommand, RuleTrees } from '../engine/port.ts
 import { isTerminal } from '../engine/tasks/transitions.ts';
 import { isServerTopic } from '../engine/topics/topics.ts';
 import type { FinishedTask, TenantStore } from '../store/port.ts';
-import type { Documents, Prepared } from './documents.ts';
+import type { BlobTransfers } from './blobs.ts';
+import type { Documents } from './documents.ts';
 import type { Hub } from './hub.ts';
 import type { Inspections } from './inspections.ts';
 import { tooManyInspections, unserved } from './observing.ts';
@@ -29,6 +30,7 @@ import { Progress } from './progress.ts';
 import { DAMAGED } from './read-parts.ts';
 import { read } from './reads.ts';
 import { missedOn } from './missed.ts';
+import type { Prepared } from './text-work.ts';
 import { refusePublish } from './seeing.ts';
 import { foresee } from './schedules.ts';
 import type { Tenant } from './tenant.ts';
@@ -87,6 +89,7 @@ export interface RequestsParts {
   readonly calendar: Calendar;
   readonly inspections: Inspections;
   readonly documents: Documents;
+  readonly blobs: BlobTransfers;
   readonly backlog: () => Backlog;
 }
 
@@ -109,15 +112,27 @@ export class Requests {
     'rule.update': (caller, request, done) => this.#compileRule(caller, request, done),
     'document.create': (caller, request, done) => {
       const params = request.params as Params['document.create'];
-      return this.#withText(caller, { request, prepare: (made) => this.#parts.documents.create(params, made) }, done);
+      return this.#withText(
+        caller,
+        { request, prepare: (made) => this.#parts.documents.create(caller.principal, params, made) },
+        done,
+      );
     },
     'document.update': (caller, request, done) => {
       const params = request.params as Params['document.update'];
-      return this.#withText(caller, { request, prepare: (made) => this.#parts.documents.update(params, made) }, done);
+      return this.#withText(
+        caller,
+        { request, prepare: (made) => this.#parts.documents.update(caller.principal, params, made) },
+        done,
+      );
     },
     'document.resolve': (caller, request, done) => {
       const params = request.params as Params['document.resolve'];
-      return this.#withText(caller, { request, prepare: (made) => this.#parts.documents.resolve(params, made) }, done);
+      return this.#withText(
+        caller,
+        { request, prepare: (made) => this.#parts.documents.resolve(caller.principal, params, made) },
+        done,
+      );
     },
     'document.restore': (caller, request, done) => {
       const params = request.params as Params['document.restore'];
@@ -130,7 +145,7 @@ export class Requests {
     'section.update': (caller, request, done) => {
       const params = request.params as Params['section.update'];
       const prepare = (made: (prepared: Prepared<Data>) => void): void =>
-        this.#parts.documents.updateSection(params, made);
+        this.#parts.documents.updateSection(caller.principal, params, made);
       return this.#withText(caller, { request, prepare }, done);
     },
     'tenant.create': (caller, request, done) => this.#createTenant(caller, request, done),
@@ -177,7 +192,19 @@ export class Requests {
     else if (method === 'backup.create') system.backup(backupOf(params), done);
     else if (method === 'job.list') scheduler.defer(() => done(system.listJobs()));
     else if (method === 'node.list') scheduler.defer(() => done(system.listNodes()));
+    else if (method === 'blob.put') this.#putBlob(caller, params as Params['blob.put'], done);
     else read({ ...this.#parts, caller }, { method, params }, done);
+  }
+
+  /** No write to the log, and more on the disk all the same. */
+  #putBlob({ principal }: Caller, params: Params['blob.put'], done: Answer): void {
+    const { tenant, blobs, scheduler } = this.#parts;
+    const refused = this.#diskFull('blob.put');
+    if (refused !== undefined) return scheduler.defer(() => done(refused));
+    blobs.put(principal, params, (put) => {
+      const { rev } = tenant.engine.state;
+      scheduler.defer(() => done(put.ok ? { ok: true, rev, result: put.params } : put));
+    });
   }
 
   #write(caller: Caller, request: RequestIn, done: Answer): void {

@@ -18,8 +18,10 @@ import type { Calendar } from '../calendar/index.ts';
 import { Audit, type Mismatch } from './audit.ts';
 import { AttachedSession } from './attached.ts';
 import { checkpoint, type CheckpointDone } from './checkpoint.ts';
-import { Documents, type DocumentTexts } from './documents.ts';
+import { BlobTransfers } from './blobs.ts';
+import { Documents } from './documents.ts';
 import { sweepTexts } from './sweep.ts';
+import type { Texts } from './texts.ts';
 import { Hub, type OrderTracing } from './hub.ts';
 import type { Inspections } from './inspections.ts';
 import { finishedRow } from './kept.ts';
@@ -63,7 +65,7 @@ export interface ServingParts {
   readonly patienceMs: number | undefined;
   readonly engineVersion: number | undefined;
   readonly tracing: Tracing | undefined;
-  readonly texts: DocumentTexts | undefined;
+  readonly texts: Texts | undefined;
   readonly applied: (applied: Applied) => void;
   readonly differs: (mismatch: Mismatch) => void;
   readonly halted: (tenant: string, error: Error) => void;
@@ -87,6 +89,7 @@ export class Serving {
   readonly id: string;
   readonly tenant: Tenant;
   readonly hub: Hub;
+  readonly blobs: BlobTransfers;
   readonly requests: Requests;
   readonly schedules: Schedules;
   readonly letterRuns: LetterRuns;
@@ -144,6 +147,9 @@ export class Serving {
       passed: (rev) => this.#pass(rev),
       beside: this.tenant.beside,
     });
+    const of = { tenant: parts.id, state: () => this.tenant.engine.state, texts: parts.texts };
+    const blobs = new BlobTransfers(of);
+    this.blobs = blobs;
     this.requests = new Requests({
       tenant: this.tenant,
       hub: this.hub,
@@ -154,11 +160,8 @@ export class Serving {
       system: parts.system,
       calendar: parts.calendar,
       inspections: parts.inspections,
-      documents: new Documents({
-        tenant: parts.id,
-        state: () => this.tenant.engine.state,
-        texts: parts.texts,
-      }),
+      documents: new Documents({ ...of, blobs }),
+      blobs,
       backlog: () => this.backlog(),
     });
     this.letterRuns = new LetterRuns({ tenant: this.tenant, store, scheduler });
@@ -235,7 +238,7 @@ export class Serving {
   sweepTexts(done: () => void): void {
     const { texts, scheduler } = this.#parts;
     if (texts === undefined) done();
-    else sweepTexts({ tenant: this.tenant, blobs: texts.blobs, scheduler }, done);
+    else sweepTexts({ tenant: this.tenant, blobs: texts.given.blobs, scheduler }, done);
   }
 
   stop(done: () => void): void {

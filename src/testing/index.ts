@@ -4,6 +4,7 @@
  * Owns: what a test can do to the server, its network and its clock. Does not own: anything of the server or of the client; they
  * are the real ones.
  */
+import { hash } from 'node:crypto';
 import { Client, type ClientOptions } from '../client/client.ts';
 import type { Role } from '../../protocol/wire/types.ts';
 import { must } from '../base/assert.ts';
@@ -157,7 +158,12 @@ export class Muster {
     const line = lineTo(() => this.#transport, lane);
     const client = new Client(
       { ...options, url: URL },
-      { scheduler: lane, entropy: seededEntropy(`client ${this.#seed} ${this.#made}`), dial: () => line.dial },
+      {
+        scheduler: lane,
+        entropy: seededEntropy(`client ${this.#seed} ${this.#made}`),
+        digest: async (data) => hash('sha256', data, 'buffer'),
+        dial: () => line.dial,
+      },
     );
     this.#clients.set(client, line);
     client.on('closed', () => this.#clients.delete(client));

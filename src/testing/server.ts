@@ -16,6 +16,7 @@ import { compileRule } from '../rules/index.ts';
 import { createSessionManager } from '../session/manager.ts';
 import type { Accept } from '../session/port.ts';
 import type { Tracing } from '../telemetry/port.ts';
+import { MemoryUploads } from '../store/uploads/memory.ts';
 import { MemoryBlobDisk, MemoryBlobs } from '../store/blobs/memory.ts';
 import { memoryStore, MemoryStoreDisk, type MemoryStore } from '../store/memory.ts';
 import type { Lane } from './clock.ts';
@@ -96,6 +97,7 @@ export class TestServer {
       jobs: () => this.#jobs.status(),
       texts: {
         blobs: this.#blobs,
+        uploads: new MemoryUploads(lane),
         run: workInPlace((run) => lane.defer(run)),
       },
       events: { halted: (_tenant, error) => parts.onHalted(error) },

@@ -122,6 +122,8 @@ const EXPECTED: { readonly [M in Method]: string } = {
   'presence.set': '.amgv',
   'presence.list': '.amgv',
   'activity.list': '.amgv',
+  'blob.put': '.amg.',
+  'blob.get': '.amgv',
   'document.create': '.amg.',
   'document.get': '.amgv',
   'document.list': '.amgv',

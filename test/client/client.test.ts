@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocketServer, type WebSocket } from 'ws';
@@ -29,6 +30,7 @@ function make(options: Partial<ClientOptions> = {}): Made {
     {
       scheduler,
       entropy: seeded(1),
+      digest: async (data) => hash('sha256', data, 'buffer'),
       dial: () => (handler) => {
         const link = new Link(handler);
         links.push(link);

@@ -208,3 +208,29 @@ describe('over a broken connection', () => {
     expect(await head()).toBe(content);
   });
 });
+
+describe('a text that is larger than a message', () => {
+  const LARGE = `# One\n\n${'a line of it\n'.repeat(16_000)}\n# Two\n\n${'é\n'.repeat(60_000)}`;
+
+  it('is created, read, edited and taken apart as any other, also over a broken connection', async () => {
+    const created = ann.document.create({ name: 'large', content: LARGE });
+    await muster.dropSockets();
+    await muster.advance(BACK_MS);
+    ({ id } = (await created).document);
+    expect(await head()).toBe(LARGE);
+    const made = await ann.document.edit(id, (content) => content.replace('a line', 'A line'));
+    expect(made).toMatchObject({ attempts: 1, document: { version: 2 } });
+    const stale = LARGE.replace('a line', 'one line');
+    expect(await refusal(bob.document.update({ id, version: 1, content: stale }))).toMatchObject({
+      code: 'DOCUMENT_CONFLICT',
+    });
+    const { conflicts } = await bob.document.conflicts({ id });
+    const conflictId = must(conflicts[0], 'the conflict').id;
+    expect((await bob.document.conflicts({ id, conflictId })).conflicts).toMatchObject([{ base: LARGE, ours: stale }]);
+    await bob.document.resolve({ conflictId, resolution: 'manual', content: stale });
+    expect(await head()).toBe(stale);
+    const section = LARGE.slice(LARGE.indexOf('# Two')).replaceAll('é', 'ü'.repeat(3));
+    await ann.section.update({ documentId: id, sectionId: 's2', content: section, version: 3 });
+    expect(await head()).toBe(stale.replaceAll('é', 'ü'.repeat(3)));
+  });
+});

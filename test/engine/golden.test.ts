@@ -20,6 +20,7 @@ import { compileRule, type Sources } from '../../src/rules/index.ts';
 import { performComments } from './golden-comments.ts';
 import { performDocumentCare } from './golden-document-care.ts';
 import { performDocuments } from './golden-documents.ts';
+import { performLargeDocuments } from './golden-large-documents.ts';
 import { performLocks } from './golden-locks.ts';
 import { performMoves } from './golden-moves.ts';
 import { performNotifications } from './golden-notifications.ts';
@@ -393,6 +394,12 @@ const GOLDEN: readonly Golden[] = [
     file: new URL('golden/comments.json', import.meta.url),
     frozen: true,
     perform: performComments,
+  },
+  {
+    name: 'large documents',
+    file: new URL('golden/large-documents.json', import.meta.url),
+    frozen: true,
+    perform: performLargeDocuments,
   },
 ];
 

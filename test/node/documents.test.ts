@@ -24,7 +24,7 @@ function refused(client: Client, method: Method, params: Value): { readonly code
   return reply.ok ? { code: 'ok' } : reply.rejection;
 }
 
-const content = (): string => result(ann, 'document.get', { id }).content;
+const content = (): string | undefined => result(ann, 'document.get', { id }).content;
 const conflictOf = (refusal: { readonly details?: unknown }): string =>
   (refusal.details as { readonly conflictId: string }).conflictId;
 

@@ -4,6 +4,7 @@ import type { Method, Role, Value } from '../../protocol/wire/types.ts';
 import { accessMatrix } from '../../src/access/index.ts';
 import { must } from '../../src/base/assert.ts';
 import type { Principal } from '../../src/node/port.ts';
+import { fromJson } from '../protocol/vectors/json-form.ts';
 import { PARAMS } from '../protocol/vectors/params.ts';
 import { NodeRig, type Client } from '../support/node-rig.ts';
 
@@ -12,7 +13,9 @@ const AGENT = 'resizer';
 
 function validParams(method: Method): Value {
   const plain = PARAMS[method].find((one) => one.code === undefined && !JSON.stringify(one.params).includes('"$'));
-  return must(plain, `valid params of ${method} that stand as they are`).params;
+  // Bytes cannot stand in JSON as they are.
+  const bytes = PARAMS[method].find((one) => one.code === undefined && JSON.stringify(one.params).includes('"$bin"'));
+  return fromJson(must(plain ?? bytes, `valid params of ${method}`).params);
 }
 
 /** A fresh node, so that no answer depends on what was asked before. */

@@ -13,6 +13,7 @@ import { compileRule } from '../../src/rules/index.ts';
 import { createSessionManager } from '../../src/session/manager.ts';
 import type { Accept, Connection } from '../../src/session/port.ts';
 import { MemoryBlobDisk, MemoryBlobs } from '../../src/store/blobs/memory.ts';
+import { MemoryUploads } from '../../src/store/uploads/memory.ts';
 import { memoryStore, MemoryStoreDisk, type MemoryStore } from '../../src/store/memory.ts';
 import { memoryTransport, type MemoryLink, type MemoryTransport } from '../../src/transport/memory.ts';
 import { FakeScheduler } from '../support/fake-scheduler.ts';
@@ -87,6 +88,7 @@ export class MemoryPeer implements Peer {
       sha256: (bytes) => createHash('sha256').update(bytes).digest(),
       texts: {
         blobs: new MemoryBlobs({ scheduler: lane, disk: this.#blobDisk }),
+        uploads: new MemoryUploads(lane),
         run: workInPlace((run) => lane.defer(run)),
       },
       access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },

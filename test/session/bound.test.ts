@@ -1,4 +1,5 @@
 /** The SDK at a bound of connections: it waits, and gets in when there is room. Time is virtual. */
+import { hash } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Client } from '../../src/client/client.ts';
 import { createSessionManager, type SessionManagerOptions } from '../../src/session/manager.ts';
@@ -40,7 +41,12 @@ function dial(): Dialled {
   const line = lineTo(() => transport, scheduler);
   const client = new Client(
     { url: 'ws://muster.test/v1', key: 'member' },
-    { scheduler, entropy: seededEntropy(`client ${clients.length}`), dial: () => line.dial },
+    {
+      scheduler,
+      entropy: seededEntropy(`client ${clients.length}`),
+      digest: async (data) => hash('sha256', data, 'buffer'),
+      dial: () => line.dial,
+    },
   );
   clients.push(client);
   return { client, line, opened: client.open({ timeoutMs: 0 }) };

@@ -152,7 +152,7 @@ function madeOf(
   { how, mark, drops }: Edit,
   at: number,
 ): { readonly content: string; readonly sectionId?: string } {
-  const { document, content } = got;
+  const { document, content = '' } = got;
   const texts = splitText(document.type, content);
   const old = texts[at] ?? '';
   const marked = withMark(old, { mark, drops });

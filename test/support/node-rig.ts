@@ -17,6 +17,7 @@ import { Node } from '../../src/node/node.ts';
 import type { Attached, Delivery, HelloOutcome, OutPush, Principal, Reply } from '../../src/node/port.ts';
 import type { MintedKey } from '../../src/node/requests.ts';
 import { MemoryBlobDisk, MemoryBlobs } from '../../src/store/blobs/memory.ts';
+import { MemoryUploads } from '../../src/store/uploads/memory.ts';
 import type { Blobs } from '../../src/store/blobs/port.ts';
 import { memoryStore, MemoryStoreDisk } from '../../src/store/memory.ts';
 import type { Store } from '../../src/store/port.ts';
@@ -177,6 +178,7 @@ export class NodeRig {
       memoryStore({ scheduler, disk: stores, ...(historyMs === undefined ? {} : { historyMs }) });
     const defer = (run: () => void): void => scheduler.defer(run);
     const blobs = new MemoryBlobs({ scheduler, disk: this.blobs });
+    const uploads = new MemoryUploads(scheduler);
     const node: Node = new Node({
       nodeId: 'n1',
       version: 'test',
@@ -190,7 +192,7 @@ export class NodeRig {
         keys: { find: (tenant, keyId) => node.findKey(tenant, keyId) },
         now: () => scheduler.now(),
       }),
-      texts: { blobs: this.#options.blobs?.(blobs) ?? blobs, run: workInPlace(defer) },
+      texts: { blobs: this.#options.blobs?.(blobs) ?? blobs, uploads, run: workInPlace(defer) },
       events: {
         halted: (tenant) => this.halted.push(tenant),
         differs: (_, mismatch) => this.differs.push(mismatch),

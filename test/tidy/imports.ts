@@ -109,6 +109,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'src/log/port.ts',
       'src/store/blobs/port.ts',
       'src/store/blobs/sweep.ts',
+      'src/store/uploads/port.ts',
       'src/store/port.ts',
       'src/store/push-record.ts',
       'src/telemetry/port.ts',

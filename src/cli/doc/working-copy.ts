@@ -24,7 +24,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
-import type { Results } from '../../client/node.ts';
+import type { DocumentRead } from '../../client/node.ts';
 import { CliError, Exit, usage } from '../exit.ts';
 
 interface SectionOf {
@@ -75,7 +75,7 @@ export function hashOf(text: string): string {
 }
 
 /** What is known of a document of which just this was read. */
-export function knownOf({ document, version, content }: Results['document.get']): Known {
+export function knownOf({ document, version, content }: DocumentRead): Known {
   const { id, name, type } = document;
   const sections = document.sections.map(({ id: sid, heading, level, bytes }) => ({ id: sid, heading, level, bytes }));
   return { id, name, type, version, sha256: hashOf(content), base: content, sections };

@@ -23,6 +23,8 @@ export type EditRefusal = 'NO_SECTION' | 'NO_HEADING' | 'UNCLOSED' | 'SPILLS' | 
 
 /** A heading that an open paragraph would swallow: what it begins after is closed. */
 const PROBE = 'x\n===\n';
+/** A heading that ends a paragraph before it. */
+const MARKED = /^ {0,3}#{1,6}(?:[ \t\r\n]|$)/;
 /** A paragraph that is not closed. */
 const OPEN = 'x\n';
 
@@ -46,8 +48,9 @@ export interface Edited {
   readonly under: readonly string[];
 }
 
-/** Sections of an edit that are looked at whether they stand for themselves. */
+/** Sections of an edit that are looked at whether they stand for themselves; each look reads the whole text, and they read so much together. */
 const LOOKED_AT = 16;
+const LOOKED_UNITS = 16 * 1_024 * 1_024;
 
 export class SectionEditor {
   readonly #parser: SectionParser;
@@ -83,6 +86,8 @@ export class SectionEditor {
 
   /** Whether an open paragraph before it would take its heading. */
   #isUnder(text: string): boolean {
+    // Most headings are marked and not underlined: nothing takes them, and the text need not be read.
+    if (MARKED.test(text)) return false;
     const [first] = this.#parser.parse(OPEN + text, 'markdown');
     return first?.text !== OPEN;
   }
@@ -91,8 +96,10 @@ export class SectionEditor {
   #standAlone(base: Identified, made: Identified, form: DocumentForm): boolean {
     const before = new Map(base.sections.map((section) => [section.id, section.text]));
     const changed = made.sections.filter((section) => before.get(section.id) !== section.text);
+    const units = made.sections.reduce((sum, { text }) => sum + text.length, 0);
     return (
       changed.length <= LOOKED_AT &&
+      changed.length * units <= LOOKED_UNITS &&
       changed.every((section) => {
         const replaced = this.replace(base, { id: section.id, text: section.text, form });
         return replaced.ok && replaced.value.sections.find(({ id }) => id === section.id)?.text === section.text;
@@ -108,10 +115,10 @@ export class SectionEditor {
     const old = document.sections[at];
     if (old === undefined) return err('NO_SECTION');
     if (edit.text === old.text) return ok(document);
-    if (edit.text.length > SECTION_UNITS_MAX) return err('TOO_LARGE');
     if (edit.form === 'plain') {
       return ok({ ...document, sections: [{ ...old, text: edit.text }] });
     }
+    if (edit.text.length > SECTION_UNITS_MAX) return err('TOO_LARGE');
     const isLast = at === document.sections.length - 1;
     const begun = this.#begun(edit.text, at === 0 && (edit.text !== '' || isLast));
     if (begun === undefined) return err('NO_HEADING');

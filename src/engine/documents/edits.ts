@@ -16,7 +16,13 @@ import type { State } from '../kernel/state.ts';
 import { firstBlocked } from '../locks/judge.ts';
 import { conflictsOf, needsOf, type Need } from '../locks/modes.ts';
 import { ownersOf, shownOwner } from '../locks/owners.ts';
-import { DOCUMENT_CARE_VERSION, type PreparedSection, type PreparedText, type Refusal } from '../port.ts';
+import {
+  DOCUMENT_CARE_VERSION,
+  LARGE_DOCUMENTS_VERSION,
+  type PreparedSection,
+  type PreparedText,
+  type Refusal,
+} from '../port.ts';
 import type { SessionRecord } from '../records.ts';
 import { refuseUse } from '../workspaces/usage.ts';
 import { versionKey, type DocumentRecord, type DocumentVersionRecord, type SectionRecord } from './document-records.ts';
@@ -89,8 +95,8 @@ export function judgeEdit(
   const version = known.version + 1;
   const sections = sectionsAfter(known, { text, touched, structural, version, made: recordOf(s, version) });
   const bytes = sections.reduce((sum, section) => sum + section.bytes, 0);
-  if (bytes > LIMITS.documentBytes)
-    return rejected('TOO_LARGE', `A document has at most ${LIMITS.documentBytes} bytes.`);
+  const bytesMax = documentBytesMax(s);
+  if (bytes > bytesMax) return rejected('TOO_LARGE', `A document has at most ${bytesMax} bytes.`);
   const workspace = s.workspaces.get(known.workspaceId ?? '');
   const full = workspace === undefined ? undefined : refuseUse(s, workspace, { storageBytes: bytes - known.bytes });
   if (full !== undefined) return full;
@@ -111,6 +117,11 @@ export function judgeEdit(
     record,
     version: { ...made, touched, replaced, whole: structural, ...(restored === undefined ? {} : { restored }) },
   };
+}
+
+/** Before `LARGE_DOCUMENTS_VERSION` a text had to fit a message. */
+function documentBytesMax(s: State): number {
+  return s.counters.engineVersion < LARGE_DOCUMENTS_VERSION ? LIMITS.documentInlineBytes : LIMITS.documentBytes;
 }
 
 export function notKept({ version }: DocumentRecord, asked: number): Refusal {

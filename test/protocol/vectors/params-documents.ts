@@ -13,6 +13,9 @@ export const DOCUMENT_PARAMS: { readonly [M in keyof DocumentParams]: readonly P
     bad('no text', { name: 'plan' }, 'content'),
     large('a text that is too large', { name: 'plan', content: tooLarge }, 'content'),
     bad('an empty type', { name: 'plan', content, type: '' }, 'type'),
+    good('a blob', { name: 'plan', blob: 'a'.repeat(64) }),
+    bad('a text and a blob', { name: 'plan', content, blob: 'a'.repeat(64) }, 'content'),
+    bad('a blob that is no name of one', { name: 'plan', blob: 'a' }, 'blob'),
   ],
   'document.get': [
     good('an id', { id: 'doc_1' }),

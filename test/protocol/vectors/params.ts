@@ -4,6 +4,7 @@ import { OBSERVING } from './observing.ts';
 import { CONTROL_PARAMS } from './params-control.ts';
 import { LOCK_PARAMS } from './params-locks.ts';
 import { NOTIFICATION_PARAMS } from './params-notifications.ts';
+import { BLOB_PARAMS } from './blobs.ts';
 import { COMMENT_PARAMS } from './params-comments.ts';
 import { DOCUMENT_PARAMS } from './params-documents.ts';
 import { WORKSPACE_PARAMS } from './params-workspaces.ts';
@@ -194,6 +195,7 @@ export const PARAMS: { readonly [M in Method]: readonly ParamsVector[] } = {
   ...NOTIFICATION_PARAMS,
   ...WORKSPACE_PARAMS,
   ...DOCUMENT_PARAMS,
+  ...BLOB_PARAMS,
   ...COMMENT_PARAMS,
   'session.snapshot': [
     good('the first page', {}),

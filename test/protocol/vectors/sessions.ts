@@ -1,5 +1,6 @@
 /** Conversations that need no more than one session at a time, or a few. Source of protocol/vectors/sessions.json. */
 import type { Transcript } from '../transcript.ts';
+import { BLOBS } from './blobs.ts';
 import { DOCUMENTS } from './documents.ts';
 import { LOCKS } from './locks.ts';
 import {
@@ -659,5 +660,6 @@ export const SESSIONS: readonly Transcript[] = [
   ...RESUMING,
   ...LOCKS,
   ...WORKSPACES,
+  ...BLOBS,
   ...DOCUMENTS,
 ];
