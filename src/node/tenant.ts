@@ -245,7 +245,8 @@ export class Tenant implements TailSink {
   }
 
   entries(batch: readonly LogEntry[]): void {
-    if (this.#halted !== undefined) return;
+    // Others go on with the log, and nothing here takes what it says any more.
+    if (this.#halted !== undefined || this.#stopped === 'stopped') return;
     const at = this.#options.scheduler.mono();
     const last = batch.at(-1);
     if (last !== undefined) this.beside?.lag.known(last.seq, at);

@@ -38,6 +38,19 @@ describe('a node beside others', () => {
     expect(shared.rig.halted).toEqual([]);
   });
 
+  it('takes nothing more once it has stopped, while others go on', () => {
+    const shared = new SharedRig();
+    let stopped = false;
+    shared.rig.node.stop(() => {
+      stopped = true;
+    });
+    shared.rig.scheduler.settle();
+    expect(stopped).toBe(true);
+    const { seq } = shared.state.counters;
+    shared.helloFrom('n2', { name: 'a', capabilities: [] });
+    expect(shared.state.counters.seq).toBe(seq);
+  });
+
   it('keeps a broadcast until the agents of all nodes have heard it, and one node says so', () => {
     const shared = new SharedRig();
     const { rig, state } = shared;

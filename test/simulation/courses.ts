@@ -4,6 +4,8 @@
  *
  * Tasks, agents, locks and notifications are the first course; its seeds begin at 1 (swarm.ts).
  */
+import type { NodesPlan } from './nodes/plan.ts';
+import { drawNodesPlan } from './nodes/swarm.ts';
 import type { Plan } from './plan.ts';
 import { drawPlan } from './swarm.ts';
 import { drawDocumentPlan } from './swarm-documents.ts';
@@ -14,8 +16,12 @@ export const COURSES = {
   documents: { base: 1_000_000, draw: drawDocumentPlan },
   workspaces: { base: 2_000_000, draw: drawWorkspacePlan },
   moves: { base: 3_000_000, draw: drawMovesPlan },
+  nodes: { base: 4_000_000, draw: drawNodesPlan },
 } as const;
 export type Course = keyof typeof COURSES;
+
+/** Runs of several nodes have a simulation of their own (nodes/simulation.ts). */
+export type AnyPlan = Plan | NodesPlan;
 
 /** Beside so many seeds of the first course one of each other course is run. */
 const BESIDE = 8;
@@ -24,7 +30,11 @@ export function isCourse(name: string): name is Course {
   return Object.hasOwn(COURSES, name);
 }
 
-export function planOf(seed: number): Plan {
+export function isOfNodes(plan: AnyPlan): plan is NodesPlan {
+  return 'course' in plan;
+}
+
+export function planOf(seed: number): AnyPlan {
   const found = Object.values(COURSES).findLast((course) => seed > course.base);
   return found === undefined ? drawPlan(seed) : found.draw(seed);
 }

@@ -9,12 +9,13 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { COURSES, isCourse, planOf, seedsBeside, seedsOf, type Course } from './courses.ts';
+import { COURSES, isCourse, isOfNodes, planOf, seedsBeside, seedsOf, type Course } from './courses.ts';
 import { MARKS, tooSeldom } from './marks.ts';
 import { reportPlanted } from './planted/report.ts';
 import { runSeeds } from './pool.ts';
 import { linesOf, readScript, scriptOf } from './script.ts';
-import { shrink } from './shrink.ts';
+import { shrinkAny } from './shrink-any.ts';
+import { simulateNodes } from './nodes/simulation.ts';
 import { EVERY_LOOK, simulate } from './simulation.ts';
 import { runKept, type Verdict } from './verdict.ts';
 
@@ -108,27 +109,33 @@ async function runAll(options: Options): Promise<Sum> {
 }
 
 /** Writes the script of a failed seed, made small if there is time for it. */
-function keep(seed: number, invariant: string, limitMs: number): string {
+async function keep(seed: number, invariant: string, limitMs: number): Promise<string> {
   mkdirSync(FOLDER, { recursive: true });
   const plan = planOf(seed);
   const file = join(FOLDER, `seed-${seed}.json`);
   writeFileSync(file, scriptOf(plan));
   if (limitMs <= 0) return file;
   const until = performance.now() + limitMs;
-  const small = shrink(plan, { invariants: [invariant], runsMax: 5_000, over: () => performance.now() > until });
+  const small = await shrinkAny(plan, {
+    invariants: [invariant],
+    runsMax: 5_000,
+    over: () => performance.now() > until,
+  });
   const smallFile = join(FOLDER, `seed-${seed}-small.json`);
   writeFileSync(smallFile, scriptOf(small));
   say(`seed ${seed}: a script of ${linesOf(plan)} lines made one of ${linesOf(small)}`);
   return smallFile;
 }
 
-function report(sum: Sum, options: Options): void {
+async function report(sum: Sum, options: Options): Promise<void> {
   const failed = sum.failed.toSorted((a, b) => a.seed - b.seed);
-  const violations = failed.flatMap((verdict, i) => {
+  const violations: { seed: number; invariant: string; script: string; message: string }[] = [];
+  for (const [i, verdict] of failed.entries()) {
     const first = verdict.violations[0]?.invariant ?? '';
-    const script = keep(verdict.seed, first, i < SHRUNK_MAX ? options.shrinkMs : 0);
-    return verdict.violations.map(({ invariant, message }) => ({ seed: verdict.seed, invariant, script, message }));
-  });
+    const script = await keep(verdict.seed, first, i < SHRUNK_MAX ? options.shrinkMs : 0);
+    for (const { invariant, message } of verdict.violations)
+      violations.push({ seed: verdict.seed, invariant, script, message });
+  }
   const seldom = options.course === undefined ? tooSeldom(sum.marks, options.seeds) : [];
   const faults = Object.fromEntries([...sum.faults].toSorted(([a], [b]) => (a < b ? -1 : 1)));
   const marks = Object.fromEntries(sum.marks);
@@ -156,11 +163,11 @@ function report(sum: Sum, options: Options): void {
   if (violations.length > 0 || seldom.length > 0) process.exitCode = 1;
 }
 
-function replay(file: string, json: boolean): void {
+async function replay(file: string, json: boolean): Promise<void> {
   const plan = readScript(readFileSync(file, 'utf8'));
-  const { violations, events, steps } = simulate(plan, EVERY_LOOK);
+  const { violations, events, steps } = isOfNodes(plan) ? await simulateNodes(plan) : simulate(plan, EVERY_LOOK);
   const { seed } = plan;
-  const twice = runKept(plan).violations.filter(({ invariant }) => invariant === 'determinism');
+  const twice = (await runKept(plan)).violations.filter(({ invariant }) => invariant === 'determinism');
   const all = [...violations, ...twice.map((violation) => ({ ...violation, events: [] }))];
   if (json) {
     process.stdout.write(
@@ -195,7 +202,7 @@ async function main(): Promise<void> {
   if (values.help) throw new UsageError('');
   const { json } = values;
   if (values.replay !== undefined) {
-    replay(values.replay, json);
+    await replay(values.replay, json);
     return;
   }
   const workers = Math.max(1, whole(values.workers, availableParallelism()));
@@ -214,7 +221,7 @@ async function main(): Promise<void> {
     json,
     course,
   };
-  report(await runAll(options), options);
+  await report(await runAll(options), options);
 }
 
 try {

@@ -36,6 +36,8 @@ export class VirtualTime {
   #still = 0;
   /** Callbacks that ran. */
   steps = 0;
+  /** Whose callback ran last. */
+  last: Lane | undefined;
 
   constructor(random: Random, startWall: number) {
     this.#random = random;
@@ -67,6 +69,7 @@ export class VirtualTime {
     const count = this.#active.length;
     const lane = this.#active[count === 1 ? 0 : this.#random.below(count)];
     this.steps += 1;
+    this.last = lane;
     this.#still += 1;
     if (this.#still > STEPS_PER_INSTANT)
       throw new Error(`nothing but callbacks at ${this.#now} ms, last in ${lane?.name}`);

@@ -1,7 +1,8 @@
 /** What a run of one seed comes to, as plain data that goes from thread to thread. */
+import { isOfNodes, planOf, type AnyPlan } from './courses.ts';
+import { simulateNodes } from './nodes/simulation.ts';
 import type { Plan } from './plan.ts';
 import { EVERY_LOOK, simulate, type Outcome } from './simulation.ts';
-import { planOf } from './courses.ts';
 
 export interface Verdict {
   readonly seed: number;
@@ -16,7 +17,9 @@ export interface Verdict {
 /** So many seeds apart one is run twice: the same seed gives the same run. */
 export const TWICE_EVERY = 30;
 
-export function verdictOf(outcome: Outcome): Verdict {
+type Judged = Pick<Outcome, 'seed' | 'steps' | 'virtualMs' | 'quiet' | 'faults' | 'marks' | 'violations' | 'trace'>;
+
+export function verdictOf(outcome: Judged): Verdict {
   const { seed, steps, virtualMs, quiet, faults, marks, violations } = outcome;
   return {
     seed,
@@ -29,8 +32,10 @@ export function verdictOf(outcome: Outcome): Verdict {
   };
 }
 
-export function runPlan(plan: Plan, twice: boolean): Verdict {
-  return judge(plan, simulate(plan), twice);
+export async function runPlan(plan: AnyPlan, twice: boolean): Promise<Verdict> {
+  if (isOfNodes(plan)) return await judge(await simulateNodes(plan), twice, () => simulateNodes(plan));
+  const outcome = simulate(plan);
+  return await judge(outcome, twice, () => again(plan, outcome));
 }
 
 /** A plan that was made small while it was looked at in every way. */
@@ -39,19 +44,24 @@ export function runSmall(plan: Plan): Verdict {
 }
 
 /** What has failed once is looked at in every way. */
-export function runKept(plan: Plan): Verdict {
-  return judge(plan, simulate(plan, EVERY_LOOK), true);
+export async function runKept(plan: AnyPlan): Promise<Verdict> {
+  if (isOfNodes(plan)) return await runPlan(plan, true);
+  const outcome = simulate(plan, EVERY_LOOK);
+  return await judge(outcome, true, () => again(plan, outcome));
 }
 
-function judge(plan: Plan, outcome: Outcome, twice: boolean): Verdict {
+/** What was found is known: only the trace is compared. */
+function again(plan: Plan, { looks }: Outcome): Outcome {
+  return simulate(plan, { ...looks, checked: false, judged: false });
+}
+
+async function judge(outcome: Judged, twice: boolean, same: () => Judged | Promise<Judged>): Promise<Verdict> {
   const verdict = verdictOf(outcome);
-  // What was found is known: only the trace is compared.
-  const again = { ...outcome.looks, checked: false, judged: false };
-  if (!twice || simulate(plan, again).trace() === outcome.trace()) return verdict;
+  if (!twice || (await same()).trace() === outcome.trace()) return verdict;
   const other = { invariant: 'determinism', message: 'the same plan gave two different runs' };
   return { ...verdict, violations: [...verdict.violations, other] };
 }
 
-export function runSeed(seed: number): Verdict {
-  return runPlan(planOf(seed), seed % TWICE_EVERY === 0);
+export async function runSeed(seed: number): Promise<Verdict> {
+  return await runPlan(planOf(seed), seed % TWICE_EVERY === 0);
 }

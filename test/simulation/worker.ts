@@ -3,23 +3,28 @@
  * made small, and answers with the plan that is left.
  */
 import { parentPort } from 'node:worker_threads';
-import { shrink, type ShrinkOptions } from './shrink.ts';
-import type { Plan } from './plan.ts';
-import { runSeed, runSmall, type Verdict } from './verdict.ts';
+import { isOfNodes, type AnyPlan } from './courses.ts';
+import { shrinkAny } from './shrink-any.ts';
+import type { ShrinkOptions } from './shrink.ts';
+import { runPlan, runSeed, runSmall, type Verdict } from './verdict.ts';
 
 export interface ShrinkTask extends ShrinkOptions {
-  readonly failing: Plan;
+  readonly failing: AnyPlan;
 }
 
 export interface PlanTask {
-  readonly plan: Plan;
+  readonly plan: AnyPlan;
 }
 
-function answer(task: number | ShrinkTask | PlanTask): Verdict | Plan {
-  if (typeof task === 'number') return runSeed(task);
-  return 'plan' in task ? runSmall(task.plan) : shrink(task.failing, task);
+async function answer(task: number | ShrinkTask | PlanTask): Promise<Verdict | AnyPlan> {
+  if (typeof task === 'number') return await runSeed(task);
+  if ('failing' in task) return await shrinkAny(task.failing, task);
+  return isOfNodes(task.plan) ? await runPlan(task.plan, false) : runSmall(task.plan);
 }
 
-parentPort?.on('message', (task: number | ShrinkTask | PlanTask) => {
-  parentPort?.postMessage(answer(task), []);
-});
+/** What is thrown ends the thread, and whoever started it hears of that. */
+async function answered(task: number | ShrinkTask | PlanTask): Promise<void> {
+  parentPort?.postMessage(await answer(task), []);
+}
+
+parentPort?.on('message', (task: number | ShrinkTask | PlanTask) => void answered(task));

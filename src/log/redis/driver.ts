@@ -12,20 +12,21 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { assert, must } from '../../base/assert.ts';
 import { byCodeUnits } from '../../base/order.ts';
-import type { Scheduler } from '../../base/scheduler.ts';
+import type { Entropy, Scheduler } from '../../base/scheduler.ts';
 import { LogFault, type LogDriver, type SnapshotStore, type TenantLog } from '../port.ts';
-import { openSqliteLog, type SqliteLog } from '../sqlite/driver.ts';
+import { openSqliteLog } from '../sqlite/driver.ts';
 import { optionsFor, shown, type HostPort, type RedisAddress } from './address.ts';
 import { UnsafeRedis } from './gate.ts';
 import { Home, type Slot } from './home.ts';
 import { keysOf, TENANTS } from './keys.ts';
 import { Link, LinkLost, messageOf, ServerRefusal } from './link.ts';
-import { LocalTail } from './local-tail.ts';
+import { LocalTail, type TailFile } from './local-tail.ts';
 import { movedTo } from './refusal.ts';
 import { listOf, textOf } from './replies.ts';
 import { RedisSnapshots } from './snapshots.ts';
 import { tell } from './tell.ts';
 import { RedisTenantLog } from './tenant-log.ts';
+import { redisWire, type Wire } from './wire.ts';
 
 export interface RedisLogOptions {
   readonly address: RedisAddress;
@@ -60,7 +61,15 @@ export interface RedisStatus {
   readonly connections: number;
 }
 
+/** What outlives the process, and the world around it. */
+export interface RedisLogParts {
+  readonly file: TailFile;
+  readonly dial: (host: HostPort) => Wire;
+  readonly entropy: Entropy;
+}
+
 const answerMs = 5_000;
+const registerAgainMs = 250;
 
 /** Rejects with a LogFault (the directory is in use, Redis cannot be reached) or UnsafeRedis. */
 export async function openRedisLog(options: RedisLogOptions): Promise<RedisLog> {
@@ -68,7 +77,12 @@ export async function openRedisLog(options: RedisLogOptions): Promise<RedisLog> 
   const { dir, scheduler, onFatal } = options;
   const covered = (): number => Number.MAX_SAFE_INTEGER;
   const file = await openSqliteLog({ dir, scheduler, onFatal, covered }); // RL1
-  const log = new RedisLog(options, file);
+  const { address } = options;
+  const dial = (host: HostPort): Wire => {
+    const redis = optionsFor(address, host);
+    return redisWire({ ...redis, connectionName: 'muster', connectTimeout: options.answerMs ?? answerMs });
+  };
+  const log = new RedisLog(options, { file, dial, entropy: randomBytes });
   try {
     await log.start();
   } catch (error) {
@@ -84,9 +98,10 @@ export async function openRedisLog(options: RedisLogOptions): Promise<RedisLog> 
 export class RedisLog implements LogDriver {
   readonly name = 'redis';
   readonly snapshots: SnapshotStore;
-  readonly #options: RedisLogOptions;
+  readonly #options: Omit<RedisLogOptions, 'dir' | 'onFatal'>;
+  readonly #parts: RedisLogParts;
   readonly #node: string;
-  readonly #file: SqliteLog;
+  readonly #file: TailFile;
   readonly #snapshots: RedisSnapshots;
   /** By address; one, unless it is a cluster. */
   readonly #homes = new Map<string, Home>();
@@ -100,12 +115,15 @@ export class RedisLog implements LogDriver {
   #closing: (() => void) | undefined;
   #released = false;
 
-  constructor(options: RedisLogOptions, file: SqliteLog) {
+  constructor(options: Omit<RedisLogOptions, 'dir' | 'onFatal'>, parts: RedisLogParts) {
+    const { file, entropy } = parts;
     this.#options = options;
-    this.#node = options.node ?? `n_${randomBytes(6).toString('hex')}`;
+    this.#parts = parts;
+    this.#node = options.node ?? `n_${Buffer.from(entropy(6)).toString('hex')}`;
     this.#file = file;
     this.#snapshots = new RedisSnapshots({
       link: (tenant) => this.#linkOf(tenant),
+      entropy,
       trouble: (tenant, what) => this.#trouble(`tenant ${tenant}: ${what}`),
     });
     this.snapshots = this.#snapshots;
@@ -182,7 +200,7 @@ export class RedisLog implements LogDriver {
   async #open(tenant: string): Promise<TenantLog> {
     const keys = keysOf(tenant);
     const local = await this.#local(tenant);
-    await this.#registry((link) => link.call('SADD', TENANTS, tenant));
+    await this.#register(tenant);
     return await new Promise<TenantLog>((resolve, reject) => {
       const slot: Slot = {
         tenant,
@@ -205,6 +223,22 @@ export class RedisLog implements LogDriver {
       };
       this.#place(slot, this.#anyHome());
     });
+  }
+
+  /** Like everything about a log that is opened, it waits for a Redis that takes it. */
+  async #register(tenant: string): Promise<void> {
+    for (;;) {
+      try {
+        await this.#registry((link) => link.call('SADD', TENANTS, tenant));
+        return;
+      } catch (error) {
+        if (this.#closing !== undefined) throw error;
+        this.#trouble(`tenant ${tenant} cannot be opened now: ${messageOf(error)}`);
+        await new Promise<void>((resolve) => {
+          this.#options.scheduler.after(registerAgainMs, resolve);
+        });
+      }
+    }
   }
 
   /** The file is opened once; a log that was refused may be asked for again. */
@@ -239,6 +273,7 @@ export class RedisLog implements LogDriver {
     const home = new Home({
       connect: () => this.#connect(host),
       scheduler,
+      entropy: this.#parts.entropy,
       node: this.#node,
       home: Buffer.from(this.#file.fileId).toString('hex').slice(0, 16),
       shared: this.#options.shared === true,
@@ -258,10 +293,10 @@ export class RedisLog implements LogDriver {
   }
 
   #connect(host: HostPort): Promise<Link> {
-    const { address, scheduler } = this.#options;
-    const redis = { ...optionsFor(address, host), connectionName: 'muster' };
+    const { scheduler } = this.#options;
     const { signal } = this.#abort;
-    return Link.connect({ redis, scheduler, signal, answerMs: this.#options.answerMs ?? answerMs });
+    const wire = this.#parts.dial(host);
+    return Link.connect({ wire, scheduler, signal, answerMs: this.#options.answerMs ?? answerMs });
   }
 
   #place(slot: Slot, home: Home): void {

@@ -13,8 +13,7 @@
  * HM3 When either ends, both do, and all is begun anew: nobody goes on upon half of a connection.
  * HM4 Settings that are not safe end a start; later they stop appends until they are right again.
  */
-import { randomBytes } from 'node:crypto';
-import type { Scheduler } from '../../base/scheduler.ts';
+import type { Entropy, Scheduler } from '../../base/scheduler.ts';
 import { LogFault } from '../port.ts';
 import { judge, readServer, UnsafeRedis, type Findings } from './gate.ts';
 import type { Keys } from './keys.ts';
@@ -48,6 +47,7 @@ export interface Slot {
 export interface HomeParts {
   readonly connect: () => Promise<Link>;
   readonly scheduler: Scheduler;
+  readonly entropy: Entropy;
   readonly node: string;
   readonly home: string;
   readonly shared: boolean;
@@ -191,10 +191,11 @@ export class Home {
       throw error;
     }
     const ended = new Promise<string>((resolve) => link.onEnd(resolve));
-    const { scheduler } = this.#parts;
+    const { scheduler, entropy } = this.#parts;
+    const pass = Buffer.from(entropy(12)).toString('hex'); // HM1
     const connect = (): Promise<Link> => this.#beside(link);
     const replication = new Replication({ connect, scheduler, replicas: () => this.#findings.replicas });
-    return { link, pass: randomBytes(12).toString('hex'), readers: new Map(), replication, ended }; // HM1
+    return { link, pass, readers: new Map(), replication, ended };
   }
 
   async #reader(connection: Connection): Promise<Reader> {
@@ -240,11 +241,11 @@ export class Home {
   async #claimed(connection: Connection, slot: Slot): Promise<Attached | undefined> {
     const { link, pass } = connection;
     const { tenant, keys, local } = slot;
-    const { node, home, shared, engine, repaired } = this.#parts;
+    const { node, home, shared, engine, repaired, entropy } = this.#parts;
     const onRepaired = (from: number, to: number): void => repaired(tenant, from, to);
     try {
       const known = slot.log?.logId;
-      return await attach({ link, tenant, keys, local, node, home, shared, engine, pass, known, onRepaired });
+      return await attach({ link, tenant, keys, local, node, home, shared, engine, pass, known, onRepaired, entropy });
     } catch (error) {
       if (error instanceof LogFault) {
         this.#slots.delete(tenant);

@@ -1,17 +1,17 @@
 /**
  * One connection to one Redis server.
  *
- * Owns: the socket by ioredis, how long an answer may take, the identity of the server that this connection reached.
- * Does not own: coming back (home.ts), what commands mean.
+ * Owns: how long an answer may take, the identity of the server that this connection reached. Does not own: the socket
+ * (wire.ts), coming back (home.ts), what commands mean.
  *
- * LK1 Nothing is ever sent twice: ioredis neither reconnects nor keeps a queue nor sends again. When the connection ends,
- *    every command without an answer rejects with LinkLost, and nobody knows whether it ran.
+ * LK1 Nothing is ever sent twice (wire.ts). When the connection ends, every command without an answer rejects with LinkLost,
+ *    and nobody knows whether it ran.
  * LK2 A server that is silent for too long is left: a half-open connection would keep its commands for ever.
  * LK3 The identity (run id) is asked once, when the connection begins: what this connection says is said to that process.
  */
-import { Redis, type RedisOptions } from 'ioredis';
 import type { Scheduler } from '../../base/scheduler.ts';
 import { fieldsOf, textOf } from './replies.ts';
+import type { Wire } from './wire.ts';
 
 export type Argument = string | Uint8Array;
 
@@ -26,7 +26,7 @@ export class LinkLost extends Error {
 }
 
 export interface LinkOptions {
-  readonly redis: RedisOptions;
+  readonly wire: Wire;
   readonly scheduler: Scheduler;
   /** An answer that takes longer ends the connection. */
   readonly answerMs: number;
@@ -84,7 +84,6 @@ export class Link {
 
 class Socket {
   readonly #options: LinkOptions;
-  readonly #redis: Redis;
   readonly #told: ((why: string) => void)[] = [];
   #why: string | undefined;
   #ended = false;
@@ -92,24 +91,10 @@ class Socket {
 
   constructor(options: LinkOptions) {
     this.#options = options;
-    this.#redis = new Redis({
-      ...options.redis,
-      lazyConnect: true,
-      // LK1
-      retryStrategy: () => null,
-      sentinelRetryStrategy: () => null,
-      autoResendUnfulfilledCommands: false,
-      autoResubscribe: false,
-      enableOfflineQueue: false,
-      enableReadyCheck: false,
-      maxRetriesPerRequest: null,
-      connectTimeout: options.answerMs,
-      keepAlive: 10_000,
-    });
-    this.#redis.on('error', (error: Error) => {
+    options.wire.onError((error) => {
       this.#why ??= error.message;
     });
-    this.#redis.on('end', () => this.#end('the connection ended'));
+    options.wire.onEnd(() => this.#end('the connection ended'));
     options.signal.addEventListener('abort', this.#aborted);
   }
 
@@ -120,7 +105,7 @@ class Socket {
   async open(): Promise<void> {
     if (this.#options.signal.aborted) throw new LinkLost('the log is closed');
     try {
-      await this.#redis.connect();
+      await this.#options.wire.connect();
     } catch (error) {
       throw new LinkLost(this.#why ?? messageOf(error), { cause: error });
     }
@@ -128,12 +113,12 @@ class Socket {
 
   async call(command: string, args: readonly Argument[], blockMs = 0): Promise<unknown> {
     if (this.#ended) throw new LinkLost(this.#why ?? 'the connection has ended');
-    const { scheduler, answerMs } = this.#options;
+    const { wire, scheduler, answerMs } = this.#options;
     const cancel = scheduler.after(answerMs + blockMs, () => {
       this.close(`${command} was not answered within ${answerMs + blockMs} ms`); // LK2
     });
     try {
-      return await this.#redis.callBuffer(command, args.map(bufferOf));
+      return await wire.call(command, args);
     } catch (error) {
       if (error instanceof Error && error.name === 'ReplyError')
         throw new ServerRefusal(error.message, { cause: error });
@@ -151,8 +136,7 @@ class Socket {
   close(why: string): void {
     if (this.#ended) return;
     this.#why ??= why;
-    // A socket that is closed already would leave a timer of ioredis behind.
-    if (this.#redis.status !== 'close' && this.#redis.status !== 'end') this.#redis.disconnect(false);
+    this.#options.wire.disconnect();
     this.#end(why);
   }
 
@@ -164,12 +148,6 @@ class Socket {
     const said = this.#why;
     for (const told of this.#told.splice(0)) this.#options.scheduler.defer(() => told(said));
   }
-}
-
-/** A view of the same bytes: ioredis sends buffers and strings only. */
-function bufferOf(argument: Argument): Buffer | string {
-  if (typeof argument === 'string') return argument;
-  return Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength);
 }
 
 export function messageOf(error: unknown): string {

@@ -14,14 +14,25 @@
  */
 import { createHash } from 'node:crypto';
 import { assert, must } from '../../base/assert.ts';
-import { LogFault, type LogEntry } from '../port.ts';
-import type { SqliteLog } from '../sqlite/driver.ts';
-import type { SqliteTenantLog } from '../sqlite/tenant-log.ts';
+import { LogFault, type LogDriver, type LogEntry, type TenantLog } from '../port.ts';
 import type { Element } from './element.ts';
 
 const originBytes = 8;
 const linkBytes = 20;
 const headBytes = originBytes + 4 + 8 + 8 + linkBytes;
+
+/** One tenant's part of the file. */
+export interface TailLog extends Pick<TenantLog, 'append' | 'read' | 'trim'> {
+  /** Which entries were there when it was opened: those after `baseSeq` up to `headSeq`. */
+  readonly opened: { readonly baseSeq: number; readonly headSeq: number };
+}
+
+/** The file of all tails: a SQLite log, or the simulator's. */
+export interface TailFile extends Pick<LogDriver, 'disk' | 'close'> {
+  /** The same after a restart. */
+  readonly fileId: Uint8Array;
+  open(tenant: string, done: (opened: TailLog | LogFault) => void): void;
+}
 
 export interface Kept extends Element {
   /** Which log it is of. */
@@ -36,7 +47,7 @@ export function originOf(logId: string): string {
 }
 
 export class LocalTail {
-  readonly #log: SqliteTenantLog;
+  readonly #log: TailLog;
   /** The newest entry. */
   #head: Kept | undefined;
   /** Seq of the oldest entry of the stretch. */
@@ -48,7 +59,7 @@ export class LocalTail {
   #unsynced = 0;
   readonly #waiting: (() => void)[] = [];
 
-  private constructor(log: SqliteTenantLog, found: { first: number; offset: number; head: Kept | undefined }) {
+  private constructor(log: TailLog, found: { first: number; offset: number; head: Kept | undefined }) {
     this.#log = log;
     this.#head = found.head;
     this.#first = found.first;
@@ -57,8 +68,8 @@ export class LocalTail {
     this.#fileBase = log.opened.baseSeq;
   }
 
-  static async open(file: SqliteLog, tenant: string): Promise<LocalTail> {
-    const log = await new Promise<SqliteTenantLog>((resolve, reject) => {
+  static async open(file: TailFile, tenant: string): Promise<LocalTail> {
+    const log = await new Promise<TailLog>((resolve, reject) => {
       file.open(tenant, (opened) => (opened instanceof LogFault ? reject(opened) : resolve(opened)));
     });
     const { baseSeq, headSeq } = log.opened;
@@ -167,19 +178,19 @@ function recordIn(bytes: Uint8Array): Kept {
   };
 }
 
-async function read(log: SqliteTenantLog, from: number, count: number): Promise<readonly LogEntry[]> {
+async function read(log: TailLog, from: number, count: number): Promise<readonly LogEntry[]> {
   return await new Promise((resolve, reject) => {
     log.read(from, count, (result) => (result instanceof LogFault ? reject(result) : resolve(result)));
   });
 }
 
-async function recordAt(log: SqliteTenantLog, place: number): Promise<Kept> {
+async function recordAt(log: TailLog, place: number): Promise<Kept> {
   const [entry] = await read(log, place, 1);
   return recordIn(must(entry, 'a record that the file has').payload);
 }
 
 /** The oldest place from which on seq and place differ by `offset`: before it there is a hole (LT2). */
-async function stretchBegin(log: SqliteTenantLog, of: { from: number; to: number; offset: number }): Promise<number> {
+async function stretchBegin(log: TailLog, of: { from: number; to: number; offset: number }): Promise<number> {
   let { from, to } = of;
   while (from < to) {
     const middle = Math.floor((from + to) / 2);

@@ -14,7 +14,7 @@
  *    are not fenced by a takeover, but for the process before in the same data directory.
  * RC6 A log whose state went over to a version that this build does not know is left to those that do.
  */
-import { randomUUID } from 'node:crypto';
+import type { Entropy } from '../../base/scheduler.ts';
 import { chainStart } from '../envelope.ts';
 import { LogFault } from '../port.ts';
 import { elementOf, idOf, linkNext, linkStart, type Element, type Place } from './element.ts';
@@ -47,6 +47,8 @@ export interface AttachParts {
   readonly pass: string;
   /** The log that this node has open already; undefined: whatever is there, or a new one. */
   readonly known: string | undefined;
+  /** Of the identity of a log that is made. */
+  readonly entropy: Entropy;
   /** Entries were put back. */
   readonly onRepaired: (from: number, to: number) => void;
 }
@@ -113,7 +115,7 @@ async function create(parts: AttachParts): Promise<Attached | undefined> {
       `${what}. Restore Redis from a backup; the node repairs what is missing at its end`,
     );
   }
-  const logId = randomUUID();
+  const logId = Buffer.from(parts.entropy(16)).toString('hex');
   const start: Place = { seq: 0, epoch: 0, ts: 0, link: linkStart(logId), chain: chainStart(logId) };
   const chain = Buffer.from(start.chain).toString('hex');
   const owner = [link.runId, node, pass, home, modeOf(parts), String(parts.engine)];

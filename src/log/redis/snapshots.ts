@@ -14,7 +14,8 @@
  * RS4 One snapshot of a tenant and seq: a newer one replaces it.
  * RS5 What cannot be read is reported and never listed.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import type { Entropy } from '../../base/scheduler.ts';
 import { assert } from '../../base/assert.ts';
 import { EnvelopeKind, seal, unseal } from '../envelope.ts';
 import { LogFault, snapshotChunkBytes, type SnapshotMeta, type SnapshotStore, type SnapshotWriter } from '../port.ts';
@@ -34,6 +35,7 @@ export interface SnapshotsHost {
   /** The connection to the server that has the tenant, when there is one. */
   link(tenant: string): Promise<Link>;
   trouble(tenant: string, what: string): void;
+  readonly entropy: Entropy;
 }
 
 interface Stored {
@@ -146,7 +148,7 @@ class Writer implements SnapshotWriter {
     this.#host = host;
     this.#tenant = tenant;
     this.#meta = meta;
-    this.#key = keysOf(tenant).chunks(meta.seq, randomBytes(6).toString('hex'));
+    this.#key = keysOf(tenant).chunks(meta.seq, Buffer.from(host.entropy(6)).toString('hex'));
   }
 
   chunk(bytes: Uint8Array, done: (fault?: LogFault) => void): void {

@@ -12,7 +12,8 @@ import { Worker } from 'node:worker_threads';
 import { INVARIANTS } from '../checker/invariants.ts';
 import type { Plan } from '../plan.ts';
 import { giveRoom } from '../pool.ts';
-import { planOf, seedsOf as seedsOfCourse } from '../courses.ts';
+import { isOfNodes, planOf, seedsOf as seedsOfCourse, type AnyPlan } from '../courses.ts';
+import { NODES_INVARIANTS } from '../nodes/invariants.ts';
 import { readScript } from '../script.ts';
 import type { Verdict } from '../verdict.ts';
 import type { PlanTask, ShrinkTask } from '../worker.ts';
@@ -35,7 +36,7 @@ export interface Hunted {
   /** What caught it is the small plan that was noted. */
   readonly noted?: Plan;
   /** The plan of its seed, made small, if that was asked for. */
-  readonly plan?: Plan;
+  readonly plan?: AnyPlan;
   /** How many runs it took. */
   readonly seeds: number;
   readonly ms: number;
@@ -85,10 +86,12 @@ function readCaught(): ReadonlyMap<string, number> {
   return new Map(Object.entries(read ?? {}).map(([name, seed]) => [name, Number(seed)]));
 }
 
+/** Runs of several nodes are small as they are, and noted by their seeds alone. */
 function readPlans(): ReadonlyMap<string, Plan> {
   const files = existsSync(plansFolder()) ? readdirSync(plansFolder()) : [];
   const names = files.map((file) => file.replace(/\.json$/, ''));
-  return new Map(names.map((name) => [name, readScript(readFileSync(planFile(name), 'utf8'))]));
+  const plans = names.map((name) => [name, readScript(readFileSync(planFile(name), 'utf8'))] as const);
+  return new Map(plans.flatMap(([name, plan]) => (isOfNodes(plan) ? [] : [[name, plan] as const])));
 }
 
 /** In the order of the bugs. */
@@ -129,8 +132,8 @@ function hunt({ bug, program, known }: Hunt, { shrinkRuns = 0 }: HuntOptions): P
   let task: number | PlanTask = 0;
   let found: Verdict | undefined;
   /** Made small; and the same, when it was seen to catch the bug. */
-  let small: Plan | undefined;
-  let plan: Plan | undefined;
+  let small: AnyPlan | undefined;
+  let plan: AnyPlan | undefined;
   let failure: string | undefined;
   let stuck: NodeJS.Timeout | undefined;
   return new Promise((done) => {
@@ -153,7 +156,7 @@ function hunt({ bug, program, known }: Hunt, { shrinkRuns = 0 }: HuntOptions): P
       const failing = typeof task === 'number' ? planOf(verdict.seed) : task.plan;
       worker.postMessage({ failing, invariants: bug.invariants, runsMax: shrinkRuns } satisfies ShrinkTask, []);
     };
-    worker.on('message', (answer: Verdict | Plan) => {
+    worker.on('message', (answer: Verdict | AnyPlan) => {
       if ('actions' in answer) {
         small = answer;
         worker.postMessage({ plan: small } satisfies PlanTask, []);
@@ -173,7 +176,7 @@ function hunt({ bug, program, known }: Hunt, { shrinkRuns = 0 }: HuntOptions): P
       clearTimeout(stuck);
       const ms = performance.now() - began;
       if (found === undefined) return done({ bug, seeds: runs, ms, failure: failure ?? 'the program ended' });
-      const noted = typeof task === 'number' ? {} : { noted: task.plan };
+      const noted = typeof task === 'number' || known.plan === undefined ? {} : { noted: known.plan };
       done({ bug, seeds: runs, ms, verdict: found, ...noted, ...(plan === undefined ? {} : { plan }) });
     });
     give();
@@ -218,5 +221,5 @@ const ORACLES: ReadonlySet<string> = new Set(['reference', 'perturbed', 'told'])
 
 /** A number or letter of the catalogue, or an oracle; anything else is the simulator's own word, such as `halted`. */
 export function isOfChecker(invariant: string): boolean {
-  return ORACLES.has(invariant) || Object.hasOwn(INVARIANTS, invariant);
+  return ORACLES.has(invariant) || [INVARIANTS, NODES_INVARIANTS].some((known) => Object.hasOwn(known, invariant));
 }

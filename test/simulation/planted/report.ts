@@ -6,6 +6,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { linesOf, scriptOf } from '../script.ts';
+import { isOfNodes } from '../courses.ts';
 import { BUGS } from './bugs.ts';
 import { caughtFile, huntAll, isOfChecker, NOTHING, planFile, readNoted, reported, type Hunted } from './hunt.ts';
 
@@ -63,7 +64,7 @@ function note(results: readonly Hunted[]): void {
     seeds.delete(bug.name);
     rmSync(planFile(bug.name), { force: true });
     if (verdict !== undefined) seeds.set(bug.name, verdict.seed);
-    if (plan !== undefined) writeFileSync(planFile(bug.name), scriptOf(plan));
+    if (plan !== undefined && !isOfNodes(plan)) writeFileSync(planFile(bug.name), scriptOf(plan));
   }
   const known = new Set(BUGS.map(({ name }) => name));
   for (const name of seeds.keys()) if (!known.has(name)) seeds.delete(name);

@@ -1,0 +1,50 @@
+/**
+ * What a connection asks of the library that speaks the protocol of Redis, so that a simulator can be Redis.
+ *
+ * WR1 Nothing is ever sent twice: it neither reconnects nor keeps a queue nor sends again.
+ */
+import { Redis, type RedisOptions } from 'ioredis';
+import type { Argument } from './link.ts';
+
+export interface Wire {
+  /** Once. Rejects when no connection comes about. */
+  connect(): Promise<void>;
+  /** Rejects with an error named ReplyError if that is what the server answered, with any other when the connection ended. */
+  call(command: string, args: readonly Argument[]): Promise<unknown>;
+  onError(told: (error: Error) => void): void;
+  onEnd(told: () => void): void;
+  /** May be said of one that has ended. */
+  disconnect(): void;
+}
+
+export function redisWire(options: RedisOptions): Wire {
+  const redis = new Redis({
+    ...options,
+    lazyConnect: true,
+    // WR1
+    retryStrategy: () => null,
+    sentinelRetryStrategy: () => null,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    enableOfflineQueue: false,
+    enableReadyCheck: false,
+    maxRetriesPerRequest: null,
+    keepAlive: 10_000,
+  });
+  return {
+    connect: () => redis.connect(),
+    call: (command, args) => redis.callBuffer(command, args.map(bufferOf)),
+    onError: (told) => void redis.on('error', told),
+    onEnd: (told) => void redis.on('end', told),
+    disconnect: () => {
+      // A socket that is closed already would leave a timer of ioredis behind.
+      if (redis.status !== 'close' && redis.status !== 'end') redis.disconnect(false);
+    },
+  };
+}
+
+/** A view of the same bytes: ioredis sends buffers and strings only. */
+function bufferOf(argument: Argument): Buffer | string {
+  if (typeof argument === 'string') return argument;
+  return Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength);
+}

@@ -1,0 +1,203 @@
+/**
+ * Judges the history of a run of several nodes. It knows the protocol and the promises of the log on Redis, and nothing of
+ * how the product keeps them.
+ *
+ * CK1 The final history is what the nodes have that serve at the end. What any process applied beside it was lost.
+ */
+import { TAKEN_FOR_DEAD, type AppliedEvent, type NodesEvent, type StoredEvent } from './history.ts';
+import type { NodesInvariant, NodesViolation } from './invariants.ts';
+import { judgePrograms } from './program-checker.ts';
+
+/** A fault that says that the log is not the one that was read. */
+const OF_LOSS: ReadonlySet<string> = new Set(['FORK', 'TRUNCATED', 'WRONG_LOG', 'GAP', 'CORRUPT']);
+const VIOLATIONS_MAX = 20;
+const TENANT = 'default';
+
+export type Found = (invariant: NodesInvariant, message: string) => void;
+
+/** What processes applied, sorted by whether it is there at the end. */
+export interface Histories {
+  /** Of the final history, by seq. */
+  readonly final: ReadonlyMap<number, AppliedEvent>;
+  /** Each once. */
+  readonly lost: readonly AppliedEvent[];
+}
+
+export class NodesChecker {
+  readonly #violations: NodesViolation[] = [];
+  readonly #events: NodesEvent[] = [];
+  /** The newest entry of each process and tenant. */
+  readonly #heads = new Map<string, AppliedEvent>();
+  readonly #hashes = new Map<string, AppliedEvent>();
+  readonly #fencedOnes = new Set<string>();
+  #lossy = false;
+
+  add(event: NodesEvent): void {
+    this.#events.push(event);
+    if (event.kind === 'applied') this.#applied(event);
+    else if (event.kind === 'stored') this.#stored(event);
+    else if (event.kind === 'lossy') this.#lossy = true;
+    else if (event.kind === 'fenced') this.#fenced(event);
+    else if (event.kind === 'node.refused' && OF_LOSS.has(event.fault) && !this.#lossy)
+      this.#found('N8', `${event.process} found ${event.fault} in tenant ${event.tenant} although nothing was lost`);
+    else if (event.kind === 'node.end' && event.why === TAKEN_FOR_DEAD && !this.#fencedOnes.has(event.process))
+      this.#found('N12', `${event.process} ended, and nobody had taken its name away`);
+    else if (event.kind === 'node.differs')
+      this.#found('N4', `${event.process} found another state elsewhere: ${event.message}`);
+  }
+
+  finish(): readonly NodesViolation[] {
+    const histories = this.#histories();
+    this.#tokens();
+    this.#positions();
+    this.#tasks(histories);
+    this.#ends(histories);
+    judgePrograms(this.#events, histories, this.#lossy, (invariant, message) => this.#found(invariant, message));
+    return this.#violations.slice(0, VIOLATIONS_MAX);
+  }
+
+  #found(invariant: NodesInvariant, message: string): void {
+    this.#violations.push({ invariant, message });
+  }
+
+  /** N4 */
+  #applied(event: AppliedEvent): void {
+    const { process, tenant, seq, epoch, chain, hash } = event;
+    const key = `${process} ${tenant}`;
+    const before = this.#heads.get(key);
+    if (seq !== (before?.seq ?? 0) + 1) this.#found('N4', `${process} applied entry ${seq} after ${before?.seq ?? 0}`);
+    if (before !== undefined && epoch < before.epoch) this.#found('N11', `the epoch fell to ${epoch} at entry ${seq}`);
+    this.#heads.set(key, event);
+    if (hash === undefined) return;
+    const same = this.#hashes.get(`${tenant} ${chain}`);
+    if (same === undefined) this.#hashes.set(`${tenant} ${chain}`, event);
+    else if (same.hash !== hash) this.#found('N4', `${process} and ${same.process} differ after entry ${seq}`);
+  }
+
+  /** N10 */
+  #fenced({ process, connections, excused }: Extract<NodesEvent, { kind: 'fenced' }>): void {
+    this.#fencedOnes.add(process);
+    if (connections > 0 && !excused)
+      this.#found('N10', `${process} was taken for dead while it had ${connections} connections`);
+  }
+
+  /** N5, N8 */
+  #stored({ process, tenant, seq, member, repaired }: StoredEvent): void {
+    if (repaired) return;
+    const head = this.#heads.get(`${process} ${tenant}`)?.seq ?? 0;
+    if (seq <= head) this.#found('N8', `${process} had entry ${head} of ${tenant}, and appended entry ${seq}`);
+    if (!member) this.#found('N5', `${process} appended entry ${seq} of ${tenant}, and was fenced`);
+  }
+
+  /** CK1 */
+  #histories(): Histories {
+    const serving = new Set(this.#events.flatMap((event) => (event.kind === 'found' ? [event.process] : [])));
+    const final = new Map<number, AppliedEvent>();
+    const others = new Map<string, AppliedEvent>();
+    for (const event of this.#events) {
+      if (event.kind !== 'applied' || event.tenant !== TENANT) continue;
+      if (!serving.has(event.process)) others.set(event.chain, event);
+      else if (!final.has(event.seq)) final.set(event.seq, event);
+      else if (final.get(event.seq)?.chain !== event.chain)
+        this.#found('N4', `${event.process} and ${final.get(event.seq)?.process} have another entry ${event.seq}`);
+    }
+    const lost = [...others.values()].filter(({ seq, chain }) => final.get(seq)?.chain !== chain);
+    if (serving.size > 0 && lost.length > 0 && !this.#lossy)
+      this.#found(
+        'N8',
+        `${lost[0]?.process} had applied entry ${lost[0]?.seq}, which is gone, although nothing was lost`,
+      );
+    return { final, lost };
+  }
+
+  /** N2 */
+  #tokens(): void {
+    const given = new Map<number, string>();
+    const begun = new Map<number, string>();
+    for (const event of this.#events) {
+      if (event.kind === 'begun') {
+        const other = begun.get(event.token);
+        if (other !== undefined)
+          this.#found('N2', `token ${event.token} was begun by ${other} and by ${event.program}`);
+        begun.set(event.token, event.program);
+      }
+      if (event.kind !== 'applied' || event.tenant !== TENANT) continue;
+      const now = [
+        ...event.assigned.map(({ id, token }) => [token, `task ${id}`] as const),
+        ...event.locked.map(({ path, token }) => [token, `lock of ${path}`] as const),
+      ];
+      for (const [token, what] of now) {
+        const meant = `${what} in ${event.chain}`;
+        const known = given.get(token);
+        if (known !== undefined && known !== meant)
+          this.#found('N2', `token ${token} was given for a ${what} at entry ${event.seq}, and before for a ${known}`);
+        given.set(token, meant);
+      }
+    }
+  }
+
+  /** N3 */
+  #positions(): void {
+    const spans = new Map<string, AppliedEvent>();
+    for (const event of this.#events)
+      if (event.kind === 'applied' && event.tenant === TENANT) spans.set(event.chain, event);
+    const sorted = [...spans.values()].toSorted((a, b) => a.rev - b.rev);
+    for (const [i, event] of sorted.entries()) {
+      const before = sorted[i - 1];
+      if (before !== undefined && event.from < before.rev && event.from >= before.from)
+        this.#found('N3', `positions up to ${before.rev} are of entry ${before.seq} and of another entry ${event.seq}`);
+    }
+    const texts = new Map<number, string>();
+    for (const event of this.#events) {
+      if (event.kind !== 'push') continue;
+      const known = texts.get(event.rev);
+      if (known !== undefined && known !== event.text)
+        this.#found('N3', `position ${event.rev} was ${known} and is ${event.text}`);
+      texts.set(event.rev, event.text);
+    }
+  }
+
+  /** N6 */
+  #tasks({ final }: Histories): void {
+    const byMark = new Map<string, string>();
+    const newest = new Map<string, number>();
+    const over = new Set<string>();
+    for (const event of [...final.values()].toSorted((a, b) => a.seq - b.seq)) {
+      for (const { id, mark } of event.made) {
+        const other = byMark.get(mark);
+        if (mark.startsWith('k') && other !== undefined) this.#found('N6', `${mark} is task ${other} and task ${id}`);
+        byMark.set(mark, id);
+      }
+      for (const { id, token } of event.assigned) {
+        if (over.has(id)) this.#found('N6', `task ${id} had ended and was given out under ${token}`);
+        if (token <= (newest.get(id) ?? 0)) this.#found('N2', `the token of task ${id} fell to ${token}`);
+        newest.set(id, token);
+      }
+      for (const { id, status, token, by } of event.ended) {
+        if (over.has(id)) this.#found('N6', `task ${id} ended twice`);
+        if (status === 'completed' && (by !== token || by !== newest.get(id)))
+          this.#found('N6', `task ${id} was completed by ${by}, its newest token is ${newest.get(id)}`);
+        over.add(id);
+      }
+    }
+  }
+
+  /** N9, N11 */
+  #ends({ final }: Histories): void {
+    const found = this.#events.flatMap((event) => (event.kind === 'found' ? [event.head] : []));
+    for (const { seq, chain, hash } of found) {
+      const [first] = found;
+      if (seq !== first?.seq || chain !== first.chain)
+        this.#found('N9', `nodes end at entries ${first?.seq} and ${seq}`);
+      else if (hash !== first.hash) this.#found('N4', `nodes differ at the end, at entry ${seq}`);
+    }
+    for (const event of this.#events) {
+      if (event.kind !== 'end') continue;
+      if (!event.quiet) this.#found('N9', event.why);
+      for (const [i, { seq }] of event.log.entries())
+        if (seq !== i + 1) return this.#found('N11', `entry ${i + 1} of the log is ${seq}`);
+      if (event.quiet && found.length > 0 && event.log.length !== final.size)
+        this.#found('N11', `the log has ${event.log.length} entries, and nodes read ${final.size}`);
+    }
+  }
+}
