@@ -1,4 +1,4 @@
-/** Carries out what a plan asks of documents: of the newest one of a name. */
+/** Carries out what a plan asks of documents: of the newest one of a name, which renaming makes longer. */
 import type { Asked } from './asks.ts';
 import type { DocumentAsk } from './swarm-documents.ts';
 
@@ -6,7 +6,9 @@ export function askDocuments({ name, job }: DocumentAsk, { client, book }: Asked
   const player = client.documents;
   if (player === undefined) return;
   if (job.what === 'create') return player.create(name, job);
-  const known = [...(book.tracker?.engine.state.documents.hold() ?? [])].filter((one) => one.name === name);
+  const known = [...(book.tracker?.engine.state.documents.hold() ?? [])].filter(
+    (one) => one.name.split(' ')[0] === name,
+  );
   const [newest] = known.toSorted((a, b) => b.createdAt - a.createdAt);
   if (newest !== undefined) player.play(newest.id, job);
 }

@@ -18,13 +18,28 @@ const REFUSED: { readonly [code: string]: Mark } = {
   UNAVAILABLE: 'edit of a document refused: not prepared',
 };
 
+const CARED: { readonly [method: string]: Mark } = {
+  'document.rename': 'document renamed',
+  'document.archive': 'document archived',
+  'document.restore': 'document restored',
+  'document.snapshot': 'version of a document kept',
+  'document.deleteSnapshot': 'version of a document kept no more',
+  'section.update': 'section edited by its own method',
+  'section.lock': 'section locked by its own method',
+  'comment.create': 'document commented',
+  'comment.resolve': 'comment resolved or opened',
+  'comment.delete': 'comment deleted',
+};
+
 export function countDocuments(marks: Marks, { decoded, output, changes }: MadeEntry): void {
   const before = new Map(changes.documents.versions.map(({ id, version }) => [id, version - 1]));
   if (changes.documents.gone.length > 0) marks.count('document deleted', changes.documents.gone.length);
   for (const [i, command] of decoded.commands.entries()) {
-    if (command.kind !== 'request' || !command.method.startsWith('document.')) continue;
+    if (command.kind !== 'request' || !/^(?:document|section|comment)\./.test(command.method)) continue;
     const reply = output.commands[i]?.reply;
     if (reply === undefined) continue;
+    const cared = CARED[command.method];
+    if (cared !== undefined && reply.ok) marks.count(cared);
     if (command.method === 'document.create' && reply.ok) marks.count('document created');
     if (command.method === 'document.resolve' && reply.ok) {
       const mark = RESOLVED[text(command.params, 'resolution') ?? ''];

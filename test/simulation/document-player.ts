@@ -11,6 +11,7 @@ import type { Reply } from '../../src/client/core.ts';
 import { headingOf, splitText } from './checker/document-text.ts';
 import { items, text } from './checker/values.ts';
 import type { Lane } from './scheduler.ts';
+import { care } from './document-carer.ts';
 import type { DocumentJob } from './swarm-documents.ts';
 
 export interface Writer {
@@ -61,6 +62,8 @@ export class DocumentPlayer {
         return ask('document.list', {}, nothing);
       case 'delete':
         return ask('document.delete', { id }, nothing);
+      default:
+        return care(this.#writer, id, job);
     }
   }
 
@@ -88,11 +91,14 @@ export class DocumentPlayer {
     const write = (token: string | undefined, then: () => void): void => {
       const named = token === undefined ? {} : { token };
       const made = madeOf(got, job, at);
-      const params = { id, version: got.version, ...made, ...named };
-      ask('document.update', params, (reply) => {
+      const params = { version: got.version, ...made, ...named };
+      const done = (reply: Reply): void => {
         then();
         if (!reply.ok) this.#refused(id, reply.error, job);
-      });
+      };
+      if (job.by === 'section' && made.sectionId !== undefined)
+        ask('section.update', { ...params, documentId: id }, done);
+      else ask('document.update', { ...params, id }, done);
     };
     const { lock } = job;
     if (lock === undefined) {
@@ -100,14 +106,18 @@ export class DocumentPlayer {
       return;
     }
     const of = { id, workspaceId, sectionId: lock.of === 'section' ? sectionId : undefined };
-    ask('lock.acquire', { path: documentPath(of), mode: 'exclusive', waitMs: 0 }, (reply) => {
+    const bySection = job.by === 'section' && of.sectionId !== undefined;
+    const locked = (reply: Reply): void => {
       const held =
         reply.ok && isMap(reply.result) ? (reply.result['lock'] as unknown as LockView | undefined) : undefined;
       if (held === undefined) return;
-      const release = (): void => ask('lock.release', { id: held.id, token: held.token }, nothing);
+      const release = (): void =>
+        ask(bySection ? 'section.unlock' : 'lock.release', { id: held.id, token: held.token }, nothing);
       lane.after(job.thinkMs, () => write(lock.token ? held.token : undefined, lock.keep ? () => undefined : release));
       if (lock.keep) lane.after(job.thinkMs + HELD_MS, release);
-    });
+    };
+    if (bySection) ask('section.lock', { documentId: id, sectionId: of.sectionId, waitMs: 0 }, locked);
+    else ask('lock.acquire', { path: documentPath(of), mode: 'exclusive', waitMs: 0 }, locked);
   }
 
   #refused(id: string, error: { readonly code: string; readonly details?: unknown }, { resolve, mark }: Edit): void {
@@ -149,13 +159,13 @@ function section(title: string, lines: readonly string[]): string {
 /** The content that is sent, and of which section. */
 function madeOf(
   got: Got,
-  { how, mark, drops }: Edit,
+  { how, mark, drops, form }: Edit,
   at: number,
 ): { readonly content: string; readonly sectionId?: string } {
   const { document, content = '' } = got;
   const texts = splitText(document.type, content);
   const old = texts[at] ?? '';
-  const marked = withMark(old, { mark, drops });
+  const marked = formed(withMark(old, { mark, drops }), form);
   const sectionId = document.sections[at]?.id;
   switch (how) {
     case 'section':
@@ -180,6 +190,11 @@ function withMark(text: string, { mark, drops }: { readonly mark: string; readon
   const gone = new Set(marks.slice(0, drops));
   const kept = lines.filter((line) => !gone.has(line));
   return [...kept, mark, '', ''].join('\n');
+}
+
+function formed(section: string, form: Edit['form']): string {
+  if (form === 'open') return `${section.trimEnd()}\n`;
+  return form === 'underlined' ? section.replace(/^#+ (.*\n)/, '$1===\n') : section;
 }
 
 function nothing(): void {}

@@ -1,4 +1,5 @@
 /** What an entry had to do with documents, as the history wants it. */
+import { CareShelf, careOf, changesCare, followCare, noCareChanges, type CareChanges } from './document-care-view.ts';
 import { sectionsAt } from '../../src/engine/documents/edits.ts';
 import {
   versionKey,
@@ -15,9 +16,16 @@ export interface DocumentChanges {
   readonly gone: string[];
   readonly conflicts: DocumentConflictRecord[];
   readonly ended: string[];
+  readonly care: CareChanges;
 }
 
-export const noDocumentChanges = (): DocumentChanges => ({ versions: [], gone: [], conflicts: [], ended: [] });
+export const noDocumentChanges = (): DocumentChanges => ({
+  versions: [],
+  gone: [],
+  conflicts: [],
+  ended: [],
+  care: noCareChanges(),
+});
 
 /** `changes`: where they are written, now. */
 export function followDocuments(state: State, changes: () => DocumentChanges): void {
@@ -29,14 +37,17 @@ export function followDocuments(state: State, changes: () => DocumentChanges): v
     if (after === undefined) changes().ended.push(before?.id ?? '');
     else if (before === undefined) changes().conflicts.push(after);
   });
+  followCare(state, () => changes().care);
 }
 
 /** What is known of documents from entry to entry. */
 export class DocumentShelf {
   readonly #versions = new Map<string, number>();
   readonly #conflicts = new Set<string>();
+  readonly #care = new CareShelf();
 
-  note({ versions, gone, conflicts, ended }: DocumentChanges): void {
+  note({ versions, gone, conflicts, ended, care }: DocumentChanges): void {
+    this.#care.note(care);
     for (const { id, version } of versions) this.#versions.set(id, version);
     for (const id of gone) this.#versions.delete(id);
     for (const { id } of conflicts) this.#conflicts.add(id);
@@ -45,7 +56,7 @@ export class DocumentShelf {
 
   /** What the first entry of an engine changed. */
   difference(state: State): DocumentChanges {
-    const changes = noDocumentChanges();
+    const changes = { ...noDocumentChanges(), care: this.#care.difference(state) };
     for (const known of state.documents.hold()) {
       for (let at = (this.#versions.get(known.id) ?? 0) + 1; at <= known.version; at += 1) {
         const sections = sectionsAt(state, known, at);
@@ -64,15 +75,17 @@ export class DocumentShelf {
 }
 
 export function documentsOf(made: MadeEntry): Partial<EventOf<'applied'>> {
-  const { versions, gone, conflicts, ended } = made.changes.documents;
-  const writes = writesOf(made, /^document\./);
+  const { versions, gone, conflicts, ended, care } = made.changes.documents;
+  const writes = writesOf(made, /^(?:document\.|comment\.|section\.update$)/);
   const told = toldOn(made, 'document.');
-  if (versions.length + gone.length + conflicts.length + ended.length + writes.length + told.length === 0) return {};
+  const count = versions.length + gone.length + conflicts.length + ended.length + writes.length + told.length;
+  if (count === 0 && !changesCare(care)) return {};
   const documents: DocumentsObservation = {
     versions: versions.map(seen),
     gone,
     conflicts,
     ended,
+    care: careOf(care),
     writes,
     told,
   };

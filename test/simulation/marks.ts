@@ -222,6 +222,16 @@ export const MARKS = {
   'conflict of a document resolved: theirs': 30,
   'conflict of a document resolved: merged': 5,
   'conflict of a document resolved: manual': 25,
+  'document renamed': 25,
+  'document archived': 5,
+  'document restored': 25,
+  'version of a document kept': 50,
+  'version of a document kept no more': 8,
+  'section edited by its own method': 50,
+  'section locked by its own method': 8,
+  'document commented': 80,
+  'comment resolved or opened': 20,
+  'comment deleted': 8,
 } as const;
 export type Mark = keyof typeof MARKS;
 

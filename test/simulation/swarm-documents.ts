@@ -7,6 +7,7 @@ import type { DocumentResolution } from '../../protocol/wire/documents.ts';
 import type { Action, ClientPlan, Plan } from './plan.ts';
 import { Random } from './random.ts';
 import { drawTuning, TYPES } from './swarm.ts';
+import { drawCare, type CareJob } from './swarm-document-care.ts';
 import { drawFaults } from './swarm-faults.ts';
 
 const NAMES = ['plan', 'notes', 'spec'] as const;
@@ -23,6 +24,8 @@ export type EditHow =
   | 'move'
   | 'rename';
 
+export type EditForm = 'open' | 'underlined';
+
 /** What a program does with one document. Places of sections count from the first, and begin again behind the last. */
 export type DocumentJob =
   | { readonly what: 'create'; readonly sections: number; readonly type: 'markdown' | 'text'; readonly mark: string }
@@ -37,12 +40,17 @@ export type DocumentJob =
       readonly thinkMs: number;
       /** It locks what it edits, names the token or not, and gives the lock back or not. */
       readonly lock?: { readonly of: 'section' | 'document'; readonly token: boolean; readonly keep: boolean };
+      /** How the section is written: its last paragraph is not closed by an empty line, or its heading is underlined. */
+      readonly form?: EditForm;
+      /** By the methods of sections, as far as it is about one. */
+      readonly by?: 'section';
       /** A refused edit is resolved, after a while. */
       readonly resolve?: { readonly how: DocumentResolution; readonly afterMs: number };
     }
   | { readonly what: 'read'; readonly back: number; readonly place?: number }
   | { readonly what: 'resolve'; readonly how: DocumentResolution; readonly mark: string }
-  | { readonly what: 'history' | 'conflicts' | 'list' | 'delete' };
+  | { readonly what: 'history' | 'conflicts' | 'list' | 'delete' }
+  | CareJob;
 
 export type DocumentAsk = { readonly do: 'document'; readonly name: string; readonly job: DocumentJob };
 
@@ -53,7 +61,8 @@ export function drawDocumentPlan(seed: number): Plan {
   const tuning = drawTuning(random.fork('tuning'));
   const faults = drawFaults(random.fork('faults'), { clients, until: healAt, keys: false });
   const asks = drawAsks(random.fork('asks'), { clients, until: healAt });
-  const actions = [...asks, ...faults, ...drawSweeps(random.fork('sweeps'), healAt)].toSorted((a, b) => a.at - b.at);
+  const cares = drawCares(random.fork('care'), { clients, until: healAt, asks });
+  const actions = [...cares, ...faults, ...drawSweeps(random.fork('sweeps'), healAt)].toSorted((a, b) => a.at - b.at);
   const back = actions.reduce((sum, action) => (action.do === 'jump' && action.ms < 0 ? sum - action.ms : sum), 0);
   const kept = random.fork('kept');
   const bounds = {
@@ -128,6 +137,39 @@ function drawAsks(
   }
   for (let n = random.between(0, 5); n > 0; n -= 1) actions.push(drawWork(random, { clients, until, mark: `t${n}` }));
   return actions.filter(({ at }) => at <= until);
+}
+
+/** The same requests, and in half of the runs others between them. */
+function drawCares(
+  random: Random,
+  of: { readonly clients: readonly ClientPlan[]; readonly until: number; readonly asks: readonly Action[] },
+): Action[] {
+  const { clients, until, asks } = of;
+  if (random.chance(0.5)) return [...asks];
+  const forms = random.chance(0.5);
+  const actions: Action[] = asks.map((action) => {
+    const form = forms && random.chance(0.5) ? random.pick(['open', 'underlined'] as const) : undefined;
+    return ofSections(action, { by: random.chance(0.5), form });
+  });
+  const names = [...new Set(asks.flatMap((action) => (action.do === 'document' ? [action.name] : [])))];
+  if (names.length === 0) return actions;
+  const ask = (at: number, job: DocumentJob): void => {
+    actions.push({ at, client: random.pick(clients).name, do: 'document', name: random.pick(names), job });
+  };
+  const count = random.spread(8, 40);
+  for (let n = 1; n <= count; n += 1) ask(random.between(2_500, until), drawCare(random, n));
+  if (random.chance(0.4)) {
+    const at = random.between(3_000, until);
+    ask(at, { what: 'archive' });
+    for (let n = names.length; n > 0; n -= 1) ask(at + random.spread(50, 4_000), { what: 'unarchive' });
+  }
+  return actions.filter(({ at }) => at <= until);
+}
+
+function ofSections(action: Action, how: { readonly by: boolean; readonly form: EditForm | undefined }): Action {
+  if (action.do !== 'document' || action.job.what !== 'edit') return action;
+  const by = how.by ? { by: 'section' as const } : {};
+  return { ...action, job: { ...action.job, ...by, ...(how.form === undefined ? {} : { form: how.form }) } };
 }
 
 interface Mixture {

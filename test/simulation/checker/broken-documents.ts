@@ -2,6 +2,7 @@
 import { acts, conflict, edition, hashOf, ID, section, text, told, type Act, type Cast } from './document-scenes.ts';
 import { castOf, lock, seen } from './lock-scenes.ts';
 import type { Edit } from './edit.ts';
+import type { CareSeen, TopicTold } from './history.ts';
 import { create } from './stories.ts';
 import { row, told as story, type Row } from './story-book.ts';
 
@@ -90,8 +91,84 @@ function resolved({ b }: Cast): Act {
   };
 }
 
+interface CareOf {
+  readonly who?: 'a' | 'b';
+  readonly method: string;
+  readonly params: object;
+  readonly result?: object;
+  readonly told?: readonly TopicTold[];
+  readonly care?: Partial<CareSeen>;
+  readonly texts?: readonly string[];
+}
+
+/** What is done with a document beside editing it. */
+function cared({ who = 'a', method, params, result = {}, told: said = [], care = {}, texts = [] }: CareOf): Act {
+  const none: CareSeen = { titles: [], snapshots: [], snapshotsGone: [], comments: [], commentsGone: [] };
+  return { who, method, params, result, shown: { told: said, care: { ...none, ...care } }, texts };
+}
+
+const renamed = (seen: string): Act =>
+  cared({
+    method: 'document.rename',
+    params: { id: ID, name: 'plan 2' },
+    told: [told('renamed', { name: 'plan 2' })],
+    care: { titles: [{ id: ID, name: seen, archived: false }] },
+  });
+
+const archived = (): Act =>
+  cared({
+    method: 'document.archive',
+    params: { id: ID },
+    told: [told('archived', {})],
+    care: { titles: [{ id: ID, name: 'plan', archived: true }] },
+  });
+
+/** Of the first version. */
+function kept({ a }: Cast, texts: readonly string[] = [ONE, TWO]): Act {
+  const snapshot = { id: 'dsn_1', document: ID, version: 1, by: a };
+  return cared({
+    method: 'document.snapshot',
+    params: { id: ID, version: 1 },
+    result: { snapshot },
+    told: [told('snapshot', { snapshotId: 'dsn_1' })],
+    care: { snapshots: [{ ...snapshot, texts: texts.map(hashOf) }] },
+  });
+}
+
+const unkept = (): Act =>
+  cared({
+    method: 'document.deleteSnapshot',
+    params: { id: ID, snapshotId: 'dsn_1' },
+    told: [told('snapshotDeleted', { snapshotId: 'dsn_1' })],
+    care: { snapshotsGone: ['dsn_1'] },
+  });
+
+function commented({ a }: Cast, id: string, replyTo?: string): Act {
+  const answers = replyTo === undefined ? {} : { replyTo };
+  return cared({
+    method: 'comment.create',
+    params: { documentId: ID, content: `says ${id}`, ...answers },
+    result: { comment: { id } },
+    told: [told('commented', { commentId: id })],
+    care: { comments: [{ id, document: ID, by: a, sha256: hashOf(`says ${id}`), ...answers }] },
+    texts: [`says ${id}`],
+  });
+}
+
+const uncommented = (who: 'a' | 'b', gone: readonly string[]): Act =>
+  cared({
+    who,
+    method: 'comment.delete',
+    params: { id: 'cmt_1' },
+    told: [told('commentDeleted', { commentId: 'cmt_1' })],
+    care: { commentsGone: gone },
+  });
+
 /** Whatever is checked of documents is in it. */
-export const LAWFUL_DOCUMENTS: Edit = acts((by) => [created(by), edited(by), other(by), refused(by), resolved(by)]);
+export const LAWFUL_DOCUMENTS: Edit = acts((by) => [
+  ...[created(by), edited(by), other(by), refused(by), resolved(by), kept(by), unkept(), renamed('plan 2')],
+  ...[commented(by, 'cmt_1'), commented(by, 'cmt_2', 'cmt_1'), uncommented('a', ['cmt_1', 'cmt_2'])],
+]);
 
 const REPLACED = text('one', 'm5');
 
@@ -189,6 +266,41 @@ export const BROKEN_DOCUMENTS: readonly Row[] = [
       const held = { locks: seen({ held: [lock(1, b.session, `document/${ID}/s1`)] }) };
       return acts((by) => [{ ...created(by), beside: held }, edited(by)])(events);
     },
+  }),
+  row('36', 'a heading that is swallowed by what stands above it', {
+    legal: quiet,
+    broken: acts((by) => {
+      const [open, under] = ['# one\n\nm1\n', 'two\n===\n\nm2\n\n'];
+      const made = edition(1, by.a, sections(['s1', 1, open], ['s2', 1, under]));
+      const params = { name: 'plan', content: open + under };
+      return [{ ...created(by), params, shown: { versions: [made], told: [] }, texts: [open, under] }];
+    }),
+  }),
+  row('76', 'a name that nobody gave', {
+    legal: quiet,
+    broken: acts((by) => [created(by), renamed('plan 3')]),
+  }),
+  row('76', 'an edit of what is archived', {
+    legal: quiet,
+    broken: acts((by) => [created(by), archived(), edited(by)]),
+  }),
+  row('76', 'a snapshot with another text', {
+    legal: quiet,
+    broken: acts((by) => [created(by), edited(by), kept(by, [EDITED, TWO])]),
+  }),
+  row('76', 'a snapshot that is deleted twice', {
+    legal: quiet,
+    broken: acts((by) => [created(by), kept(by), unkept(), { ...unkept(), shown: {} }]),
+  }),
+  row('76', 'an answer that stays when its comment goes', {
+    legal: quiet,
+    broken: acts((by) => [
+      ...[created(by), commented(by, 'cmt_1'), commented(by, 'cmt_2', 'cmt_1'), uncommented('a', ['cmt_1'])],
+    ]),
+  }),
+  row('61', 'a comment that somebody else deletes', {
+    legal: quiet,
+    broken: acts((by) => [created(by), commented(by, 'cmt_1'), uncommented('b', ['cmt_1'])]),
   }),
   row('41', 'two sections with one id', {
     legal: quiet,

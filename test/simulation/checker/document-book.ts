@@ -25,6 +25,15 @@ export interface Edition {
   readonly op: Op | undefined;
   /** Ids of the sections that it touched. */
   readonly touched: readonly string[];
+  /** The version whose text it has again. */
+  restored: number | undefined;
+}
+
+/** What a document was called from an entry on. */
+export interface Title {
+  readonly mark: Mark;
+  readonly name: string;
+  readonly archived: boolean;
 }
 
 export interface Doc {
@@ -35,7 +44,39 @@ export interface Doc {
   readonly editions: Edition[];
   /** Ids of sections that it ever had. */
   readonly used: Set<string>;
+  readonly titles: Title[];
+  /** Who changed something about it, in order. */
+  readonly touches: { readonly mark: Mark; readonly by: string | undefined }[];
   gone: Mark | undefined;
+}
+
+/** A version that is kept. */
+export interface Snapshot {
+  readonly id: string;
+  readonly doc: Doc;
+  readonly name: string | undefined;
+  readonly version: number;
+  readonly by: string | undefined;
+  readonly text: string;
+  /** Of the texts of its sections. */
+  readonly hashes: readonly string[];
+  readonly from: Mark;
+  to: Mark | undefined;
+}
+
+export interface Comment {
+  readonly id: string;
+  readonly doc: Doc;
+  readonly section: string | undefined;
+  readonly replyTo: string | undefined;
+  readonly by: string | undefined;
+  readonly content: string;
+  /** Undefined: no entry has shown it yet. */
+  sha256: string | undefined;
+  /** Who resolved it; undefined: it is open. */
+  readonly states: { readonly mark: Mark; readonly resolvedBy: string | undefined }[];
+  readonly from: Mark;
+  to: Mark | undefined;
 }
 
 export interface Conflict {
@@ -57,6 +98,8 @@ export class DocumentBook {
   readonly tenant: Tenant;
   readonly docs = new Map<string, Doc>();
   readonly conflicts = new Map<string, Conflict>();
+  readonly snapshots = new Map<string, Snapshot>();
+  readonly comments = new Map<string, Comment>();
   readonly #world: World;
   readonly #texts = new Map<string, { readonly text: string; readonly index: number }>();
 
@@ -88,10 +131,18 @@ export class DocumentBook {
       if (to === undefined && names.has(sha256))
         this.#world.report('39', `a text of ${id} is removed`, [kept?.index, from.index, index]);
     }
+    for (const { id, hashes, from, to } of this.snapshots.values()) {
+      if (to === undefined && hashes.includes(sha256))
+        this.#world.report('36', `a text of the snapshot ${id} is removed`, [kept?.index, from.index, index]);
+    }
+    for (const comment of this.comments.values()) {
+      if (comment.to === undefined && comment.sha256 === sha256)
+        this.#world.report('36', `the text of ${comment.id} is removed`, [kept?.index, comment.from.index, index]);
+    }
   }
 
   /** The text of a hash that an entry names. */
-  #textOf(sha256: string, mark: Mark): string {
+  textOf(sha256: string, mark: Mark): string {
     const kept = this.#texts.get(sha256);
     const appended = this.tenant.entries[mark.seq - 1]?.index ?? mark.index;
     if (kept === undefined || kept.index > appended)
@@ -109,7 +160,7 @@ export class DocumentBook {
   ): Edition {
     const { mark, op, former } = of;
     const sections = seen.sections.map(({ id, version, sha256, bytes }): SectionText => {
-      const text = this.#textOf(sha256, mark);
+      const text = this.textOf(sha256, mark);
       if (Buffer.byteLength(text) !== bytes)
         this.#world.report('36', `section ${id} of ${seen.id} is said to have ${bytes} bytes`, [mark.index]);
       return { id, version, text, sha256 };
@@ -122,13 +173,13 @@ export class DocumentBook {
       ...sections.filter(({ version }) => version === seen.version).map(({ id }) => id),
       ...(former?.sections ?? []).map(({ id }) => id).filter((id) => !ids.has(id)),
     ];
-    return { version: seen.version, mark, by: seen.by, sections, text, op, touched };
+    return { version: seen.version, mark, by: seen.by, sections, text, op, touched, restored: undefined };
   }
 
   conflict({ document, ...seen }: ConflictSeen, mark: Mark): Conflict | undefined {
     const doc = this.docs.get(document);
     if (doc === undefined) return undefined;
-    const joined = (hashes: readonly string[]): string => hashes.map((one) => this.#textOf(one, mark)).join('');
+    const joined = (hashes: readonly string[]): string => hashes.map((one) => this.textOf(one, mark)).join('');
     const { base, ours, theirs } = seen;
     const conflict: Conflict = {
       ...seen,
@@ -149,6 +200,11 @@ export class DocumentBook {
 export function editionAt({ editions, gone }: Doc, rev: number): Edition | undefined {
   if (gone !== undefined && gone.rev <= rev) return undefined;
   return editions.findLast(({ mark }) => mark.rev <= rev);
+}
+
+/** It was there at a position. */
+export function isOpenAt({ from, to }: { readonly from: Mark; readonly to: Mark | undefined }, rev: number): boolean {
+  return from.rev <= rev && (to === undefined || to.rev > rev);
 }
 
 /** At a place of the history. */

@@ -6,7 +6,7 @@
  */
 import type { Doc, Edition, SectionText } from './document-book.ts';
 import { sectionOf } from './document-book.ts';
-import { headingOf, markersOf, sameText, splitText } from './document-text.ts';
+import { headingOf, markersOf, needsNeighbours, sameText, splitText } from './document-text.ts';
 import type { InvariantId } from './invariants.ts';
 import type { World } from './world.ts';
 
@@ -42,6 +42,11 @@ export function whyStale(type: string, edit: Edit, current: Edition): string | u
   if (wanted === undefined) return 'it may add, remove or move sections of an old version';
   const other = wanted.find(({ id }) => sectionOf(current, id)?.version !== sectionOf(edit.base, id)?.version);
   return other === undefined ? undefined : `${other.id} has changed since`;
+}
+
+/** What the protocol leaves open: beside other sections than those that it was made of it may mean something else. */
+export function mayMeanElse(type: string, edit: Edit): boolean {
+  return type === 'markdown' && (wantedBy(type, edit) ?? []).some(({ text }) => needsNeighbours(text));
 }
 
 export class EditJudge {
@@ -100,6 +105,16 @@ export class EditJudge {
         wrong('35', `section ${id} has version ${version}`);
     }
     this.unique(doc, next);
+    this.apart(doc, next);
+  }
+
+  /** Read by itself, the text has these sections: no heading is taken for a part of what stands above it. */
+  apart(doc: Doc, { text, sections, version, mark, op }: Edition): void {
+    const pieces = splitText(doc.type, text);
+    const same = pieces.length === sections.length && sections.every((section, at) => section.text === pieces[at]);
+    if (same || text === '') return;
+    const message = `${doc.id} version ${version}: its text has ${pieces.length} sections, ${sections.length} are said`;
+    this.#world.report('36', message, [op?.index, mark.index]);
   }
 
   unique(doc: Doc, edition: Edition): void {

@@ -1,19 +1,28 @@
 /** What is read and answered of documents: 4, 38, 39. */
 import type { AnswerOk } from './history.ts';
-import type { Answer } from './records.ts';
+import type { Answer, Op } from './records.ts';
 import { editionAt, editionBefore, type Doc, type DocumentBook, type Edition } from './document-book.ts';
+import { DocumentCareReads } from './document-care-reads.ts';
 import { field, items, num, text } from './values.ts';
 import type { World } from './world.ts';
 
 type Ok = Answer & { readonly event: AnswerOk };
 
-const WRITES: ReadonlySet<string> = new Set(['document.create', 'document.update', 'document.resolve']);
+const WRITES: ReadonlySet<string> = new Set([
+  ...['document.create', 'document.update', 'document.resolve', 'document.restore', 'section.update'],
+]);
+const READS: ReadonlySet<string> = new Set([
+  ...['document.get', 'document.history', 'document.conflicts', 'document.snapshots', 'document.diff'],
+  ...['section.list', 'comment.list'],
+]);
 
 export class DocumentReads {
   readonly #world: World;
+  readonly #care: DocumentCareReads;
 
   constructor(world: World) {
     this.#world = world;
+    this.#care = new DocumentCareReads(world);
   }
 
   answer(book: DocumentBook, answer: Answer): void {
@@ -29,19 +38,18 @@ export class DocumentReads {
       for (const view of items(event.result, 'documents')) this.#view(book, ok, view);
       return;
     }
-    const doc = book.docs.get(text(op.params, 'id') ?? '');
+    if (!READS.has(op.method)) return;
+    const doc = book.docs.get(documentId(op) ?? '');
     const current = doc === undefined ? undefined : editionAt(doc, event.rev);
-    if (doc === undefined || current === undefined) {
-      if (op.method !== 'document.delete') this.#wrong(ok, 'it was read where it is not');
-      return;
-    }
-    if (op.method === 'document.get') this.#got(ok, doc, current);
+    if (doc === undefined || current === undefined) return this.#wrong(ok, 'it was read where it is not');
+    this.#care.read(book, ok, doc);
+    if (op.method === 'document.get') this.#got(book, ok, { doc, current });
     if (op.method === 'document.history') this.#history(ok, doc, current);
     if (op.method === 'document.conflicts') this.#conflicts(book, ok, doc);
   }
 
   #wrong({ op, index, event }: Ok, message: string, at?: Edition): void {
-    const said = `${op.method} of ${text(op.params, 'id')} at ${event.rev}: ${message}`;
+    const said = `${op.method} of ${documentId(op)} at ${event.rev}: ${message}`;
     this.#world.report(op.method === 'document.conflicts' ? '39' : '38', said, [op.index, at?.mark.index, index]);
   }
 
@@ -60,6 +68,13 @@ export class DocumentReads {
   #notFound(book: DocumentBook, { op, index }: Answer): void {
     const doc = book.docs.get(text(op.params, 'id') ?? '');
     if (doc === undefined || doc.gone !== undefined || doc.workspaceId !== undefined) return;
+    const snapshot = text(op.params, 'snapshotId');
+    if (snapshot !== undefined) {
+      const kept = book.snapshots.get(snapshot);
+      if (kept?.doc === doc && kept.to === undefined && kept.from.index < op.index)
+        this.#world.report('76', `${snapshot} of ${doc.id} was not found`, [kept.from.index, op.index, index]);
+      return;
+    }
     const asked = num(op.params, 'version');
     const before = editionBefore(doc, op.index);
     const latest = doc.editions.at(-1)?.version ?? 0;
@@ -69,11 +84,12 @@ export class DocumentReads {
     this.#world.report('38', `${doc.id} was not found`, [before.mark.index, op.index, index]);
   }
 
-  #got(answer: Ok, doc: Doc, current: Edition): void {
+  #got(book: DocumentBook, answer: Ok, { doc, current }: { readonly doc: Doc; readonly current: Edition }): void {
     const { op, event } = answer;
     const { result } = event;
     const version = num(result, 'version') ?? 0;
-    const wanted = num(op.params, 'version') ?? current.version;
+    const kept = book.snapshots.get(text(op.params, 'snapshotId') ?? '');
+    const wanted = kept?.version ?? num(op.params, 'version') ?? current.version;
     if (version !== wanted) return this.#wrong(answer, `version ${version} was read, it was ${wanted}`, current);
     const edition = doc.editions[version - 1];
     if (edition === undefined) return this.#wrong(answer, `there is no version ${version}`, current);
@@ -88,18 +104,21 @@ export class DocumentReads {
         return text(views[at], 'id') === section.id && num(views[at], 'version') === section.version;
       });
     if (!same) this.#wrong(answer, `version ${version} has other sections`, edition);
-    this.#is(answer, field(result, 'document'), current);
+    this.#is(answer, doc, { view: field(result, 'document'), current });
   }
 
   #view(book: DocumentBook, answer: Ok, view: unknown): void {
     const doc = book.docs.get(text(view, 'id') ?? '');
     const current = doc === undefined ? undefined : editionAt(doc, answer.event.rev);
-    if (current === undefined) this.#wrong(answer, `${text(view, 'id')} is listed and was not there`);
-    else this.#is(answer, view, current);
+    if (doc === undefined || current === undefined)
+      this.#wrong(answer, `${text(view, 'id')} is listed and was not there`);
+    else this.#is(answer, doc, { view, current });
   }
 
-  #is(answer: Ok, view: unknown, current: Edition): void {
-    if (num(view, 'version') === current.version && text(view, 'updatedBy') === current.by) return;
+  #is(answer: Ok, doc: Doc, { view, current }: { readonly view: unknown; readonly current: Edition }): void {
+    this.#care.title(answer, doc, view);
+    const by = doc.touches.findLast(({ mark }) => mark.rev <= answer.event.rev)?.by;
+    if (num(view, 'version') === current.version && text(view, 'updatedBy') === by) return;
     this.#wrong(answer, `it is shown at version ${num(view, 'version')} of ${text(view, 'updatedBy')}`, current);
   }
 
@@ -113,6 +132,7 @@ export class DocumentReads {
         num(view, 'version') === version &&
         text(view, 'by') === edition?.by &&
         touched.length === edition?.touched.length &&
+        num(view, 'restored') === edition.restored &&
         edition.touched.every((id) => touched.includes(id));
       if (!same) return this.#wrong(answer, `version ${version} is told otherwise`, edition);
       version -= 1;
@@ -138,4 +158,9 @@ export class DocumentReads {
         this.#wrong(answer, `${conflict.id} is shown with other texts`);
     }
   }
+}
+
+/** The one that a request names. */
+function documentId({ params }: Op): string | undefined {
+  return text(params, 'id') ?? text(params, 'documentId');
 }

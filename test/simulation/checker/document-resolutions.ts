@@ -2,7 +2,7 @@
  * How conflicts are resolved (39): `theirs` changes nothing; anything else is an edit of a version that was current while it was asked for. Which one
  * that was nobody sees, so one has to fit.
  */
-import type { Conflict, Edition } from './document-book.ts';
+import type { Conflict, Doc, Edition } from './document-book.ts';
 import { editionBefore } from './document-book.ts';
 import { fits } from './document-edits.ts';
 import { markersOf, sameText } from './document-text.ts';
@@ -10,7 +10,7 @@ import type { Op } from './records.ts';
 import { text } from './values.ts';
 import type { World } from './world.ts';
 
-interface Asked {
+export interface Asked {
   readonly op: Op;
   readonly former: Edition;
   /** Undefined: there is none. */
@@ -41,15 +41,24 @@ export class DocumentResolutions {
     const { doc, ours } = conflict;
     const resolution = text(op.params, 'resolution');
     if (resolution === 'theirs') return next === undefined;
-    const since = editionBefore(doc, op.index)?.version ?? 1;
-    const current = doc.editions.filter(({ version }) => version >= since && version <= former.version);
     const content = resolution === 'ours' ? ours : text(op.params, 'content');
-    return current.some((base) => {
-      if (content === undefined) return isMerged(conflict, { base, former, next: next ?? former });
+    if (content !== undefined) return this.isEdit(doc, { content, asked: { op, former, next } });
+    return currentFor(doc, { op, former }).some((base) => isMerged(conflict, { base, former, next: next ?? former }));
+  }
+
+  /** Whether it is an edit of a version that was current while it was asked for, and makes it this text. */
+  isEdit(doc: Doc, { content, asked }: { readonly content: string; readonly asked: Asked }): boolean {
+    const { former, next } = asked;
+    return currentFor(doc, asked).some((base) => {
       if (next === undefined) return sameText(content, base.text);
       return fits(doc.type, { content, sectionId: undefined, base }, { former, next });
     });
   }
+}
+
+function currentFor(doc: Doc, { op, former }: Pick<Asked, 'op' | 'former'>): readonly Edition[] {
+  const since = editionBefore(doc, op.index)?.version ?? 1;
+  return doc.editions.filter(({ version }) => version >= since && version <= former.version);
 }
 
 /** What either side added is there, and nothing of others is gone. */

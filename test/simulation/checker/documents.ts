@@ -2,8 +2,9 @@
  * Documents, from section 25 of the protocol: what each entry did with them is what was asked for in it, in that order. 35 to 41, and what
  * is told of it (67).
  */
-import { DocumentBook, type Conflict, type Doc, type Edition } from './document-book.ts';
-import { EditJudge, sameIds, whole, whyStale, type Edit } from './document-edits.ts';
+import { DocumentCare } from './document-care.ts';
+import { DocumentBook, editionBefore, type Conflict, type Doc, type Edition } from './document-book.ts';
+import { EditJudge, mayMeanElse, sameIds, whole, whyStale, type Edit } from './document-edits.ts';
 import { DocumentLocks } from './document-locks.ts';
 import { DocumentReads } from './document-reads.ts';
 import { DocumentResolutions } from './document-resolutions.ts';
@@ -28,7 +29,17 @@ interface Left {
 interface Books {
   readonly book: DocumentBook;
   readonly locks: DocumentLocks;
+  readonly care: DocumentCare;
 }
+
+/** What is asked of the text, and what is asked of all else. */
+const EDITS: ReadonlySet<string> = new Set([
+  'document.update',
+  'section.update',
+  'document.restore',
+  'document.resolve',
+]);
+const READS_AND_WRITES = /^(?:document|comment)\.|^section\.(?:list|update)$/;
 
 export class Documents implements Family {
   readonly #world: World;
@@ -49,13 +60,21 @@ export class Documents implements Family {
     if (event.kind === 'text.kept') this.#of(this.#world.tenant(event.tenant)).book.kept(event, index);
     if (event.kind === 'text.gone') this.#of(this.#world.tenant(event.tenant)).book.removed(event, index);
     if (applied !== undefined) this.#applied(applied);
-    if (answer?.op.method.startsWith('document.') === true) this.#reads.answer(this.#of(answer.op.tenant).book, answer);
+    if (answer !== undefined && READS_AND_WRITES.test(answer.op.method))
+      this.#reads.answer(this.#of(answer.op.tenant).book, answer);
   }
 
   #of(tenant: Tenant): Books {
     let books = this.#books.get(tenant);
     if (books === undefined)
-      this.#books.set(tenant, (books = { book: new DocumentBook(this.#world, tenant), locks: new DocumentLocks() }));
+      this.#books.set(
+        tenant,
+        (books = {
+          book: new DocumentBook(this.#world, tenant),
+          locks: new DocumentLocks(),
+          care: new DocumentCare(this.#world),
+        }),
+      );
     return books;
   }
 
@@ -79,7 +98,8 @@ export class Documents implements Family {
       const op = this.#opOf(write, mark);
       if (op !== undefined) this.#write(books, { write, op, left });
     }
-    this.#withWorkspaces(books.book, left);
+    this.#withWorkspaces(books, left);
+    books.care.compare(books.book, seen.care, mark);
     for (const { id, version } of left.versions)
       this.#world.report('35', `${id} version ${version} was made by no edit`, [mark.index]);
     for (const id of left.conflicts.keys()) this.#world.report('39', `${id} stems from no edit`, [mark.index]);
@@ -109,21 +129,29 @@ export class Documents implements Family {
 
   #write(books: Books, { write, op, left }: { readonly write: WriteSeen; readonly op: Op; readonly left: Left }): void {
     const { method, ok, result, code } = write;
-    if (method === 'document.create' && ok) return this.#created(books.book, { result, op, left });
-    if (method === 'document.update') {
-      const doc = books.book.docs.get(text(op.params, 'id') ?? '');
-      if (doc !== undefined) this.#update(books, { write, op, left, doc });
+    const { mark } = left;
+    if (method === 'document.create' && ok) return this.#created(books, { result, op, left });
+    if (method === 'document.update' || method === 'section.update' || method === 'document.restore') {
+      const doc = books.book.docs.get(text(op.params, 'id') ?? text(op.params, 'documentId') ?? '');
+      if (doc === undefined) return;
+      books.care.archive(doc, { write, op, mark });
+      return this.#update(books, { write, op, left, doc });
     }
     if (method === 'document.resolve') {
       const conflict = books.book.conflicts.get(text(op.params, 'conflictId') ?? '');
+      if (conflict !== undefined) books.care.archive(conflict.doc, { write, op, mark });
       if (conflict !== undefined && ok) this.#resolved(books, { conflict, result, op, left });
       if (conflict !== undefined && !ok) this.#refusal(books, { doc: conflict.doc, op, code, mark: left.mark });
     }
     if (method === 'document.delete' && ok) this.#deleted(books, { op, left });
+    if (EDITS.has(method) || method === 'document.create' || method === 'document.delete') return;
+    const doc = books.book.docs.get(text(op.params, 'id') ?? '');
+    if (doc !== undefined && method === 'document.rename') books.care.archive(doc, { write, op, mark });
+    books.care.write(books.book, { write, op, mark, tell: (of, what) => this.#tell(left, of, what) });
   }
 
   #created(
-    book: DocumentBook,
+    { book, care }: Books,
     { result, op, left }: { readonly result: unknown; readonly op: Op; readonly left: Left },
   ): void {
     const { mark } = left;
@@ -131,15 +159,19 @@ export class Documents implements Family {
     const seen = take(left.versions, id);
     if (seen?.version !== 1 || book.docs.has(id)) return this.#unseen('document.create', op, mark);
     const { type, workspaceId } = seen;
-    const doc: Doc = { id, type, workspaceId, editions: [], used: new Set(), gone: undefined };
+    const none = { editions: [], used: new Set<string>(), titles: [], touches: [], gone: undefined };
+    const doc: Doc = { id, type, workspaceId, ...none };
     const edition = book.edition(seen, { mark, op, former: undefined });
     book.docs.set(id, doc);
     doc.editions.push(edition);
+    doc.touches.push({ mark, by: edition.by });
+    care.created(doc, text(op.params, 'name') ?? '', mark);
     const content = text(op.params, 'content') ?? '';
     if (edition.text !== content) this.#wrong('36', doc, 'it does not have the text that was sent', edition);
     if (edition.sections.length !== Math.max(1, splitText(type, content).length))
       this.#wrong('41', doc, `it has ${edition.sections.length} sections`, edition);
     this.#edits.unique(doc, edition);
+    this.#edits.apart(doc, edition);
     this.#byItsCaller(doc, edition);
     this.#tell(left, doc, { event: 'document.created', fits: (data) => num(data, 'version') === 1 });
   }
@@ -151,16 +183,13 @@ export class Documents implements Family {
     const { write, op, left, doc } = of;
     const { mark } = left;
     const former = doc.editions.at(-1);
-    const base = doc.editions[(num(op.params, 'version') ?? 0) - 1];
     if (former === undefined) return;
     if (doc.gone !== undefined) {
       if (write.ok) this.#world.report('35', `${doc.id} was edited after it was deleted`, [doc.gone.index, mark.index]);
       return;
     }
-    const edit: Edit | undefined =
-      base === undefined
-        ? undefined
-        : { content: text(op.params, 'content') ?? '', sectionId: text(op.params, 'sectionId'), base };
+    if (op.method === 'document.restore' && write.ok) return this.#restored(books, { write, op, left, doc, former });
+    const edit = op.method === 'document.restore' ? this.#restoring(books.book, of) : editOf(op, doc);
     if (write.ok) {
       if (edit === undefined) return this.#wrong('35', doc, 'an edit of a version that there never was', former);
       if (items(write.result, 'sections').length > 0) return this.#edited(books, { doc, edit, op, left, former });
@@ -180,6 +209,43 @@ export class Documents implements Family {
     this.#tell(left, doc, { event: 'document.conflict', fits: (data) => text(data, 'conflictId') === id });
   }
 
+  /** As an edit of a version that was current while it was asked for: one has to fit (D13). */
+  #restored(
+    books: Books,
+    of: {
+      readonly write: WriteSeen;
+      readonly op: Op;
+      readonly left: Left;
+      readonly doc: Doc;
+      readonly former: Edition;
+    },
+  ): void {
+    const { write, op, left, doc, former } = of;
+    const again = againOf(books.book, doc, op);
+    if (again === undefined) return this.#wrong('36', doc, 'what there never was is restored', former);
+    const made = items(write.result, 'sections').length > 0;
+    const next = made ? this.#next(books, { doc, op, left, former, restored: again.version }) : undefined;
+    if (this.#resolutions.isEdit(doc, { content: again.text, asked: { op, former, next } })) return;
+    this.#world.report('36', `${doc.id}: version ${again.version} was restored, and the text is another`, [
+      op.index,
+      former.mark.index,
+      left.mark.index,
+    ]);
+  }
+
+  /** One that was refused: its conflict says of which version it was made. */
+  #restoring(
+    book: DocumentBook,
+    { write, op, left, doc }: { readonly write: WriteSeen; readonly op: Op; readonly left: Left; readonly doc: Doc },
+  ): Edit | undefined {
+    const again = againOf(book, doc, op);
+    const conflict = left.conflicts.get(text(write.result, 'conflictId') ?? '');
+    const since = editionBefore(doc, op.index)?.version ?? 1;
+    const base = doc.editions[(conflict?.baseVersion ?? 0) - 1];
+    if (again === undefined || base === undefined || base.version < since) return undefined;
+    return { content: again.text, sectionId: undefined, base };
+  }
+
   #edited(
     books: Books,
     of: { readonly doc: Doc; readonly edit: Edit; readonly op: Op; readonly left: Left; readonly former: Edition },
@@ -192,9 +258,15 @@ export class Documents implements Family {
   /** The version that the request made. */
   #next(
     { book, locks }: Books,
-    of: { readonly doc: Doc; readonly op: Op; readonly left: Left; readonly former: Edition },
+    of: {
+      readonly doc: Doc;
+      readonly op: Op;
+      readonly left: Left;
+      readonly former: Edition;
+      readonly restored?: number;
+    },
   ): Edition | undefined {
-    const { doc, op, left, former } = of;
+    const { doc, op, left, former, restored } = of;
     const { mark } = left;
     const seen = take(left.versions, doc.id);
     if (seen === undefined) {
@@ -202,7 +274,9 @@ export class Documents implements Family {
       return undefined;
     }
     const next = book.edition(seen, { mark, op, former });
+    next.restored = restored;
     doc.editions.push(next);
+    doc.touches.push({ mark, by: next.by });
     this.#edits.follows(doc, former, next);
     this.#byItsCaller(doc, next);
     const touched = sameIds(former, next) ? next.touched : undefined;
@@ -211,7 +285,8 @@ export class Documents implements Family {
     const token = text(op.params, 'token');
     if (token !== undefined && !locks.holds(op, { token, doc, touched, sure: false }))
       this.#wrong('40', doc, `it names the token ${token}, under which its caller has nothing`, next);
-    const said = (data: unknown): boolean => num(data, 'version') === next.version && sameNames(data, next.touched);
+    const said = (data: unknown): boolean =>
+      num(data, 'version') === next.version && sameNames(data, next.touched) && num(data, 'restored') === restored;
     this.#tell(left, doc, { event: 'document.updated', fits: said });
     return next;
   }
@@ -241,7 +316,8 @@ export class Documents implements Family {
     if (!sameText(ours, whole(edit, edit.base))) wrong('it does not keep the text that was refused');
     if (theirs !== former.text) wrong('it does not keep the text that was current');
     if (conflict.by !== op.session.principal) wrong('it is of somebody else');
-    if (whyStale(doc.type, edit, former) === undefined) wrong('the sections that the edit touches are as they were');
+    if (whyStale(doc.type, edit, former) === undefined && !mayMeanElse(doc.type, edit))
+      wrong('the sections that the edit touches are as they were');
   }
 
   #resolved(
@@ -276,21 +352,22 @@ export class Documents implements Family {
     const last = doc.editions.at(-1);
     if (lock !== undefined && last !== undefined)
       this.#wrong('40', doc, `it is deleted while ${lock.id} of ${lock.owner} locks it`, last);
-    this.#ends(book, doc, left);
+    this.#ends(books, doc, left);
   }
 
   /** Documents end with their workspace. */
-  #withWorkspaces(book: DocumentBook, left: Left): void {
+  #withWorkspaces(books: Books, left: Left): void {
     for (const id of [...left.gone]) {
-      const doc = book.docs.get(id);
+      const doc = books.book.docs.get(id);
       if (doc?.workspaceId === undefined) continue;
       left.gone.delete(id);
-      this.#ends(book, doc, left);
+      this.#ends(books, doc, left);
     }
   }
 
-  #ends(book: DocumentBook, doc: Doc, left: Left): void {
+  #ends({ book, care }: Books, doc: Doc, left: Left): void {
     doc.gone = left.mark;
+    care.ends(book, doc, left.mark);
     for (const conflict of book.conflicts.values()) {
       if (conflict.doc !== doc || conflict.to !== undefined) continue;
       conflict.to = left.mark;
@@ -321,6 +398,24 @@ export class Documents implements Family {
   #wrong(id: InvariantId, doc: Doc, message: string, { version, mark, op }: Edition): void {
     this.#world.report(id, `${doc.id} version ${version}: ${message}`, [op?.index, mark.index]);
   }
+}
+
+function editOf(op: Op, doc: Doc): Edit | undefined {
+  const base = doc.editions[(num(op.params, 'version') ?? 0) - 1];
+  if (base === undefined) return undefined;
+  return { content: text(op.params, 'content') ?? '', sectionId: text(op.params, 'sectionId'), base };
+}
+
+/** The version, or the snapshot, that a restore names. */
+function againOf(
+  book: DocumentBook,
+  doc: Doc,
+  { params }: Op,
+): { readonly version: number; readonly text: string } | undefined {
+  const snapshotId = text(params, 'snapshotId');
+  if (snapshotId === undefined) return doc.editions[(num(params, 'version') ?? 0) - 1];
+  const kept = book.snapshots.get(snapshotId);
+  return kept?.doc === doc ? kept : undefined;
 }
 
 function take(versions: DocumentSeen[], id: string): DocumentSeen | undefined {

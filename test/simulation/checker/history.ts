@@ -434,6 +434,43 @@ export interface ConflictSeen {
   readonly theirs: readonly string[];
 }
 
+/** What a document is called, and whether it is archived. */
+export interface TitleSeen {
+  readonly id: string;
+  readonly name: string;
+  readonly archived: boolean;
+}
+
+/** A version that is kept: the hashes of its sections. */
+export interface SnapshotSeen {
+  readonly id: string;
+  readonly document: string;
+  readonly name?: string;
+  readonly version: number;
+  readonly by: string;
+  readonly texts: readonly string[];
+}
+
+export interface CommentSeen {
+  readonly id: string;
+  readonly document: string;
+  readonly section?: string;
+  readonly replyTo?: string;
+  readonly by: string;
+  /** Hash of what was said. */
+  readonly sha256: string;
+  readonly resolvedBy?: string;
+}
+
+/** What is kept of documents beside their texts, as far as an entry changed it. */
+export interface CareSeen {
+  readonly titles: readonly TitleSeen[];
+  readonly snapshots: readonly SnapshotSeen[];
+  readonly snapshotsGone: readonly string[];
+  readonly comments: readonly CommentSeen[];
+  readonly commentsGone: readonly string[];
+}
+
 /** A write of a family of methods that an entry carried out, or answered again. */
 export interface WriteSeen {
   readonly session: string;
@@ -461,6 +498,8 @@ export interface DocumentsObservation {
   readonly gone: readonly string[];
   readonly conflicts: readonly ConflictSeen[];
   readonly ended: readonly string[];
+  /** If given once for a tenant, it is given for every entry that changed any of it. */
+  readonly care?: CareSeen;
   readonly writes: readonly WriteSeen[];
   readonly told: readonly TopicTold[];
 }

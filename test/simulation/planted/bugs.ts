@@ -8,6 +8,7 @@ import { CONTROL_BUGS } from './control-bugs.ts';
 import { DISK_BUGS } from './disk-bugs.ts';
 import { DISTRIBUTION_BUGS } from './distribution-bugs.ts';
 import { DOCUMENT_BUGS } from './document-bugs.ts';
+import { DOCUMENT_CARE_BUGS } from './document-care-bugs.ts';
 import { ENGINE_BUGS } from './engine-bugs.ts';
 import { HANDING_BUGS } from './handing-bugs.ts';
 import { LOCK_BUGS } from './lock-bugs.ts';
@@ -42,5 +43,6 @@ export const BUGS: readonly PlantedBug[] = [
   ...NOTICE_BUGS,
   ...TASK_LOCK_BUGS,
   ...DOCUMENT_BUGS,
+  ...DOCUMENT_CARE_BUGS,
   ...WORKSPACE_BUGS,
 ];
