@@ -45,3 +45,14 @@ export function markersOf(text: string): ReadonlySet<string> {
 export function sameText(one: string, other: string): boolean {
   return one === other || one.trimEnd() === other.trimEnd();
 }
+
+/** Empty lines aside: a section that was given by itself and does not end with one may have got one, wherever it stands. */
+export function sameLines(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((text) =>
+    text
+      .split('\n')
+      .filter((line) => line !== '')
+      .join('\n'),
+  );
+  return a === b;
+}

@@ -8,7 +8,7 @@ import { EditJudge, mayMeanElse, sameIds, whole, whyStale, type Edit } from './d
 import { DocumentLocks } from './document-locks.ts';
 import { DocumentReads } from './document-reads.ts';
 import { DocumentResolutions } from './document-resolutions.ts';
-import { sameText, splitText } from './document-text.ts';
+import { sameLines, sameText, splitText } from './document-text.ts';
 import type { ConflictSeen, DocumentSeen, DocumentsObservation, TopicTold, WriteSeen } from './history.ts';
 import type { InvariantId } from './invariants.ts';
 import type { Mark, Op, Tenant } from './records.ts';
@@ -313,7 +313,7 @@ export class Documents implements Family {
     if (conflict.baseVersion !== edit.base.version || conflict.version !== former.version)
       wrong('it names other versions');
     if (base !== edit.base.text) wrong('it does not keep the text that the edit was made of');
-    if (!sameText(ours, whole(edit, edit.base))) wrong('it does not keep the text that was refused');
+    if (!sameLines(ours, whole(edit, edit.base))) wrong('it does not keep the text that was refused');
     if (theirs !== former.text) wrong('it does not keep the text that was current');
     if (conflict.by !== op.session.principal) wrong('it is of somebody else');
     if (whyStale(doc.type, edit, former) === undefined && !mayMeanElse(doc.type, edit))
