@@ -231,7 +231,7 @@ export const MARKS = {
   'section locked by its own method': 8,
   'document commented': 80,
   'comment resolved or opened': 20,
-  'comment deleted': 8,
+  'comment deleted': 1,
 } as const;
 export type Mark = keyof typeof MARKS;
 
