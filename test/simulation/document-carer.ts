@@ -9,18 +9,18 @@ export function care({ ask, lane }: Writer, id: string, job: CareJob): void {
   const upon = (
     method: Method,
     list: string,
-    of: { readonly place: number; readonly then: (found: string) => void },
+    of: { readonly place: number; readonly use: (found: string) => void },
   ): void => {
     ask(method, method === 'comment.list' ? { documentId: id } : { id }, (reply) => {
       const found = reply.ok ? items(reply.result, list) : [];
       const chosen = text(found[of.place % Math.max(1, found.length)], 'id');
-      if (chosen !== undefined) of.then(chosen);
+      if (chosen !== undefined) of.use(chosen);
     });
   };
-  const kept = (place: number, then: (snapshotId: string) => void): void =>
-    upon('document.snapshots', 'snapshots', { place, then });
-  const commented = (place: number, then: (commentId: string) => void): void =>
-    upon('comment.list', 'comments', { place, then });
+  const kept = (place: number, use: (snapshotId: string) => void): void =>
+    upon('document.snapshots', 'snapshots', { place, use });
+  const commented = (place: number, use: (commentId: string) => void): void =>
+    upon('comment.list', 'comments', { place, use });
   switch (job.what) {
     case 'rename':
       return named(ask, id, (name) => ask('document.rename', { id, name: `${name.split(' ')[0]} ${job.to}` }, nothing));

@@ -62,7 +62,22 @@ export class DocumentPlayer {
         return ask('document.list', {}, nothing);
       case 'delete':
         return ask('document.delete', { id }, nothing);
-      default:
+      case 'rename':
+      case 'archive':
+      case 'unarchive':
+      case 'diff':
+      case 'restore':
+      case 'restoreKept':
+      case 'readKept':
+      case 'dropKept':
+      case 'keep':
+      case 'kept':
+      case 'sections':
+      case 'archived':
+      case 'comment':
+      case 'comments':
+      case 'resolveComment':
+      case 'dropComment':
         return care(this.#writer, id, job);
     }
   }
