@@ -1,11 +1,11 @@
 /**
- * The HTTP port: is the process alive, does it take agents, what are its figures.
+ * The HTTP port: is the process alive, does it take agents, what are its figures; and blobs (blobs.ts).
  *
  * Owns: the listener, its limits, and the answers. Does not own: figures (telemetry), WebSockets (a transport takes
  * upgrade requests over).
  *
- * H1 Nothing here needs a credential, so nothing here names a tenant, a task or an agent.
- * H2 A request has a few seconds and a few kilobytes; bodies are not read. A slow or large one ends, not the server.
+ * H1 But for blobs nothing here needs a credential, so nothing else here names a tenant, a task or an agent.
+ * H2 A request has a few seconds and a few kilobytes; bodies are not read, but for those of blobs, which have a minute. A slow or large one ends, not the server.
  * H3 `close` answers what has begun, takes nothing new, and ends by force after its grace.
  * H4 Where names of hosts are given a request for another one is refused: a page in a browser whose name was made to lead here
  *    (DNS rebinding) reads nothing.
@@ -14,6 +14,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { hostAllowed } from '../base/address.ts';
+import { BlobPages, type BlobService } from './blobs.ts';
 import type { NodePort } from '../node/port.ts';
 import type { JobsFigures, Log, MetricsText, NodesFigures, RedisFigures } from '../telemetry/port.ts';
 
@@ -34,6 +35,8 @@ export interface HttpOptions {
   /** This node and those that serve beside it. */
   readonly nodes?: () => NodesFigures;
   readonly metrics: MetricsText;
+  /** Undefined: no blobs are served. */
+  readonly blobs?: BlobService;
   /** Monotonic ms. */
   readonly mono: () => number;
   readonly log: Log;
@@ -50,6 +53,8 @@ export interface HttpOptions {
 export interface HttpTimeouts {
   readonly headersMs: number;
   readonly requestMs: number;
+  /** All of one, with its body. */
+  readonly blobMs: number;
   readonly keepAliveMs: number;
   /** After `close`, what still runs is cut. */
   readonly closeMs: number;
@@ -63,7 +68,13 @@ export interface HttpListener {
 
 /** Asked by an address, and telling nothing that a page could want. */
 const PROBES: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
-const TIMEOUTS: HttpTimeouts = { headersMs: 5_000, requestMs: 10_000, keepAliveMs: 5_000, closeMs: 2_000 };
+const TIMEOUTS: HttpTimeouts = {
+  headersMs: 5_000,
+  requestMs: 10_000,
+  blobMs: 60_000,
+  keepAliveMs: 5_000,
+  closeMs: 2_000,
+};
 const HEADER_BYTES_MAX = 8 * 1024;
 const HEADERS_MAX = 64;
 const CONNECTIONS_MAX = 512;
@@ -84,12 +95,14 @@ export async function listenHttp(options: HttpOptions): Promise<HttpListener> {
     {
       maxHeaderSize: HEADER_BYTES_MAX,
       headersTimeout: timeouts.headersMs,
-      requestTimeout: timeouts.requestMs,
+      requestTimeout: options.blobs === undefined ? timeouts.requestMs : timeouts.blobMs,
       keepAliveTimeout: timeouts.keepAliveMs,
       connectionsCheckingInterval: Math.min(1_000, timeouts.headersMs),
     },
     (request, response) => pages.serve(request, response),
   );
+  // Who waits to be told to go on is told by whoever wants the body.
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => pages.serve(request, response));
   server.timeout = timeouts.requestMs;
   server.maxHeadersCount = HEADERS_MAX;
   server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX;
@@ -148,10 +161,12 @@ interface Exchange {
 class Pages {
   readonly #options: HttpOptions;
   readonly #startedAt: number;
+  readonly #blobs: BlobPages | undefined;
 
   constructor(options: HttpOptions) {
     this.#options = options;
     this.#startedAt = options.mono();
+    this.#blobs = options.blobs === undefined ? undefined : new BlobPages(options.blobs);
   }
 
   serve(request: IncomingMessage, response: ServerResponse): void {
@@ -159,6 +174,8 @@ class Pages {
     const page = this.#page(path);
     if (!PROBES.has(path ?? '') && !hostAllowed(request.headers.host ?? '', this.#options.hosts ?? [])) {
       send({ request, response }, { status: 421, type: TEXT, body: 'This host is not served here.\n' }); // H4
+    } else if (this.#blobs?.serve({ request, response }) === true) {
+      return;
     } else if (page === undefined) {
       send(
         { request, response },

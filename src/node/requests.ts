@@ -30,7 +30,7 @@ import { Progress } from './progress.ts';
 import { DAMAGED } from './read-parts.ts';
 import { read } from './reads.ts';
 import { missedOn } from './missed.ts';
-import type { Prepared } from './text-work.ts';
+import type { Found, Prepared } from './text-work.ts';
 import { refusePublish } from './seeing.ts';
 import { foresee } from './schedules.ts';
 import type { Tenant } from './tenant.ts';
@@ -91,6 +91,12 @@ export interface RequestsParts {
   readonly documents: Documents;
   readonly blobs: BlobTransfers;
   readonly backlog: () => Backlog;
+}
+
+/** Blobs of one principal. */
+export interface BlobsOf {
+  put(params: Params['blob.put'], done: Answer): void;
+  read(params: Pick<Params['blob.get'], 'sha256' | 'documentId'>, done: (found: Found<Uint8Array>) => void): void;
 }
 
 /** Whose requests these are, and what is waiting. */
@@ -192,12 +198,12 @@ export class Requests {
     else if (method === 'backup.create') system.backup(backupOf(params), done);
     else if (method === 'job.list') scheduler.defer(() => done(system.listJobs()));
     else if (method === 'node.list') scheduler.defer(() => done(system.listNodes()));
-    else if (method === 'blob.put') this.#putBlob(caller, params as Params['blob.put'], done);
+    else if (method === 'blob.put') this.#putBlob(caller.principal, params as Params['blob.put'], done);
     else read({ ...this.#parts, caller }, { method, params }, done);
   }
 
   /** No write to the log, and more on the disk all the same. */
-  #putBlob({ principal }: Caller, params: Params['blob.put'], done: Answer): void {
+  #putBlob(principal: Principal, params: Params['blob.put'], done: Answer): void {
     const { tenant, blobs, scheduler } = this.#parts;
     const refused = this.#diskFull('blob.put');
     if (refused !== undefined) return scheduler.defer(() => done(refused));
@@ -205,6 +211,28 @@ export class Requests {
       const { rev } = tenant.engine.state;
       scheduler.defer(() => done(put.ok ? { ok: true, rev, result: put.params } : put));
     });
+  }
+
+  /** The same of whoever has no session. */
+  blobs(principal: Principal): BlobsOf {
+    const { access, tenant, blobs } = this.#parts;
+    const refused = (method: 'blob.put' | 'blob.get', params: Value): Reply | undefined => {
+      const rejection = access.authorise(principal, method, params);
+      if (rejection !== undefined) return { ok: false, rejection };
+      return tenant.serving ? undefined : unavailable('The tenant is not served now.');
+    };
+    return {
+      put: (params, done) => {
+        const reply = refused('blob.put', { ...params });
+        if (reply === undefined) this.#putBlob(principal, params, done);
+        else done(reply);
+      },
+      read: (params, done) => {
+        const reply = refused('blob.get', { ...params });
+        if (reply === undefined || reply.ok) blobs.read(principal, params, done);
+        else done(reply);
+      },
+    };
   }
 
   #write(caller: Caller, request: RequestIn, done: Answer): void {

@@ -178,7 +178,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
   jobs: { at: ['src/jobs/'], modules: [...BASE], packages: ['bullmq', 'ioredis'] },
   http: {
     at: ['src/http/'],
-    modules: [...BASE, ...EDGE, ...NODE_PORT, 'src/telemetry/port.ts'],
+    modules: [...WIRE, ...BASE, ...EDGE, ...NODE_PORT, 'src/telemetry/port.ts'],
     packages: ['node:http', 'node:stream'],
   },
   telemetry: {
