@@ -191,6 +191,8 @@ class Server implements RunningServer {
     });
     const jobs = await this.#startJobs(node, this.#store);
     await this.#listen({ node, sessions: this.#sessions, rates, jobs });
+    // It may have been taken for dead while it began.
+    for (const error of node.refused.values()) this.#endIfFenced(error);
     this.#log.info('serving', {
       ...transportFields(this.#chosen),
       url: this.url,
@@ -266,8 +268,12 @@ class Server implements RunningServer {
   #halted(tenant: string, error: Error): void {
     this.#log.error('tenant not served', { tenant, error });
     // Others took this node for dead, and go on without it: it comes back as another one, by whoever supervises it.
+    if (this.#addressWritten) this.#endIfFenced(error);
+  }
+
+  #endIfFenced(error: Error): void {
     const fenced = error instanceof LogFault && error.fault === 'LOCKED';
-    if (fenced && this.#config.shared && this.#addressWritten) this.#fatal(error);
+    if (fenced && this.#config.shared) this.#fatal(error);
   }
 
   /** A process whose memory was found wrong is not trusted with anything: the next one builds its state from the log. */

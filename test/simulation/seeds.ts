@@ -121,4 +121,12 @@ export const KEPT: readonly KeptRun[] = [
     script: 'seed-2000059',
     found: 'a workspace that was made public, whose past was told to who had listened without being a member',
   },
+  {
+    script: 'seed-4000025',
+    found: 'two entries of one epoch under one number, since a node that put entries back had set the epoch back',
+  },
+  {
+    script: 'seed-4000033',
+    found: 'a node that was taken for dead while it began, and neither served nor ended',
+  },
 ];

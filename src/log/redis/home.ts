@@ -244,8 +244,22 @@ export class Home {
     const { node, home, shared, engine, repaired, entropy } = this.#parts;
     const onRepaired = (from: number, to: number): void => repaired(tenant, from, to);
     try {
-      const known = slot.log?.logId;
-      return await attach({ link, tenant, keys, local, node, home, shared, engine, pass, known, onRepaired, entropy });
+      const { logId: known, epoch } = slot.log ?? {};
+      return await attach({
+        link,
+        tenant,
+        keys,
+        local,
+        node,
+        home,
+        shared,
+        engine,
+        pass,
+        known,
+        epoch,
+        onRepaired,
+        entropy,
+      });
     } catch (error) {
       if (error instanceof LogFault) {
         this.#slots.delete(tenant);

@@ -8,7 +8,7 @@
  * RC2 Histories that differ are a FORK, a log that is gone while this node knows of entries is TRUNCATED: nothing is
  *    written then, and an operator decides.
  * RC3 Another server process, or a repair, begins a new epoch: tokens that were given out for what may be lost are never
- *    used again.
+ *    used again. It is beyond every epoch that this node knows of: Redis may have lost that one too.
  * RC4 Every step is conditional on what was seen before it. If something changed meanwhile all is looked at anew.
  * RC5 A log that another node serves and that was heard of lately is left to it, unless both share it. Nodes that share it
  *    are not fenced by a takeover, but for the process before in the same data directory.
@@ -47,6 +47,8 @@ export interface AttachParts {
   readonly pass: string;
   /** The log that this node has open already; undefined: whatever is there, or a new one. */
   readonly known: string | undefined;
+  /** And its epoch. */
+  readonly epoch: number | undefined;
   /** Of the identity of a log that is made. */
   readonly entropy: Entropy;
   /** Entries were put back. */
@@ -95,10 +97,14 @@ export async function attach(parts: AttachParts): Promise<Attached> {
       continue;
     }
     const same = meta.run === parts.link.runId && !repaired;
-    const epoch = same ? meta.epoch : meta.epoch + 1; // RC3
+    const epoch = same ? meta.epoch : newestEpoch(parts, meta) + 1; // RC3
     if (await claim(parts, meta, { run: parts.link.runId, epoch })) return { ...meta, epoch };
   }
   throw fault(parts, 'LOCKED', `somebody else goes on changing it; ${triesMax} tries to take it over failed`);
+}
+
+function newestEpoch({ local, epoch = 0 }: AttachParts, meta: Meta): number {
+  return Math.max(meta.epoch, local.head?.epoch ?? 0, epoch);
 }
 
 async function run(parts: AttachParts, script: Script, args: readonly Argument[]): Promise<readonly unknown[]> {

@@ -158,11 +158,11 @@ return {'OK'}
 `);
 
 /**
- * Puts entries back as they were. ARGV: what was seen: run, seq, link; then of each entry: epoch, seq, ts, link, payload.
+ * Puts entries back as they were; the epoch that somebody else has begun meanwhile stays. ARGV: what was seen: run, seq, link; then of each entry: epoch, seq, ts, link, payload.
  * → OK | CHANGED | BROKEN seq
  */
-const repair = script(`
-local m = redis.call('HMGET', KEYS[2], 'run', 'seq', 'link')
+const repair = script(`${number}
+local m = redis.call('HMGET', KEYS[2], 'run', 'seq', 'link', 'epoch')
 if m[1] ~= ARGV[1] or m[2] ~= ARGV[2] or m[3] ~= ARGV[3] then return {'CHANGED'} end
 local link = m[3]
 for i = 4, #ARGV, 5 do
@@ -172,7 +172,7 @@ end
 for i = 4, #ARGV, 5 do
   redis.call('XADD', KEYS[1], ARGV[i] .. '-' .. ARGV[i + 1], 't', ARGV[i + 2], 'l', ARGV[i + 3], 'p', ARGV[i + 4])
 end
-redis.call('HSET', KEYS[2], 'epoch', ARGV[#ARGV - 4], 'seq', ARGV[#ARGV - 3], 'ts', ARGV[#ARGV - 2], 'link', link)
+redis.call('HSET', KEYS[2], 'epoch', digits(math.max(tonumber(m[4]), tonumber(ARGV[#ARGV - 4]))), 'seq', ARGV[#ARGV - 3], 'ts', ARGV[#ARGV - 2], 'link', link)
 return {'OK'}
 `);
 

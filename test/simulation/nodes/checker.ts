@@ -30,13 +30,15 @@ export class NodesChecker {
   readonly #heads = new Map<string, AppliedEvent>();
   readonly #hashes = new Map<string, AppliedEvent>();
   readonly #fencedOnes = new Set<string>();
+  readonly #living = new Set<string>();
   #lossy = false;
 
   add(event: NodesEvent): void {
     this.#events.push(event);
     if (event.kind === 'applied') this.#applied(event);
     else if (event.kind === 'stored') this.#stored(event);
-    else if (event.kind === 'lossy') this.#lossy = true;
+    else if (event.kind === 'lossy') this.#lose();
+    else if (event.kind === 'node.start') this.#living.add(event.process);
     else if (event.kind === 'fenced') this.#fenced(event);
     else if (event.kind === 'node.refused' && OF_LOSS.has(event.fault) && !this.#lossy)
       this.#found('N8', `${event.process} found ${event.fault} in tenant ${event.tenant} although nothing was lost`);
@@ -72,6 +74,12 @@ export class NodesChecker {
     const same = this.#hashes.get(`${tenant} ${chain}`);
     if (same === undefined) this.#hashes.set(`${tenant} ${chain}`, event);
     else if (same.hash !== hash) this.#found('N4', `${process} and ${same.process} differ after entry ${seq}`);
+  }
+
+  /** Names of those that serve may be among what is lost. */
+  #lose(): void {
+    this.#lossy = true;
+    for (const process of this.#living) this.#fencedOnes.add(process);
   }
 
   /** N10 */

@@ -30,6 +30,9 @@ export function makeNodesFault(run: NodesSimulation, fault: Fault): void {
     case 'redis.failover':
       if (redis.failover(fault) && fault.lossy) run.add({ kind: 'lossy' });
       return;
+    case 'redis.rewind':
+      redis.rewind(fault, () => run.add({ kind: 'lossy' }));
+      return;
     case 'redis.split':
       redis.split({ nodes: fault.nodes.map((node) => nodeOf(run, node).name), ms: fault.ms });
       return;

@@ -41,6 +41,8 @@ export type NodesAction = { readonly at: number } & (
   | { readonly do: 'redis.refuse'; readonly what: 'full' | 'misconfigured'; readonly ms: number }
   | { readonly do: 'redis.stick'; readonly replica: number; readonly ms: number }
   | { readonly do: 'redis.failover'; readonly lossy: boolean; readonly downMs: number }
+  /** What was written within `ms` before it is gone, as after a loss of power if the disk lied. */
+  | { readonly do: 'redis.rewind'; readonly ms: number; readonly downMs: number }
   | { readonly do: 'redis.split'; readonly nodes: readonly number[]; readonly ms: number }
 );
 

@@ -229,6 +229,18 @@ export class RedisWorld implements WireWorld {
     });
   }
 
+  /** The server's process ends and comes back with what was on its disk some time before. */
+  rewind(of: { readonly ms: number; readonly downMs: number }, lost: () => void): void {
+    const server = this.#primary;
+    const data = server.data.copy();
+    this.laneOf(server).after(of.ms, () => {
+      if (server !== this.#primary || !server.up) return;
+      lost();
+      this.restart(of.downMs);
+      server.data = data;
+    });
+  }
+
   /** The primary is lost; the replica that has the most of it, or with `lossy` the least, takes its place. False: there is none. */
   failover(of: { readonly lossy: boolean; readonly downMs: number }): boolean {
     const next = this.#successor(of.lossy);

@@ -241,6 +241,8 @@ export class SimNode {
         if (this.#process !== process) return;
         if (fault !== undefined) return this.#failed(process, fault);
         process.ready = true;
+        for (const [tenant, error] of process.node.refused)
+          if (this.#process === process && nameOf(error) === 'LOCKED') return this.#halted(process.name, tenant, error);
         this.#options.observer.ready(process.name);
         this.network.listen(this.#accept(process));
       },

@@ -47,7 +47,8 @@ export class Watcher {
   applied(process: string, { tenant, entry, output, engine }: Applied): AppliedEvent {
     let follower = this.#followers.get(engine);
     if (follower === undefined) this.#followers.set(engine, (follower = new Follower(engine)));
-    const from = follower.rev;
+    // A new epoch has positions of its own.
+    const from = Math.max(follower.rev, entry.epoch * 2 ** 40);
     follower.rev = output.rev;
     const hash = entry.seq % HASH_EVERY === 0 ? { hash: stateHash(engine.state, sha256) } : {};
     return {
