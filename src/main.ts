@@ -17,7 +17,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import type { Params, Results } from '../protocol/wire/types.ts';
+import type { Params } from '../protocol/wire/types.ts';
 import {
   AttemptGuard,
   authorise,
@@ -33,9 +33,10 @@ import {
 } from './access/index.ts';
 import { Backups } from './backup/index.ts';
 import { systemScheduler } from './base/system-scheduler.ts';
+import { blobService } from './blob-service.ts';
 import { ConfigError, resolveConfig, type Config, type ServeOptions } from './config.ts';
 import { figures } from './figures.ts';
-import { listenHttp, type BlobService, type HttpListener } from './http/index.ts';
+import { listenHttp, type HttpListener } from './http/index.ts';
 import { RETENTION, startHousekeeping } from './housekeeping.ts';
 import { LogFault, type LogDriver } from './log/port.ts';
 import type { SqliteLog } from './log/sqlite/index.ts';
@@ -405,7 +406,7 @@ class Server implements RunningServer {
       jobs: () => jobs.status(),
       nodes: () => node.nodes(),
       metrics: this.#metrics,
-      blobs: this.#blobService(node),
+      blobs: blobService(node),
       mono: () => systemScheduler.mono(),
       log: this.#log,
       hosts,
@@ -427,23 +428,6 @@ class Server implements RunningServer {
       `${JSON.stringify({ url: this.url, httpUrl: this.httpUrl, pid: process.pid })}\n`,
       0o644,
     );
-  }
-
-  #blobService(node: Node): BlobService {
-    const guard = new AttemptGuard(() => systemScheduler.mono());
-    return {
-      authenticate: (token, remote) => node.authenticate(token) ?? guard.failed(remote),
-      put: (principal, params, done) => {
-        const of = node.serving(principal.tenant)?.requests.blobs(principal);
-        if (of === undefined) return done(NOT_SERVED_NOW);
-        of.put(params, (reply) => done(reply.ok ? { ok: true, result: reply.result as Results['blob.put'] } : reply));
-      },
-      read: (principal, params, done) => {
-        const of = node.serving(principal.tenant)?.requests.blobs(principal);
-        if (of === undefined) return done(NOT_SERVED_NOW);
-        of.read(params, (found) => done(found.ok ? { ok: true, result: found.params } : found));
-      },
-    };
   }
 
   /** Else HELLO is refused, and a load balancer leads elsewhere. */
@@ -515,11 +499,6 @@ class Server implements RunningServer {
     this.#log.info('stopped');
   }
 }
-
-const NOT_SERVED_NOW = {
-  ok: false,
-  rejection: { code: 'UNAVAILABLE', message: 'The tenant is not served now.', retryAfterMs: 1_000 },
-} as const;
 
 /** Before anything is opened: variables that ask for what there is not end the start. */
 async function tracesOf(env: NodeJS.ProcessEnv): Promise<Traces | undefined> {

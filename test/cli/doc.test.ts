@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { LIMITS } from '../../protocol/wire/limits.ts';
 import { until } from '../support/until.ts';
 import { Place, type Ended } from './processes.ts';
 
@@ -162,7 +163,7 @@ describe('push', () => {
 
   it.each([
     ['is not UTF-8', Buffer.from([0x23, 0xff, 0x0a]), 1, 'NO_TEXT'],
-    ['is too large', Buffer.alloc(256 * 1024 + 1, 'x'), 1, 'TOO_LARGE'],
+    ['is too large', Buffer.alloc(LIMITS.documentBytes + 1, 'x'), 1, 'TOO_LARGE'],
   ])('refuses a file that %s', async (_why, bytes, code, name) => {
     writeFileSync(place.path(file), bytes);
     const refused = await doc('push', file, '--json');

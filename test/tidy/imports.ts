@@ -228,6 +228,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'src/main.ts',
       'src/config.ts',
       'src/figures.ts',
+      'src/blob-service.ts',
       'src/housekeeping.ts',
       'src/open-log.ts',
       'src/open-jobs.ts',
