@@ -259,7 +259,7 @@ describe('looks', () => {
 
 /** Says what it was given, and goes on until it is told to end. */
 const HELD =
-  'echo "$MUSTER_DOC_ID $MUSTER_DOC_SECTION" > "$PLACE/held"; until [ -e "$PLACE/go" ]; do sleep 0.1; done; exit 7';
+  'echo "$MUSTER_DOC_ID $MUSTER_DOC_SECTION" > "$PLACE/new"; mv "$PLACE/new" "$PLACE/held"; until [ -e "$PLACE/go" ]; do sleep 0.1; done; exit 7';
 
 describe('lock', () => {
   it('keeps others from a section while a program runs, and not from the others', async () => {
