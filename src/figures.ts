@@ -19,8 +19,9 @@ export function figures(node: Node): NodeFigures {
     ringBytes: 0,
     dead: 0,
     gaps: 0,
+    unindexed: 0,
   };
-  for (const { tenant, hub } of node.servings) {
+  for (const { tenant, hub, index } of node.servings) {
     const { state } = tenant.engine;
     const { ring } = hub;
     for (const status of TASK_STATUSES) tasks[status] = (tasks[status] ?? 0) + state.taskStatus.of(status);
@@ -36,6 +37,7 @@ export function figures(node: Node): NodeFigures {
     sum.ringPushes += ring.size;
     sum.ringBytes += ring.bytes;
     sum.gaps += hub.counts.gaps;
+    sum.unindexed += index?.behind ?? 0;
   }
   return {
     tenants: node.servings.filter(({ tenant }) => tenant.serving).length,
@@ -52,5 +54,6 @@ export function figures(node: Node): NodeFigures {
     ringBytes: sum.ringBytes,
     records,
     gaps: sum.gaps,
+    unindexed: sum.unindexed,
   };
 }

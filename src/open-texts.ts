@@ -5,6 +5,7 @@ import type { DocumentTexts } from './node/texts.ts';
 import { FileUploads } from './store/uploads/files.ts';
 import { moveFiles } from './store/blobs/from-files.ts';
 import { openSqliteBlobs, type SqliteBlobs } from './store/blobs/sqlite.ts';
+import { openSqliteSearch } from './store/search/sqlite.ts';
 import type { Log } from './telemetry/port.ts';
 
 export interface OpenedTexts extends DocumentTexts {
@@ -20,14 +21,10 @@ export async function openTexts(parts: {
 }): Promise<OpenedTexts> {
   const { dir, log, onFatal } = parts;
   const blobs = await openSqliteBlobs({ dir, scheduler: systemScheduler, onFatal });
-  try {
-    const { moved, left } = await moveFiles(dir, blobs);
-    if (moved > 0) log.info('texts of a version before were moved into blobs.db', { moved });
-    if (left.length > 0) log.error('texts of a version before are damaged', { files: left.join(', ') });
-  } catch (error) {
-    await new Promise<void>((done) => blobs.close(done));
-    throw error;
-  }
+  const { moved, left } = await opened(() => moveFiles(dir, blobs), blobs);
+  if (moved > 0) log.info('texts of a version before were moved into blobs.db', { moved });
+  if (left.length > 0) log.error('texts of a version before are damaged', { files: left.join(', ') });
+  const search = await opened(() => openSqliteSearch({ dir, scheduler: systemScheduler, onFatal }), blobs);
   const uploads = new FileUploads({
     dir,
     scheduler: systemScheduler,
@@ -37,7 +34,18 @@ export async function openTexts(parts: {
   return {
     blobs,
     uploads,
+    search,
     run: (name, input, done) => thread.run(name, input, done),
-    close: (done) => thread.close(() => uploads.close(() => blobs.close(done))),
+    close: (done) => thread.close(() => uploads.close(() => search.close(() => blobs.close(done)))),
   };
+}
+
+/** If it fails, the blobs are closed. */
+async function opened<T>(open: () => Promise<T>, blobs: SqliteBlobs): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    await new Promise<void>((done) => blobs.close(done));
+    throw error;
+  }
 }

@@ -1,5 +1,6 @@
 /** The schemas of the methods of documents. */
 import { z } from 'zod';
+import { parseSearch } from '../wire/document-search.ts';
 import { DOCUMENT_RESOLUTIONS, type DocumentParams } from '../wire/documents.ts';
 import { LIMITS } from '../wire/limits.ts';
 import { LOCK_MODES } from '../wire/locks.ts';
@@ -10,6 +11,11 @@ import { fits } from './size.ts';
 
 const named = z.object({ id });
 const version = int(1, Number.MAX_SAFE_INTEGER);
+const query = name(LIMITS.searchBytes).check((check) => {
+  const parsed = parseSearch(check.value);
+  // An empty one is refused as a name.
+  if (!parsed.ok && check.value !== '') check.issues.push({ code: 'custom', message: parsed.reason, input: check.value });
+});
 /** Larger than `documentInlineBytes` it is TOO_LARGE: it has to be put as a blob. */
 const content = z.string().refine((value) => fits(value, LIMITS.documentInlineBytes), {
   error: REASON.payload(LIMITS.documentInlineBytes),
@@ -42,6 +48,14 @@ export const DOCUMENT_SCHEMAS: { readonly [M in keyof DocumentParams]: z.ZodType
       path: ['version'],
     }),
   'document.list': z.object({
+    workspaceId: id.exactOptional(),
+    type: name(LIMITS.typeBytes).exactOptional(),
+    archived: z.boolean().exactOptional(),
+    limit: limit.exactOptional(),
+    cursor: cursor.exactOptional(),
+  }),
+  'document.search': z.object({
+    query,
     workspaceId: id.exactOptional(),
     type: name(LIMITS.typeBytes).exactOptional(),
     archived: z.boolean().exactOptional(),

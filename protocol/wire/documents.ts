@@ -1,5 +1,6 @@
 /** Documents: texts with versions, edited by sections; conflicts keep every text. */
 import type { BlobRef } from './blobs.ts';
+import type { DocumentSearchParams, DocumentSearchResult } from './document-search.ts';
 import type { LockAcquired, LockMode, LockOptions } from './locks.ts';
 
 export const DOCUMENT_RESOLUTIONS = ['ours', 'theirs', 'merged', 'manual'] as const;
@@ -93,6 +94,7 @@ export interface DocumentParams {
     readonly sectionId?: string;
   };
   'document.list': Page & { readonly workspaceId?: string; readonly type?: string; readonly archived?: boolean };
+  'document.search': DocumentSearchParams;
   /** `version`: the one that the content was made of. `sectionId`: the content is that of this section. */
   'document.update': {
     readonly content?: string;
@@ -166,6 +168,7 @@ export interface DocumentResults {
     readonly version: number;
   };
   'document.list': { readonly documents: readonly DocumentView[]; readonly cursor?: string };
+  'document.search': DocumentSearchResult;
   'document.update': Changed;
   'document.delete': { readonly id: string };
   'document.rename': { readonly document: DocumentView };

@@ -298,6 +298,13 @@ export const LIMITS = {
   uploadPiecesMax: 256,
   /** The newest versions of a document that can be read, and edited from. */
   documentVersionsKept: 64,
+  /** What is searched for in documents, words and phrases in it, and of what was found the characters that are shown. */
+  searchBytes: 1_024,
+  searchTermsMax: 16,
+  searchExcerpt: 320,
+  /** Documents of a tenant that may be missing in its index when a search waits for them; more: UNAVAILABLE. Searches that wait. */
+  searchBehindMax: 1_000,
+  searchesMax: 1_000,
 
   /** Text of a notification. */
   notificationBytes: 4_096,

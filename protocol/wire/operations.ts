@@ -141,6 +141,7 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'document.create': { roles: WRITERS, class: 'work', access: 'write' },
   'document.get': { roles: EVERYONE, class: 'query', access: 'read' },
   'document.list': { roles: EVERYONE, class: 'query', access: 'read' },
+  'document.search': { roles: EVERYONE, class: 'query', access: 'read' },
   'document.update': { roles: WRITERS, class: 'work', access: 'write' },
   'document.delete': { roles: WRITERS, class: 'control', access: 'write', ends: true },
   'document.rename': { roles: WRITERS, class: 'work', access: 'write' },
@@ -220,6 +221,7 @@ export type ReadMethod =
   | 'blob.get'
   | 'document.get'
   | 'document.list'
+  | 'document.search'
   | 'document.history'
   | 'document.diff'
   | 'document.snapshots'

@@ -27,6 +27,9 @@ const FILES = [
   'blobs.db',
   'blobs.db-wal',
   'blobs.db-shm',
+  'search.db',
+  'search.db-wal',
+  'search.db-shm',
   'head',
 ] as const;
 const ALSO = ['snapshots', BLOBS, 'admin.key'] as const;

@@ -8,6 +8,7 @@ import type { Backlog } from '../engine/queries.ts';
 import type { TenantStore } from '../store/port.ts';
 import type { Principal, Reply } from './port.ts';
 import type { BlobTransfers } from './blobs.ts';
+import type { DocumentIndex } from './document-index.ts';
 import type { Documents } from './documents.ts';
 import type { Inspections } from './inspections.ts';
 import type { Tenant } from './tenant.ts';
@@ -21,6 +22,7 @@ export interface ReadParts {
   readonly inspections: Inspections;
   readonly documents: Documents;
   readonly blobs: BlobTransfers;
+  readonly index: DocumentIndex | undefined;
   readonly caller: { readonly session: string; readonly principal: Principal };
 }
 

@@ -34,6 +34,7 @@ import {
   readSections,
   readVersions,
 } from './document-reads.ts';
+import { searchDocuments } from './document-search.ts';
 import { readLetter, readLetters } from './letters.ts';
 import { readHistory } from './missed.ts';
 import { upcoming } from './schedules.ts';
@@ -112,6 +113,7 @@ const HANDLERS: Handlers = {
   'blob.get': readBlob,
   'document.get': readDocument,
   'document.list': readDocuments,
+  'document.search': searchDocuments,
   'document.history': readVersions,
   'document.diff': readDiff,
   'document.snapshots': readDocumentSnapshots,

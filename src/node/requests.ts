@@ -21,6 +21,7 @@ import { isTerminal } from '../engine/tasks/transitions.ts';
 import { isServerTopic } from '../engine/topics/topics.ts';
 import type { FinishedTask, TenantStore } from '../store/port.ts';
 import type { BlobTransfers } from './blobs.ts';
+import type { DocumentIndex } from './document-index.ts';
 import type { Documents } from './documents.ts';
 import type { Hub } from './hub.ts';
 import type { Inspections } from './inspections.ts';
@@ -90,6 +91,7 @@ export interface RequestsParts {
   readonly inspections: Inspections;
   readonly documents: Documents;
   readonly blobs: BlobTransfers;
+  readonly index: DocumentIndex | undefined;
   readonly backlog: () => Backlog;
 }
 

@@ -7,7 +7,7 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
-import { REV_EPOCH } from '../engine/kernel/state.ts';
+import { REV_EPOCH, type State } from '../engine/kernel/state.ts';
 import type { EntryOutput, HelloCommand, SessionPrincipal } from '../engine/port.ts';
 import { backlog, findAgent, type Backlog } from '../engine/queries.ts';
 import type { LogDriver, TenantLog } from '../log/port.ts';
@@ -19,6 +19,7 @@ import { Audit, type Mismatch } from './audit.ts';
 import { AttachedSession } from './attached.ts';
 import { checkpoint, type CheckpointDone } from './checkpoint.ts';
 import { BlobTransfers } from './blobs.ts';
+import { DocumentIndex } from './document-index.ts';
 import { Documents } from './documents.ts';
 import { sweepTexts } from './sweep.ts';
 import type { Texts } from './texts.ts';
@@ -93,6 +94,8 @@ export class Serving {
   readonly requests: Requests;
   readonly schedules: Schedules;
   readonly letterRuns: LetterRuns;
+  /** Undefined: nothing is searched. */
+  readonly index: DocumentIndex | undefined;
   readonly #parts: ServingParts;
   /** Undefined: no other node serves the tenant. */
   readonly #audit: Audit | undefined;
@@ -133,6 +136,7 @@ export class Serving {
         caughtUp: () => {
           this.schedules.look();
           this.letterRuns.look();
+          this.index?.begin();
           parts.ready(parts.id);
         },
       },
@@ -147,9 +151,12 @@ export class Serving {
       passed: (rev) => this.#pass(rev),
       beside: this.tenant.beside,
     });
-    const of = { tenant: parts.id, state: () => this.tenant.engine.state, texts: parts.texts };
+    const state = (): State => this.tenant.engine.state;
+    const of = { tenant: parts.id, state, texts: parts.texts };
     const blobs = new BlobTransfers(of);
     this.blobs = blobs;
+    const documents = new Documents({ ...of, blobs });
+    this.index = indexOf(parts, { documents, state });
     this.requests = new Requests({
       tenant: this.tenant,
       hub: this.hub,
@@ -160,8 +167,9 @@ export class Serving {
       system: parts.system,
       calendar: parts.calendar,
       inspections: parts.inspections,
-      documents: new Documents({ ...of, blobs }),
+      documents,
       blobs,
+      index: this.index,
       backlog: () => this.backlog(),
     });
     this.letterRuns = new LetterRuns({ tenant: this.tenant, store, scheduler });
@@ -245,6 +253,7 @@ export class Serving {
     this.requests.stop();
     this.schedules.stop();
     this.letterRuns.stop();
+    this.index?.stop();
     this.hub.closeAll('SHUTDOWN');
     this.tenant.stop(() => this.#parts.store.flush(done));
   }
@@ -329,6 +338,7 @@ export class Serving {
       for (const { event, data } of output.pushes) tracing.happened({ tenant: this.id, event, data, at });
     }
     this.hub.deliver(output);
+    if (live) this.index?.applied(output);
     engine.state.views.forget();
     if (engine.state.awaitingSchedules.size > 0) this.schedules.look();
     if (engine.state.runningLetterRuns.size > 0) this.letterRuns.look();
@@ -367,6 +377,14 @@ export class Serving {
     this.hub.closeAll('UNAVAILABLE', 'The tenant is halted.');
     this.#parts.halted(this.id, error);
   }
+}
+
+function indexOf(
+  { id: tenant, texts, scheduler, sha256 }: ServingParts,
+  of: { readonly documents: Documents; readonly state: () => State },
+): DocumentIndex | undefined {
+  const search = texts?.given.search;
+  return search === undefined ? undefined : new DocumentIndex({ tenant, search, scheduler, sha256, ...of });
 }
 
 function recorded(principal: Principal): SessionPrincipal {

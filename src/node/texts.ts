@@ -7,6 +7,7 @@
 import type { InputOf, Outcome, WorkName } from '../documents/jobs.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
 import type { BlobHash, Blobs, Got } from '../store/blobs/port.ts';
+import type { SearchIndex } from '../store/search/port.ts';
 import type { Uploads } from '../store/uploads/port.ts';
 
 /** Where texts are, and who works upon them: beside the thread that serves. */
@@ -14,6 +15,8 @@ export interface DocumentTexts {
   readonly blobs: Blobs;
   /** Undefined: texts that are too large for a message are refused. */
   readonly uploads?: Uploads;
+  /** Undefined: nothing is searched. */
+  readonly search?: SearchIndex | undefined;
   run<N extends WorkName>(name: N, input: InputOf<N>, done: (outcome: Outcome<N>) => void): void;
 }
 

@@ -156,6 +156,7 @@ const STANDING = [
   ['muster_queue_depth', 'Commands that wait for the log.', (now) => now.pendingCommands],
   ['muster_ring_pushes', 'Pushes that are kept for replay.', (now) => now.ringPushes],
   ['muster_ring_bytes', 'Bytes of pushes that are kept for replay.', (now) => now.ringBytes],
+  ['muster_documents_unindexed', 'Documents whose newest text cannot be searched yet.', (now) => now.unindexed],
 ] as const satisfies readonly (readonly [string, string, (now: NodeFigures) => number])[];
 
 /** Asks `figures` once at each scrape. */

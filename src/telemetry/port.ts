@@ -107,6 +107,8 @@ export interface NodeFigures {
   readonly records: { readonly [table: string]: number };
   /** Clients that were told of a gap since the start. */
   readonly gaps: number;
+  /** Documents that are not in the index as they are. */
+  readonly unindexed: number;
 }
 
 /** What waits for agents, over all tenants of the node; read at each scrape. */

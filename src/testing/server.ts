@@ -19,6 +19,7 @@ import type { Tracing } from '../telemetry/port.ts';
 import { MemoryUploads } from '../store/uploads/memory.ts';
 import { MemoryBlobDisk, MemoryBlobs } from '../store/blobs/memory.ts';
 import { memoryStore, MemoryStoreDisk, type MemoryStore } from '../store/memory.ts';
+import { searchInMemory } from '../store/search/sqlite.ts';
 import type { Lane } from './clock.ts';
 
 const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest();
@@ -99,6 +100,7 @@ export class TestServer {
         blobs: this.#blobs,
         uploads: new MemoryUploads(lane),
         run: workInPlace((run) => lane.defer(run)),
+        search: searchInMemory(lane),
       },
       events: { halted: (_tenant, error) => parts.onHalted(error) },
     });

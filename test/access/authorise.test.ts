@@ -127,6 +127,7 @@ const EXPECTED: { readonly [M in Method]: string } = {
   'document.create': '.amg.',
   'document.get': '.amgv',
   'document.list': '.amgv',
+  'document.search': '.amgv',
   'document.update': '.amg.',
   'document.delete': '.amg.',
   'document.rename': '.amg.',

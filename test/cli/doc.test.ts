@@ -292,3 +292,13 @@ describe('lock', () => {
     expect([none.code, none.err]).toEqual([1, expect.stringContaining('error: NO_SECTION')]);
   });
 });
+
+describe('search', () => {
+  it('says which documents have the words, and where', async () => {
+    await edit('b', `banana${count} and more`);
+    const found = await doc('search', `"banana${count} and"`);
+    expect(found.out).toBe(`${id} s2  plan-${count}, version 2\n  # One a # Two [banana${count} and] more\n`);
+    const wrong = await doc('search', '"banana', '--json');
+    expect([wrong.code, failed(wrong)]).toMatchObject([1, { code: 'INVALID_PARAMS' }]);
+  });
+});

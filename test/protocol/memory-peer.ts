@@ -8,6 +8,7 @@ import type { Scheduler } from '../../src/base/scheduler.ts';
 import { MemoryDisk } from '../../src/log/memory-disk.ts';
 import { memoryLog, type MemoryLog } from '../../src/log/memory.ts';
 import { workInPlace } from '../../src/documents/in-place.ts';
+import { searchInMemory } from '../../src/store/search/sqlite.ts';
 import { DEFAULT_TENANT, Node } from '../../src/node/node.ts';
 import { compileRule } from '../../src/rules/index.ts';
 import { createSessionManager } from '../../src/session/manager.ts';
@@ -90,6 +91,7 @@ export class MemoryPeer implements Peer {
         blobs: new MemoryBlobs({ scheduler: lane, disk: this.#blobDisk }),
         uploads: new MemoryUploads(lane),
         run: workInPlace((run) => lane.defer(run)),
+        search: searchInMemory(lane),
       },
       access: { authorise, mintKey: (tenant) => mintKey(tenant, entropy), compileRule },
       authenticate: createAuthenticator({

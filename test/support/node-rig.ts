@@ -21,6 +21,8 @@ import { MemoryUploads } from '../../src/store/uploads/memory.ts';
 import type { Blobs } from '../../src/store/blobs/port.ts';
 import { memoryStore, MemoryStoreDisk } from '../../src/store/memory.ts';
 import type { Store } from '../../src/store/port.ts';
+import type { SearchIndex } from '../../src/store/search/port.ts';
+import { searchInMemory } from '../../src/store/search/sqlite.ts';
 import { FakeScheduler } from './fake-scheduler.ts';
 
 const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest();
@@ -101,6 +103,8 @@ export interface NodeRigOptions {
   readonly log?: (log: LogDriver) => LogDriver;
   /** What the node gets instead of blobs in memory. */
   readonly blobs?: (blobs: Blobs) => Blobs;
+  /** Default: one in memory, empty at each start. */
+  readonly search?: (scheduler: FakeScheduler) => SearchIndex;
   /** Default: one in memory. */
   readonly store?: (scheduler: FakeScheduler) => Store;
 }
@@ -192,7 +196,12 @@ export class NodeRig {
         keys: { find: (tenant, keyId) => node.findKey(tenant, keyId) },
         now: () => scheduler.now(),
       }),
-      texts: { blobs: this.#options.blobs?.(blobs) ?? blobs, uploads, run: workInPlace(defer) },
+      texts: {
+        blobs: this.#options.blobs?.(blobs) ?? blobs,
+        uploads,
+        run: workInPlace(defer),
+        search: this.#options.search?.(scheduler) ?? searchInMemory(scheduler),
+      },
       events: {
         halted: (tenant) => this.halted.push(tenant),
         differs: (_, mismatch) => this.differs.push(mismatch),

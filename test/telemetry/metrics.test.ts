@@ -19,6 +19,7 @@ const FIGURES: NodeFigures = {
   ringBytes: 11,
   records: { tasks: 8, timers: 13 },
   gaps: 12,
+  unindexed: 14,
 };
 
 /** The scrape as `name{labels}` → value; a line that is not of the format fails. */
@@ -135,6 +136,7 @@ describe('the node', () => {
     expect(asked - before).toBe(1);
     expect(values.get('muster_sessions')).toBe(asked);
     expect(values.get('muster_gaps_total')).toBe(12);
+    expect(values.get('muster_documents_unindexed')).toBe(14);
     expect(values.get('muster_tenants_halted')).toBe(1);
     expect(values.get('muster_tasks{status="pending"}')).toBe(7);
     expect(values.get('muster_agents{status="active"}')).toBe(4);

@@ -112,6 +112,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'src/store/uploads/port.ts',
       'src/store/port.ts',
       'src/store/push-record.ts',
+      'src/store/search/port.ts',
       'src/telemetry/port.ts',
     ],
     packages: [],

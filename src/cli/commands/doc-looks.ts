@@ -1,4 +1,4 @@
-/** `muster doc list`, `get`, `show`, `log`, `conflicts`, `resolve`: documents where they are. */
+/** `muster doc list`, `search`, `get`, `show`, `log`, `conflicts`, `resolve`: documents where they are. */
 import type { Command } from 'commander';
 import { DOCUMENT_RESOLUTIONS, type DocumentResolution, type DocumentView } from '../../../protocol/wire/documents.ts';
 import type { Client, Params } from '../../client/node.ts';
@@ -9,6 +9,7 @@ import { knownOf, textOf } from '../doc/working-copy.ts';
 import { usage } from '../exit.ts';
 import { columns, when } from '../output.ts';
 import { oneOf, wholeNumber } from '../values.ts';
+import { addSearch } from './doc-search.ts';
 
 interface ListFlags {
   readonly workspace?: string;
@@ -33,6 +34,7 @@ export function addDocLooks(doc: Command, context: Context): void {
     .option('--limit <n>', 'how many at most', wholeNumber)
     .option('--cursor <cursor>', 'where the page before ended')
     .action((flags: ListFlags) => context.run(() => list(flags, context)));
+  addSearch(doc, context);
   doc
     .command('get')
     .description('what a document is, and its sections')

@@ -60,6 +60,28 @@ export const DOCUMENTS: readonly Transcript[] = [
     ],
   },
   {
+    name: 'document-search',
+    rules: ['D22', 'D23'],
+    steps: [
+      ...open('s'),
+      ...created,
+      ...call('s', [2, 'document.search', { query: 'TWO' }], {
+        hits: [{ document: DOCUMENT, version: 1, sectionId: '$two', excerpt: TEXT, marks: [[12, 15]], nameMarks: [] }],
+      }),
+      ...call('s', [3, 'document.search', { query: '"two b" pla*' }], {
+        hits: [{ document: DOCUMENT, marks: [[12, 18]], nameMarks: [[0, 4]] }],
+      }),
+      ...call('s', [4, 'document.search', { query: 'one three' }], { hits: [] }),
+      ...call('s', [5, 'document.update', { ...DOCUMENT, version: 1, content: edit('b', 'three') }], {
+        document: { version: 2 },
+      }),
+      ...call('s', [6, 'document.search', { query: 'one three' }], { hits: [{ document: DOCUMENT, version: 2 }] }),
+      ...call('s', [7, 'document.delete', DOCUMENT], DOCUMENT),
+      ...call('s', [8, 'document.search', { query: 'one' }], { hits: [] }),
+      ...fails('s', [9, 'document.search', { query: 'one "three' }], 'INVALID_PARAMS'),
+    ],
+  },
+  {
     name: 'document-conflict',
     rules: ['D6', 'D8', 'D9'],
     steps: [
