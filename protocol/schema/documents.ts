@@ -14,7 +14,8 @@ const version = int(1, Number.MAX_SAFE_INTEGER);
 const query = name(LIMITS.searchBytes).check((check) => {
   const parsed = parseSearch(check.value);
   // An empty one is refused as a name.
-  if (!parsed.ok && check.value !== '') check.issues.push({ code: 'custom', message: parsed.reason, input: check.value });
+  if (!parsed.ok && check.value !== '')
+    check.issues.push({ code: 'custom', message: parsed.reason, input: check.value });
 });
 /** Larger than `documentInlineBytes` it is TOO_LARGE: it has to be put as a blob. */
 const content = z.string().refine((value) => fits(value, LIMITS.documentInlineBytes), {
