@@ -7,7 +7,6 @@ import type { FoundText, SectionStart } from './port.ts';
 /** SD3 of database.ts. */
 export const OPEN = '\u0001';
 export const SHUT = '\u0002';
-// eslint-disable-next-line no-control-regex
 const KEPT_FREE = new RegExp(`[\\0${OPEN}${SHUT}]`, 'gu');
 const MARK = new RegExp(`[${OPEN}${SHUT}]`, 'u');
 
