@@ -12,7 +12,7 @@
  */
 import { platformBlock, platformWrite, type Write } from './buffer.ts';
 import { DENIED_KEYS } from './denied.ts';
-import { LIMITS } from './limits.ts';
+import { PEER_LIMITS } from './peer-limits.ts';
 
 /** A value that MessagePack of this profile cannot carry. */
 export class EncodeError extends Error {
@@ -57,7 +57,7 @@ export class Key {
 
 const BLOCK_BYTES = 64 * 1024;
 /** Deep enough for a value of a client inside the frames of a server; stops cycles. */
-const DEPTH_MAX = LIMITS.depthMax + 8;
+const DEPTH_MAX = PEER_LIMITS.depthMax + 8;
 /** Strings up to here are copied char by char; above, the platform is faster (measured). */
 const SHORT_TEXT = 32;
 /**
@@ -250,7 +250,7 @@ export class Encoder {
   }
 
   #key(key: string): void {
-    if (key.length * 3 > LIMITS.keyBytes || key.length === 9 || key.length === 11) checkKey(key);
+    if (key.length * 3 > PEER_LIMITS.keyBytes || key.length === 9 || key.length === 11) checkKey(key);
     this.string(key);
   }
 
@@ -361,6 +361,6 @@ function textHead(size: number): number {
 
 function checkKey(key: string): void {
   if (DENIED_KEYS.includes(key)) throw new EncodeError(`the key ${key} cannot be sent`);
-  if (key.length * 3 > LIMITS.keyBytes && new TextEncoder().encode(key).length > LIMITS.keyBytes)
-    throw new EncodeError(`a key is longer than ${LIMITS.keyBytes} bytes`);
+  if (key.length * 3 > PEER_LIMITS.keyBytes && new TextEncoder().encode(key).length > PEER_LIMITS.keyBytes)
+    throw new EncodeError(`a key is longer than ${PEER_LIMITS.keyBytes} bytes`);
 }

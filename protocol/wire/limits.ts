@@ -2,30 +2,15 @@
  * Every bound and default of protocol v1, in one place. Durations end in `Ms`, sizes in `Bytes`,
  * counts in `Max`. What happens at the bound is said beside it.
  */
-export const LIMITS = {
-  /** One frame; larger: close PROTOCOL_ERROR. */
-  frameBytes: 256 * 1024,
-  /** One WebSocket message; larger: close 1009 or PROTOCOL_ERROR. */
-  messageBytes: 1024 * 1024,
-  /** Frames in one message; more: close PROTOCOL_ERROR. */
-  framesPerMessage: 64,
-  /** The message that carries HELLO; larger: close PROTOCOL_ERROR. */
-  helloBytes: 16 * 1024,
-  helloMs: 10_000,
-  /** Nesting of arrays and maps in a frame; deeper: close PROTOCOL_ERROR. */
-  depthMax: 32,
-  /** Values in a frame (each key, element and container counts one); more: close PROTOCOL_ERROR. */
-  itemsMax: 10_000,
-  /** One map key; longer: close PROTOCOL_ERROR. */
-  keyBytes: 128,
+import { PEER_LIMITS } from './peer-limits.ts';
 
-  /** Unanswered requests of a session; more: ERROR RATE_LIMIT_EXCEEDED, not executed. */
-  inFlight: 256,
+export const LIMITS = {
+  ...PEER_LIMITS,
+
   /** Outcomes remembered per session; older ids: ERROR OUTCOME_UNKNOWN. */
   remembered: 1_024,
   /** How long an idempotency key holds. */
   idempotencyMs: 24 * 3_600_000,
-  idempotencyKeyBytes: 64,
   idempotencyKeysMax: 1_000_000,
   /** Faulty but framed requests (unknown odd op, bad body) before the connection is closed PROTOCOL_ERROR. */
   protocolErrorsMax: 10,
@@ -45,7 +30,6 @@ export const LIMITS = {
   liveGapMs: 5_000,
 
   subsMax: 128,
-  subsHelloMax: 32,
   topicBytes: 255,
   topicTokensMax: 16,
   /** Patterns among the subscriptions of a session; more: LIMIT_EXCEEDED. */
@@ -61,7 +45,6 @@ export const LIMITS = {
   /** Encoded items in a page or snapshot, at least one; the rest by the cursor. */
   pageBytes: 160 * 1024,
   pageDefault: 50,
-  pageMax: 200,
   batchMax: 1_000,
 
   /** Faults that one `tenant.mend` takes care of; said again it goes on. */
@@ -90,7 +73,6 @@ export const LIMITS = {
   statsHoursMs: 31 * 24 * 3_600_000,
 
   nameBytes: 128,
-  typeBytes: 128,
   capabilitiesMax: 64,
   requirementsMax: 32,
   selectorsMax: 16,
@@ -116,18 +98,13 @@ export const LIMITS = {
   featuresMax: 32,
   /** Faults that INVALID_PARAMS names; the rest is left out. */
   faultsMax: 32,
-  reasonBytes: 1_024,
-  errorMessageBytes: 8 * 1024,
   capacityMax: 10_000,
   weightMax: 1_000_000,
   costMax: 1_000_000_000_000,
-  /** Parameters or output that travel in a frame; larger: TOO_LARGE. */
-  payloadBytes: 64 * 1024,
   delayMsMax: 366 * 24 * 3_600_000,
   timeoutMsMin: 100,
   /** The shortest interval at which progress of one task enters the log. */
   progressMs: 1_000,
-  runningMax: 10_000,
 
   retry: { maxAttempts: 5, initialDelayMs: 1_000, maxDelayMs: 60_000, factor: 2 },
   attemptsMax: 1_000,
@@ -224,13 +201,9 @@ export const LIMITS = {
   taskLocksMax: 8,
   /** Requests that wait for one path: QUEUE_FULL. */
   lockQueueMax: 1_000,
-  lockWaitMsMax: 600_000,
   /** Of a lock with a time of its own. */
   lockTtlMs: 30_000,
-  lockTtlMsMin: 1_000,
   lockTtlMsMax: 24 * 3_600_000,
-  /** How long the owner of a lock may be away. */
-  lockGraceMs: 15_000,
   lockGraceMsMax: 120_000,
   /** How long nobody else gets what was lost; the default of what is not this server's. */
   lockDelayMs: 15_000,
@@ -286,10 +259,6 @@ export const LIMITS = {
   commentBytes: 4_096,
   /** Of a document: TOO_LARGE. */
   documentBytes: 10 * 1024 * 1024,
-  /** Of what is sent of one in a message; more is put and fetched as blobs: TOO_LARGE. */
-  documentInlineBytes: 256 * 1024,
-  /** Of one piece of a blob: TOO_LARGE. */
-  blobPieceBytes: 128 * 1024,
   /** Blobs of a tenant, and of one principal, that have not come whole: LIMIT_EXCEEDED. One left alone for so long is forgotten. */
   uploadsMax: 64,
   uploadsOfPrincipalMax: 8,
@@ -425,10 +394,6 @@ export const LIMITS = {
   authWarnMsMin: 30_000,
   /** An orderly stop: clients leave within this time, then the rest is closed. */
   drainMs: 5_000,
-
-  reconnectInitialMs: 500,
-  reconnectFactor: 2,
-  reconnectMaxMs: 15_000,
 
   /** Below either, new work is refused with UNAVAILABLE; ends of work still pass. */
   diskFreeBytes: 512 * 1024 * 1024,

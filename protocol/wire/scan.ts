@@ -11,7 +11,7 @@
  */
 import { err, ok, type Result } from '../../src/base/result.ts';
 import { DENIED_KEYS } from './denied.ts';
-import { LIMITS } from './limits.ts';
+import { PEER_LIMITS } from './peer-limits.ts';
 import { invalidUtf8 } from './utf8.ts';
 
 export const SCAN_REASONS = [
@@ -72,19 +72,19 @@ export interface ScanLimits {
 
 /** What a server takes from a client. */
 export const CLIENT_FRAME_LIMITS: ScanLimits = {
-  messageBytes: LIMITS.messageBytes,
-  framesPerMessage: LIMITS.framesPerMessage,
-  frameBytes: LIMITS.frameBytes,
-  depthMax: LIMITS.depthMax,
-  itemsMax: LIMITS.itemsMax,
-  keyBytes: LIMITS.keyBytes,
+  messageBytes: PEER_LIMITS.messageBytes,
+  framesPerMessage: PEER_LIMITS.framesPerMessage,
+  frameBytes: PEER_LIMITS.frameBytes,
+  depthMax: PEER_LIMITS.depthMax,
+  itemsMax: PEER_LIMITS.itemsMax,
+  keyBytes: PEER_LIMITS.keyBytes,
 };
 
 /** What a client takes from a server: a value that just fitted a client's frame comes back inside a larger one. */
 export const SERVER_FRAME_LIMITS: ScanLimits = {
   ...CLIENT_FRAME_LIMITS,
-  depthMax: LIMITS.depthMax + 8,
-  itemsMax: LIMITS.frameBytes,
+  depthMax: PEER_LIMITS.depthMax + 8,
+  itemsMax: PEER_LIMITS.frameBytes,
 };
 
 /** Finds the frames of a message, or the first fault in it. */

@@ -15,7 +15,7 @@
  * A5 What the server does not list as held after a fresh session or a gap is stopped; what it lists and is not here is
  *    started.
  */
-import { LIMITS } from '../../protocol/wire/limits.ts';
+import { PEER_LIMITS } from '../../protocol/wire/peer-limits.ts';
 import { isMap } from '../../protocol/wire/codec.ts';
 import type {
   AgentShape,
@@ -133,7 +133,7 @@ export class AgentCore {
       if (phase.kind === 'finished') finished.push({ id, token });
       else if (phase.kind !== 'stopping') others.push({ id, token });
     }
-    const running = [...finished, ...others].slice(0, LIMITS.runningMax);
+    const running = [...finished, ...others].slice(0, PEER_LIMITS.runningMax);
     return running.length === 0 ? this.#shape : { ...this.#shape, running };
   }
 
@@ -575,8 +575,8 @@ function heldBy(request: StoredRequest): { readonly id: string; readonly token: 
 
 /** Within what an error may be: a code without control characters, both within their limits. */
 function fitted(error: TaskError): { code: string; message: string } {
-  const code = cut(error.code.replaceAll(/[\p{Cc}]/gu, ' ').trim(), LIMITS.typeBytes);
-  return { code: code === '' ? 'ERROR' : code, message: cut(error.message, LIMITS.errorMessageBytes) };
+  const code = cut(error.code.replaceAll(/[\p{Cc}]/gu, ' ').trim(), PEER_LIMITS.typeBytes);
+  return { code: code === '' ? 'ERROR' : code, message: cut(error.message, PEER_LIMITS.errorMessageBytes) };
 }
 
 function jobOf(order: Job, traceparent: string | undefined): Job {

@@ -1,5 +1,5 @@
 /** Waiting times between attempts: full jitter from the first one on, so that a fleet does not come back in step. */
-import { LIMITS } from '../../protocol/wire/limits.ts';
+import { PEER_LIMITS } from '../../protocol/wire/peer-limits.ts';
 import type { Entropy } from '../base/scheduler.ts';
 
 /** Uniform in [0, 1). */
@@ -15,6 +15,6 @@ export function between(entropy: Entropy, min: number, max: number): number {
 
 /** How long to wait before attempt `attempt` (0 is the first after a success). */
 export function backoffMs(entropy: Entropy, attempt: number): number {
-  const grown = LIMITS.reconnectInitialMs * LIMITS.reconnectFactor ** Math.min(attempt, 30);
-  return between(entropy, 0, Math.min(LIMITS.reconnectMaxMs, grown));
+  const grown = PEER_LIMITS.reconnectInitialMs * PEER_LIMITS.reconnectFactor ** Math.min(attempt, 30);
+  return between(entropy, 0, Math.min(PEER_LIMITS.reconnectMaxMs, grown));
 }

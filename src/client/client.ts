@@ -18,7 +18,7 @@ import type {
 import type { AgentCore, AgentNote, Job, StartJob } from './agent-core.ts';
 import type { Call, ConnectionState, Outage, Reply } from './core.ts';
 import type { NotificationData } from '../../protocol/wire/notifications.ts';
-import { LIMITS } from '../../protocol/wire/limits.ts';
+import { PEER_LIMITS } from '../../protocol/wire/peer-limits.ts';
 import { CLOSE } from '../../protocol/wire/codes.ts';
 import { isRead } from '../../protocol/wire/operations.ts';
 import { Emitter } from './emitter.ts';
@@ -521,7 +521,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
   #outputOf(id: string): OutputSource {
     const topic = `task.${id}.output`;
     return {
-      read: (offset) => this.request('task.readOutput', { id, offset, limit: LIMITS.pageMax }),
+      read: (offset) => this.request('task.readOutput', { id, offset, limit: PEER_LIMITS.pageMax }),
       listen: (heard) =>
         new Promise((resolve) => {
           const onPush = (push: PushIn): void => {

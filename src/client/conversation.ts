@@ -7,7 +7,7 @@
  * C3 Output is sent one piece at a time; what is written meanwhile is put together.
  * C4 When the work must stop everything that is still waited for is rejected.
  */
-import { LIMITS } from '../../protocol/wire/limits.ts';
+import { PEER_LIMITS } from '../../protocol/wire/peer-limits.ts';
 import { isMap } from '../../protocol/wire/codec.ts';
 import { pieceBytes, type ControlItem } from '../../protocol/wire/control.ts';
 import type { Value, ValueMap } from '../../protocol/wire/types.ts';
@@ -337,7 +337,7 @@ function expectedOf(error: unknown): number | undefined {
 /** Cut so that each fits a request; a text never within a character. */
 function parts(data: Piece): Piece[] {
   // A unit of UTF-16 has three bytes at most.
-  const size = typeof data === 'string' ? Math.floor(LIMITS.payloadBytes / 3) : PIECE_BYTES;
+  const size = typeof data === 'string' ? Math.floor(PEER_LIMITS.payloadBytes / 3) : PIECE_BYTES;
   const cut: Piece[] = [];
   for (let start = 0; start < data.length;) {
     let end = Math.min(data.length, start + size);

@@ -16,7 +16,7 @@
  */
 import { encodeFrameParts, readMessage } from '../../protocol/wire/codec.ts';
 import { CLOSE, mayResume } from '../../protocol/wire/codes.ts';
-import { LIMITS } from '../../protocol/wire/limits.ts';
+import { PEER_LIMITS } from '../../protocol/wire/peer-limits.ts';
 import { SERVER_FRAME_LIMITS, type ScanFault } from '../../protocol/wire/scan.ts';
 import {
   Op,
@@ -84,7 +84,7 @@ export interface CoreOptions {
 /** Once online for so long, the next loss starts the backoff anew. */
 const STABLE_MS = 10_000;
 /** Dialing and greeting together. */
-const ATTEMPT_MS = 2 * LIMITS.helloMs;
+const ATTEMPT_MS = 2 * PEER_LIMITS.helloMs;
 /** How long a BYE may take. */
 const BYE_MS = 3_000;
 /** A watchdog that comes so late stood in a busy process: what the socket holds is read first. */

@@ -8,7 +8,7 @@
  * DX3 What fits a message is sent at once, before whatever is asked for next.
  */
 import type { BlobRef } from '../../protocol/wire/blobs.ts';
-import { LIMITS } from '../../protocol/wire/limits.ts';
+import { PEER_LIMITS } from '../../protocol/wire/peer-limits.ts';
 import type { SentText } from '../../protocol/wire/documents.ts';
 import type { Params, Results } from '../../protocol/wire/types.ts';
 import { clientError } from './errors.ts';
@@ -43,7 +43,7 @@ export function sectionsWithTexts(methods: Methods['section'], texts: DocumentTe
 }
 
 /** Leaves room in a frame for what else a request has. */
-const INLINE_BYTES = LIMITS.documentInlineBytes - 16 * 1024;
+const INLINE_BYTES = PEER_LIMITS.documentInlineBytes - 16 * 1024;
 /** Pieces of an upload that are under way together, and blobs that are fetched together. */
 const TOGETHER = 4;
 /** Rounds of an upload in which nothing of it arrived: somebody else sends the same, or the server forgets. */
@@ -84,10 +84,10 @@ export class DocumentTexts {
     let { offset, complete } = await this.#blobs.put(piece(0, 0), asked);
     for (let idle = 0; !complete;) {
       const from = offset;
-      const places = Array.from({ length: TOGETHER }, (_, place) => from + place * LIMITS.blobPieceBytes);
+      const places = Array.from({ length: TOGETHER }, (_, place) => from + place * PEER_LIMITS.blobPieceBytes);
       const sent = places.filter((place) => place < data.length || place === from);
       const answers = await Promise.all(
-        sent.map((place) => this.#blobs.put(piece(place, LIMITS.blobPieceBytes), asked)),
+        sent.map((place) => this.#blobs.put(piece(place, PEER_LIMITS.blobPieceBytes), asked)),
       );
       complete = answers.some((answer) => answer.complete);
       offset = answers.at(-1)?.offset ?? offset;

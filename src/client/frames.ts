@@ -6,7 +6,7 @@
  */
 import { EncodeError } from '../../protocol/wire/codec.ts';
 import { Encoder } from '../../protocol/wire/encode.ts';
-import { LIMITS } from '../../protocol/wire/limits.ts';
+import { PEER_LIMITS } from '../../protocol/wire/peer-limits.ts';
 import { scanMessage } from '../../protocol/wire/scan.ts';
 import { Op, type Value } from '../../protocol/wire/types.ts';
 import { asServerError, clientError, type MusterError } from './errors.ts';
@@ -14,11 +14,11 @@ import { asServerError, clientError, type MusterError } from './errors.ts';
 /** Of W3C's, as this client writes it. */
 const TRACEPARENT_BYTES = 55;
 /** Head, id and meta of a request frame, at most: the longest key, a traceparent and three numbers. */
-const FRAME_EXTRA = 5 + 5 + 5 + 4 * 4 + LIMITS.idempotencyKeyBytes * 4 + TRACEPARENT_BYTES + 2 * 9 + 16;
+const FRAME_EXTRA = 5 + 5 + 5 + 4 * 4 + PEER_LIMITS.idempotencyKeyBytes * 4 + TRACEPARENT_BYTES + 2 * 9 + 16;
 /** The encoder counts containers from the body on and stops at 8 above the limit; the frame's own array is one more. */
 const PARAMS_DEPTH = 8 + 2;
 /** Every value takes a byte at least: smaller bodies cannot hold too many. */
-const ITEMS_SUSPECT_BYTES = LIMITS.itemsMax - 64;
+const ITEMS_SUSPECT_BYTES = PEER_LIMITS.itemsMax - 64;
 
 export class FrameWriter {
   readonly #encoder = new Encoder();
@@ -41,8 +41,11 @@ export class FrameWriter {
       throw error;
     }
     const body = encoder.finish();
-    if (body.length + FRAME_EXTRA > LIMITS.frameBytes)
-      return asServerError('TOO_LARGE', `${method}: ${body.length} bytes do not fit a frame of ${LIMITS.frameBytes}.`);
+    if (body.length + FRAME_EXTRA > PEER_LIMITS.frameBytes)
+      return asServerError(
+        'TOO_LARGE',
+        `${method}: ${body.length} bytes do not fit a frame of ${PEER_LIMITS.frameBytes}.`,
+      );
     if (body.length > ITEMS_SUSPECT_BYTES) return this.#tooMany(method, body) ?? body;
     return body;
   }
@@ -56,7 +59,9 @@ export class FrameWriter {
 
   /** True if a request with a body of this size still fits the message. */
   hasRoom(bodyBytes: number): boolean {
-    return this.#frames < LIMITS.framesPerMessage && this.#bytes + bodyBytes + FRAME_EXTRA <= LIMITS.messageBytes;
+    return (
+      this.#frames < PEER_LIMITS.framesPerMessage && this.#bytes + bodyBytes + FRAME_EXTRA <= PEER_LIMITS.messageBytes
+    );
   }
 
   get frames(): number {

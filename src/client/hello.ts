@@ -1,6 +1,6 @@
 /** HELLO as bytes, within its own limit. */
 import { EncodeError, encodeFrameParts } from '../../protocol/wire/codec.ts';
-import { LIMITS } from '../../protocol/wire/limits.ts';
+import { PEER_LIMITS } from '../../protocol/wire/peer-limits.ts';
 import { Op, type HelloBody } from '../../protocol/wire/types.ts';
 import { asServerError, clientError, type MusterError } from './errors.ts';
 
@@ -13,13 +13,13 @@ export function encodeHello(body: HelloBody): Uint8Array | MusterError {
   let keep = running.length;
   for (;;) {
     const bytes = encode(body, keep);
-    if (!(bytes instanceof Uint8Array) || bytes.length <= LIMITS.helloBytes) return bytes;
+    if (!(bytes instanceof Uint8Array) || bytes.length <= PEER_LIMITS.helloBytes) return bytes;
     if (keep === 0)
       return asServerError(
         'TOO_LARGE',
-        `HELLO has ${bytes.length} bytes; the limit is ${LIMITS.helloBytes}. Shorten the agent's metadata or the subscriptions.`,
+        `HELLO has ${bytes.length} bytes; the limit is ${PEER_LIMITS.helloBytes}. Shorten the agent's metadata or the subscriptions.`,
       );
-    keep = Math.floor((keep * LIMITS.helloBytes) / bytes.length);
+    keep = Math.floor((keep * PEER_LIMITS.helloBytes) / bytes.length);
   }
 }
 

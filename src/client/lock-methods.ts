@@ -1,6 +1,6 @@
 /** Work under a lock: `client.lock.with`, promises around lock-core.ts. */
 import type { LockMember, LockMode, LockOptions } from '../../protocol/wire/locks.ts';
-import { LIMITS } from '../../protocol/wire/limits.ts';
+import { PEER_LIMITS } from '../../protocol/wire/peer-limits.ts';
 import type { ValueMap } from '../../protocol/wire/types.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { Reply } from './core.ts';
@@ -265,10 +265,10 @@ function paramsOf(terms: Omit<LockOptions, 'waitMs'>): ValueMap {
 
 function faultOf(what: LockWhat, { waitMs, graceMs, ttlMs, autoRefresh }: LockWithOptions): string | undefined {
   if (what.length === 0) return 'A lock needs a path.';
-  if (waitMs !== undefined && !(waitMs >= 0 && waitMs <= LIMITS.lockWaitMsMax))
-    return `waitMs is 0 to ${LIMITS.lockWaitMsMax}.`;
+  if (waitMs !== undefined && !(waitMs >= 0 && waitMs <= PEER_LIMITS.lockWaitMsMax))
+    return `waitMs is 0 to ${PEER_LIMITS.lockWaitMsMax}.`;
   const lasting = ttlMs === undefined || autoRefresh === true;
-  if (lasting && Math.max(graceMs ?? LIMITS.lockGraceMs, ttlMs ?? 0) < LIMITS.lockTtlMsMin)
-    return `graceMs is at least ${LIMITS.lockTtlMsMin}: whoever works under a lock has to find out in time that it is lost.`;
+  if (lasting && Math.max(graceMs ?? PEER_LIMITS.lockGraceMs, ttlMs ?? 0) < PEER_LIMITS.lockTtlMsMin)
+    return `graceMs is at least ${PEER_LIMITS.lockTtlMsMin}: whoever works under a lock has to find out in time that it is lost.`;
   return undefined;
 }

@@ -1,6 +1,6 @@
 /** One who asks for a lock, from the call until it lets go. */
 import type { LockMember } from '../../protocol/wire/locks.ts';
-import { LIMITS } from '../../protocol/wire/limits.ts';
+import { PEER_LIMITS } from '../../protocol/wire/peer-limits.ts';
 import type { ValueMap } from '../../protocol/wire/types.ts';
 import type { HeldLock, LockUser } from './lock-holding.ts';
 
@@ -79,5 +79,5 @@ export class LockTicket {
 export function lastsMs({ ttlMs, graceMs, autoRefresh }: ValueMap): number {
   const own = typeof ttlMs === 'number' ? ttlMs : 0;
   if (autoRefresh === false || (own > 0 && autoRefresh !== true)) return Infinity;
-  return Math.max(own, typeof graceMs === 'number' ? graceMs : LIMITS.lockGraceMs);
+  return Math.max(own, typeof graceMs === 'number' ? graceMs : PEER_LIMITS.lockGraceMs);
 }

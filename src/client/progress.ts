@@ -4,7 +4,7 @@
  * G1 One report of a task is unanswered at a time, and two begin at least 200 ms apart; what comes between is
  *    replaced by what comes later.
  */
-import { LIMITS } from '../../protocol/wire/limits.ts';
+import { PEER_LIMITS } from '../../protocol/wire/peer-limits.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { Reply } from './core.ts';
 import type { Holding } from './holdings.ts';
@@ -48,7 +48,7 @@ export class ProgressReports {
     const percent = Math.max(0, Math.min(100, Math.floor(percentComplete) || 0));
     track.next = {
       percentComplete: percent,
-      ...(status === undefined ? {} : { status: cut(status, LIMITS.reasonBytes) }),
+      ...(status === undefined ? {} : { status: cut(status, PEER_LIMITS.reasonBytes) }),
     };
     this.#due.add(holding);
     if (this.#options.scheduler.mono() - track.at >= PROGRESS_MS) this.#options.wake();

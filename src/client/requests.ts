@@ -13,7 +13,7 @@
  * Q6 What was sent again and then put off by the server, which did not look whether it has it, is not acknowledged before it is
  *    answered: that would release its key, and an execution that we did not hear of would not stay the only one.
  */
-import { LIMITS } from '../../protocol/wire/limits.ts';
+import { PEER_LIMITS } from '../../protocol/wire/peer-limits.ts';
 import { isRead } from '../../protocol/wire/operations.ts';
 import type { Method, Value } from '../../protocol/wire/types.ts';
 import { assert } from '../base/assert.ts';
@@ -126,7 +126,7 @@ export class RequestTable {
   /** Ids of this session that are not acknowledged yet (Q6). */
   readonly #doubted = new Map<number, Pending>();
   readonly #timed = new Set<Pending>();
-  #window: number = LIMITS.inFlight;
+  #window: number = PEER_LIMITS.inFlight;
   #lastId = 0;
   /** The first unanswered id of the session. */
   #lowest = 1;
@@ -177,8 +177,8 @@ export class RequestTable {
         `${this.#calls} requests wait for the server; the limit is ${this.#options.callsMax}.`,
       );
     }
-    if (typeof call.key === 'string' && (call.key === '' || call.key.length > LIMITS.idempotencyKeyBytes)) {
-      return clientError('INVALID_OPTIONS', `An idempotency key has 1 to ${LIMITS.idempotencyKeyBytes} bytes.`);
+    if (typeof call.key === 'string' && (call.key === '' || call.key.length > PEER_LIMITS.idempotencyKeyBytes)) {
+      return clientError('INVALID_OPTIONS', `An idempotency key has 1 to ${PEER_LIMITS.idempotencyKeyBytes} bytes.`);
     }
     const deadline = call.deadlineMs === undefined ? 0 : this.#options.scheduler.mono() + call.deadlineMs;
     const key = call.key === false || isRead(call.method) ? undefined : (call.key ?? this.newKey());

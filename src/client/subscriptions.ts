@@ -4,7 +4,7 @@
  * U1 A fresh session has every wanted topic: the first ones by HELLO, the rest by requests before any other.
  * U2 A topic that a wait of the SDK needs stays subscribed until the last one that wanted it lets go.
  */
-import { LIMITS } from '../../protocol/wire/limits.ts';
+import { PEER_LIMITS } from '../../protocol/wire/peer-limits.ts';
 import type { ClientCore } from './core.ts';
 import type { MusterError } from './errors.ts';
 
@@ -26,13 +26,14 @@ export class Subscriptions {
 
   /** For HELLO. */
   first(): readonly string[] {
-    return [...this.#topics.keys()].slice(0, LIMITS.subsHelloMax);
+    return [...this.#topics.keys()].slice(0, PEER_LIMITS.subsHelloMax);
   }
 
   /** A session began. */
   welcome(resumed: boolean): void {
     if (resumed) return;
-    for (const topic of [...this.#topics.keys()].slice(LIMITS.subsHelloMax)) this.#subscribe(topic, () => undefined); // U1
+    for (const topic of [...this.#topics.keys()].slice(PEER_LIMITS.subsHelloMax))
+      this.#subscribe(topic, () => undefined); // U1
   }
 
   /** Has the topic, or the pattern, for a wait; `done` says whether it could be had, and why not. */

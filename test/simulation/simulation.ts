@@ -7,6 +7,7 @@
  */
 import { hash } from 'node:crypto';
 import { LIMITS } from '../../protocol/wire/limits.ts';
+import { PEER_LIMITS } from '../../protocol/wire/peer-limits.ts';
 import type { Principal } from '../../src/node/port.ts';
 import { carryOut } from './asks.ts';
 import { Checker } from './checker/checker.ts';
@@ -106,10 +107,13 @@ function looksAt(seed: number): Looks {
 
 /** Bounds are constants of the process: they are changed for the run and set back. */
 function bound(bounds: Plan['tuning']['bounds']): () => void {
-  const before = { ...LIMITS };
+  const [before, peersBefore] = [{ ...LIMITS }, { ...PEER_LIMITS }];
   Object.assign(LIMITS, bounds);
+  // What clients know of them too.
+  Object.assign(PEER_LIMITS, Object.fromEntries(Object.entries(bounds).filter(([name]) => name in PEER_LIMITS)));
   return () => {
     Object.assign(LIMITS, before);
+    Object.assign(PEER_LIMITS, peersBefore);
   };
 }
 

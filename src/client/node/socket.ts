@@ -4,13 +4,13 @@
  * D1 A socket is told to close once; if the peer does not answer within a few seconds it is destroyed.
  */
 import { WebSocket } from 'ws';
-import { LIMITS } from '../../../protocol/wire/limits.ts';
+import { PEER_LIMITS } from '../../../protocol/wire/peer-limits.ts';
 import { systemScheduler } from '../../base/system-scheduler.ts';
 import { SUBPROTOCOL, type CloseInfo, type Socket, type SocketHandler } from '../ports.ts';
 
 const CLOSE_MS = 2_000;
 /** A server's message holds one frame of its own size at least, and that may be larger than a client's. */
-const MESSAGE_BYTES = 4 * LIMITS.messageBytes;
+const MESSAGE_BYTES = 4 * PEER_LIMITS.messageBytes;
 
 /** What comes is not read between `pause` and `resume`. */
 export interface PausableSocket extends Socket {
@@ -23,7 +23,7 @@ export function nodeDial(url: string): (handler: SocketHandler) => PausableSocke
     const socket = new WebSocket(url, [SUBPROTOCOL], {
       perMessageDeflate: false,
       maxPayload: MESSAGE_BYTES,
-      handshakeTimeout: LIMITS.helloMs,
+      handshakeTimeout: PEER_LIMITS.helloMs,
       followRedirects: false,
     });
     let info: Omit<CloseInfo, 'code'> = {};
