@@ -1,8 +1,8 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
 /**
- * Two projects: the tests, and after them those that run real server and agent processes against the clock.
- * Many wait for a process or a time, so three run on two processors.
+ * Two projects: the tests, and after them, two at a time, those that run real server and agent processes against the clock.
+ * Of the tests many wait for a process or a time, so three run on two processors.
  */
 const alone = [
   'test/chaos/**/*.test.ts',
@@ -34,6 +34,7 @@ export default defineConfig({
           name: 'processes',
           globalSetup: ['test/setup/built.ts'],
           include: alone,
+          maxWorkers: 2,
           testTimeout: 300_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },

@@ -6,6 +6,7 @@
  * DX1 An upload goes on where it stopped, also one of an earlier process: the server is asked how far it has come.
  * DX2 What is fetched is what its name says, or the call is rejected.
  * DX3 What fits a message is sent at once, before whatever is asked for next.
+ * DX4 Of one client few uploads are under way together, the others wait for them in order: the server takes only so many of a principal.
  */
 import type { BlobRef } from '../../protocol/wire/blobs.ts';
 import { PEER_LIMITS } from '../../protocol/wire/peer-limits.ts';
@@ -46,6 +47,8 @@ export function sectionsWithTexts(methods: Methods['section'], texts: DocumentTe
 const INLINE_BYTES = PEER_LIMITS.documentInlineBytes - 16 * 1024;
 /** Pieces of an upload that are under way together, and blobs that are fetched together. */
 const TOGETHER = 4;
+/** Half of what a principal may have under way: another client of it has room too. */
+const UPLOADS_TOGETHER = 4;
 /** Rounds of an upload in which nothing of it arrived: somebody else sends the same, or the server forgets. */
 const IDLE_ROUNDS_MAX = 8;
 
@@ -54,6 +57,8 @@ const encoder = new TextEncoder();
 export class DocumentTexts {
   readonly #blobs: Methods['blob'];
   readonly #digest: Digest;
+  #uploads = 0;
+  readonly #waiting: (() => void)[] = [];
 
   constructor(blobs: Methods['blob'], digest: Digest) {
     this.#blobs = blobs;
@@ -71,8 +76,22 @@ export class DocumentTexts {
     };
   }
 
-  /** DX1. Resolves with the name of the blob. */
+  /** DX4. Resolves with the name of the blob. */
   async put(data: Uint8Array, options: RequestOptions = {}): Promise<string> {
+    if (this.#uploads >= UPLOADS_TOGETHER) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#uploads += 1;
+    try {
+      return await this.#upload(data, options);
+    } finally {
+      // Its place goes to who waits longest.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#uploads -= 1;
+      else next();
+    }
+  }
+
+  /** DX1 */
+  async #upload(data: Uint8Array, options: RequestOptions): Promise<string> {
     const sha256 = hexOf(await this.#digest(data));
     const asked = forReads(options);
     const piece = (offset: number, length: number): Params['blob.put'] => ({

@@ -31,9 +31,24 @@ export const LONG: Form = {
   calmMs: 180_000,
 };
 
+type Met = Pick<ChaosReport, 'marks' | 'harm'>;
+type Least = readonly (readonly [name: string, value: number, least: number])[];
+
 /** What the least storm has: a third to a half of what the short form sees on an idle machine. */
-export function shortfalls({ marks, harm }: Pick<ChaosReport, 'marks' | 'harm'>): readonly string[] {
-  const least: readonly (readonly [name: string, value: number, least: number])[] = [
+export function shortfalls(report: Met): readonly string[] {
+  const { marks } = report;
+  return [
+    ...lacks(report),
+    ...below([
+      ['pushes', marks.pushes, 5_000],
+      ...KINDS.map((kind) => [`tasks (${kind})`, marks.kinds[kind] ?? 0, 60] as const),
+    ]),
+  ];
+}
+
+/** Of that what is known while it lasts: what was done to the server, the agents and their connections, and what they met. */
+export function lacks({ marks, harm }: Met): readonly string[] {
+  return below([
     ['agents', harm.agents, 50],
     ['kills of the server', harm.serverKills, 10],
     ['kills of the server while it started', harm.earlyServerKills, 2],
@@ -43,9 +58,10 @@ export function shortfalls({ marks, harm }: Pick<ChaosReport, 'marks' | 'harm'>)
     ['resumed sessions', marks.resumed, 100],
     ['interrupted executions', marks.interrupted, 100],
     ['times that an agent had no slot left', marks.full, 500],
-    ['pushes', marks.pushes, 5_000],
-    ...KINDS.map((kind) => [`tasks (${kind})`, marks.kinds[kind] ?? 0, 60] as const),
-  ];
+  ]);
+}
+
+function below(least: Least): readonly string[] {
   return least
     .filter(([, value, bound]) => value < bound)
     .map(([name, value, bound]) => `${name}: ${value} of at least ${bound}`);

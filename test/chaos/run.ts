@@ -17,7 +17,7 @@ import { check } from './checker.ts';
 import type { Marks } from './checker.ts';
 import type { Violation } from './violation.ts';
 import { Fleet, type FleetShape } from './fleet.ts';
-import { shortfalls } from './forms.ts';
+import { lacks } from './forms.ts';
 import { FlakyServer } from './flaky-server.ts';
 import { finalLines } from './final-state.ts';
 import { JOURNAL_SUFFIX, JournalWriter, readJournals } from './journal.ts';
@@ -175,7 +175,7 @@ class ChaosRun {
     const half = { tasks: Math.ceil(tasks / 2), overMs: submitMs / 2, kills: Math.ceil(serverKills / 2) };
     for (let storm = 0; storm < FURTHER_STORMS_MAX; storm += 1) {
       const { marks } = check(readJournals(this.#stage.journals), { awayMs: AWAY_MS });
-      const missing = shortfalls({ marks, harm: this.#harm() });
+      const missing = lacks({ marks, harm: this.#harm() });
       if (missing.length === 0) return;
       say(`another storm, because of ${missing.join(', ')}`);
       await this.#storm({ from: tasks + storm * half.tasks, ...half });

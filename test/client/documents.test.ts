@@ -233,4 +233,11 @@ describe('a text that is larger than a message', () => {
     await ann.section.update({ documentId: id, sectionId: 's2', content: section, version: 3 });
     expect(await head()).toBe(stale.replaceAll('é', 'ü'.repeat(3)));
   });
+
+  it('is sent in its turn when there are more at once than a principal may upload', async () => {
+    const texts = Array.from({ length: 12 }, (_, number) => `# Of ${number}\n${LARGE}`);
+    const made = await Promise.all(texts.map((content, number) => ann.document.create({ name: `${number}`, content })));
+    const read = await Promise.all(made.map(({ document }) => ann.document.get({ id: document.id })));
+    expect(read.map(({ content }, number) => content === texts[number])).toEqual(texts.map(() => true));
+  });
 });

@@ -72,12 +72,15 @@ export class DocumentCare {
     }
   }
 
-  /** What it may not do to a document that is archived, and when it may not be refused for that (D12). */
+  /**
+   * What it may not do to a document that is archived, and when it may not be refused for that (D12). One of a workspace may be refused
+   * because that is archived, which is judged with the workspaces.
+   */
   archive(doc: Doc, { write, op, mark }: Omit<CareWrite, 'tell'>): void {
     const archived = doc.titles.at(-1)?.archived === true;
     const leaves = op.method === 'document.resolve' && text(op.params, 'resolution') === 'theirs';
     if (write.ok && archived && !leaves) this.#wrong({ op, mark }, `${op.method} of ${doc.id}, which is archived`);
-    if (!write.ok && write.code === 'INVALID_TRANSITION' && !archived)
+    if (!write.ok && write.code === 'INVALID_TRANSITION' && !archived && doc.workspaceId === undefined)
       this.#wrong({ op, mark }, `${op.method} of ${doc.id} is refused as if it were archived`);
   }
 
