@@ -80,11 +80,17 @@ export class Placing implements Family {
     this.#bind(applied, begun);
   }
 
-  /** Given although as many tasks with its key are held as it allows; created although as many have not ended. */
+  /**
+   * Given although as many tasks with its key are held as it allows; created although as many have not ended. One that is moved is never
+   * with nobody: it keeps the place that it had before others, which allow more, were given beside it.
+   */
   #concurrency({ tenant, changes, hidden, mark }: AppliedStep, begun: readonly Assignment[]): void {
+    const moved = new Set(
+      changes.flatMap(({ task, ended }) => (tenant.moves.has(`${task.id} ${ended?.token}`) ? [task] : [])),
+    );
     for (const { task } of changes.filter(({ started }) => started !== undefined)) {
       const key = latest(task).task.concurrency;
-      if (key === undefined) continue;
+      if (key === undefined || moved.has(task)) continue;
       const held = [...tenant.held].filter((one) => latest(one).task.concurrency?.key === key.key);
       const before = held.filter((one) => !begun.some((started) => started.task === one));
       const widest = Math.max(key.max, ...held.map((one) => latest(one).task.concurrency?.max ?? 0));
