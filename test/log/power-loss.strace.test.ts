@@ -163,13 +163,13 @@ describe('the SQLite log after a loss of power', () => {
     for (const omitted of [isContent, isName]) {
       const careless = new Disk(before);
       for (const call of calls) if (!omitted(call)) careless.play(call);
-      const images = Array.from({ length: 5 }, () => careless.image(random));
-      const harmed: boolean[] = [];
-      for (const image of images) {
-        const found = await inspect(makeImage(image));
-        harmed.push(found instanceof LogFault || found.problems.length > 0 || (found.whole[0] ?? 0) < taken);
+      // What a loss of power leaves is drawn: the first image that shows it is enough.
+      let harmed = false;
+      for (let image = 0; image < IMAGES && !harmed; image += 1) {
+        const found = await inspect(makeImage(careless.image(random)));
+        harmed = found instanceof LogFault || found.problems.length > 0 || (found.whole[0] ?? 0) < taken;
       }
-      expect(harmed).toContain(true);
+      expect(harmed).toBe(true);
     }
   });
 });
