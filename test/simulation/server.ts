@@ -17,7 +17,6 @@ import { memoryStore, MemoryStoreDisk, type MemoryStore } from '../../src/store/
 import { compileRule } from '../../src/rules/index.ts';
 import { createSessionManager, type SessionManager } from '../../src/session/manager.ts';
 import type { Accept, Connection, ConnectionHandler } from '../../src/session/port.ts';
-import type { Log } from '../../src/telemetry/port.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { hex, RecordingDisk } from './disk.ts';
 import { DiskFaults } from './disk-faults.ts';
@@ -29,6 +28,7 @@ import type { Lane, VirtualTime, Wall } from './scheduler.ts';
 import type { ServerView } from './server-view.ts';
 import { sha256 } from './state-tracker.ts';
 import { TextDisk } from './texts.ts';
+import { sessionLog } from './session-log.ts';
 
 export interface ServerOptions {
   readonly time: VirtualTime;
@@ -288,20 +288,8 @@ export class SimServer {
         },
       },
     });
-    const sessions = createSessionManager({ node, scheduler: lane, log: this.#sessionLog() });
+    const sessions = createSessionManager({ node, scheduler: lane, log: sessionLog(this.#options.recorder) });
     return { lane, log, store, node, sessions, ready: false, alive: true, counted: new Map() };
-  }
-
-  #sessionLog(): Log {
-    const nothing = (): void => undefined;
-    const error = (message: string, fields?: object): void => {
-      const cause = fields !== undefined && 'error' in fields ? fields.error : undefined;
-      this.#options.recorder.trouble(
-        'exception',
-        `${message}: ${cause instanceof Error ? cause.stack : String(cause)}`,
-      );
-    };
-    return { debug: nothing, info: nothing, warn: nothing, error };
   }
 
   /** Says in the history what is opened, and from where it is followed. */

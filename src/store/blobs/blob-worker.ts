@@ -8,7 +8,8 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { must } from '../../base/assert.ts';
-import { BlobDatabase, codeOf } from './database.ts';
+import { codeOf } from '../database.ts';
+import { BlobDatabase } from './database.ts';
 import type { BlobAnswer, BlobAsk, BlobAskMessage, FromBlobWorker } from './messages.ts';
 
 const port = must(parentPort, 'this file is a worker thread');

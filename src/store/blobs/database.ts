@@ -9,7 +9,8 @@
  */
 import { hash } from 'node:crypto';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
+import { codeOf, openDatabase, type DatabaseShape } from '../database.ts';
 import type { BlobHash, BlobUsage, Got, Settling } from './port.ts';
 
 /** "MBLB" */
@@ -36,6 +37,9 @@ interface Row {
   readonly bytes: number;
 }
 
+/** BD1 */
+const SHAPE: DatabaseShape = { applicationId, schemaVersion, schema, synchronous: 'FULL', walPages };
+
 export class BlobDatabase {
   readonly #db: Database.Database;
   readonly #select: Database.Statement<[string, BlobHash], Row>;
@@ -54,7 +58,7 @@ export class BlobDatabase {
   #frozen = false;
 
   constructor(dir: string) {
-    this.#db = opened(join(dir, 'blobs.db'));
+    this.#db = openDatabase(join(dir, 'blobs.db'), SHAPE);
     const ofTenant = 'tenant = (SELECT no FROM tenant WHERE id = ?)';
     const prepare = this.#db.prepare.bind(this.#db);
     this.#select = prepare(`SELECT no, orphaned, length(data) AS bytes FROM blob WHERE ${ofTenant} AND hash = ?`);
@@ -168,37 +172,4 @@ export class BlobDatabase {
       throw error;
     }
   }
-}
-
-/** Of an error of SQLite. */
-export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
-function opened(path: string): Database.Database {
-  const db = new Database(path, { timeout: 0 });
-  try {
-    db.pragma('locking_mode=EXCLUSIVE');
-    db.pragma('journal_mode=WAL');
-    db.pragma('synchronous=FULL'); // BD1
-    db.pragma(`wal_autocheckpoint=${walPages}`);
-    if (db.prepare('SELECT 1 FROM sqlite_master LIMIT 1').get() === undefined) create(db);
-    const application: unknown = db.pragma('application_id', { simple: true });
-    const version: unknown = db.pragma('user_version', { simple: true });
-    if (application !== applicationId || version !== schemaVersion) {
-      throw new Error(`${path} has version ${String(version)}, this build reads ${schemaVersion}`);
-    }
-    return db;
-  } catch (error) {
-    db.close();
-    throw error;
-  }
-}
-
-function create(db: Database.Database): void {
-  db.transaction(() => {
-    db.exec(schema);
-    db.pragma(`application_id=${applicationId}`);
-    db.pragma(`user_version=${schemaVersion}`);
-  }).immediate();
 }

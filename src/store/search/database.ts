@@ -7,8 +7,9 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import type { SearchTerm } from '../../../protocol/wire/document-search.ts';
+import { openDatabase, type DatabaseShape } from '../database.ts';
 import { excerptOf, indexable, marked, OPEN, SHUT } from './marks.ts';
 import type { Asked, FoundText, IndexedText, Stamped } from './port.ts';
 
@@ -44,6 +45,9 @@ interface OfTenant {
   readonly find: Database.Statement<[string], { readonly id: string }>;
   readonly show: Database.Statement<[string, number, string], Shown>;
 }
+
+/** SD1 */
+const SHAPE: DatabaseShape = { applicationId, schemaVersion, schema, synchronous: 'NORMAL', walPages: 1_000 };
 
 export class SearchDatabase {
   readonly #db: Database.Database;
@@ -158,47 +162,17 @@ function expressionOf(terms: readonly SearchTerm[]): string {
   return terms.map(({ text, prefix }) => `"${text.replaceAll('"', '""')}"${prefix ? ' *' : ''}`).join(' ');
 }
 
-/** Of an error of SQLite. */
-export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
 export function throwAway(dir: string): void {
   for (const end of ['', '-wal', '-shm']) rmSync(join(dir, `search.db${end}`), { force: true });
 }
 
 function opened(dir: string | undefined): Database.Database {
-  if (dir === undefined) return prepared(':memory:');
+  if (dir === undefined) return openDatabase(':memory:', SHAPE);
   const path = join(dir, 'search.db');
   try {
-    return prepared(path);
+    return openDatabase(path, SHAPE);
   } catch {
     throwAway(dir); // SD2
-    return prepared(path);
+    return openDatabase(path, SHAPE);
   }
-}
-
-function prepared(path: string): Database.Database {
-  const db = new Database(path, { timeout: 0 });
-  try {
-    db.pragma('locking_mode=EXCLUSIVE');
-    db.pragma('journal_mode=WAL');
-    db.pragma('synchronous=NORMAL'); // SD1
-    if (db.prepare('SELECT 1 FROM sqlite_master LIMIT 1').get() === undefined) create(db);
-    const application: unknown = db.pragma('application_id', { simple: true });
-    const version: unknown = db.pragma('user_version', { simple: true });
-    if (application === applicationId && version === schemaVersion) return db;
-    throw new Error(`${path} has version ${String(version)}, this build reads ${schemaVersion}`);
-  } catch (error) {
-    db.close();
-    throw error;
-  }
-}
-
-function create(db: Database.Database): void {
-  db.transaction(() => {
-    db.exec(schema);
-    db.pragma(`application_id=${applicationId}`);
-    db.pragma(`user_version=${schemaVersion}`);
-  }).immediate();
 }

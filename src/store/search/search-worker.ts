@@ -8,7 +8,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { must } from '../../base/assert.ts';
 import { perform, type FromSearchWorker, type SearchAsk, type SearchAskMessage, type SearchValue } from './asks.ts';
-import { codeOf, SearchDatabase, throwAway } from './database.ts';
+import { codeOf } from '../database.ts';
+import { SearchDatabase, throwAway } from './database.ts';
 import type { Indexed } from './port.ts';
 
 const port = must(parentPort, 'this file is a worker thread');

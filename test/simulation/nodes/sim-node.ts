@@ -18,7 +18,6 @@ import { compileRule } from '../../../src/rules/index.ts';
 import { createSessionManager, type SessionManager } from '../../../src/session/manager.ts';
 import type { Accept, Connection, ConnectionHandler } from '../../../src/session/port.ts';
 import { memoryStore, MemoryStoreDisk, type MemoryStore } from '../../../src/store/memory.ts';
-import type { Log } from '../../../src/telemetry/port.ts';
 import { Network } from '../network.ts';
 import type { Random } from '../random.ts';
 import type { Recorder } from '../recorder.ts';
@@ -27,6 +26,7 @@ import { sha256 } from '../state-tracker.ts';
 import { TAKEN_FOR_DEAD } from './history.ts';
 import { TailDisk } from './tail-disk.ts';
 import type { RedisWorld } from './redis-world.ts';
+import { sessionLog } from '../session-log.ts';
 
 export interface SimNodeOptions {
   readonly name: string;
@@ -222,7 +222,7 @@ export class SimNode {
         },
       },
     });
-    const sessions = createSessionManager({ node, scheduler: lane, log: this.#sessionLog() });
+    const sessions = createSessionManager({ node, scheduler: lane, log: sessionLog(this.#options.recorder) });
     return { name, lane, log, store, node, sessions, ready: false };
   }
 
@@ -324,18 +324,6 @@ export class SimNode {
         closed: (code) => guarded((to) => to.closed(code)),
       };
     };
-  }
-
-  #sessionLog(): Log {
-    const nothing = (): void => undefined;
-    const error = (message: string, fields?: object): void => {
-      const cause = fields !== undefined && 'error' in fields ? fields.error : undefined;
-      this.#options.recorder.trouble(
-        'exception',
-        `${message}: ${cause instanceof Error ? cause.stack : String(cause)}`,
-      );
-    };
-    return { debug: nothing, info: nothing, warn: nothing, error };
   }
 }
 
