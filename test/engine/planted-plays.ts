@@ -1,10 +1,9 @@
 /** Planted bugs that random plays on the engine find: each is built apart and played from the first course on, or from the one that is noted. */
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../src/engine/engine.ts';
 import type { PlantedBug } from '../simulation/planted/bug.ts';
-import { planted, Workshop } from '../simulation/planted/workshop.ts';
+import { Builds, Program } from '../simulation/planted/program.ts';
+import { planted } from '../simulation/planted/sources.ts';
 
 export interface PlayedBug extends Omit<PlantedBug, 'invariants'> {
   /** The course that found it when it was planted, if the first ones do not: it is played first. */
@@ -27,15 +26,18 @@ interface Built extends Asked {
 export type Asked = Pick<typeof import('../../src/engine/queries.ts'), 'hears' | 'readWorkspace'>;
 
 const HUNT_MS = 300_000;
-const load = createRequire(import.meta.url);
+const ENTRIES = ['src/engine/engine.ts', 'src/engine/queries.ts'];
 
 export function plantedPlays({ of, bugs, seedsMax, play }: PlantedPlays): void {
-  let workshop: Workshop;
+  let builds: Builds;
+  let program: Program;
 
   beforeAll(() => {
-    workshop = new Workshop(bugs.map((bug) => ({ ...bug, invariants: [] })));
+    const all = bugs.map((bug) => ({ ...bug, invariants: [] }));
+    builds = new Builds(all, ENTRIES);
+    program = new Program(builds.folder);
   }, HUNT_MS);
-  afterAll(() => workshop.close(), HUNT_MS);
+  afterAll(() => builds.close(), HUNT_MS);
 
   /** What the first course that differs says, and which it is. */
   function hunt({ Engine: Build, ...asked }: Built, first: number | undefined): string | undefined {
@@ -60,10 +62,9 @@ export function plantedPlays({ of, bugs, seedsMax, play }: PlantedPlays): void {
       '$name: $breaks',
       (bug) => {
         expect(planted({ ...bug, invariants: [] })).toContain(bug.replace);
-        const worker = workshop.build({ ...bug, invariants: [] }, bug.name);
-        // Not by vite, which would compile it anew.
-        const part = (name: string): unknown => load(fileURLToPath(new URL(`../../src/engine/${name}.js`, worker)));
-        const built = { ...(part('engine') as Built), ...(part('queries') as Asked) };
+        const load = program.load(builds.changed({ ...bug, invariants: [] }));
+        const [engine, queries] = ENTRIES.map(load);
+        const built = { ...(engine as Built), ...(queries as Asked) };
         expect(hunt(built, bug.course), 'no course differs').toBeDefined();
       },
       HUNT_MS,

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { BUGS } from './planted/bugs.ts';
 import { huntAll, isOfChecker, readNoted, SEEDS_MAX, type Hunted } from './planted/hunt.ts';
-import { planted } from './planted/workshop.ts';
+import { planted } from './planted/sources.ts';
 import { runSeeds } from './pool.ts';
 import { runSmall, type Verdict } from './verdict.ts';
 

@@ -111,19 +111,37 @@ export function askedBy(task: string, members: readonly Member[]): Asked {
   return { owner: task, members, several: true, converts: undefined, terms: OF_TASKS };
 }
 
-const above = (path: string): string[] =>
-  path.split('/').flatMap((_, i, all) => (i === 0 ? [] : [all.slice(0, i).join('/')]));
+const pathsAbove = new Map<string, readonly string[]>();
 
-function needs(members: readonly Member[]): Member[] {
-  return members.flatMap(({ path, mode }) => {
-    const intent = WRITING.includes(mode) ? 'intent_exclusive' : 'intent_shared';
-    // The mode that is two together is needed as two: either may be there already.
-    const modes: readonly Mode[] = mode === 'shared_intent_exclusive' ? ['shared', 'intent_exclusive'] : [mode];
-    return [
-      ...above(path).map((one): Member => ({ path: one, mode: intent })),
-      ...modes.map((one): Member => ({ path, mode: one })),
-    ];
-  });
+function above(path: string): readonly string[] {
+  let paths = pathsAbove.get(path);
+  if (paths === undefined) {
+    paths = path.split('/').flatMap((_, i, all) => (i === 0 ? [] : [all.slice(0, i).join('/')]));
+    pathsAbove.set(path, paths);
+  }
+  return paths;
+}
+
+/** Members are never changed, only replaced: what they need is worked out once, since every look at a queue asks for it. */
+const needed = new WeakMap<readonly Member[], readonly Member[]>();
+
+function needs(members: readonly Member[]): readonly Member[] {
+  let all = needed.get(members);
+  if (all === undefined) {
+    all = members.flatMap(needsOf);
+    needed.set(members, all);
+  }
+  return all;
+}
+
+function needsOf({ path, mode }: Member): Member[] {
+  const intent = WRITING.includes(mode) ? 'intent_exclusive' : 'intent_shared';
+  // The mode that is two together is needed as two: either may be there already.
+  const modes: readonly Mode[] = mode === 'shared_intent_exclusive' ? ['shared', 'intent_exclusive'] : [mode];
+  return [
+    ...above(path).map((one): Member => ({ path: one, mode: intent })),
+    ...modes.map((one): Member => ({ path, mode: one })),
+  ];
 }
 
 export class LockModel {

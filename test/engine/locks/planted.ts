@@ -38,6 +38,7 @@ export const LOCK_BUGS: readonly LockBug[] = [
   },
   {
     name: 'no-pump-after-a-cancel',
+    course: 5,
     file: at('ends'),
     find: '  if (!s.lockBook.isAway(wait.owner)) for (const',
     replace: '  if (s.lockBook.isAway(wait.owner)) for (const',
@@ -81,7 +82,7 @@ export const LOCK_BUGS: readonly LockBug[] = [
   },
   {
     name: 'no-look-for-circles-later',
-    course: 66,
+    course: 76,
     file: at('ends'),
     find: "  if (c.state.lockWaitsByOwner.count(owner) > 0) follow(c, { kind: 'untangle', owner, after: 0 });\n",
     replace: '',
@@ -89,7 +90,7 @@ export const LOCK_BUGS: readonly LockBug[] = [
   },
   {
     name: 'no-look-for-circles-of-who-comes-back',
-    course: 12,
+    course: 16,
     file: at('owners'),
     find: "  follow(c, { kind: 'untangle', owner, after: 0 });\n",
     replace: '',
@@ -104,6 +105,7 @@ export const LOCK_BUGS: readonly LockBug[] = [
   },
   {
     name: 'released-for-ever',
+    course: 63,
     file: at('hold'),
     find: '  if (lock.count > 1 && all !== true && paths === undefined) {',
     replace: '  if (lock.count > 2 && all !== true && paths === undefined) {',
@@ -195,7 +197,7 @@ export const LOCK_BUGS: readonly LockBug[] = [
   },
   {
     name: 'force-is-overtaken-by-grants',
-    course: 7,
+    course: 63,
     file: 'src/engine/engine.ts',
     find: "  return work.kind === 'locks' && work.work.kind === 'force';",
     replace: '  return false;',

@@ -1,11 +1,10 @@
 /** Deliberate bugs in the workspaces of the engine; random courses find each of them. */
 import type { PlantedBug } from '../../simulation/planted/bug.ts';
-
-type WorkspaceBug = Pick<PlantedBug, 'name' | 'file' | 'find' | 'replace' | 'breaks'>;
+import type { PlayedBug } from '../planted-plays.ts';
 
 const at = (file: string): PlantedBug['file'] => `src/engine/workspaces/${file}.ts`;
 
-export const WORKSPACE_BUGS: readonly WorkspaceBug[] = [
+export const WORKSPACE_BUGS: readonly PlayedBug[] = [
   {
     name: 'the-last-owner-may-leave',
     file: at('members'),
@@ -15,6 +14,7 @@ export const WORKSPACE_BUGS: readonly WorkspaceBug[] = [
   },
   {
     name: 'admins-make-owners',
+    course: 53,
     file: at('members'),
     find: "isAbove(role, own) || (role === 'owner' && own !== 'owner')",
     replace: "isAbove(role, own) && role !== 'owner'",
@@ -22,6 +22,7 @@ export const WORKSPACE_BUGS: readonly WorkspaceBug[] = [
   },
   {
     name: 'who-is-above-may-be-changed',
+    course: 96,
     file: at('members'),
     find: 'refuseRoles(s, session, { workspace, roles: [member.role, role] })',
     replace: 'refuseRoles(s, session, { workspace, roles: [role] })',
@@ -43,6 +44,7 @@ export const WORKSPACE_BUGS: readonly WorkspaceBug[] = [
   },
   {
     name: 'a-promotion-opens-the-past',
+    course: 79,
     file: at('members'),
     find: 'since: sinceOf(s, known, { member, role }),',
     replace: 'since: member.since,',
@@ -50,6 +52,7 @@ export const WORKSPACE_BUGS: readonly WorkspaceBug[] = [
   },
   {
     name: 'locks-outlive-the-membership',
+    course: 65,
     file: at('parting'),
     find: 'if (endNextLock(s, c, parted)) return follow(c, work);',
     replace: '',
@@ -92,6 +95,7 @@ export const WORKSPACE_BUGS: readonly WorkspaceBug[] = [
   },
   {
     name: 'operations-never-begin-anew',
+    course: 27,
     file: at('changes'),
     find: '(known.day === day ? known.operations : 0) + count',
     replace: 'known.operations + count',

@@ -1,12 +1,12 @@
 /** Recorded logs, replayed in processes that differ in whatever a process can differ in, give the same states and outputs. */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PERTURB_BUGS } from '../planted/perturb-bugs.ts';
-import { rootFolder, Workshop } from '../planted/workshop.ts';
+import { rootFolder } from '../planted/sources.ts';
+import { buildPlanted } from '../planted/workshop.ts';
 import { simulate } from '../simulation.ts';
 import { drawPlan } from '../swarm.ts';
 import { writeRecorded } from './recorded.ts';
@@ -93,16 +93,13 @@ describe('logs that are replayed in a process', { timeout: 120_000 }, () => {
   });
 
   it('come to something else where a decision asks for the zone', () => {
-    const bug = PERTURB_BUGS.filter(({ name }) => name === 'deadline-by-zone');
-    const workshop = new Workshop(bug);
-    try {
-      const [first] = bug;
-      if (first === undefined) throw new Error('the bug is not in the table');
-      const program = fileURLToPath(new URL('perturb/main.js', workshop.build(first, 'zone')));
-      expect(files.map((file) => replayedIn(PLAIN, file, program))).toEqual(plain);
-      expect(files.map((file) => replayedIn(ZONE, file, program))).not.toEqual(plain);
-    } finally {
-      workshop.close();
-    }
+    const bug = PERTURB_BUGS.find(({ name }) => name === 'deadline-by-zone');
+    if (bug === undefined) throw new Error('the bug is not in the table');
+    const place = join(folder, 'planted');
+    mkdirSync(place);
+    buildPlanted(place, bug);
+    const program = join(place, 'test', 'simulation', 'perturb', 'main.js');
+    expect(files.map((file) => replayedIn(PLAIN, file, program))).toEqual(plain);
+    expect(files.map((file) => replayedIn(ZONE, file, program))).not.toEqual(plain);
   });
 });

@@ -8,7 +8,6 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { INVARIANTS } from '../checker/invariants.ts';
 import type { Plan } from '../plan.ts';
 import { giveRoom } from '../pool.ts';
@@ -16,9 +15,10 @@ import { isOfNodes, planOf, seedsOf as seedsOfCourse, type AnyPlan } from '../co
 import { NODES_INVARIANTS } from '../nodes/invariants.ts';
 import { readScript } from '../script.ts';
 import type { Verdict } from '../verdict.ts';
-import type { PlanTask, ShrinkTask } from '../worker.ts';
 import type { PlantedBug } from './bug.ts';
-import { rootFolder, Workshop } from './workshop.ts';
+import { Lane } from './lane.ts';
+import { Builds, type Changed } from './program.ts';
+import { rootFolder } from './sources.ts';
 
 /** A bug that so many seeds do not show is a hole in the checker or in what the swarm does. */
 export const SEEDS_MAX = 2_000;
@@ -26,8 +26,8 @@ export const SEEDS_MAX = 2_000;
 /** So many seeds are put in order together. */
 const AT_ONCE = 100;
 
-/** A run that a bug keeps from ending is given up: only that, so that the time decides nothing else. */
-const STUCK_MS = 300_000;
+/** What a thread is asked by, in every build. */
+const ANSWERS = 'test/simulation/answers.ts';
 
 export interface Hunted {
   readonly bug: PlantedBug;
@@ -97,100 +97,84 @@ function readPlans(): ReadonlyMap<string, Plan> {
 /** In the order of the bugs. */
 export async function huntAll(bugs: readonly PlantedBug[], options: HuntOptions): Promise<readonly Hunted[]> {
   giveRoom();
-  const workshop = new Workshop(bugs);
+  const builds = new Builds(bugs, [ANSWERS]);
   const results: Hunted[] = [];
   let next = 0;
-  const work = async (copy: string): Promise<void> => {
+  const work = async (lane: Lane): Promise<void> => {
     for (let i = next++; i < bugs.length; i = next++) {
       const bug = bugs[i];
       if (bug === undefined) return;
       const { seeds, plans } = options.known;
       const known = { seed: seeds.get(bug.name), plan: plans.get(bug.name) };
-      const result = await hunt({ bug, program: workshop.build(bug, copy), known }, options);
+      const result = await hunt({ bug, changed: builds.changed(bug), known }, lane, options);
       results[i] = result;
       options.hunted?.(result);
     }
   };
+  const lanes = Array.from({ length: Math.max(1, options.workers) }, () => new Lane(builds.folder));
   try {
-    await Promise.all(Array.from({ length: Math.max(1, options.workers) }, (_, i) => work(String(i))));
+    await Promise.all(lanes.map(work));
   } finally {
-    workshop.close();
+    await Promise.all(lanes.map(async (lane) => await lane.close()));
+    builds.close();
   }
   return results;
 }
 
 interface Hunt {
   readonly bug: PlantedBug;
-  readonly program: URL;
+  readonly changed: Changed;
   readonly known: { readonly seed: number | undefined; readonly plan: Plan | undefined };
 }
 
-function hunt({ bug, program, known }: Hunt, { shrinkRuns = 0 }: HuntOptions): Promise<Hunted> {
+type Caught = Pick<Hunted, 'verdict' | 'noted' | 'plan'>;
+
+async function hunt({ bug, changed, known }: Hunt, lane: Lane, { shrinkRuns = 0 }: HuntOptions): Promise<Hunted> {
   const began = performance.now();
-  const order = tasksFor(bug, known);
-  let runs = 0;
-  let task: number | PlanTask = 0;
-  let found: Verdict | undefined;
-  /** Made small; and the same, when it was seen to catch the bug. */
-  let small: AnyPlan | undefined;
-  let plan: AnyPlan | undefined;
-  let failure: string | undefined;
-  let stuck: NodeJS.Timeout | undefined;
-  return new Promise((done) => {
-    const worker = new Worker(program);
-    const end = (why: string): void => {
-      failure ??= why;
-      void worker.terminate();
-    };
-    const give = (): void => {
-      const { value } = order.next();
-      if (value === undefined) return end('no seed caught it');
-      task = value;
-      clearTimeout(stuck);
-      stuck = setTimeout(() => end(`${nameOf(value)} does not end`), STUCK_MS);
-      runs += 1;
-      worker.postMessage(task, []);
-    };
-    const shrinkAt = (verdict: Verdict): void => {
-      clearTimeout(stuck);
-      const failing = typeof task === 'number' ? planOf(verdict.seed) : task.plan;
-      worker.postMessage({ failing, invariants: bug.invariants, runsMax: shrinkRuns } satisfies ShrinkTask, []);
-    };
-    worker.on('message', (answer: Verdict | AnyPlan) => {
-      if ('actions' in answer) {
-        small = answer;
-        worker.postMessage({ plan: small } satisfies PlanTask, []);
-        return;
-      }
-      if (small !== undefined) {
-        if (catches(bug, answer)) plan = small;
-        return void worker.terminate();
-      }
-      if (!catches(bug, answer)) return give();
-      found = answer;
-      if (shrinkRuns === 0) void worker.terminate();
-      else shrinkAt(answer);
-    });
-    worker.on('error', (error) => end(`the program died: ${String(error)}`));
-    worker.on('exit', () => {
-      clearTimeout(stuck);
-      const ms = performance.now() - began;
-      if (found === undefined) return done({ bug, seeds: runs, ms, failure: failure ?? 'the program ended' });
-      const noted = typeof task === 'number' || known.plan === undefined ? {} : { noted: known.plan };
-      done({ bug, seeds: runs, ms, verdict: found, ...noted, ...(plan === undefined ? {} : { plan }) });
-    });
-    give();
-  });
+  let seeds = 0;
+  const found = async (): Promise<Caught | undefined> => {
+    lane.load(changed);
+    for (const task of tasksFor(bug, known)) {
+      seeds += 1;
+      const verdict = await lane.run(task);
+      if (!catches(bug, verdict)) continue;
+      if (typeof task !== 'number') return { verdict, noted: task.plan };
+      const plan = shrinkRuns === 0 ? undefined : await madeSmall(bug, lane, { seed: task, runsMax: shrinkRuns });
+      return { verdict, ...(plan === undefined ? {} : { plan }) };
+    }
+    return undefined;
+  };
+  let failure = 'no seed caught it';
+  for (let fresh = false; !fresh;) {
+    fresh = lane.isFresh;
+    try {
+      const caught = await found();
+      if (caught !== undefined) return { bug, seeds, ms: performance.now() - began, ...caught };
+      break;
+    } catch (error) {
+      // A thread that another bug was in before may have died of that one: it is tried again in one of its own.
+      failure = error instanceof Error ? error.message : String(error);
+      await lane.close();
+    }
+  }
+  return { bug, seeds, ms: performance.now() - began, failure };
 }
 
-function nameOf(task: number | PlanTask): string {
-  return typeof task === 'number' ? `seed ${task}` : 'the noted plan';
+interface Small {
+  readonly seed: number;
+  readonly runsMax: number;
+}
+
+/** The plan of a seed, made small; undefined: what is left was not seen to catch the bug. */
+async function madeSmall(bug: PlantedBug, lane: Lane, { seed, runsMax }: Small): Promise<AnyPlan | undefined> {
+  const plan = await lane.shrink({ failing: planOf(seed), invariants: bug.invariants, runsMax });
+  return !isOfNodes(plan) && catches(bug, await lane.run({ plan })) ? plan : undefined;
 }
 
 function* tasksFor(
   { runs }: PlantedBug,
   { seed: known, plan }: Hunt['known'],
-): Generator<number | PlanTask, undefined> {
+): Generator<number | { readonly plan: Plan }, undefined> {
   if (plan !== undefined) yield { plan }; // U2
   if (known !== undefined) yield known; // U2
   for (let from = 1; from <= SEEDS_MAX; from += AT_ONCE)
