@@ -161,7 +161,7 @@ class Server implements RunningServer {
     if (jwtKeys !== undefined) await this.#readKeys(jwtKeys);
     this.#traces = this.#hooks.traces ?? (await tracesOf(process.env));
     const onFatal = (error: Error): void => this.#fatal(error);
-    const { driver, redis, files } = await this.#openLog(onFatal);
+    const { driver, redis, files, texts: place } = await this.#openLog(onFatal);
     this.#driver = driver;
     this.#redis = redis;
     const store = await openSqliteStore({
@@ -175,10 +175,9 @@ class Server implements RunningServer {
       },
     });
     this.#store = store;
-    // Nodes on Redis do not share their directories: there are no documents there.
-    this.#texts = redis === undefined ? await openTexts({ dir: this.data, log: this.#log, onFatal }) : undefined;
-    const texts = this.#texts;
-    const copied = files === undefined || texts === undefined ? undefined : { log: files, store, texts };
+    const texts = await openTexts({ dir: this.data, place, log: this.#log, onFatal });
+    this.#texts = texts;
+    const copied = files === undefined ? undefined : { log: files, store, texts };
     const backups = copied === undefined ? undefined : this.#backups(copied);
     const node = this.#makeNode({ log: driver, store, backups, texts });
     this.#node = node;
@@ -303,7 +302,7 @@ class Server implements RunningServer {
 
   #backups(copied: { readonly log: SqliteLog; readonly store: SqliteStore; readonly texts: OpenedTexts }): Backups {
     const { log, store } = copied;
-    const { blobs } = copied.texts;
+    const { files: blobs } = copied.texts;
     return new Backups({
       data: this.data,
       folder: resolve(this.#config.backups ?? join(this.data, 'backups')),

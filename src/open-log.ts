@@ -11,6 +11,7 @@ import type { Scheduler } from './base/scheduler.ts';
 import { ENGINE_VERSION } from './engine/port.ts';
 import { ConfigError } from './config.ts';
 import type { RedisStatus } from './log/redis/driver.ts';
+import type { RedisTexts } from './log/redis/texts.ts';
 import type { LogDriver } from './log/port.ts';
 import { openSqliteLog, type SqliteLog } from './log/sqlite/index.ts';
 
@@ -35,6 +36,8 @@ export interface OpenedLog {
   readonly files?: SqliteLog;
   /** How it stands with Redis, if the log is there. */
   readonly redis?: () => RedisStatus;
+  /** Where texts of documents are beside it, if it is there. */
+  readonly texts?: RedisTexts;
 }
 
 /** Rejects with ConfigError, LogFault or UnsafeRedis. */
@@ -56,7 +59,7 @@ export async function openLog(options: OpenLogOptions): Promise<OpenedLog> {
   const engine = ENGINE_VERSION;
   const to = { address, dir: tail, scheduler, node, shared, engine, allowUnsafe, onFatal, onTrouble };
   const driver = await openRedisLog(to);
-  return { driver, redis: () => driver.status() };
+  return { driver, redis: () => driver.status(), texts: driver.texts };
 }
 
 function wrongKind(data: string, what: string): ConfigError {

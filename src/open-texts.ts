@@ -1,30 +1,36 @@
 /** Opens what keeps texts of documents and what works upon them; texts of versions before are moved there. */
 import { systemScheduler } from './base/system-scheduler.ts';
 import { DocumentThread } from './documents/index.ts';
+import type { RedisTexts } from './log/redis/texts.ts';
 import type { DocumentTexts } from './node/texts.ts';
 import { FileUploads } from './store/uploads/files.ts';
 import { moveFiles } from './store/blobs/from-files.ts';
+import { SharedBlobs } from './store/blobs/shared.ts';
 import { openSqliteBlobs, type SqliteBlobs } from './store/blobs/sqlite.ts';
 import { openSqliteSearch } from './store/search/sqlite.ts';
 import type { Log } from './telemetry/port.ts';
 
 export interface OpenedTexts extends DocumentTexts {
-  readonly blobs: SqliteBlobs;
+  /** What of them is in the data directory. */
+  readonly files: SqliteBlobs;
   /** `done` when both threads have ended. */
   close(done: () => void): void;
 }
 
 export async function openTexts(parts: {
   readonly dir: string;
+  /** Where all nodes put them; undefined: in the data directory alone. */
+  readonly place: RedisTexts | undefined;
   readonly log: Log;
   readonly onFatal: (error: Error) => void;
 }): Promise<OpenedTexts> {
-  const { dir, log, onFatal } = parts;
-  const blobs = await openSqliteBlobs({ dir, scheduler: systemScheduler, onFatal });
-  const { moved, left } = await opened(() => moveFiles(dir, blobs), blobs);
+  const { dir, place, log, onFatal } = parts;
+  const files = await openSqliteBlobs({ dir, scheduler: systemScheduler, onFatal });
+  const { moved, left } = await opened(() => moveFiles(dir, files), files);
   if (moved > 0) log.info('texts of a version before were moved into blobs.db', { moved });
   if (left.length > 0) log.error('texts of a version before are damaged', { files: left.join(', ') });
-  const search = await opened(() => openSqliteSearch({ dir, scheduler: systemScheduler, onFatal }), blobs);
+  const search = await opened(() => openSqliteSearch({ dir, scheduler: systemScheduler, onFatal }), files);
+  const blobs = place === undefined ? files : new SharedBlobs({ copies: files, place, scheduler: systemScheduler });
   const uploads = new FileUploads({
     dir,
     scheduler: systemScheduler,
@@ -33,6 +39,7 @@ export async function openTexts(parts: {
   const thread = new DocumentThread(systemScheduler);
   return {
     blobs,
+    files,
     uploads,
     search,
     run: (name, input, done) => thread.run(name, input, done),

@@ -21,6 +21,7 @@ import type { Texts } from './texts.ts';
 const NO_UPLOADS: Rejection = { code: 'UNAVAILABLE', message: 'This server takes no blobs.' };
 const ABSENT: Rejection = { code: 'NOT_FOUND', message: 'No such blob.' };
 const BUSY: Rejection = { code: 'UNAVAILABLE', message: 'Too many blobs are read now.', retryAfterMs: 1_000 };
+const UNREAD = { busy: BUSY, away: REFUSED.away, absent: LOST, lost: LOST } as const;
 const UPLOAD_REFUSED: { readonly [K in UploadRefusal['kind']]: Rejection } = {
   full: REFUSED.full,
   busy: REFUSED.busy,
@@ -60,8 +61,8 @@ export class BlobTransfers {
     // The answer to the last piece may have been lost, and whoever begins may have put it before.
     const mayBeWhole = data.length === 0 || offset + data.length === bytes;
     if (!mayBeWhole) return this.#append(of, { offset, data }, done);
-    this.owned({ principal, sha256 }, (isOwned) => {
-      if (isOwned) done({ ok: true, params: { offset: bytes, complete: true } });
+    this.owned({ principal, sha256 }, (owned) => {
+      if (owned.ok && owned.params) done({ ok: true, params: { offset: bytes, complete: true } });
       else this.#append(of, { offset, data }, done);
     });
   }
@@ -84,30 +85,33 @@ export class BlobTransfers {
     const { texts, tenant } = this.#parts;
     if (texts === undefined) return done({ ok: false, rejection: NO_TEXTS });
     this.#mayRead({ principal, sha256 }, documentId, (may) => {
-      if (!may) return done({ ok: false, rejection: ABSENT });
+      if (!may.ok) return done(may);
+      if (!may.params) return done({ ok: false, rejection: ABSENT });
       texts.pieces.read(tenant, sha256, (got) => {
         if (got.kind === 'found') done({ ok: true, params: got.data });
-        else done({ ok: false, rejection: got.kind === 'busy' ? BUSY : LOST });
+        else done({ ok: false, rejection: UNREAD[got.kind] });
       });
     });
   }
 
-  /** NB2, NB3: whether this principal put it, and it is still there. */
-  owned({ principal, sha256 }: Asked, done: (isOwned: boolean) => void): void {
+  /** NB2, NB3: whether this principal put it, and it is still there; refused if that cannot be known now. */
+  owned({ principal, sha256 }: Asked, done: Done<boolean>): void {
     const { texts, tenant } = this.#parts;
-    if (texts === undefined) return done(false);
+    if (texts === undefined) return done({ ok: false, rejection: NO_TEXTS });
     const ticket = hexOf(texts.sha256(ticketOf(principal, sha256)));
     texts.given.blobs.hold(tenant, [ticket, sha256], (outcome) => {
       if (outcome.kind === 'held') outcome.release();
-      done(outcome.kind === 'held');
+      const known = outcome.kind === 'held' || outcome.kind === 'missing';
+      if (known) done({ ok: true, params: outcome.kind === 'held' });
+      else done({ ok: false, rejection: REFUSED[outcome.kind] });
     });
   }
 
-  #mayRead(asked: Asked, documentId: string | undefined, done: (may: boolean) => void): void {
+  #mayRead(asked: Asked, documentId: string | undefined, done: Done<boolean>): void {
     if (documentId === undefined) return this.owned(asked, done);
     const state = this.#parts.state();
     const known = readableDocument(state, asked.principal, documentId);
-    done(!('ok' in known) && isNamed(state, documentId, asked.sha256));
+    done({ ok: true, params: !('ok' in known) && isNamed(state, documentId, asked.sha256) });
   }
 
   #append(

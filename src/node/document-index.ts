@@ -8,7 +8,7 @@
  * NI2 A search finds every edit that was accepted before it was asked: it waits until what was touched before is there. While too much is missing it
  *     is refused.
  * NI3 When nobody searches, what was edited is put there `LAZY_MS` later: a document that many edit is put once a second and not for each edit.
- * NI4 A text that is lost or that the index has no room for makes no edit fail.
+ * NI4 A text that is lost or that the index has no room for makes no edit fail. One that cannot be had now is asked for again.
  */
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import type { SearchTerm } from '../../protocol/wire/document-search.ts';
@@ -65,6 +65,9 @@ export interface DocumentIndexParts {
 export type Looked<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly rejection: Rejection };
 
+/** `later`: too much is worked upon, or, if it says why, the text cannot be had now. */
+type Put = Indexed<null> | { readonly kind: 'later'; readonly why?: Rejection };
+
 interface Waiter {
   /** The last touch that it waits for. */
   readonly upTo: number;
@@ -86,7 +89,7 @@ export class DocumentIndex {
   #goal = 0;
   #waiters: Waiter[] = [];
   #timer: (() => void) | undefined;
-  /** Nothing is put there now: the disk, or the memory that texts may take, is full. */
+  /** Nothing is put there now: the disk, or the memory that texts may take, is full, or texts cannot be had. */
   #full = false;
   #stopped = false;
 
@@ -232,15 +235,16 @@ export class DocumentIndex {
 
   #put(id: string): void {
     const { search, tenant, state, documents } = this.#parts;
-    const done = (outcome: Indexed<null>): void => this.#putDone(id, outcome.kind);
+    const done = (outcome: Put): void => this.#putDone(id, outcome);
     const known = state().documents.get(id);
     if (known === undefined) return search.remove(tenant, id, done);
     const { name, version, sections } = known;
     const stamp = this.#stampOf(known);
-    const put = (told: (outcome: Indexed<null>) => void): void =>
+    const put = (told: (outcome: Put) => void): void =>
       documents.work.texts(
         sections.map(({ sha256 }) => sha256),
-        (texts) => {
+        (texts, why) => {
+          if (texts === undefined && why.code === 'UNAVAILABLE') return told({ kind: 'later', why });
           // NI4: it is found by its name, and looked at again at the next start.
           const lost: IndexedText = { id, name, version, stamp: `${stamp} lost`, text: '', sections: [] };
           const whole = texts === undefined ? lost : { ...lost, stamp, ...joined(sections, texts) };
@@ -248,20 +252,22 @@ export class DocumentIndex {
         },
       );
     // A text has two bytes for a letter in memory.
-    documents.work.within<Indexed<null>>(
+    documents.work.within<Put>(
       2 * known.bytes,
-      (outcome) => this.#putDone(id, 'kind' in outcome ? outcome.kind : 'busy'),
+      (outcome) => this.#putDone(id, 'kind' in outcome ? outcome : { kind: 'later' }),
       put,
     );
   }
 
-  #putDone(id: string, kind: Indexed<null>['kind'] | 'busy'): void {
+  #putDone(id: string, outcome: Put): void {
+    const { kind } = outcome;
     const touch = this.#busy.get(id) ?? 0;
     this.#busy.delete(id);
-    if (kind === 'full' || kind === 'busy') {
+    if (kind === 'full' || kind === 'later') {
       this.#touched.set(id, Math.min(touch, this.#touched.get(id) ?? touch));
       this.#full = true;
       if (kind === 'full') this.#refuse(NO_ROOM);
+      else if (outcome.why !== undefined) this.#refuse(outcome.why);
       this.#rest(kind === 'full' ? FULL_MS : LAZY_MS);
     }
     if (kind === 'lost') this.#lost();

@@ -19,7 +19,7 @@ import {
   sectionView,
 } from '../engine/queries.ts';
 import type { ConflictRecord, ConflictTexts } from './documents.ts';
-import { LOST, type Found } from './text-work.ts';
+import type { Found } from './text-work.ts';
 import { now, refuse, withCursor, type Answer, type ReadParts } from './read-parts.ts';
 
 export function readBlob(parts: ReadParts, params: BlobParams['blob.get'], done: Answer): void {
@@ -50,8 +50,8 @@ export function readDocument(parts: ReadParts, params: DocumentParams['document.
   const { rev } = state;
   parts.documents.work.texts(
     wanted.map(({ sha256 }) => sha256),
-    (texts) => {
-      if (texts === undefined) return refuse(parts, LOST, done);
+    (texts, why) => {
+      if (texts === undefined) return refuse(parts, why, done);
       parts.scheduler.defer(() => done({ ok: true, rev, result: { document, version, content: texts.join('') } }));
     },
   );
@@ -147,8 +147,8 @@ export function readDiff(parts: ReadParts, params: DocumentParams['document.diff
       else refuse(parts, found.rejection, done);
     },
     (compared) => {
-      parts.documents.work.texts(hashes, (texts) => {
-        if (texts === undefined) return compared({ ok: false, rejection: LOST });
+      parts.documents.work.texts(hashes, (texts, why) => {
+        if (texts === undefined) return compared({ ok: false, rejection: why });
         const split = before.sections.length;
         const sides = { before: texts.slice(0, split).join(''), after: texts.slice(split).join('') };
         parts.documents.diff({ ...sides, from, to }, (worked) => compared(shownDiff(worked, { from, to })));
@@ -179,8 +179,8 @@ export function readComments(parts: ReadParts, params: CommentParams['comment.li
   const { rev } = state;
   parts.documents.work.texts(
     records.map(({ sha256 }) => sha256),
-    (texts) => {
-      if (texts === undefined) return refuse(parts, LOST, done);
+    (texts, why) => {
+      if (texts === undefined) return refuse(parts, why, done);
       const comments = records.map((record, place) => ({ ...commentView(record), content: texts[place] ?? '' }));
       parts.scheduler.defer(() => done({ ok: true, rev, result: withCursor({ comments }, cursor) }));
     },

@@ -22,7 +22,6 @@ import type { Principal } from './port.ts';
 import {
   bytesOf,
   formOf,
-  LOST,
   none,
   NO_TEXTS,
   REFUSED,
@@ -31,6 +30,7 @@ import {
   type Done,
   type Found,
   type Ready,
+  type Told,
 } from './text-work.ts';
 import type { Texts } from './texts.ts';
 
@@ -103,8 +103,8 @@ export class Documents {
         const sections = known === undefined ? undefined : sectionsAt(state, known, params.version);
         if (known === undefined || sections === undefined) return done({ ok: true, params: rest, release: none }); // ND1
         const { nextNumber } = known;
-        this.work.load(sections, (loaded) => {
-          if (loaded === undefined) return done({ ok: false, rejection: LOST });
+        this.work.load(sections, (loaded, why) => {
+          if (loaded === undefined) return done({ ok: false, rejection: why });
           const form = formOf(known.type);
           const asked = { text: sent.params, version: params.version, form, sectionId: params.sectionId };
           this.work.make({ ...asked, base: { sections: loaded, nextNumber } }, (made) =>
@@ -136,11 +136,12 @@ export class Documents {
     if (known === undefined || wanted === undefined) return prepared({ ok: true, params, release: none }); // ND1
     const { nextNumber, version, type } = known;
     this.work.within(known.bytes + total(wanted.sections), prepared, (done) =>
-      this.work.load(known.sections, (head) =>
+      this.work.load(known.sections, (head, noHead) =>
         this.work.texts(
           wanted.sections.map(({ sha256 }) => sha256),
-          (texts) => {
-            if (head === undefined || texts === undefined) return done({ ok: false, rejection: LOST });
+          (texts, why) => {
+            if (head === undefined) return done({ ok: false, rejection: noHead });
+            if (texts === undefined) return done({ ok: false, rejection: why });
             const asked = { base: { sections: head, nextNumber }, version, text: texts.join(''), form: formOf(type) };
             this.work.make(asked, (made) =>
               done(made.ok ? { ...made, params: { ...params, text: made.params } } : made),
@@ -194,10 +195,10 @@ export class Documents {
     done: Ready<PreparedText>,
   ): void {
     const { nextNumber, version, type, sections } = of.known;
-    this.work.load(sections, (head) => {
-      if (head === undefined) return done({ ok: false, rejection: LOST });
-      this.#sides(of.record, (sides) => {
-        if (sides === undefined) return done({ ok: false, rejection: LOST });
+    this.work.load(sections, (head, noHead) => {
+      if (head === undefined) return done({ ok: false, rejection: noHead });
+      this.#sides(of.record, (sides, why) => {
+        if (sides === undefined) return done({ ok: false, rejection: why });
         const theirs = head.map(({ text }) => text).join('');
         this.#resolved({ ...sides, theirs, asked: of.asked, content: of.content, version }, (found) => {
           if (!found.ok) return done(found);
@@ -224,8 +225,8 @@ export class Documents {
   conflict({ base, ours, theirs }: ConflictRecord, bytes: number, told: Done<ConflictTexts>): void {
     const hashes = [...base, ...ours, ...theirs];
     this.work.within<Found<ConflictTexts>>(SIDES * bytes, told, (done) =>
-      this.work.texts(hashes, (texts) => {
-        if (texts === undefined) return done({ ok: false, rejection: LOST });
+      this.work.texts(hashes, (texts, why) => {
+        if (texts === undefined) return done({ ok: false, rejection: why });
         const all = texts.map((text, place) => ({
           sha256: must(hashes[place], 'each text has a name'),
           bytes: encoder.encode(text).length,
@@ -242,15 +243,16 @@ export class Documents {
     );
   }
 
-  /** The texts of a conflict; undefined: one is lost. */
+  /** The texts of a conflict. */
   #sides(
     record: { readonly base: readonly string[]; readonly ours: readonly string[] },
-    done: (sides: { readonly base: string; readonly ours: string } | undefined) => void,
+    done: Told<{ readonly base: string; readonly ours: string }>,
   ): void {
-    this.work.texts(record.base, (base) =>
-      this.work.texts(record.ours, (ours) => {
-        if (base === undefined || ours === undefined) done(undefined);
-        else done({ base: base.join(''), ours: ours.join('') });
+    this.work.texts(record.base, (base, noBase) =>
+      this.work.texts(record.ours, (ours, why) => {
+        if (base === undefined) done(undefined, noBase);
+        else if (ours === undefined) done(undefined, why);
+        else done({ base: base.join(''), ours: ours.join('') }, why);
       }),
     );
   }

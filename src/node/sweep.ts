@@ -42,5 +42,6 @@ export function sweepTexts({ tenant, blobs, scheduler }: SweepParts, done: () =>
     };
     look();
   };
-  sweepBlobs({ blobs, tenant: tenant.id, now: scheduler.now(), referenced }, () => done());
+  const applied = (): number => tenant.head?.seq ?? 0;
+  sweepBlobs({ blobs, tenant: tenant.id, now: scheduler.now(), applied, referenced }, () => done());
 }

@@ -30,8 +30,9 @@ export type Ready<P> = (prepared: Prepared<P>) => void;
 
 export const LOST: Rejection = { code: 'INTERNAL', message: 'A text is missing or damaged where texts are kept.' };
 export const REFUSED: { readonly [K in BlobRefusal['kind']]: Rejection } = {
-  full: { code: 'UNAVAILABLE', message: 'There is no room on the disk for the text.', retryAfterMs: 1_000 },
+  full: { code: 'UNAVAILABLE', message: 'There is no room for the text.', retryAfterMs: 1_000 },
   busy: { code: 'UNAVAILABLE', message: 'Too many texts wait to be written.', retryAfterMs: 1_000 },
+  away: { code: 'UNAVAILABLE', message: 'Where texts are kept cannot be reached now.', retryAfterMs: 1_000 },
 };
 export const NO_TEXTS: Rejection = { code: 'UNAVAILABLE', message: 'This server keeps no texts.' };
 const WORKLESS: Rejection = { code: 'UNAVAILABLE', message: 'Too much is done upon texts now.', retryAfterMs: 1_000 };
@@ -46,6 +47,9 @@ const MANY_SECTIONS: Rejection = {
   code: 'LIMIT_EXCEEDED',
   message: `A document has at most ${LIMITS.documentSectionsMax} sections.`,
 };
+
+/** Told of texts, or, if they are undefined, why they are not there. */
+export type Told<T> = (found: T | undefined, why: Rejection) => void;
 
 export const formOf = (type: string): 'markdown' | 'plain' => (type === MARKDOWN ? 'markdown' : 'plain');
 export const none = (): void => undefined;
@@ -123,25 +127,27 @@ export class TextWork {
     if (blob === undefined) return done({ ok: true, params: content ?? '' });
     const { texts, tenant, blobs } = this.#parts;
     if (texts === undefined) return done({ ok: false, rejection: NO_TEXTS });
-    blobs.owned({ principal, sha256: blob }, (isOwned) => {
-      if (!isOwned) return done({ ok: false, rejection: NOT_PUT });
+    blobs.owned({ principal, sha256: blob }, (owned) => {
+      if (!owned.ok) return done(owned);
+      if (!owned.params) return done({ ok: false, rejection: NOT_PUT });
       texts.given.blobs.get(tenant, blob, (got) => {
         if (got.kind === 'found') done({ ok: true, params: decoder.decode(got.data) });
-        else done({ ok: false, rejection: got.kind === 'absent' ? NOT_PUT : LOST });
+        else if (got.kind === 'absent') done({ ok: false, rejection: NOT_PUT });
+        else done({ ok: false, rejection: got.kind === 'away' ? REFUSED.away : LOST });
       });
     });
   }
 
-  /** The text of each, in their order; undefined: one is lost. */
-  texts(hashes: readonly string[], done: (texts: readonly string[] | undefined) => void): void {
+  /** The text of each, in their order; undefined: one is lost, or cannot be had now. */
+  texts(hashes: readonly string[], done: Told<readonly string[]>): void {
     const { texts, tenant } = this.#parts;
     const found: string[] = [];
     const next = (): void => {
       const sha256 = hashes[found.length];
-      if (sha256 === undefined) return done(found);
-      if (texts === undefined) return done(undefined);
+      if (sha256 === undefined) return done(found, LOST);
+      if (texts === undefined) return done(undefined, NO_TEXTS);
       texts.given.blobs.get(tenant, sha256, (got) => {
-        if (got.kind !== 'found') return done(undefined);
+        if (got.kind !== 'found') return done(undefined, got.kind === 'away' ? REFUSED.away : LOST);
         found.push(decoder.decode(got.data));
         next();
       });
@@ -149,10 +155,10 @@ export class TextWork {
     next();
   }
 
-  load(sections: readonly SectionOf[], done: (sections: readonly Loaded[] | undefined) => void): void {
+  load(sections: readonly SectionOf[], done: Told<readonly Loaded[]>): void {
     this.texts(
       sections.map(({ sha256 }) => sha256),
-      (texts) =>
+      (texts, why) =>
         done(
           texts === undefined
             ? undefined
@@ -165,6 +171,7 @@ export class TextWork {
                 text: texts[place] ?? '',
                 ...(open === undefined ? {} : { open }),
               })),
+          why,
         ),
     );
   }

@@ -60,7 +60,22 @@ describe('of two nodes', { timeout: 120_000 }, () => {
     expect(heard.toSorted()).toEqual(['0 a', '0 b', '1 a', '1 b']);
   });
 
-  it('one is killed: its agent goes on at the other one, where the work is given', async () => {
+  it('a document is made at one, edited at the other, and read at both', async () => {
+    const [here, there] = [await fleet.client(fleet.node(0).port), await fleet.client(fleet.node(1).port)];
+    const { document } = await here.document.create({ name: 'plan', content: '# One\n\na\n\n# Two\n\nb\n' });
+    const listed = async (): Promise<boolean> =>
+      (await there.document.list({})).documents.some(({ id }) => id === document.id);
+    await untilAsked(listed, 'the other node to have read of it');
+    const edited = await there.document.edit(document.id, (content) => content.replace('b', 'B'));
+    expect(edited.document.version).toBe(2);
+    await untilAsked(async () => (await here.document.get({ id: document.id })).version === 2, 'the edit to be read');
+    for (const client of [here, there]) {
+      const { content } = await client.document.get({ id: document.id });
+      expect(content).toBe('# One\n\na\n\n# Two\n\nB\n');
+    }
+  });
+
+  it('one is killed: its agent goes on at the other one, where the work is given, and its texts are read', async () => {
     const [first, second] = [fleet.node(0), fleet.node(1)];
     const worker = second.place.start(
       ...['agent', '--url', `ws://127.0.0.1:${first.proxy.port}/v1`, '--key', fleet.key],
@@ -73,10 +88,14 @@ describe('of two nodes', { timeout: 120_000 }, () => {
       for (let at = 0; at < count; at += 1) tasks.push((await client.task.create({ type: 'work' })).task);
     };
     await create(10);
+    const writer = await fleet.client(first.proxy.port);
+    // Nobody has read the text at the other node when this one is gone.
+    const { document } = await writer.document.create({ name: 'last words', content: 'of a node\n' });
     first.proxy.lead(second.port);
     await first.place.server.stop('SIGKILL');
     first.proxy.cut();
     await create(10);
+    expect((await client.document.get({ id: document.id })).content).toBe('of a node\n');
     for (const { id } of tasks) {
       expect(await client.task.wait(id, { timeoutMs: 60_000 })).toMatchObject({ status: 'completed' });
     }

@@ -7,7 +7,7 @@ import { sweepBlobs, UNREFERENCED_MS } from '../../src/store/blobs/sweep.ts';
 export interface BlobFixture {
   open(): Promise<Blobs>;
   /** Changes what is kept, of a driver that is closed. */
-  damage(tenant: string, name: string): void;
+  damage(tenant: string, name: string): void | Promise<void>;
   cleanup(): Promise<void>;
 }
 
@@ -79,7 +79,7 @@ export function blobConformance(name: string, fixtureOf: () => Promise<BlobFixtu
     test('what is changed on the disk is lost, and whole again when it is put again', async () => {
       (await stored(['one', 'two'])).release();
       await close();
-      fixture.damage('acme', nameOf('one'));
+      await fixture.damage('acme', nameOf('one'));
       blobs = await fixture.open();
       expect(await get(nameOf('one'))).toEqual({ kind: 'lost' });
       expect(await get(nameOf('two'))).toEqual({ kind: 'found', data: bytesOf('two') });

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Method, Results, Value } from '../../protocol/wire/types.ts';
-import { NodeRig, puttingBy, type Client } from '../support/node-rig.ts';
+import { elsewhere, NodeRig, puttingBy, type Client } from '../support/node-rig.ts';
 
 const HOUR = 3_600_000;
 const encoder = new TextEncoder();
@@ -117,6 +117,26 @@ describe('a blob', () => {
     expect(code(ann, 'blob.put', last)).toBe('UNAVAILABLE');
     isFull = false;
     expect(result(ann, 'blob.put', last)).toEqual({ offset: 3, complete: true });
+  });
+});
+
+describe('while blobs cannot be reached', () => {
+  it('nobody is told that they are not there, or that they are lost', () => {
+    let away = false;
+    begin({ blobs: (blobs) => elsewhere(blobs, () => away) });
+    const sha256 = putText(ann, 'one');
+    const { id } = result(ann, 'document.create', { name: 'plan', blob: sha256 }).document;
+    away = true;
+    const asked = [
+      code(ann, 'blob.get', { sha256 }),
+      code(bob, 'blob.get', { sha256, documentId: id }),
+      code(ann, 'document.create', { name: 'other', blob: sha256 }),
+      code(ann, 'document.create', { name: 'other', content: 'two' }),
+      code(bob, 'document.get', { id }),
+    ];
+    expect(asked).toEqual(asked.map(() => 'UNAVAILABLE'));
+    away = false;
+    expect(got(bob, { sha256, documentId: id })).toBe('one');
   });
 });
 

@@ -4,7 +4,7 @@ import type { DocumentSearchResult } from '../../protocol/wire/document-search.t
 import type { Method, Results, Value } from '../../protocol/wire/types.ts';
 import type { SearchIndex } from '../../src/store/search/port.ts';
 import { searchInMemory } from '../../src/store/search/sqlite.ts';
-import { NodeRig, type Client } from '../support/node-rig.ts';
+import { elsewhere, NodeRig, type Client } from '../support/node-rig.ts';
 
 const TEXT = '# One\n\napples\n\n# Two\n\npears\n';
 
@@ -209,6 +209,19 @@ describe('the index', () => {
       rejection: { code: 'UNAVAILABLE', retryAfterMs: 1_000 },
     });
     expect(found('pears')).toEqual(['plan']);
+  });
+
+  it('is refused while texts cannot be reached, and finds them as soon as they can', () => {
+    let away = false;
+    begin({ search: searchInMemory, blobs: (blobs) => elsewhere(blobs, () => away) });
+    id = create('plan', TEXT);
+    result(ann, 'document.rename', { id, name: 'orchard' });
+    away = true;
+    const refused = rig.ask(ann, 'document.search', { params: { query: 'pears' } });
+    expect(refused).toMatchObject({ ok: false, rejection: { code: 'UNAVAILABLE' } });
+    away = false;
+    rig.scheduler.advance(1_000);
+    expect(found('pears')).toEqual(['orchard']);
   });
 
   it('finds by its name a document whose text is lost', () => {

@@ -123,6 +123,19 @@ export function puttingBy(blobs: Blobs, put: Blobs['put']): Blobs {
   };
 }
 
+/** Blobs on another server, which cannot be reached for as long as that is said. */
+export function elsewhere(blobs: Blobs, isAway: () => boolean): Blobs {
+  const away = { kind: 'away' } as const;
+  return {
+    ...puttingBy(blobs, (tenant, data, done) =>
+      isAway() ? blobs.has(tenant, [], () => done(away)) : blobs.put(tenant, data, done),
+    ),
+    hold: (tenant, hashes, done) =>
+      isAway() ? blobs.has(tenant, [], () => done(away)) : blobs.hold(tenant, hashes, done),
+    get: (tenant, hash, done) => (isAway() ? blobs.has(tenant, [], () => done(away)) : blobs.get(tenant, hash, done)),
+  };
+}
+
 export class NodeRig {
   readonly scheduler = new FakeScheduler();
   readonly disk = new MemoryDisk();

@@ -25,7 +25,8 @@ import { movedTo } from './refusal.ts';
 import { listOf, textOf } from './replies.ts';
 import { RedisSnapshots } from './snapshots.ts';
 import { tell } from './tell.ts';
-import { RedisTenantLog } from './tenant-log.ts';
+import { RedisTenantLog, type Session } from './tenant-log.ts';
+import { RedisTexts } from './texts.ts';
 import { redisWire, type Wire } from './wire.ts';
 
 export interface RedisLogOptions {
@@ -98,6 +99,8 @@ export async function openRedisLog(options: RedisLogOptions): Promise<RedisLog> 
 export class RedisLog implements LogDriver {
   readonly name = 'redis';
   readonly snapshots: SnapshotStore;
+  /** Texts of documents, beside the logs that name them. */
+  readonly texts: RedisTexts;
   readonly #options: Omit<RedisLogOptions, 'dir' | 'onFatal'>;
   readonly #parts: RedisLogParts;
   readonly #node: string;
@@ -109,7 +112,7 @@ export class RedisLog implements LogDriver {
   readonly #logs = new Map<string, RedisTenantLog | undefined>();
   readonly #locals = new Map<string, Promise<LocalTail>>();
   readonly #abort = new AbortController();
-  readonly #awaited = new Map<string, ((link: Link) => void)[]>();
+  readonly #awaited = new Map<string, Set<(session: Session) => void>>();
   #seed = 0;
   #repaired = 0;
   #closing: (() => void) | undefined;
@@ -127,6 +130,12 @@ export class RedisLog implements LogDriver {
       trouble: (tenant, what) => this.#trouble(`tenant ${tenant}: ${what}`),
     });
     this.snapshots = this.#snapshots;
+    this.texts = new RedisTexts({
+      scheduler: options.scheduler,
+      node: this.#node,
+      session: (tenant, withinMs) => this.#sessionWithin(tenant, withinMs),
+      trouble: (tenant, what) => this.#trouble(`tenant ${tenant}: ${what}`),
+    });
   }
 
   async start(): Promise<void> {
@@ -216,9 +225,11 @@ export class RedisLog implements LogDriver {
           if (slot.log === undefined) reject(fault);
           else queueMicrotask(() => slot.log?.fail(fault));
         },
-        connected: (link) => {
-          for (const tell of this.#awaited.get(tenant) ?? []) tell(link);
+        replaced: (session) => this.texts.replaced(tenant, session),
+        connected: (session) => {
+          const awaited = this.#awaited.get(tenant) ?? [];
           this.#awaited.delete(tenant);
+          for (const tell of awaited) tell(session);
         },
       };
       this.#place(slot, this.#anyHome());
@@ -340,12 +351,37 @@ export class RedisLog implements LogDriver {
   }
 
   async #linkOf(tenant: string): Promise<Link> {
-    const link = this.#logs.get(tenant)?.session?.link;
-    if (link?.open === true) return link;
+    const session = this.#sessionNow(tenant);
+    if (session !== undefined) return session.link;
     if (this.#closing !== undefined) throw new LogFault('IO', 'the log is closed');
-    return await new Promise<Link>((resolve) => {
-      this.#awaited.set(tenant, [...(this.#awaited.get(tenant) ?? []), resolve]);
+    return await new Promise<Link>((resolve) => this.#await(tenant, ({ link }) => resolve(link)));
+  }
+
+  #sessionNow(tenant: string): Session | undefined {
+    const session = this.#logs.get(tenant)?.session;
+    return session?.link.open === true ? session : undefined;
+  }
+
+  async #sessionWithin(tenant: string, ms: number): Promise<Session | undefined> {
+    const session = this.#sessionNow(tenant);
+    if (session !== undefined || this.#closing !== undefined || ms === 0) return session;
+    return await new Promise<Session | undefined>((resolve) => {
+      const cancel = this.#options.scheduler.after(ms, () => {
+        this.#awaited.get(tenant)?.delete(told);
+        resolve(undefined);
+      });
+      const told = (found: Session): void => {
+        cancel();
+        resolve(found);
+      };
+      this.#await(tenant, told);
     });
+  }
+
+  #await(tenant: string, told: (session: Session) => void): void {
+    const awaited = this.#awaited.get(tenant) ?? new Set();
+    awaited.add(told);
+    this.#awaited.set(tenant, awaited);
   }
 
   #closeWhenIdle(): void {

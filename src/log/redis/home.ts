@@ -40,8 +40,10 @@ export interface Slot {
   opened(session: Session, attached: Attached): RedisTenantLog;
   /** It cannot be opened, or went wrong later. */
   failed(fault: LogFault): void;
+  /** The server is another one than before, or had lost entries: before anything is appended there. Rejects when the connection ends. */
+  replaced(session: Session): Promise<void>;
   /** There is a connection. */
-  connected(link: Link): void;
+  connected(session: Session): void;
 }
 
 export interface HomeParts {
@@ -229,7 +231,7 @@ export class Home {
     this.#attaching.add(slot);
     try {
       const attached = await this.#claimed(connection, slot);
-      if (attached !== undefined) this.#attached(connection, slot, attached);
+      if (attached !== undefined) await this.#attached(connection, slot, attached);
     } finally {
       this.#attaching.delete(slot);
     }
@@ -277,18 +279,24 @@ export class Home {
     }
   }
 
-  #attached(connection: Connection, slot: Slot, attached: Attached): void {
+  /** Never rejects. */
+  async #attached(connection: Connection, slot: Slot, attached: Attached): Promise<void> {
     const { link, pass, replication } = connection;
-    if (!link.open || this.#connection !== connection) return;
     const session: Session = {
       link,
       pass,
       renew: (why) => link.close(why),
       replicated: () => replication.behind(slot.keys.mark),
     };
+    try {
+      if (slot.log !== undefined && slot.log.epoch !== attached.epoch) await slot.replaced(session);
+    } catch (error) {
+      link.close(messageOf(error));
+    }
+    if (!link.open || this.#connection !== connection) return;
     slot.log ??= slot.opened(session, attached);
     slot.log.attached(session, attached);
-    slot.connected(link);
+    slot.connected(session);
   }
 
   #reroute(slots: readonly Slot[], to?: { readonly host: string; readonly port: number }): void {

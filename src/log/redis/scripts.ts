@@ -19,19 +19,9 @@
  * S4 Time never falls. `floor` is the appender's: the newest stamp that it read and what its monotonic clock counted
  *    since, so that time goes on when the server's clock was set back (../stamps.ts).
  */
-import { createHash } from 'node:crypto';
-import type { Argument, Link } from './link.ts';
-import { ServerRefusal } from './link.ts';
-import { refusalOf } from './refusal.ts';
+import { script } from './script.ts';
 
-export interface Script {
-  readonly text: string;
-  readonly sha: string;
-}
-
-function script(text: string): Script {
-  return { text, sha: createHash('sha1').update(text).digest('hex') };
-}
+export { runScript, type Script } from './script.ts';
 
 const clock = `
 local t = redis.call('TIME')
@@ -273,19 +263,3 @@ return {'OK', before}
 `);
 
 export const SCRIPTS = { append, create, look, claim, repair, beat, join, opened, raise, trim, keep } as const;
-
-/** Runs a script by its digest, and by its text where the server does not know it (after SCRIPT FLUSH, a restart). */
-export async function runScript(
-  link: Link,
-  of: { readonly script: Script; readonly keys: readonly string[] },
-  args: readonly Argument[],
-): Promise<unknown> {
-  const { script, keys } = of;
-  const rest: readonly Argument[] = [String(keys.length), ...keys, ...args];
-  try {
-    return await link.call('EVALSHA', script.sha, ...rest);
-  } catch (error) {
-    if (!(error instanceof ServerRefusal) || refusalOf(error.message) !== 'unknown script') throw error;
-    return await link.call('EVAL', script.text, ...rest);
-  }
-}

@@ -11,7 +11,7 @@ import { hash } from 'node:crypto';
 import { join } from 'node:path';
 import type Database from 'better-sqlite3';
 import { codeOf, openDatabase, type DatabaseShape } from '../database.ts';
-import type { BlobHash, BlobUsage, Got, Settling } from './port.ts';
+import type { BlobHash, BlobUsage, Kept, Settling } from './port.ts';
 
 /** "MBLB" */
 const applicationId = 0x4d424c42;
@@ -108,7 +108,7 @@ export class BlobDatabase {
     return hashes.filter((name) => this.#select.get(tenant, name) === undefined);
   }
 
-  get(tenant: string, name: BlobHash): Got {
+  get(tenant: string, name: BlobHash): Kept {
     const data = this.#read(tenant, name);
     if (data === undefined) return { kind: 'absent' };
     if (data !== 'unreadable' && hash('sha256', data, 'hex') === name) return { kind: 'found', data };

@@ -2,6 +2,8 @@
 import { assert } from '../../base/assert.ts';
 import type { BlobHash, BlobHold } from './port.ts';
 
+const HASH_LENGTH = 64;
+
 export class Holds {
   readonly #counts = new Map<string, number>();
 
@@ -16,6 +18,12 @@ export class Holds {
         for (const key of keys) this.#release(key);
       },
     };
+  }
+
+  of(tenant: string): readonly BlobHash[] {
+    return [...this.#counts.keys()]
+      .filter((key) => key.slice(HASH_LENGTH) === tenant)
+      .map((key) => key.slice(0, HASH_LENGTH));
   }
 
   has(tenant: string, hash: BlobHash): boolean {

@@ -19,8 +19,8 @@ export interface BlobHold {
   release(): void;
 }
 
-/** `full`: the disk has no room. `busy`: too much waits to be written. Neither stored anything. */
-export type BlobRefusal = { readonly kind: 'full' } | { readonly kind: 'busy' };
+/** `full`: there is no room. `busy`: too much waits to be written. `away`: what all nodes share cannot be reached now. None stored anything. */
+export type BlobRefusal = { readonly kind: 'full' } | { readonly kind: 'busy' } | { readonly kind: 'away' };
 
 export type PutOutcome = ({ readonly kind: 'stored'; readonly hashes: readonly BlobHash[] } & BlobHold) | BlobRefusal;
 
@@ -30,12 +30,16 @@ export type HoldOutcome =
   | { readonly kind: 'missing'; readonly hashes: readonly BlobHash[] }
   | BlobRefusal;
 
-export type Got =
+/** What is in one place. */
+export type Kept =
   | { readonly kind: 'found'; readonly data: Uint8Array }
   /** It was never put, or was removed. */
   | { readonly kind: 'absent' }
   /** B3: it is there and is not what was put. */
   | { readonly kind: 'lost' };
+
+/** `away`: it is not on this node, and where others put it cannot be asked now. */
+export type Got = Kept | { readonly kind: 'away' };
 
 export interface BlobUsage {
   readonly count: number;
@@ -46,6 +50,8 @@ export interface Settling {
   readonly now: number;
   /** How long nobody must have referenced what is removed. */
   readonly unreferencedMs: number;
+  /** The newest entry of the log that was applied before it was asked who references them, where several nodes put and sweep. */
+  readonly applied?: number;
   readonly referenced: readonly BlobHash[];
   readonly unreferenced: readonly BlobHash[];
 }

@@ -21,6 +21,8 @@ export interface Sweep {
   readonly now: number;
   /** Default: `UNREFERENCED_MS`. */
   readonly unreferencedMs?: number;
+  /** Number of the newest entry that was applied, where several nodes share the blobs: asked before `referenced` is. */
+  readonly applied?: () => number;
   /** How many are asked about at once; default: SW2. */
   readonly page?: number;
   /** Answers with those of the hashes that somebody references. */
@@ -35,18 +37,24 @@ export function sweepBlobs(sweep: Sweep, done: (removed: BlobUsage) => void): vo
     blobs.list(tenant, { above, limit }, (hashes) => {
       const last = hashes.at(-1);
       if (last === undefined) return done({ count, bytes });
-      sweep.referenced(hashes, (named) => settle(hashes, named, () => page(last)));
+      const applied = sweep.applied?.() ?? 0;
+      sweep.referenced(hashes, (named) => settle(hashes, { named, applied }, () => page(last)));
     });
   };
-  const settle = (hashes: readonly BlobHash[], named: ReadonlySet<BlobHash>, settled: () => void): void => {
+  const settle = (
+    hashes: readonly BlobHash[],
+    found: { readonly named: ReadonlySet<BlobHash>; readonly applied: number },
+    settled: () => void,
+  ): void => {
     if (hashes.length === 0) return settled();
+    const { named, applied } = found;
     const part = hashes.slice(0, SETTLED);
     const referenced = part.filter((hash) => named.has(hash));
     const unreferenced = part.filter((hash) => !named.has(hash));
-    blobs.settle(tenant, { now, unreferencedMs, referenced, unreferenced }, (removed) => {
+    blobs.settle(tenant, { now, unreferencedMs, applied, referenced, unreferenced }, (removed) => {
       count += removed.count;
       bytes += removed.bytes;
-      settle(hashes.slice(SETTLED), named, settled);
+      settle(hashes.slice(SETTLED), found, settled);
     });
   };
   page('');

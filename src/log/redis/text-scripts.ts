@@ -1,0 +1,120 @@
+/**
+ * What runs inside Redis upon the texts of a tenant. KEYS: the meta hash of the log, then data, names, marks, holds and bytes of the texts.
+ *
+ * TS1 As S1 of scripts.ts: a script refuses before its first write, or writes everything.
+ * TS2 What is put, held or let go has no mark. So a mark that is there was set after the last entry under way was decided, or while a hold
+ *     was there.
+ * TS3 A text is removed only if nobody who may still append holds it, it has been marked for long enough, and whoever found that nobody
+ *     names it had applied every entry that was in the log when it was marked. With TS2: every entry that could name it.
+ * TS4 A hold counts as long as its node has a pass: one that lost it appends nothing more (scripts.ts, S2).
+ */
+import { script } from './script.ts';
+
+const mine = `
+if redis.call('HGET', KEYS[1], 'pass:' .. ARGV[1]) ~= ARGV[2] then return {'FENCED'} end
+`;
+
+/** ARGV: node, pass, how many bytes all of them may have; hash and text of each. → OK | FENCED | FULL */
+const put = script(`${mine}
+local more = {}
+local bytes = 0
+for i = 4, #ARGV, 2 do
+  local had = redis.call('HGET', KEYS[2], ARGV[i])
+  if had ~= ARGV[i + 1] and not more[ARGV[i]] then
+    more[ARGV[i]] = #ARGV[i + 1] - (had and #had or 0)
+    bytes = bytes + more[ARGV[i]]
+  end
+end
+if bytes > 0 and bytes + tonumber(redis.call('GET', KEYS[6]) or '0') > tonumber(ARGV[3]) then return {'FULL'} end
+for i = 4, #ARGV, 2 do
+  local name = ARGV[i]
+  if more[name] then
+    redis.call('HSET', KEYS[2], name, ARGV[i + 1])
+    redis.call('ZADD', KEYS[3], 0, name)
+  end
+  redis.call('HDEL', KEYS[4], name)
+  redis.call('HSET', KEYS[5], name .. ' ' .. ARGV[1], '1')
+end
+if bytes ~= 0 then redis.call('INCRBY', KEYS[6], bytes) end
+return {'OK'}
+`);
+
+/** ARGV: node, pass; hashes. → OK | FENCED | MISSING and those that are */
+const hold = script(`${mine}
+local said = {'MISSING'}
+for i = 3, #ARGV do
+  if redis.call('HEXISTS', KEYS[2], ARGV[i]) == 0 then said[#said + 1] = ARGV[i] end
+end
+if #said > 1 then return said end
+for i = 3, #ARGV do
+  redis.call('HDEL', KEYS[4], ARGV[i])
+  redis.call('HSET', KEYS[5], ARGV[i] .. ' ' .. ARGV[1], '1')
+end
+return {'OK'}
+`);
+
+/** What a node held before Redis lost something, of what is there. ARGV: node, pass; hashes. → OK | FENCED */
+const holdAgain = script(`${mine}
+for i = 3, #ARGV do
+  if redis.call('HEXISTS', KEYS[2], ARGV[i]) == 1 then
+    redis.call('HDEL', KEYS[4], ARGV[i])
+    redis.call('HSET', KEYS[5], ARGV[i] .. ' ' .. ARGV[1], '1')
+  end
+end
+return {'OK'}
+`);
+
+/** TS2. ARGV: node, pass; hashes. → OK | FENCED */
+const release = script(`${mine}
+for i = 3, #ARGV do
+  redis.call('HDEL', KEYS[4], ARGV[i])
+  redis.call('HDEL', KEYS[5], ARGV[i] .. ' ' .. ARGV[1])
+end
+return {'OK'}
+`);
+
+/**
+ * TS3. ARGV: the newest entry that whoever asks had applied before it looked, the time, for how long nobody must have named what is removed, how
+ * many of the hashes are named by somebody; these, then those that nobody names. → count and bytes of what was removed, then those that are
+ * named and not there
+ */
+const settle = script(`
+local held = {}
+for _, field in ipairs(redis.call('HKEYS', KEYS[5])) do
+  local name, node = string.match(field, '^(%x+) (.+)$')
+  if redis.call('HEXISTS', KEYS[1], 'pass:' .. node) == 1 then
+    held[name] = true
+  else
+    redis.call('HDEL', KEYS[5], field)
+  end
+end
+local applied, now, patience, named = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local head = redis.call('HGET', KEYS[1], 'seq') or '0'
+local count, bytes, gone = 0, 0, {}
+for i = 5, #ARGV do
+  local name = ARGV[i]
+  local there = redis.call('HEXISTS', KEYS[2], name) == 1
+  if i < 5 + named then
+    redis.call('HDEL', KEYS[4], name)
+    if not there then gone[#gone + 1] = name end
+  elseif there and held[name] then
+    redis.call('HDEL', KEYS[4], name)
+  elseif there then
+    local since, seq = string.match(redis.call('HGET', KEYS[4], name) or '', '^(%d+):(%d+)$')
+    if not since then
+      redis.call('HSET', KEYS[4], name, ARGV[2] .. ':' .. head)
+    elseif tonumber(since) <= now - patience and tonumber(seq) <= applied then
+      count, bytes = count + 1, bytes + redis.call('HSTRLEN', KEYS[2], name)
+      redis.call('HDEL', KEYS[2], name)
+      redis.call('HDEL', KEYS[4], name)
+      redis.call('ZREM', KEYS[3], name)
+    end
+  end
+end
+if bytes > 0 then redis.call('DECRBY', KEYS[6], bytes) end
+local said = {count, bytes}
+for _, name in ipairs(gone) do said[#said + 1] = name end
+return said
+`);
+
+export const TEXT_SCRIPTS = { put, hold, holdAgain, release, settle } as const;
