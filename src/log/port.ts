@@ -110,12 +110,21 @@ export interface Members {
   end(): void;
 }
 
+/** What nodes say to each other beside the log: it reaches those that are connected now, at most once, in the order of each node. */
+export interface Talk {
+  /** False: it was not said, since the others cannot be reached, or too much waits. */
+  say(bytes: Uint8Array): boolean;
+  /** What other nodes say from now on. Once. */
+  hear(heard: (bytes: Uint8Array) => void): void;
+}
+
 export interface TenantLog {
   readonly tenant: string;
   readonly logId: string;
   readonly epoch: number;
   /** Undefined: no other node serves the tenant beside this one. */
   readonly members?: Members | undefined;
+  readonly talk?: Talk | undefined;
   /** Adds payloads as consecutive entries, all or none. The caller leaves them unchanged from here on. */
   append(payloads: readonly Uint8Array[], done: (outcome: AppendOutcome) => void): void;
   /** Begins delivery of everything after `seq`, whose chain is `chain` (undefined only for seq 0). Once. */

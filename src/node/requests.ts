@@ -34,6 +34,7 @@ import { missedOn } from './missed.ts';
 import type { Found, Prepared } from './text-work.ts';
 import { refusePublish } from './seeing.ts';
 import { foresee } from './schedules.ts';
+import { packSaid } from './talk.ts';
 import type { Tenant } from './tenant.ts';
 
 export interface MintedKey {
@@ -470,12 +471,14 @@ export class Requests {
       scheduler.defer(() => done(refused));
       return true;
     }
-    if (tenant.log.members !== undefined) {
-      scheduler.defer(() => done(unavailable('Ephemeral messages do not reach the clients of other nodes yet.')));
+    const from = caller.principal.id;
+    const { members, talk } = tenant.log;
+    if (members !== undefined && talk?.say(packSaid({ topic, data, from })) !== true) {
+      scheduler.defer(() => done(unavailable('Other nodes cannot be reached now.')));
       return true;
     }
     scheduler.defer(() => {
-      hub.message(topic, { data, from: caller.principal.id });
+      hub.message(topic, { data, from });
       const { rev } = tenant.engine.state;
       done({ ok: true, rev, result: { rev } });
     });

@@ -32,6 +32,7 @@ import { LATE, Requests, type Access, type SystemPort } from './requests.ts';
 import type { RingOptions } from './ring.ts';
 import { Schedules } from './schedules.ts';
 import { KeptChunks } from './snapshot-chunks.ts';
+import { saidIn } from './talk.ts';
 import { hex, Tenant, type AppliedEntry } from './tenant.ts';
 
 /** What an observer outside is told of an applied entry: metrics, simulator. */
@@ -174,6 +175,13 @@ export class Serving {
     });
     this.letterRuns = new LetterRuns({ tenant: this.tenant, store, scheduler });
     this.schedules = new Schedules({ tenant: this.tenant, scheduler, calendar: parts.calendar });
+    parts.log.talk?.hear((bytes) => this.#heard(bytes));
+  }
+
+  /** Published at another node, for whoever listens here. */
+  #heard(bytes: Uint8Array): void {
+    const said = this.tenant.serving ? saidIn(bytes) : undefined;
+    if (said !== undefined) this.hub.message(said.topic, { data: said.data, from: said.from });
   }
 
   /** What waits, at most `backlogMs` old. */

@@ -78,6 +78,8 @@ export interface RedisFigures {
   readonly warnings: readonly string[];
   readonly repaired: number;
   readonly connections: number;
+  /** Messages between nodes that are not kept. */
+  readonly talk: { readonly said: number; readonly heard: number; readonly lost: number };
 }
 
 /** The nodes that serve from the same log, this one first. */

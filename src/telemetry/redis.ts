@@ -27,4 +27,15 @@ export function watchRedis(scrape: Scrape, figures: () => RedisFigures): void {
     },
     () => [{ value: figures().repaired }],
   );
+  scrape.counter(
+    {
+      name: 'muster_node_messages_total',
+      help: 'Ephemeral messages between nodes: said to the others, heard of them, lost since they could not be said.',
+      labels: ['what'],
+    },
+    () => {
+      const { said, heard, lost } = figures().talk;
+      return Object.entries({ said, heard, lost }).map(([what, value]) => ({ labels: { what }, value }));
+    },
+  );
 }

@@ -1,7 +1,7 @@
 /** Two nodes on one Redis, as processes: whatever is asked of the one is there at the other. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TaskView } from '../../src/client/node.ts';
-import { untilAsked } from '../support/until.ts';
+import { until, untilAsked } from '../support/until.ts';
 import { Fleet } from './fleet.ts';
 
 let fleet: Fleet;
@@ -73,6 +73,31 @@ describe('of two nodes', { timeout: 120_000 }, () => {
       const { content } = await client.document.get({ id: document.id });
       expect(content).toBe('# One\n\na\n\n# Two\n\nB\n');
     }
+  });
+
+  it('ephemeral messages reach who listens at either, each once and in order', async () => {
+    const publishers = [await fleet.client(fleet.node(0).port), await fleet.client(fleet.node(1).port)];
+    const heard: { readonly at: number; readonly from: number; readonly n: number }[] = [];
+    for (const [at, node] of fleet.nodes.entries()) {
+      const listener = await fleet.client(node.port);
+      listener.on('push', ({ event, topic, data }) => {
+        if (event === 'message' && topic === 'talk')
+          heard.push({ at, ...(data as { data: { from: number; n: number } }).data });
+      });
+      await listener.topic.subscribe({ topic: 'talk' });
+    }
+    // A subscription is known at its own node at once, and messages of the other node reach it there.
+    for (let n = 0; n < 50; n += 1) {
+      for (const [from, publisher] of publishers.entries())
+        await publisher.topic.publish({ topic: 'talk', kind: 'ephemeral', data: { from, n } });
+    }
+    await until(() => heard.length >= 200, 'all messages', 60_000);
+    for (const at of [0, 1])
+      for (const from of [0, 1]) {
+        const told = heard.filter((one) => one.at === at && one.from === from).map(({ n }) => n);
+        expect(told).toEqual(Array.from({ length: 50 }, (_, n) => n));
+      }
+    expect(await fleet.node(0).figure('muster_node_messages_total', 'what="heard"')).toBe(50);
   });
 
   it('one is killed: its agent goes on at the other one, where the work is given, and its texts are read', async () => {

@@ -24,6 +24,7 @@ import { LocalTail, type TailFile } from './local-tail.ts';
 import { movedTo } from './refusal.ts';
 import { listOf, textOf } from './replies.ts';
 import { RedisSnapshots } from './snapshots.ts';
+import { NO_TALK, RedisTalk, type TalkFigures } from './talk.ts';
 import { tell } from './tell.ts';
 import { RedisTenantLog, type Session } from './tenant-log.ts';
 import { RedisTexts } from './texts.ts';
@@ -60,6 +61,8 @@ export interface RedisStatus {
   readonly repaired: number;
   /** Connections that there have been. */
   readonly connections: number;
+  /** Messages between nodes that are not kept. */
+  readonly talk: TalkFigures;
 }
 
 /** What outlives the process, and the world around it. */
@@ -67,6 +70,8 @@ export interface RedisLogParts {
   readonly file: TailFile;
   readonly dial: (host: HostPort) => Wire;
   readonly entropy: Entropy;
+  /** Nodes that share the log say to each other what is not kept. */
+  readonly talks: boolean;
 }
 
 const answerMs = 5_000;
@@ -83,7 +88,7 @@ export async function openRedisLog(options: RedisLogOptions): Promise<RedisLog> 
     const redis = optionsFor(address, host);
     return redisWire({ ...redis, connectionName: 'muster', connectTimeout: options.answerMs ?? answerMs });
   };
-  const log = new RedisLog(options, { file, dial, entropy: randomBytes });
+  const log = new RedisLog(options, { file, dial, entropy: randomBytes, talks: options.shared === true });
   try {
     await log.start();
   } catch (error) {
@@ -105,6 +110,7 @@ export class RedisLog implements LogDriver {
   readonly #parts: RedisLogParts;
   readonly #node: string;
   readonly #file: TailFile;
+  readonly #talk: RedisTalk | undefined;
   readonly #snapshots: RedisSnapshots;
   /** By address; one, unless it is a cluster. */
   readonly #homes = new Map<string, Home>();
@@ -130,6 +136,14 @@ export class RedisLog implements LogDriver {
       trouble: (tenant, what) => this.#trouble(`tenant ${tenant}: ${what}`),
     });
     this.snapshots = this.#snapshots;
+    if (parts.talks) {
+      this.#talk = new RedisTalk({
+        connect: () => this.#connectAny(),
+        scheduler: options.scheduler,
+        node: this.#node,
+        trouble: (what) => this.#trouble(what),
+      });
+    }
     this.texts = new RedisTexts({
       scheduler: options.scheduler,
       node: this.#node,
@@ -162,6 +176,7 @@ export class RedisLog implements LogDriver {
       warnings: [...new Set(homes.flatMap(({ findings }) => findings.warnings))],
       repaired: this.#repaired,
       connections: homes.reduce((sum, home) => sum + home.connections, 0),
+      talk: this.#talk?.figures ?? NO_TALK,
     };
   }
 
@@ -266,6 +281,7 @@ export class RedisLog implements LogDriver {
       node: this.#node,
       shared: this.#options.shared === true,
       local,
+      talk: this.#talk?.of(tenant),
       refuses: () => this.#homeOf.get(tenant)?.refuses === true,
       trouble: (what) => this.#trouble(`tenant ${tenant}: ${what}`),
       follow: (followed) => this.#homeOf.get(tenant)?.follow(followed),
@@ -308,6 +324,19 @@ export class RedisLog implements LogDriver {
     const { signal } = this.#abort;
     const wire = this.#parts.dial(host);
     return Link.connect({ wire, scheduler, signal, answerMs: this.#options.answerMs ?? answerMs });
+  }
+
+  /** In a cluster every server tells all others. */
+  async #connectAny(): Promise<Link> {
+    let fault: unknown;
+    for (const host of this.#options.address.hosts) {
+      try {
+        return await this.#connect(host);
+      } catch (error) {
+        fault = error;
+      }
+    }
+    throw fault;
   }
 
   #place(slot: Slot, home: Home): void {
@@ -400,6 +429,7 @@ export class RedisLog implements LogDriver {
       log?.members?.end();
       log?.detached();
     }
+    this.#talk?.close();
     this.#abort.abort();
     await Promise.allSettled([...this.#homes.values()].map((home) => home.close()));
   }

@@ -11,6 +11,7 @@
  *     muster:{<tenant>}:texts:marks  hash: SHA-256 → since when and since which entry nobody names it
  *     muster:{<tenant>}:texts:holds  hash: "<SHA-256> <node>" of a text whose entry is under way at that node
  *     muster:{<tenant>}:texts:bytes  how many bytes all of them have
+ *     muster:{<tenant>}:talk         channel: what nodes say to each other and nobody keeps (talk.ts)
  *     muster:tenants                 set of the ids of all tenants
  */
 import { assert } from '../../base/assert.ts';
@@ -32,6 +33,10 @@ export interface TextKeys {
   readonly marks: string;
   readonly holds: string;
   readonly bytes: string;
+}
+
+export function talkKeyOf(tenant: string): string {
+  return `muster:{${tenant}}:talk`;
 }
 
 export function keysOf(tenant: string): Keys {

@@ -72,6 +72,11 @@ export class Link {
     return this.#socket.call(command, args, blockMs);
   }
 
+  /** What is published on channels that this connection subscribes to. */
+  hear(heard: (channel: string, bytes: Uint8Array) => void): void {
+    this.#socket.hear(heard);
+  }
+
   /** Told once, also if it has ended already. */
   onEnd(told: (why: string) => void): void {
     this.#socket.onEnd(told);
@@ -126,6 +131,10 @@ class Socket {
     } finally {
       cancel();
     }
+  }
+
+  hear(heard: (channel: string, bytes: Uint8Array) => void): void {
+    this.#options.wire.onMessage(heard);
   }
 
   onEnd(told: (why: string) => void): void {

@@ -14,7 +14,7 @@
 import { assert } from '../../base/assert.ts';
 import type { Scheduler } from '../../base/scheduler.ts';
 import { LogFault, type AppendOutcome, type LogEntry, type LogHead, type Member } from '../port.ts';
-import type { TailSink, TenantLog } from '../port.ts';
+import type { TailSink, Talk, TenantLog } from '../port.ts';
 import { Stamps } from '../stamps.ts';
 import { startFault } from '../verify.ts';
 import { Appends, type CallOutcome } from './appends.ts';
@@ -46,6 +46,8 @@ export interface TenantHost {
   readonly node: string;
   readonly shared: boolean;
   readonly local: LocalTail;
+  /** Undefined: there are no other nodes. */
+  readonly talk: Talk | undefined;
   /** Appends are refused for now: Redis is not set up as it must be. */
   refuses(): boolean;
   /** Redis said something that an operator should know. */
@@ -69,6 +71,7 @@ export class RedisTenantLog implements TenantLog {
   readonly logId: string;
   readonly keys: Keys;
   readonly members: RedisMembers | undefined;
+  readonly talk: Talk | undefined;
   readonly #host: TenantHost;
   readonly #appends: Appends;
   readonly #stamps: Stamps;
@@ -87,6 +90,7 @@ export class RedisTenantLog implements TenantLog {
     this.keys = of.keys;
     this.logId = attached.logId;
     this.#host = host;
+    this.talk = host.talk;
     this.#epoch = attached.epoch;
     this.#base = attached.base;
     this.#headSeq = attached.head.seq;

@@ -5,12 +5,15 @@
  */
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Argument } from './link.ts';
+import { plain } from './replies.ts';
 
 export interface Wire {
   /** Once. Rejects when no connection comes about. */
   connect(): Promise<void>;
   /** Rejects with an error named ReplyError if that is what the server answered, with any other when the connection ended. */
   call(command: string, args: readonly Argument[]): Promise<unknown>;
+  /** What is published on channels that it subscribed to. */
+  onMessage(told: (channel: string, bytes: Uint8Array) => void): void;
   onError(told: (error: Error) => void): void;
   onEnd(told: () => void): void;
   /** May be said of one that has ended. */
@@ -34,6 +37,8 @@ export function redisWire(options: RedisOptions): Wire {
   return {
     connect: () => redis.connect(),
     call: (command, args) => redis.callBuffer(command, args.map(bufferOf)),
+    onMessage: (told) =>
+      void redis.on('messageBuffer', (channel: Buffer, bytes: Buffer) => told(channel.toString(), plain(bytes))),
     onError: (told) => void redis.on('error', told),
     onEnd: (told) => void redis.on('end', told),
     disconnect: () => {

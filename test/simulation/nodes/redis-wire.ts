@@ -78,6 +78,9 @@ export class RedisWire implements Wire {
     });
   }
 
+  /** Nodes of a simulation do not talk (`talks` of the driver): nothing is published. */
+  onMessage(): void {}
+
   call(command: string, args: readonly Argument[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const { server } = this;

@@ -193,6 +193,7 @@ export class SimNode {
         file: this.#tails.open(lane, () => 1 + syncs.below(syncMs + 1)),
         dial: () => redis.wire(this.name, lane),
         entropy,
+        talks: false,
       },
     );
     const store = memoryStore({ scheduler: lane, disk: this.#stores, lazyMs: 20 });
