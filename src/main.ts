@@ -55,7 +55,8 @@ import type { JobQueue } from './jobs/index.ts';
 import { openJobs } from './open-jobs.ts';
 import { openLog, type OpenedLog } from './open-log.ts';
 import { openTexts, type OpenedTexts } from './open-texts.ts';
-import { openSqliteStore, type SqliteStore } from './store/index.ts';
+import { giveStore, openStore } from './open-store.ts';
+import type { SqliteStore } from './store/index.ts';
 import type { Store } from './store/port.ts';
 import { createLog, Metrics, openTraces, type LogLevel, type Traces } from './telemetry/index.ts';
 import type { Log, LogFields } from './telemetry/port.ts';
@@ -134,6 +135,7 @@ class Server implements RunningServer {
   #driver: LogDriver | undefined;
   #redis: OpenedLog['redis'];
   #store: Store | undefined;
+  #endGiving: (() => void) | undefined;
   #texts: OpenedTexts | undefined;
   #node: Node | undefined;
   #sessions: SessionManager | undefined;
@@ -161,19 +163,10 @@ class Server implements RunningServer {
     if (jwtKeys !== undefined) await this.#readKeys(jwtKeys);
     this.#traces = this.#hooks.traces ?? (await tracesOf(process.env));
     const onFatal = (error: Error): void => this.#fatal(error);
-    const { driver, redis, files, texts: place } = await this.#openLog(onFatal);
+    const { driver, redis, files, texts: place, relay } = await this.#openLog(onFatal);
     this.#driver = driver;
     this.#redis = redis;
-    const store = await openSqliteStore({
-      dir: this.data,
-      scheduler: systemScheduler,
-      ...RETENTION,
-      onFatal,
-      onDamaged: (what) => {
-        this.#metrics.node.storeDamaged();
-        this.#log.error('the store is damaged', { what });
-      },
-    });
+    const store = await this.#openStore(relay, onFatal);
     this.#store = store;
     const texts = await openTexts({ dir: this.data, place, log: this.#log, onFatal });
     this.#texts = texts;
@@ -189,6 +182,7 @@ class Server implements RunningServer {
         (fault) => (fault === undefined ? done() : failed(fault)),
       );
     });
+    if (relay !== undefined) this.#endGiving = giveStore(this.data, store, relay);
     const jobs = await this.#startJobs(node, this.#store);
     await this.#listen({ node, sessions: this.#sessions, rates, jobs });
     // It may have been taken for dead while it began.
@@ -230,6 +224,15 @@ class Server implements RunningServer {
     });
   }
 
+  #openStore(relay: OpenedLog['relay'], onFatal: (error: Error) => void): Promise<SqliteStore> {
+    const onDamaged = (what: string): void => {
+      this.#metrics.node.storeDamaged();
+      this.#log.error('the store is damaged', { what });
+    };
+    const store = { dir: this.data, scheduler: systemScheduler, ...RETENTION, onFatal, onDamaged };
+    return openStore({ store, relay, told: (what) => this.#log.warn('store', { what }) });
+  }
+
   #makeNode(parts: {
     readonly log: LogDriver;
     readonly store: Store;
@@ -255,6 +258,13 @@ class Server implements RunningServer {
         applied: (applied) => this.#applied(applied),
         halted: (tenant, error) => this.#halted(tenant, error),
         differs: (tenant, mismatch) => this.#differs(tenant, mismatch),
+        storeBegins: (tenant, seq) => {
+          this.#metrics.node.storeDamaged();
+          this.#log.error('no node had what was kept of a tenant before an entry: it is not listed here', {
+            tenant,
+            seq,
+          });
+        },
         snapshotDamaged: (tenant, seq, why) => this.#snapshotTrouble({ tenant, seq, why }),
         checkpointed: (tenant, outcome) => {
           if ('seq' in outcome) this.#metrics.node.checkpoint(outcome);
@@ -268,7 +278,10 @@ class Server implements RunningServer {
   #halted(tenant: string, error: Error): void {
     this.#log.error('tenant not served', { tenant, error });
     // Others took this node for dead, and go on without it: it comes back as another one, by whoever supervises it.
+    // So it is when the log was trimmed while this one stood still: the next one begins from a snapshot.
+    const overtaken = error instanceof LogFault && error.fault === 'GAP';
     if (this.#addressWritten) this.#endIfFenced(error);
+    if (overtaken && this.#config.shared && this.#addressWritten) this.#fatal(error);
   }
 
   #endIfFenced(error: Error): void {
@@ -483,9 +496,11 @@ class Server implements RunningServer {
   async #stop(): Promise<void> {
     this.#log.info('stopping');
     this.#keyFeed?.stop();
+    this.#endGiving?.();
     const { sessions, node, jobs } = { sessions: this.#sessions, node: this.#node, jobs: this.#jobs };
-    await new Promise<void>((done) => (jobs === undefined ? done() : jobs.stop(done)));
+    // First: a run of a job that waits for other nodes is given up.
     node?.drain();
+    await new Promise<void>((done) => (jobs === undefined ? done() : jobs.stop(done)));
     await new Promise<void>((done) => (sessions === undefined ? done() : sessions.stop(done)));
     await this.#transport?.close();
     await new Promise<void>((done) => (node === undefined ? done() : node.stop(done)));

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import type { Scheduler } from './base/scheduler.ts';
 import { ENGINE_VERSION } from './engine/port.ts';
 import { ConfigError } from './config.ts';
-import type { RedisStatus } from './log/redis/driver.ts';
+import type { RedisStatus, StoreRelay } from './log/redis/driver.ts';
 import type { RedisTexts } from './log/redis/texts.ts';
 import type { LogDriver } from './log/port.ts';
 import { openSqliteLog, type SqliteLog } from './log/sqlite/index.ts';
@@ -38,6 +38,8 @@ export interface OpenedLog {
   readonly redis?: () => RedisStatus;
   /** Where texts of documents are beside it, if it is there. */
   readonly texts?: RedisTexts;
+  /** Other nodes may serve the same tenants. */
+  readonly relay?: StoreRelay | undefined;
 }
 
 /** Rejects with ConfigError, LogFault or UnsafeRedis. */
@@ -59,7 +61,7 @@ export async function openLog(options: OpenLogOptions): Promise<OpenedLog> {
   const engine = ENGINE_VERSION;
   const to = { address, dir: tail, scheduler, node, shared, engine, allowUnsafe, onFatal, onTrouble };
   const driver = await openRedisLog(to);
-  return { driver, redis: () => driver.status(), texts: driver.texts };
+  return { driver, redis: () => driver.status(), texts: driver.texts, relay: driver.relay };
 }
 
 function wrongKind(data: string, what: string): ConfigError {

@@ -18,7 +18,6 @@ const OPTIONS = {
   nodes: { standard: 3, says: 'servers that share a Redis, with --log shared' },
   use: { standard: 0.5, says: 'share of what limits that is used when all is well' },
   'memory-mib': { standard: 2_048, says: 'memory of a server' },
-  'redis-gib': { standard: 16, says: 'maxmemory of a Redis' },
 } as const;
 type Option = keyof typeof OPTIONS;
 
@@ -58,7 +57,6 @@ function wishOf(argv: readonly string[]): { readonly wish: Wish; readonly json: 
     nodes: of('nodes'),
     use,
     memoryMiB: of('memory-mib'),
-    redisGiB: of('redis-gib'),
   };
   return { wish, json: values.json === true };
 }
@@ -82,7 +80,6 @@ function asText(wish: Wish, made: Plan): string {
     ['agents that a tenant can have', short(made.tenantMax)],
   ];
   if (wish.kind !== 'sqlite') rows.push(['written to a Redis in a day, GiB', short(made.redisGiBPerDay)]);
-  if (made.redisDays !== undefined) rows.push(['days until it is full, for it is not trimmed', short(made.redisDays)]);
   const lines = rows.map(([name, value]) => `${name.padEnd(46)} ${value}`);
   return `${[...lines, ...made.faults].join('\n')}\n`;
 }

@@ -27,8 +27,6 @@ export interface Wish {
   readonly use: number;
   /** Of a server. */
   readonly memoryMiB: number;
-  /** `maxmemory`. */
-  readonly redisGiB: number;
 }
 
 export interface Limit {
@@ -52,8 +50,6 @@ export interface Plan {
   readonly processor: number;
   readonly memoryMiB: number;
   readonly redisGiBPerDay: number;
-  /** Until `maxmemory`, where the log is not trimmed. */
-  readonly redisDays: number | undefined;
   readonly largestTenant: number;
   /** What one tenant can have in a cell of this kind. */
   readonly tenantMax: number;
@@ -91,7 +87,6 @@ export function plan(wish: Wish, figures: Figures): Plan {
     processor: idle + (perSecond * taskCost(nodes, figures)) / MICROSECONDS,
     memoryMiB: serverMiB.value + ((here / nodes) * agentKiB.value) / KIB_IN_MIB,
     redisGiBPerDay: (growth * SECONDS_IN_DAY) / GIB,
-    redisDays: wish.kind === 'shared' && growth > 0 ? (wish.redisGiB * GIB) / (growth * SECONDS_IN_DAY) : undefined,
     largestTenant,
     tenantMax,
     faults: faultsOf(wish, { cells, largestTenant, tenantMax }),

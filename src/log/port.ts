@@ -76,6 +76,8 @@ export interface MembersWatcher {
   cutOff(): void;
   /** What the others are to know of this node, said with each beat; at most `memberTextMax` characters. */
   about(): string;
+  /** Up to which entry this node has made durable what it keeps of the log: that need not be there for its sake. */
+  kept(): number;
   /** What Redis said to a beat: where the log ends, and who serves the tenant, this node among them. */
   beaten(head: number, members: readonly Member[]): void;
 }
@@ -104,6 +106,8 @@ export interface Members {
    */
   raise(engine: number, done: (upTo: number) => void): void;
   watch(watcher: MembersWatcher): void;
+  /** Entries up to here were forgotten, as far as it is known: a node begins behind them. */
+  readonly base: number;
   /** Place of this node among those that live; 0 until that is known. */
   readonly rank: number;
   /** Nothing more is asked or told. */
@@ -131,7 +135,7 @@ export interface TenantLog {
   tail(from: { readonly seq: number; readonly chain?: Uint8Array }, sink: TailSink): void;
   /** Entries in [from, from+limit), for readers other than the tail (export, doctor, tests). */
   read(from: number, limit: number, done: (result: readonly LogEntry[] | LogFault) => void): void;
-  /** Forgets entries up to and including `seq`, which a verified snapshot covers. */
+  /** Forgets entries up to and including `seq`, which a verified snapshot covers, if no node that lives needs them. */
   trim(seq: number, done: () => void): void;
 }
 

@@ -6,8 +6,8 @@
  * AU1 An entry is hashed after if the time that the log stamped on it is in another `auditMs` than that of the entry before: all nodes
  *     choose the same ones, however busy they are. One that is still hashing leaves it out.
  * AU2 The state is held as it is after that entry, and encoded in slices; serving goes on between them.
- * AU3 A node whose hash fewer nodes have than another one is wrong. Where as many have each, every node replays the log, and is
- *     wrong if that gives another hash than its own.
+ * AU3 A node whose hash fewer nodes have than another one is wrong. Where as many have each, every node replays the log, from its
+ *     beginning or from a snapshot, which counts only if two nodes had its hash, and is wrong if that gives another hash than its own.
  * AU4 Who is wrong serves no more. Nothing is decided twice of one entry.
  */
 import type { Scheduler } from '../base/scheduler.ts';
@@ -34,14 +34,14 @@ export interface AuditParts {
   readonly scheduler: Scheduler;
   readonly sha256: Sha256;
   readonly engine: Engine;
-  /** An empty engine, for a replay. */
-  readonly fresh: () => Engine;
+  /** An engine for a replay up to an entry, and the entry that it is after: none, or that of a snapshot. */
+  readonly base: (upTo: number, done: (engine: Engine, seq: number) => void) => void;
   /** Entries of the log, from its beginning on. */
   readonly read: (from: number, limit: number, done: (result: readonly LogEntry[] | LogFault) => void) => void;
   readonly differs: (mismatch: Mismatch) => void;
 }
 
-const HASH_DIGITS = 16;
+export const HASH_DIGITS = 16;
 const TOLD_MAX = 4;
 /** AU2. As a checkpoint does (checkpoint.ts, C4). */
 const SLICE_MS = 1;
@@ -66,17 +66,19 @@ export class Audit {
     return this.#told;
   }
 
-  /** Called for each entry right after it was applied, and nothing of the next one. */
-  applied({ seq, ts }: Pick<LogEntry, 'seq' | 'ts'>, live: boolean): void {
+  /** Called for each entry right after it was applied, and nothing of the next one. True: all nodes hash after this one. */
+  applied({ seq, ts }: Pick<LogEntry, 'seq' | 'ts'>, live: boolean): boolean {
     const { auditMs } = LIMITS;
     const due = this.#lastTs !== undefined && Math.floor(ts / auditMs) !== Math.floor(this.#lastTs / auditMs);
     this.#lastTs = ts;
-    if (!live || !due || this.#hashing) return; // AU1
+    if (!live || !due) return false;
+    if (this.#hashing) return true; // AU1
     this.#hashing = true;
     this.#hash(this.#parts.engine, (hash) => {
       this.#hashing = false;
       this.#told = [...this.#told, { seq, hash }].slice(-TOLD_MAX);
     });
+    return true;
   }
 
   /** AU3. What the others told. */
@@ -97,8 +99,11 @@ export class Audit {
   }
 
   #replay({ seq, hash }: Audited): void {
-    const { fresh, read, differs } = this.#parts;
-    const engine = fresh();
+    this.#parts.base(seq, (engine, after) => this.#replayOn(engine, { seq, hash }, after));
+  }
+
+  #replayOn(engine: Engine, { seq, hash }: Audited, after: number): void {
+    const { read, differs } = this.#parts;
     const next = (from: number): void => {
       if (from > seq) {
         return this.#hash(engine, (found) => {
@@ -112,7 +117,7 @@ export class Audit {
         this.#apply(engine, entries, () => next(from + entries.length));
       });
     };
-    next(1);
+    next(after + 1);
   }
 
   #apply(engine: Engine, entries: readonly LogEntry[], done: () => void): void {

@@ -49,6 +49,8 @@ export interface BesideObserver {
   heardHere(): number | undefined;
   /** Hashes of the state here. */
   audits(): readonly Audited[];
+  /** Up to which entry what this node keeps of the log is durable. */
+  kept(): number;
   /** More is known of other nodes. */
   beaten(): void;
 }
@@ -74,6 +76,9 @@ export class Beside {
   #others: ReadonlyMap<string, { readonly about: About | undefined; readonly member: Member; readonly at: number }> =
     new Map();
 
+  /** It was told once who lives. */
+  #heard = false;
+
   constructor(parts: Parts) {
     this.#parts = parts;
   }
@@ -85,6 +90,7 @@ export class Beside {
       nodes: () => this.#nodesElsewhere(),
       gone: (nodes) => this.#lose(nodes),
       about: () => JSON.stringify(this.#about()),
+      kept: () => observer.kept(),
       beaten: (head, found) => this.#beaten(head, found),
       cutOff: () => observer.cutOff(),
     });
@@ -135,6 +141,11 @@ export class Beside {
     return this.#others.get(node)?.about?.heard;
   }
 
+  /** Nobody else lives, as far as it is known. */
+  get isAlone(): boolean {
+    return this.#heard && this.#others.size === 0;
+  }
+
   /** Hashes of the others' states. */
   audits(): readonly (readonly Audited[])[] {
     return [...this.#others.values()].flatMap(({ about }) => (about === undefined ? [] : [about.audits]));
@@ -156,6 +167,7 @@ export class Beside {
   #beaten(head: number, members: readonly Member[]): void {
     const { nodeId, mono } = this.#parts;
     const at = mono();
+    this.#heard = true;
     this.lag.known(head, at);
     const others = members.filter(({ node }) => node !== nodeId);
     this.#others = new Map(others.map((member) => [member.node, { about: aboutIn(member.about), member, at }]));

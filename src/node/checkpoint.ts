@@ -8,6 +8,7 @@
  * C4 Records are encoded from held references in slices of a millisecond; serving goes on between them. What did not
  *    change since the last snapshot is not encoded again (snapshot-chunks.ts).
  * C5 It is written in small pieces with rests between them: the commits of running work use the same disk.
+ * C6 Beside other nodes a snapshot counts only if another one had the same hash after the same entry (beside-checkpoints.ts).
  */
 import { decodeValue } from '../../protocol/wire/codec.ts';
 import { assert, must } from '../base/assert.ts';
@@ -28,6 +29,8 @@ export interface CheckpointParts {
   /** Chunks of this tenant's last snapshot. */
   readonly kept: KeptChunks;
   readonly chunkBytes?: number | undefined;
+  /** Beside other nodes: asked when all is written, before it counts (C6). `done` is told why it does not. */
+  readonly confirm?: (made: SnapshotMeta, done: (refused: string | undefined) => void) => void;
 }
 
 /** A slice is followed by a rest five times as long: a checkpoint takes a sixth of the thread while it lasts. */
@@ -61,7 +64,8 @@ export function checkpoint(parts: CheckpointParts, done: CheckpointDone): void {
   parts.scheduler.defer(() => hold(parts, done));
 }
 
-function hold(parts: CheckpointParts, done: CheckpointDone): void {
+/** Of the state as it is, which must be that after an entry. */
+export function hold(parts: CheckpointParts, done: CheckpointDone): void {
   const { tenant } = parts;
   if (!tenant.serving) return done({ skipped: 'not serving' });
   const began = parts.scheduler.mono();
@@ -122,12 +126,19 @@ function write(
         parts.scheduler.after(restMs(), next); // C5
       });
     }
+    if (parts.confirm === undefined) return commit();
+    parts.confirm(made.meta, (refused) => {
+      if (refused === undefined) return commit();
+      writer.abort();
+      done({ skipped: refused });
+    });
+  };
+  const commit = (): void =>
     writer.commit((fault) => {
       if (fault !== undefined) return failed(fault);
       const { meta, began, reused } = made;
       trim(parts, () => done({ seq: meta.seq, bytes, ms: parts.scheduler.mono() - began, reused }));
     });
-  };
   next();
 }
 
@@ -154,13 +165,16 @@ export interface LoadParts {
   readonly sha256: Sha256;
   /** An empty engine to load into; another one for each try. */
   readonly fresh: () => Engine;
+  /** Only those of this entry or of earlier ones. */
+  readonly upTo?: number;
   /** A snapshot that could not be used. */
   readonly damaged: (seq: number, why: string) => void;
 }
 
 /** The newest snapshot whose bytes and state hash are right, or the empty state. */
 export function loadNewest(parts: LoadParts, done: (loaded: Loaded) => void): void {
-  parts.snapshots.list(parts.tenant, (metas) => {
+  parts.snapshots.list(parts.tenant, (all) => {
+    const metas = all.filter(({ seq }) => seq <= (parts.upTo ?? Infinity));
     const attempt = (i: number): void => {
       const meta = metas[i];
       if (meta === undefined) return done({ engine: parts.fresh(), seq: 0 });

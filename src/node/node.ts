@@ -5,8 +5,9 @@
  * O1 Tenant `system` holds tenants and operators; it is opened first. A tenant that stands there is opened here
  *    with the key that was drawn for it, again and again until that is so.
  * O2 One tenant's halt is not another's.
- * O3 Beside other nodes: what is kept outside of the engine's state is built from the whole log; a tenant that another node
- *    creates is opened here too.
+ * O3 Beside other nodes: what is kept outside of the engine's state is built from the log alone. So a node begins from a snapshot
+ *    that its store has got as far as; one whose store ends before the log begins has a hole there, which is told.
+ * O4 A tenant that another node creates is opened here too.
  */
 import type { Rejection } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -23,7 +24,7 @@ import { LogFault, type LogDriver, type TenantLog } from '../log/port.ts';
 import type { Store } from '../store/port.ts';
 import type { Tracing } from '../telemetry/port.ts';
 import type { Mismatch } from './audit.ts';
-import { loadNewest, type CheckpointDone, type Loaded } from './checkpoint.ts';
+import { loadNewest, type CheckpointDone, type Loaded, type LoadParts } from './checkpoint.ts';
 import { Texts, type DocumentTexts } from './texts.ts';
 import { Inspections } from './inspections.ts';
 import type { HelloOutcome, NodePort, Principal, Reply } from './port.ts';
@@ -48,6 +49,8 @@ export interface NodeEvents {
   readonly halted?: (tenant: string, error: Error) => void;
   /** The state of a tenant is not the same on all nodes. */
   readonly differs?: (tenant: string, mismatch: Mismatch) => void;
+  /** O3: the store of a tenant has nothing of what was before the entry `seq`. */
+  readonly storeBegins?: (tenant: string, seq: number) => void;
   readonly snapshotDamaged?: (tenant: string, seq: number, why: string) => void;
   readonly checkpointed?: (tenant: string, outcome: Parameters<CheckpointDone>[0]) => void;
 }
@@ -215,11 +218,13 @@ export class Node implements NodePort {
   /** Makes a checkpoint of every tenant that has moved enough, one after the other. */
   checkpoint(wanted: (serving: Serving) => boolean, done: () => void): void {
     const due = this.servings.filter((serving) => wanted(serving));
-    const make = (serving: Serving, made: () => void): void =>
+    const make = (serving: Serving, made: () => void): void => {
+      if (this.#phase === 'stopping') return made();
       serving.checkpoint((outcome) => {
         this.#options.events?.checkpointed?.(serving.id, outcome);
         made();
       });
+    };
     oneByOne(due, make, done);
   }
 
@@ -251,6 +256,7 @@ export class Node implements NodePort {
   /** Says that it is not ready any more, and takes no HELLO. */
   drain(): void {
     this.#phase = 'stopping';
+    for (const serving of this.servings) serving.drain();
   }
 
   /** Takes nothing more; `done` when everything taken is durable and told. */
@@ -306,16 +312,44 @@ export class Node implements NodePort {
       if (opened instanceof LogFault) return this.#halted(id, opened);
       const fresh = (): Engine => new Engine(this.#options.engine);
       const damaged = (seq: number, why: string): void => events?.snapshotDamaged?.(id, seq, why);
-      const serve = (loaded: Loaded): void =>
-        store.tenant(id).newest((storedRev) => this.#serve({ log: opened, loaded, storedRev }));
-      // Beside others its store is built from the whole log (O3).
-      if (opened.members !== undefined) return serve({ engine: fresh(), seq: 0 });
-      loadNewest({ tenant: id, snapshots: log.snapshots, sha256, fresh, damaged }, serve);
+      const serve = (loaded: Loaded, storedSeq = 0): void =>
+        store.tenant(id).newest((storedRev) => this.#serve({ log: opened, loaded, storedRev, storedSeq }));
+      const parts = { tenant: id, snapshots: log.snapshots, sha256, fresh, damaged };
+      if (opened.members === undefined) loadNewest(parts, serve);
+      else this.#beginBeside({ parts, base: opened.members.base }, serve);
     });
   }
 
-  #serve(of: { readonly log: TenantLog; readonly loaded: Loaded; readonly storedRev: number }): void {
-    const { log, loaded, storedRev } = of;
+  /** O3 */
+  #beginBeside(
+    of: { readonly parts: LoadParts; readonly base: number },
+    serve: (loaded: Loaded, storedSeq: number) => void,
+  ): void {
+    const { parts, base } = of;
+    const { tenant: id } = parts;
+    const { store, events } = this.#options;
+    store.tenant(id).applied((applied) => {
+      loadNewest({ ...parts, upTo: applied }, (loaded) => {
+        if (loaded.seq >= base) return serve(loaded, applied);
+        loadNewest(parts, (newest) => {
+          const { seq, engine } = newest;
+          // The log says why there is none: it was trimmed, or others took this node for dead while it read them.
+          if (seq < base) return serve(newest, seq);
+          store.tenant(id).begin({ seq, rev: engine.state.rev });
+          events?.storeBegins?.(id, seq);
+          serve(newest, seq);
+        });
+      });
+    });
+  }
+
+  #serve(of: {
+    readonly log: TenantLog;
+    readonly loaded: Loaded;
+    readonly storedRev: number;
+    readonly storedSeq: number;
+  }): void {
+    const { log, loaded, storedRev, storedSeq } = of;
     const { log: driver, store, scheduler, entropy, sha256, access, events, nodeId } = this.#options;
     const { ring, chunkBytes, patienceMs, engineVersion, tracing } = this.#options;
     const id = log.tenant;
@@ -337,7 +371,9 @@ export class Node implements NodePort {
       engine: loaded.engine,
       fresh: () => new Engine(this.#options.engine),
       differs: (mismatch) => events?.differs?.(id, mismatch),
+      snapshotDamaged: (seq, why) => events?.snapshotDamaged?.(id, seq, why),
       storedRev,
+      storedSeq,
       ring,
       chunkBytes,
       patienceMs,
@@ -356,7 +392,7 @@ export class Node implements NodePort {
     serving.tenant.start(loaded.chain === undefined ? { seq: loaded.seq } : { seq: loaded.seq, chain: loaded.chain });
   }
 
-  /** O3 */
+  /** O4 */
   #seeTenants({ tenant, decoded, live, engine }: Applied): void {
     if (tenant !== SYSTEM || !live || decoded.node === this.nodeId) return;
     if (!decoded.commands.some(({ kind }) => kind === 'tenant.create')) return;

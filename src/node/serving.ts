@@ -17,7 +17,8 @@ import { packPush } from '../store/push-record.ts';
 import type { Calendar } from '../calendar/index.ts';
 import { Audit, type Mismatch } from './audit.ts';
 import { AttachedSession } from './attached.ts';
-import { checkpoint, type CheckpointDone } from './checkpoint.ts';
+import { BesideCheckpoints } from './beside-checkpoints.ts';
+import { checkpoint, hold, loadNewest, type CheckpointDone, type CheckpointParts } from './checkpoint.ts';
 import { BlobTransfers } from './blobs.ts';
 import { DocumentIndex } from './document-index.ts';
 import { Documents } from './documents.ts';
@@ -59,6 +60,8 @@ export interface ServingParts {
   readonly engine: Engine;
   /** An empty one. */
   readonly fresh: () => Engine;
+  /** Beside other nodes: up to which entry the store has all of the log. */
+  readonly storedSeq: number;
   /** The newest rev that the store has of this tenant: up to there a replay puts nothing. */
   readonly storedRev: number;
   /** Its bounds, if not the usual ones. */
@@ -68,6 +71,7 @@ export interface ServingParts {
   readonly engineVersion: number | undefined;
   readonly tracing: Tracing | undefined;
   readonly texts: Texts | undefined;
+  readonly snapshotDamaged: (seq: number, why: string) => void;
   readonly applied: (applied: Applied) => void;
   readonly differs: (mismatch: Mismatch) => void;
   readonly halted: (tenant: string, error: Error) => void;
@@ -84,6 +88,9 @@ const CLOSE_FOR: { readonly [C in ErrorCode]?: CloseName } = {
 /** A checkpoint is made after so many entries, or so many bytes of log, since the last one. */
 const CHECKPOINT_ENTRIES = 20_000;
 const CHECKPOINT_BYTES = 64 * 1024 * 1024;
+/** Beside other nodes what the store has is made durable after so many entries, or so long: behind it the log may be trimmed. */
+const KEPT_ENTRIES = 2_000;
+const KEPT_MS = 5_000;
 /** Of the revs that the history has, the ring takes up so many at a start: who was away for the restart missed no more. */
 const REPLAYED = 16_384;
 
@@ -103,8 +110,13 @@ export class Serving {
   #entries = 0;
   #bytes = 0;
   #checkpointing = false;
+  /** Undefined: no other node serves the tenant. */
+  readonly #checkpoints: BesideCheckpoints | undefined;
+  /** Up to here what the store has is durable. */
+  #kept: { readonly seq: number; readonly at: number };
+  #keeping = false;
   #passing = false;
-  readonly #kept = new KeptChunks();
+  readonly #chunks = new KeptChunks();
   #backlog: { readonly at: number; readonly view: Backlog } | undefined;
 
   constructor(parts: ServingParts) {
@@ -128,11 +140,8 @@ export class Serving {
         halted: (error) => this.#halted(error),
         heardHere: () => this.hub.heardHere(),
         audits: () => this.#audit?.told ?? [],
-        beaten: () => {
-          this.hub.pass();
-          if (this.tenant.beside?.isFirst === true) this.tenant.upgrade();
-          this.#audit?.compare(this.tenant.beside?.audits() ?? []);
-        },
+        kept: () => this.#keptSeq(),
+        beaten: () => this.#beaten(),
         cutOff: () => this.hub.closeAll('UNAVAILABLE', 'This node cannot reach the log now.'),
         caughtUp: () => {
           this.schedules.look();
@@ -143,6 +152,8 @@ export class Serving {
       },
     });
     this.#audit = auditOf(parts, (mismatch) => this.#differs(mismatch));
+    this.#kept = { seq: parts.storedSeq, at: scheduler.mono() };
+    this.#checkpoints = this.#checkpointsBeside();
     this.hub = new Hub({
       engine: parts.engine,
       store,
@@ -182,6 +193,15 @@ export class Serving {
   #heard(bytes: Uint8Array): void {
     const said = this.tenant.serving ? saidIn(bytes) : undefined;
     if (said !== undefined) this.hub.message(said.topic, { data: said.data, from: said.from });
+  }
+
+  /** More is known of other nodes. */
+  #beaten(): void {
+    this.hub.pass();
+    const { beside } = this.tenant;
+    if (beside?.isFirst === true) this.tenant.upgrade();
+    this.#audit?.compare(beside?.audits() ?? []);
+    this.#checkpoints?.beaten();
   }
 
   /** What waits, at most `backlogMs` old. */
@@ -224,8 +244,6 @@ export class Serving {
   }
 
   checkpointDue(): boolean {
-    // A node builds what it keeps from all of the log, which is not trimmed: it would never be loaded.
-    if (this.tenant.log.members !== undefined) return false;
     return this.#entries >= CHECKPOINT_ENTRIES || this.#bytes >= CHECKPOINT_BYTES;
   }
 
@@ -237,18 +255,71 @@ export class Serving {
   checkpoint(done: CheckpointDone): void {
     if (this.#checkpointing) return done({ skipped: 'one is under way' });
     this.#checkpointing = true;
-    const { store, driver, scheduler, sha256, chunkBytes } = this.#parts;
-    const [entries, bytes] = [this.#entries, this.#bytes];
-    const { snapshots } = driver;
-    const parts = { tenant: this.tenant, store, snapshots, scheduler, sha256, kept: this.#kept, chunkBytes };
-    checkpoint(parts, (outcome) => {
+    const ended: CheckpointDone = (outcome) => {
       this.#checkpointing = false;
+      done(outcome);
+    };
+    if (this.#checkpoints !== undefined) return this.#checkpointBeside(this.#checkpoints, ended);
+    const [entries, bytes] = [this.#entries, this.#bytes];
+    checkpoint(this.#checkpointParts(), (outcome) => {
       if ('seq' in outcome) {
         this.#entries -= entries;
         this.#bytes -= bytes;
       }
-      done(outcome);
+      ended(outcome);
     });
+  }
+
+  /** Another node may have made the newest one. */
+  #checkpointBeside(checkpoints: BesideCheckpoints, done: CheckpointDone): void {
+    checkpoints.newest((newest) => {
+      const known = this.#entries;
+      this.#entries = Math.min(known, Math.max(0, (this.tenant.head?.seq ?? 0) - newest));
+      if (this.#entries < known) this.#bytes = Math.round((this.#bytes * this.#entries) / known);
+      if (known > this.#entries && !this.checkpointDue()) return done({ skipped: 'another node made one' });
+      checkpoints.ask(done);
+    });
+  }
+
+  #checkpointParts(): CheckpointParts {
+    const { store, driver, scheduler, sha256, chunkBytes } = this.#parts;
+    const { snapshots } = driver;
+    return { tenant: this.tenant, store, snapshots, scheduler, sha256, kept: this.#chunks, chunkBytes };
+  }
+
+  #checkpointsBeside(): BesideCheckpoints | undefined {
+    const { beside } = this.tenant;
+    if (beside === undefined) return undefined;
+    const { id, scheduler, driver } = this.#parts;
+    return new BesideCheckpoints({
+      tenant: id,
+      beside,
+      scheduler,
+      snapshots: driver.snapshots,
+      tick: () => this.tenant.submit({ kind: 'tick' }),
+      make: (confirm, done) => hold({ ...this.#checkpointParts(), confirm }, done),
+    });
+  }
+
+  /** Asked with each beat: makes durable what the store has, now and then. */
+  #keptSeq(): number {
+    const { store, scheduler } = this.#parts;
+    const seq = this.tenant.head?.seq ?? 0;
+    const at = scheduler.mono();
+    const due = seq - this.#kept.seq >= KEPT_ENTRIES || (seq > this.#kept.seq && at - this.#kept.at >= KEPT_MS);
+    if (due && !this.#keeping) {
+      this.#keeping = true;
+      store.flush(() => {
+        this.#keeping = false;
+        this.#kept = { seq, at };
+      });
+    }
+    return this.#kept.seq;
+  }
+
+  /** Nothing is begun that takes long, and what waits for others is given up. */
+  drain(): void {
+    this.#checkpoints?.end();
   }
 
   sweepTexts(done: () => void): void {
@@ -337,7 +408,8 @@ export class Serving {
   #applied(done: AppliedEntry): void {
     const { entry, decoded, output, live, appendMs, applyMs } = done;
     const { engine } = this.tenant;
-    this.#audit?.applied(entry, live);
+    if (this.tenant.log.members !== undefined) this.#parts.store.putApplied(entry.seq);
+    if (this.#audit?.applied(entry, live) === true) this.#checkpoints?.audited(entry.seq);
     this.#entries += 1;
     this.#bytes += entry.payload.length;
     const { tracing, scheduler } = this.#parts;
@@ -418,8 +490,13 @@ function orderTracing({ id, tracing, scheduler }: ServingParts): OrderTracing | 
 
 /** Nobody else serves the tenant: there is nothing to be compared. */
 function auditOf(parts: ServingParts, differs: (mismatch: Mismatch) => void): Audit | undefined {
-  const { log, scheduler, sha256, engine, fresh } = parts;
+  const { log, scheduler, sha256, engine, fresh, driver, snapshotDamaged: damaged } = parts;
   if (log.members === undefined) return undefined;
+  const { snapshots } = driver;
+  const base: ConstructorParameters<typeof Audit>[0]['base'] = (upTo, done) =>
+    loadNewest({ tenant: log.tenant, snapshots, sha256, fresh, upTo, damaged }, (loaded) =>
+      done(loaded.engine, loaded.seq),
+    );
   const read: ConstructorParameters<typeof Audit>[0]['read'] = (from, limit, done) => log.read(from, limit, done);
-  return new Audit({ scheduler, sha256, engine, fresh, read, differs });
+  return new Audit({ scheduler, sha256, engine, base, read, differs });
 }

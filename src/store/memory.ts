@@ -79,7 +79,9 @@ type Put =
       readonly at: number;
       readonly facts: readonly WorkFact[];
     }
-  | { readonly kind: 'pieces'; readonly tenant: string; readonly pieces: readonly KeptPiece[] };
+  | { readonly kind: 'pieces'; readonly tenant: string; readonly pieces: readonly KeptPiece[] }
+  | { readonly kind: 'applied'; readonly tenant: string; readonly seq: number }
+  | { readonly kind: 'begin'; readonly tenant: string; readonly seq: number; readonly rev: number };
 
 /** What a task takes beside its view, roughly. */
 const taskBytes = 100;
@@ -94,6 +96,7 @@ class Rows {
   /** In the order in which they were put. */
   output: KeptPiece[] = [];
   dropped = 0;
+  applied = 0;
   floors: Floors;
 
   #lastPlace = 0;
@@ -103,6 +106,14 @@ class Rows {
   }
 
   apply(put: Put): void {
+    if (put.kind === 'applied') {
+      this.applied = Math.max(this.applied, put.seq);
+      return;
+    }
+    if (put.kind === 'begin') {
+      Object.assign(this, { applied: put.seq, dropped: put.rev, history: [] });
+      return this.floors.raiseAll(put.rev);
+    }
     if (put.kind === 'tasks') {
       for (const task of put.tasks) {
         if (this.finished.has(task.id)) continue;
@@ -180,6 +191,7 @@ class Rows {
     copy.history = [...this.history];
     copy.output = [...this.output];
     copy.dropped = this.dropped;
+    copy.applied = this.applied;
     copy.floors = Floors.unpack(floorsMax, this.floors.common, this.floors.pack());
     return copy;
   }
@@ -498,6 +510,19 @@ export class MemoryTenantStore implements TenantStore {
   newest(done: (rev: number) => void): void {
     const rev = this.rows.history.at(-1)?.rev ?? this.rows.dropped;
     this.#host.step(() => done(rev));
+  }
+
+  putApplied(seq: number): void {
+    this.#put({ kind: 'applied', tenant: this.#tenant, seq });
+  }
+
+  applied(done: (seq: number) => void): void {
+    const { applied } = this.rows;
+    this.#host.step(() => done(applied));
+  }
+
+  begin({ seq, rev }: { readonly seq: number; readonly rev: number }): void {
+    this.#put({ kind: 'begin', tenant: this.#tenant, seq, rev });
   }
 
   flush(done: () => void): void {

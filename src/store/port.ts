@@ -8,6 +8,7 @@
  * S4 Finished tasks are dropped by age or size too, those that were put first before the others. Dead letters have bounds
  *    of their own, so that no number of other tasks takes their place.
  * S5 Facts of an entry are counted once, however often they are put.
+ * S7 How far it follows the log becomes durable with what it follows from, in one step: it never claims more than it has.
  * S6 Output is dropped by age or size, those pieces that were put first before the others, whatever became of its task.
  */
 import type { DurationView, StatsBy, TaskQuery } from '../../protocol/wire/observing.ts';
@@ -190,6 +191,12 @@ export interface TenantStore {
    * here too: after a crash a store has a prefix of what was put.
    */
   newest(done: (rev: number) => void): void;
+  /** All that the log says up to its entry `seq` was put. For a log that others may trim (S7). */
+  putApplied(seq: number): void;
+  /** S7. 0 if it is not known. */
+  applied(done: (seq: number) => void): void;
+  /** It begins here: what the log said up to `rev`, by its entry `seq`, was never put and never will be. */
+  begin(at: { readonly seq: number; readonly rev: number }): void;
   /** Everything put before this call is durable when `done` runs. */
   flush(done: () => void): void;
 }

@@ -1,7 +1,7 @@
-/** The short form: three nodes, twenty agents, load; a node and Redis are killed. */
+/** The short forms: three nodes, agents, load; a node and Redis are killed, then each node is restarted in order. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Fleet } from './fleet.ts';
-import { NODES, SHORT } from './forms.ts';
+import { NODES, ROLLING_SHORT, SHORT } from './forms.ts';
 import { Load } from './load.ts';
 
 const SEED = 20_261_130;
@@ -16,6 +16,14 @@ describe('under kill -9 of a node and of Redis', () => {
   it(`nothing is lost and nothing is doubled (seed ${SEED})`, { timeout: 180_000 }, async () => {
     const report = await new Load(fleet, { ...SHORT, seed: SEED, say: () => undefined }).run();
     expect(report.violations).toEqual([]);
-    expect(report.killed).toEqual({ node: 1, redis: 1 });
+    expect(report.killed).toEqual({ node: 1, redis: 1, restart: 0 });
+  });
+});
+
+describe('under a restart of one node after the other', () => {
+  it(`nothing is lost and nothing is doubled (seed ${SEED})`, { timeout: 180_000 }, async () => {
+    const report = await new Load(fleet, { ...ROLLING_SHORT, seed: SEED, say: () => undefined }).run();
+    expect(report.violations).toEqual([]);
+    expect(report.killed).toEqual({ node: 0, redis: 0, restart: 3 });
   });
 });

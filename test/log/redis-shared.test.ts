@@ -1,12 +1,22 @@
-/** The log on Redis, of several nodes: up to which version they decide together. */
+/** The log on Redis, of several nodes: up to which version they decide together, what may be forgotten, what they hand to each other. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
-import type { Members, TenantLog } from '../../src/log/port.ts';
+import type { LogEntry, Members, TenantLog } from '../../src/log/port.ts';
 import { openRedisLog, parseRedisUrl, type RedisLog } from '../../src/log/redis/index.ts';
-import { closed, Collector, openTenant } from '../conformance/log.ts';
+import {
+  append,
+  closed,
+  Collector,
+  metaAt,
+  openTenant,
+  read,
+  text,
+  trimmed,
+  writeSnapshot,
+} from '../conformance/log.ts';
 import { RedisServer } from '../support/redis-server.ts';
 
 let redis: RedisServer;
@@ -62,6 +72,13 @@ async function tailed(driver: RedisLog): Promise<{ log: TenantLog; tail: Collect
   return { log, tail, members: log.members };
 }
 
+/** Of all nodes; they come back. */
+async function endConnections(): Promise<void> {
+  const clients = String(await redis.client().client('LIST')).split('\n');
+  const ids = clients.filter((one) => one.includes(' name=muster ')).map((one) => /^id=(\d+) /.exec(one)?.[1] ?? '');
+  for (const id of ids) await redis.client().call('CLIENT', 'KILL', 'ID', id);
+}
+
 function raised(members: Members, engine: number): Promise<number> {
   return new Promise((resolve) => members.raise(engine, resolve));
 }
@@ -98,5 +115,172 @@ describe('the version of the engine', () => {
     await redis.client().hset('muster:{acme}:meta', 'pass:n_ancient', 'x', 'seen:n_ancient', '0');
     expect(await raised(members, 7)).toBe(0);
     expect(newer.troubles.join()).toContain('while node n_ancient serves');
+  });
+});
+
+/** What nodes say with each beat, as the tenant's part of the log has it. */
+async function keeps(name: string, seq: number): Promise<void> {
+  await redis.client().hset('muster:{acme}:meta', `kept:${name}`, String(seq));
+}
+
+async function base(): Promise<number> {
+  return Number(await redis.client().hget('muster:{acme}:meta', 'baseSeq'));
+}
+
+describe('entries that a snapshot covers', () => {
+  async function filled(): Promise<{
+    first: Opened;
+    second: Opened;
+    log: TenantLog;
+    other: TenantLog;
+    seen: readonly LogEntry[];
+  }> {
+    const [first, second] = [await node('n_first'), await node('n_second')];
+    const { log, tail } = await tailed(first.driver);
+    const { log: other } = await tailed(second.driver);
+    for (let at = 1; at <= 10; at += 1) await append(log, `entry ${at}`);
+    await tail.until(({ entriesSeen }) => entriesSeen.length === 10);
+    const at = tail.entriesSeen[5] as LogEntry;
+    await writeSnapshot(first.driver, { tenant: 'acme', meta: metaAt(at) }, [text('state')]);
+    return { first, second, log, other, seen: tail.entriesSeen };
+  }
+
+  test('stay until every node has said that it needs them no more', async () => {
+    const { log } = await filled();
+    await trimmed(log, 6);
+    expect(await base()).toBe(0);
+    await keeps('n_first', 10);
+    await trimmed(log, 6);
+    expect(await base()).toBe(0);
+    await keeps('n_second', 5);
+    await trimmed(log, 6);
+    expect(await base()).toBe(0);
+    await keeps('n_second', 6);
+    await trimmed(log, 6);
+    expect(await base()).toBe(6);
+    expect(log.members?.base).toBe(6);
+  });
+
+  test('stay for a node that has begun and said nothing yet, and go without one that was taken for dead', async () => {
+    const { log, second } = await filled();
+    await keeps('n_first', 10);
+    await second.close();
+    const third = await node('n_third');
+    await openTenant(third.driver, 'acme');
+    await trimmed(log, 6);
+    expect(await base()).toBe(0);
+    await redis.client().hdel('muster:{acme}:meta', 'pass:n_third');
+    await trimmed(log, 6);
+    expect(await base()).toBe(6);
+  });
+
+  test('are gone for the readers of another node, who are told, and go on behind them', async () => {
+    const { log, other, seen } = await filled();
+    await keeps('n_first', 10);
+    await keeps('n_second', 10);
+    await trimmed(log, 6);
+    expect(await read(other, 3, 4)).toMatchObject({ fault: 'GAP' });
+    expect(await read(other, 7, 100)).toEqual(seen.slice(6));
+  });
+
+  test('that go while a node reads end its tail by a gap, and it begins anew from the snapshot', async () => {
+    const { first, second, log, seen } = await filled();
+    const late = await openTenant((await node('n_late')).driver, 'acme');
+    // It needs them, whatever Redis has been told.
+    await keeps('n_late', 10);
+    await keeps('n_first', 10);
+    await keeps('n_second', 10);
+    await trimmed(log, 6);
+    const tail = new Collector();
+    late.tail({ seq: 0 }, tail);
+    await tail.until(({ stopped }) => stopped !== undefined);
+    expect(tail.stopped?.fault).toBe('GAP');
+    expect(tail.entriesSeen).toEqual([]);
+    // The directory of a node that has gone, and the log of which nothing was read for long.
+    await second.close();
+    const again = await openTenant((await node('n_again', { dir: second.dir })).driver, 'acme');
+    expect(again.members?.base).toBe(6);
+    const goesOn = new Collector();
+    again.tail(seen[5] as LogEntry, goesOn);
+    await goesOn.until(({ head }) => head !== undefined);
+    expect(goesOn.entriesSeen).toEqual(seen.slice(6));
+    await first.close();
+  });
+});
+
+describe('a node that others took for dead while it begins', () => {
+  /** It has a pass and follows nothing yet, as while it loads a snapshot. Then it is fenced, and its connections end. */
+  async function fenced(): Promise<{ late: Opened; log: TenantLog }> {
+    await tailed((await node('n_first')).driver);
+    const late = await node('n_late');
+    const log = await openTenant(late.driver, 'acme');
+    await redis.client().hdel('muster:{acme}:meta', 'pass:n_late');
+    return { late, log };
+  }
+
+  function listed(late: Opened): Promise<unknown> {
+    return new Promise((resolve) => late.driver.snapshots.list('acme', resolve));
+  }
+
+  // Nobody told the reader of snapshots, which waited for a connection of a log that was claimed no more: the node never began.
+  test('is told so by the log when it follows it, and what it reads from Redis meanwhile ends', async () => {
+    const { late, log } = await fenced();
+    await endConnections();
+    expect(await listed(late)).toEqual([]);
+    const tail = new Collector();
+    log.tail({ seq: 0 }, tail);
+    await tail.until(({ stopped }) => stopped !== undefined);
+    expect(tail.stopped).toMatchObject({
+      fault: 'LOCKED',
+      message: expect.stringContaining('took this node for dead'),
+    });
+    expect(late.troubles.join()).toContain('snapshots cannot be listed');
+  });
+
+  test('waits for no connection when it has left by itself', async () => {
+    const { late, log } = await fenced();
+    log.members?.leave();
+    await endConnections();
+    expect(await listed(late)).toEqual([]);
+  });
+});
+
+describe('what a node hands to another one', () => {
+  const pieces = (count: number) =>
+    async function* (): AsyncIterable<Uint8Array> {
+      for (let at = 0; at < count; at += 1) yield new Uint8Array(1_000).fill(at % 256);
+    };
+
+  test('comes over whole, with a bound of what is in Redis meanwhile', async () => {
+    const [giver, asker] = [await node('n_giver'), await node('n_asker')];
+    const end = giver.driver.relay?.serve(pieces(200));
+    let [count, most] = [0, 0];
+    const looker = redis.client();
+    const bytes = await asker.driver.relay?.fetch(async (piece) => {
+      expect(piece).toEqual(new Uint8Array(1_000).fill(count % 256));
+      count += 1;
+      const [key] = (await looker.keys('muster:{relay}:*')).filter((name) => name !== 'muster:{relay}:asks');
+      if (key !== undefined) most = Math.max(most, await looker.llen(key));
+    });
+    end?.();
+    expect([count, bytes]).toEqual([200, 200_000]);
+    expect(most).toBeLessThanOrEqual(17);
+  });
+
+  test('is not taken when a piece of it got lost', async () => {
+    const [giver, asker] = [await node('n_giver'), await node('n_asker')];
+    const end = giver.driver.relay?.serve(pieces(40));
+    const looker = redis.client();
+    let count = 0;
+    const fetched = asker.driver.relay?.fetch(async () => {
+      count += 1;
+      if (count !== 3) return;
+      for (let stolen: string | null = null; stolen === null;) {
+        const [key] = (await looker.keys('muster:{relay}:*')).filter((name) => name !== 'muster:{relay}:asks');
+        if (key !== undefined) stolen = await looker.lpop(key);
+      }
+    });
+    await expect(fetched).rejects.toThrow('is not what that gave out');
+    end?.();
   });
 });

@@ -69,7 +69,7 @@ describe('hashes of the state', () => {
     };
     const differs = (mismatch: Mismatch): void => void found.push(mismatch);
     const { scheduler } = shared.rig;
-    const audit = new Audit({ scheduler, sha256, engine, fresh: never, read: never, differs });
+    const audit = new Audit({ scheduler, sha256, engine, base: never, read: never, differs });
     audit.applied({ seq: own.seq - 1, ts: 0 }, true);
     audit.applied({ seq: own.seq, ts: LIMITS.auditMs }, true);
     scheduler.advance(1_000);

@@ -144,6 +144,8 @@ export class NodeRig {
   readonly blobs = new MemoryBlobDisk();
   readonly halted: string[] = [];
   readonly differs: Mismatch[] = [];
+  /** Tenants whose store has a hole before an entry. */
+  readonly begun: string[] = [];
   readonly #options: NodeRigOptions;
   #draws = 0;
   log: MemoryLog | undefined;
@@ -218,6 +220,7 @@ export class NodeRig {
       events: {
         halted: (tenant) => this.halted.push(tenant),
         differs: (_, mismatch) => this.differs.push(mismatch),
+        storeBegins: (tenant, seq) => this.begun.push(`${tenant} ${seq}`),
       },
       ...(ring === undefined ? {} : { ring }),
     });

@@ -3,12 +3,13 @@ import type { AgentShape } from '../../protocol/wire/types.ts';
 import { must } from '../../src/base/assert.ts';
 import { encodeEntry } from '../../src/engine/entry.ts';
 import { ENGINE_VERSION, type Command } from '../../src/engine/port.ts';
-import type { LogDriver, Members, MembersWatcher, TenantLog } from '../../src/log/port.ts';
+import { LogFault, type LogDriver, type Members, type MembersWatcher, type TenantLog } from '../../src/log/port.ts';
 import type { Audited } from '../../src/node/audit.ts';
 import { NodeRig } from './node-rig.ts';
 
 class Others implements Members {
   rank = 0;
+  base = 0;
   left = false;
   /** What all others know. */
   engineOfOthers = ENGINE_VERSION;
@@ -38,12 +39,12 @@ class Others implements Members {
 export class SharedRig {
   readonly others = new Map<string, Others>();
   readonly #logs = new Map<string, TenantLog>();
-  readonly #prepare: (members: Others) => void;
+  readonly #prepare: (members: Others, tenant: string) => void;
   #drawn = 0;
   readonly rig: NodeRig;
 
   /** `prepare`: what the others are like from the beginning. */
-  constructor(prepare: (members: Others) => void = () => undefined) {
+  constructor(prepare: (members: Others, tenant: string) => void = () => undefined) {
     this.#prepare = prepare;
     this.rig = new NodeRig({ log: (log) => this.#sharing(log) }).start();
   }
@@ -57,7 +58,7 @@ export class SharedRig {
         log.open(tenant, (opened) => {
           if (opened instanceof Error) return done(opened);
           const members = new Others();
-          this.#prepare(members);
+          this.#prepare(members, tenant);
           this.others.set(tenant, members);
           this.#logs.set(tenant, opened);
           done({
@@ -66,7 +67,10 @@ export class SharedRig {
             epoch: opened.epoch,
             members,
             append: (payloads, appended) => opened.append(payloads, appended),
-            tail: (from, sink) => opened.tail(from, sink),
+            tail: (from, sink) => {
+              if (from.seq >= members.base) opened.tail(from, sink);
+              else this.rig.scheduler.defer(() => sink.fault(new LogFault('GAP', 'it was trimmed')));
+            },
             read: (from, limit, read) => opened.read(from, limit, read),
             trim: (seq, trimmed) => opened.trim(seq, trimmed),
           });

@@ -232,6 +232,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'src/blob-service.ts',
       'src/housekeeping.ts',
       'src/open-log.ts',
+      'src/open-store.ts',
       'src/open-jobs.ts',
       'src/open-texts.ts',
     ],

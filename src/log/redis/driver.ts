@@ -6,6 +6,7 @@
  *
  * RL1 A data directory has one process: the file of local tails is locked (../sqlite/file.ts).
  * RL2 No callback runs inside the call that was given it, nor inside a promise.
+ * RL4 A log that has ended is claimed for no connection any more: who waits for one, to read a snapshot, is told.
  * RL3 In a cluster a tenant goes where a server says that its slot is; when a server is gone, any other one is asked.
  */
 import { randomBytes } from 'node:crypto';
@@ -22,7 +23,8 @@ import { keysOf, TENANTS } from './keys.ts';
 import { Link, LinkLost, messageOf, ServerRefusal } from './link.ts';
 import { LocalTail, type TailFile } from './local-tail.ts';
 import { movedTo } from './refusal.ts';
-import { listOf, textOf } from './replies.ts';
+import { integerOf, listOf, textOf } from './replies.ts';
+import { fetchRelayed, serveRelay } from './relay.ts';
 import { RedisSnapshots } from './snapshots.ts';
 import { NO_TALK, RedisTalk, type TalkFigures } from './talk.ts';
 import { tell } from './tell.ts';
@@ -74,6 +76,16 @@ export interface RedisLogParts {
   readonly talks: boolean;
 }
 
+/** How a node whose store ends before the log begins gets that of another one. */
+export interface StoreRelay {
+  /** Of each tenant, up to which entry its log was trimmed. */
+  bases(): Promise<ReadonlyMap<string, number>>;
+  /** Resolves when all pieces were taken, with their bytes; undefined: no node answered. Rejects when it broke off. */
+  fetch(take: (piece: Uint8Array) => Promise<void>): Promise<number | undefined>;
+  /** Gives pieces to nodes that ask, until it is ended. */
+  serve(give: () => AsyncIterable<Uint8Array>): () => void;
+}
+
 const answerMs = 5_000;
 const registerAgainMs = 250;
 
@@ -118,7 +130,9 @@ export class RedisLog implements LogDriver {
   readonly #logs = new Map<string, RedisTenantLog | undefined>();
   readonly #locals = new Map<string, Promise<LocalTail>>();
   readonly #abort = new AbortController();
-  readonly #awaited = new Map<string, Set<(session: Session) => void>>();
+  /** Of each tenant, who waits for a connection; undefined: there will be none any more (RL4). */
+  readonly #awaited = new Map<string, Set<(session: Session | undefined) => void>>();
+  #relayLink: Link | undefined;
   #seed = 0;
   #repaired = 0;
   #closing: (() => void) | undefined;
@@ -190,6 +204,43 @@ export class RedisLog implements LogDriver {
     void tell(this.#opened(tenant), done); // RL2
   }
 
+  /** Undefined: no other node serves the same tenants. */
+  get relay(): StoreRelay | undefined {
+    if (this.#options.shared !== true) return undefined;
+    const { scheduler } = this.#options;
+    const ask: Parameters<typeof fetchRelayed>[0]['ask'] = (asked) => this.#onRelay(asked);
+    const trouble = (what: string): void => this.#trouble(what);
+    return {
+      bases: () => this.#bases(),
+      fetch: (take) => fetchRelayed({ ask, scheduler }, take),
+      serve: (give) => serveRelay({ ask, scheduler, give, trouble }),
+    };
+  }
+
+  /** In a cluster on the server that has the keys, by a connection that is kept. */
+  async #onRelay(ask: (link: Link) => Promise<unknown>): Promise<unknown> {
+    const link = this.#relayLink?.open === true ? this.#relayLink : this.#anyHome().link;
+    if (link === undefined) throw new LinkLost('there is no connection to Redis now');
+    try {
+      return await ask(link);
+    } catch (error) {
+      const to = error instanceof ServerRefusal ? movedTo(error.message) : undefined;
+      if (to === undefined || this.#closing !== undefined) throw error;
+      this.#relayLink?.close('the keys are elsewhere');
+      this.#relayLink = await this.#connect(to);
+      return await ask(this.#relayLink);
+    }
+  }
+
+  async #bases(): Promise<ReadonlyMap<string, number>> {
+    const bases = new Map<string, number>();
+    for (const tenant of await this.#registered()) {
+      const base = await this.#registry((link) => link.call('HGET', keysOf(tenant).meta, 'baseSeq'));
+      bases.set(tenant, base === null ? 0 : integerOf(base));
+    }
+    return bases;
+  }
+
   disk(): { readonly freeBytes: number; readonly freePercent: number } | undefined {
     return this.#file.disk();
   }
@@ -201,11 +252,14 @@ export class RedisLog implements LogDriver {
     this.#closeWhenIdle();
   }
 
+  async #registered(): Promise<readonly string[]> {
+    const ids = listOf(await this.#registry((link) => link.call('SMEMBERS', TENANTS)));
+    return ids.map(textOf).toSorted(byCodeUnits);
+  }
+
   async #tenants(): Promise<readonly string[]> {
     try {
-      return listOf(await this.#registry((link) => link.call('SMEMBERS', TENANTS)))
-        .map(textOf)
-        .toSorted(byCodeUnits);
+      return await this.#registered();
     } catch (error) {
       this.#trouble(`the tenants in Redis cannot be listed: ${messageOf(error)}`);
       return [];
@@ -287,6 +341,7 @@ export class RedisLog implements LogDriver {
       follow: (followed) => this.#homeOf.get(tenant)?.follow(followed),
       proven: (seq) => this.#snapshots.proven(tenant, seq),
       idle: () => this.#closeWhenIdle(),
+      ended: () => this.#refuseWaiting(tenant),
     });
     this.#logs.set(tenant, log);
     return log;
@@ -383,7 +438,9 @@ export class RedisLog implements LogDriver {
     const session = this.#sessionNow(tenant);
     if (session !== undefined) return session.link;
     if (this.#closing !== undefined) throw new LogFault('IO', 'the log is closed');
-    return await new Promise<Link>((resolve) => this.#await(tenant, ({ link }) => resolve(link)));
+    const found = await new Promise<Session | undefined>((resolve) => this.#await(tenant, resolve));
+    if (found === undefined) throw new LogFault('IO', `the log of tenant ${tenant} has ended`);
+    return found.link;
   }
 
   #sessionNow(tenant: string): Session | undefined {
@@ -395,22 +452,31 @@ export class RedisLog implements LogDriver {
     const session = this.#sessionNow(tenant);
     if (session !== undefined || this.#closing !== undefined || ms === 0) return session;
     return await new Promise<Session | undefined>((resolve) => {
+      const told = (found: Session | undefined): void => {
+        cancel();
+        resolve(found);
+      };
       const cancel = this.#options.scheduler.after(ms, () => {
         this.#awaited.get(tenant)?.delete(told);
         resolve(undefined);
       });
-      const told = (found: Session): void => {
-        cancel();
-        resolve(found);
-      };
       this.#await(tenant, told);
     });
   }
 
-  #await(tenant: string, told: (session: Session) => void): void {
+  /** RL4 */
+  #await(tenant: string, told: (session: Session | undefined) => void): void {
+    if (this.#logs.get(tenant)?.ended === true) return told(undefined);
     const awaited = this.#awaited.get(tenant) ?? new Set();
     awaited.add(told);
     this.#awaited.set(tenant, awaited);
+  }
+
+  /** RL4 */
+  #refuseWaiting(tenant: string): void {
+    const awaited = this.#awaited.get(tenant) ?? [];
+    this.#awaited.delete(tenant);
+    for (const told of awaited) told(undefined);
   }
 
   #closeWhenIdle(): void {
@@ -430,6 +496,8 @@ export class RedisLog implements LogDriver {
       log?.detached();
     }
     this.#talk?.close();
+    for (const tenant of [...this.#awaited.keys()]) this.#refuseWaiting(tenant);
+    this.#relayLink?.close('it is closed');
     this.#abort.abort();
     await Promise.allSettled([...this.#homes.values()].map((home) => home.close()));
   }

@@ -11,8 +11,8 @@
  * ME3 A node that cannot reach Redis lets its clients go before others take it for dead.
  * ME5 The state goes over to a version only when every node that has a pass knows it; Redis decides, so none that does not
  *    comes in between.
- * ME4 A node builds what it keeps (finished tasks, history) from the log alone, so while nodes share a log nothing of it is
- *    trimmed.
+ * ME4 A node builds what it keeps (finished tasks, history) from the log alone. It says with each beat up to where it has that on
+ *    its disk, and the log is trimmed no further (scripts.ts, S5).
  */
 import type { Scheduler } from '../../base/scheduler.ts';
 import { assert } from '../../base/assert.ts';
@@ -31,6 +31,7 @@ interface Host {
   /** Nothing is appended any more, and the others are told. */
   readonly leave: () => void;
   readonly trouble: (what: string) => void;
+  readonly base: () => number;
 }
 
 /** Says a script to Redis, with the name and the pass of this node; undefined: there is no connection now. */
@@ -90,6 +91,10 @@ export class RedisMembers implements Members {
     this.#watcher = watcher;
   }
 
+  get base(): number {
+    return this.#host.base();
+  }
+
   get rank(): number {
     return this.#rank;
   }
@@ -139,6 +144,11 @@ export class RedisMembers implements Members {
   leave(): void {
     this.end();
     this.#host.leave();
+  }
+
+  /** ME4. Empty: that is not to be said yet. */
+  kept(): string {
+    return this.#watcher === undefined ? '' : String(this.#watcher.kept());
   }
 
   /** The living, in order: the first of them says what follows from it. */

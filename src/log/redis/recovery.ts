@@ -181,7 +181,7 @@ async function claim(parts: AttachParts, seen: Meta, next: { run: string; epoch:
   const after = [next.run, String(next.epoch), parts.node, parts.pass, String(ownedMs)];
   const who = [parts.home, modeOf(parts), known];
   const { epoch = 0, seq = 0, link = '' } = parts.local.head ?? {};
-  const copy = [String(epoch), String(seq), link, String(parts.engine)];
+  const copy = [String(epoch), String(seq), link, String(parts.engine), String(seen.base.seq)];
   const [said, owner, silentMs] = await run(parts, SCRIPTS.claim, [...before, ...after, ...who, ...copy]);
   if (textOf(said) === 'FENCED') throw fault(parts, 'LOCKED', 'others took this node for dead: it must start anew');
   if (textOf(said) === 'OLD') throw fault(parts, 'VERSION', tooOld(parts.engine, textOf(owner))); // RC6

@@ -6,7 +6,7 @@
  * serves the tenant: pass:<node>, drawn for each connection; seen:<node>, when it last said that it lives; home:<node>, its
  * data directory, which one process has at a time; mode:<node>, whether it serves alone or shares; ready:<node>, that it
  * serves, beside others; about:<node>, what it says of itself; engine:<node>, up to which version it can decide (absent: a
- * build that did not say so). opener: the node that opens the tenant for all, until it has. engine: the version that the state
+ * build that did not say so); kept:<node>, up to which entry it has what it keeps of the log (absent: it did not say so yet). opener: the node that opens the tenant for all, until it has. engine: the version that the state
  * may go over to; who does not know it is not let in.
  *
  * S1 A script refuses before its first write or writes everything: Redis runs it alone, and looks for memory before the
@@ -18,6 +18,8 @@
  *    compared, not only the number.
  * S4 Time never falls. `floor` is the appender's: the newest stamp that it read and what its monotonic clock counted
  *    since, so that time goes on when the server's clock was set back (../stamps.ts).
+ * S5 Entries go only when every node that has a pass has what it keeps of them on its disk. A node that is given a pass has
+ *    seen the base as it is then, and has not said yet what it needs: so nothing goes from under one that begins.
  */
 import { script } from './script.ts';
 
@@ -45,7 +47,7 @@ end
 local function fieldOf(name, node) return redis.call('HGET', KEYS[2], name .. ':' .. node) end
 local function fence(node)
   redis.call('HDEL', KEYS[2], 'pass:' .. node, 'seen:' .. node, 'home:' .. node, 'mode:' .. node, 'ready:' .. node,
-    'about:' .. node, 'engine:' .. node)
+    'about:' .. node, 'engine:' .. node, 'kept:' .. node)
   if redis.call('HGET', KEYS[2], 'opener') == node then redis.call('HDEL', KEYS[2], 'opener') end
 end
 local function silence(node) return now - tonumber(fieldOf('seen', node)) end
@@ -99,13 +101,13 @@ return {redis.call('HGETALL', KEYS[2]), redis.call('XREVRANGE', KEYS[1], '+', '-
 /**
  * Takes the log over for a connection. ARGV: what was seen: run, epoch, seq, link; then run, epoch, node, pass, for how many
  * ms a node that is silent still has it, home, mode, whether the node has had it already; the newest entry that the node
- * has: epoch, seq, link (seq 0: none); engine. Others may have appended since it was looked at, in the same run, if what the
+ * has: epoch, seq, link (seq 0: none); engine; the base that was seen. Others may have appended since it was looked at, in the same run, if what the
  * node has is still part of the log. → OK | CHANGED | FENCED | OWNED node ms | OLD engine
  */
 const claim = script(`${number}${clock}${members}
 local m = redis.call('HMGET', KEYS[2], 'run', 'epoch', 'seq', 'link', 'baseSeq', 'owner', 'seen', 'engine')
 if m[8] and tonumber(m[8]) > tonumber(ARGV[16]) then return {'OLD', m[8]} end
-if m[1] ~= ARGV[1] or m[2] ~= ARGV[2] then return {'CHANGED'} end
+if m[1] ~= ARGV[1] or m[2] ~= ARGV[2] or m[5] ~= ARGV[17] then return {'CHANGED'} end
 if m[3] ~= ARGV[3] or m[4] ~= ARGV[4] then
   local seq, known = tonumber(m[3]), tonumber(ARGV[14])
   if ARGV[1] ~= ARGV[5] or seq < tonumber(ARGV[3]) or known > seq then return {'CHANGED'} end
@@ -168,11 +170,12 @@ return {'OK'}
 
 /**
  * Says that the node lives, or with "0" that it leaves. ARGV: node, pass, alive, after how many ms of silence others are
- * fenced (0: never), what it says of itself. → OK seq link, then of each that lives: name, ms of silence, what it said of
+ * fenced (0: never), what it says of itself, up to where it has what it keeps ('' : it does not say). → OK seq base, then of
+ * each that lives: name, ms of silence, what it said of
  * itself | GONE | FENCED
  */
 const beat = script(`${number}${clock}${members}
-local m = redis.call('HMGET', KEYS[2], 'pass:' .. ARGV[1], 'seq', 'link')
+local m = redis.call('HMGET', KEYS[2], 'pass:' .. ARGV[1], 'seq', 'baseSeq')
 if not m[2] then return {'GONE'} end
 if m[1] ~= ARGV[2] then return {'FENCED'} end
 if ARGV[3] ~= '1' then
@@ -181,6 +184,7 @@ if ARGV[3] ~= '1' then
 end
 redis.call('HSET', KEYS[2], 'seen:' .. ARGV[1], digits(now))
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[2], 'about:' .. ARGV[1], ARGV[5]) end
+if ARGV[6] ~= '' then redis.call('HSET', KEYS[2], 'kept:' .. ARGV[1], ARGV[6]) end
 local patience, said = tonumber(ARGV[4]), {'OK', m[2], m[3]}
 for _, node in ipairs(membersOf()) do
   if patience > 0 and node ~= ARGV[1] and silence(node) >= patience then
@@ -236,14 +240,22 @@ if most > before then redis.call('HSET', KEYS[2], 'engine', digits(most)) end
 return {'OK', digits(math.max(most, before)), by}
 `);
 
-/** Forgets entries. ARGV: node, pass, epoch and seq of the last one to go, the chain there (hex). → OK | FENCED | MISSING */
-const trim = script(`
+/**
+ * Forgets entries. ARGV: node, pass, epoch and seq of the last one to go, the chain there (hex), mode. Where nodes share the log
+ * each must have said that it needs nothing up to there (S5). → OK | FENCED | MISSING | HELD node
+ */
+const trim = script(`${clock}${members}
 local m = redis.call('HMGET', KEYS[2], 'pass:' .. ARGV[1], 'baseSeq')
 if m[1] ~= ARGV[2] then return {'FENCED'} end
 if tonumber(ARGV[4]) <= tonumber(m[2]) then return {'OK'} end
 local id = ARGV[3] .. '-' .. ARGV[4]
 local last = redis.call('XRANGE', KEYS[1], id, id)
 if not last[1] then return {'MISSING'} end
+if ARGV[6] == 'shared' then
+  for _, node in ipairs(membersOf()) do
+    if tonumber(fieldOf('kept', node) or '-1') < tonumber(ARGV[4]) then return {'HELD', node} end
+  end
+end
 redis.call('HSET', KEYS[2], 'baseSeq', ARGV[4], 'baseEpoch', ARGV[3], 'baseTs', last[1][2][2],
   'baseLink', last[1][2][4], 'baseChain', ARGV[5])
 redis.call('XTRIM', KEYS[1], 'MINID', ARGV[3] .. '-' .. string.format('%.0f', tonumber(ARGV[4]) + 1))

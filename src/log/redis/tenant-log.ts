@@ -9,6 +9,7 @@
  * RT2 What is delivered is given to the local tail first.
  * RT3 Until the tail has caught up it reads pages, then the blocking reader feeds it; over a reconnection it goes on from
  *    where it stands.
+ * RT5 What ended the log before it was followed is told to who follows it then: a node that loads a snapshot meanwhile has no tail yet.
  * RT4 When Redis lost what was applied here, the log is attached anew, which repairs or refuses it (recovery.ts).
  */
 import { assert } from '../../base/assert.ts';
@@ -57,13 +58,15 @@ export interface TenantHost {
   /** The chain after the entry `seq`, and its epoch, by a snapshot whose bytes were read again just now. */
   proven(seq: number): Promise<{ readonly epoch: number; readonly chain: Uint8Array } | undefined>;
   idle(): void;
+  /** It is claimed for no connection any more. */
+  ended(): void;
 }
 
 type Tail =
   | { readonly kind: 'none' }
   | { readonly kind: 'reading'; readonly sink: TailSink; readonly from: From; readonly target: number }
   | { readonly kind: 'live'; readonly sink: TailSink }
-  | { readonly kind: 'ended' };
+  | { readonly kind: 'ended'; readonly fault?: LogFault };
 type From = { readonly seq: number; readonly chain?: Uint8Array };
 
 export class RedisTenantLog implements TenantLog {
@@ -102,6 +105,7 @@ export class RedisTenantLog implements TenantLog {
             node: host.node,
             leave: () => this.#leave(),
             trouble: (what) => host.trouble(what),
+            base: () => this.#base.seq,
           },
           (script, more) => this.#say(script, more),
           (lost) => this.fail(lost),
@@ -161,6 +165,11 @@ export class RedisTenantLog implements TenantLog {
   }
 
   tail(from: From, sink: TailSink): void {
+    if (this.#tail.kind === 'ended') {
+      const { fault } = this.#tail; // RT5
+      if (fault !== undefined) this.#host.scheduler.defer(() => sink.fault(fault));
+      return;
+    }
     assert(this.#tail.kind === 'none', 'a log has one tail');
     this.#tail = { kind: 'reading', sink, from, target: this.#headSeq };
     this.#cursor = new ElementCursor(this.tenant, this.#base);
@@ -188,7 +197,9 @@ export class RedisTenantLog implements TenantLog {
 
   fail(fault: LogFault): void {
     const tail = this.#tail;
-    this.#tail = { kind: 'ended' };
+    if (tail.kind === 'ended') return;
+    this.#tail = { kind: 'ended', fault };
+    this.#host.ended();
     if (tail.kind === 'reading' || tail.kind === 'live') tail.sink.fault(fault);
   }
 
@@ -204,20 +215,35 @@ export class RedisTenantLog implements TenantLog {
     const { members } = this;
     const suspects = members?.suspects() ?? [];
     const patience = String(members?.patienceMs ?? 0);
-    const args = [this.#host.node, session.pass, alive ? '1' : '0', patience, members?.about() ?? ''];
-    const [said, seq, , ...living] = await this.#run(session.link, SCRIPTS.beat, args);
+    const about = [members?.about() ?? '', members?.kept() ?? ''];
+    const args = [this.#host.node, session.pass, alive ? '1' : '0', patience, ...about];
+    const [said, seq, base, ...living] = await this.#run(session.link, SCRIPTS.beat, args);
     if (this.#session !== session || !alive) return;
     const outcome = textOf(said);
     if (outcome === 'FENCED') this.fail(this.#fenced());
     else if (outcome === 'GONE' || integerOf(seq) < applied)
       session.renew(`the log of tenant ${this.tenant} became shorter`);
-    else members?.beaten(suspects, integerOf(seq), membersIn(living));
+    else {
+      members?.beaten(suspects, integerOf(seq), membersIn(living));
+      if (integerOf(base) > this.#base.seq) await this.#rebase(session);
+    }
+  }
+
+  /** Another node trimmed the log. */
+  async #rebase(session: Session): Promise<void> {
+    const fields = ['baseSeq', 'baseEpoch', 'baseTs', 'baseLink', 'baseChain'];
+    const [seq, epoch, ts, link, chain] = listOf(await session.link.call('HMGET', this.keys.meta, ...fields));
+    const base = { seq: integerOf(seq), epoch: integerOf(epoch), ts: integerOf(ts), link: textOf(link) };
+    if (base.seq <= this.#base.seq) return;
+    this.#base = { ...base, chain: new Uint8Array(Buffer.from(textOf(chain), 'hex')) };
+    this.#host.local.trim(base.seq);
   }
 
   /** What is under way ends as it may; nobody waits for the others to be told. */
   #leave(): void {
     void this.beat(false).catch((error: unknown) => this.#host.trouble(messageOf(error)));
     this.#tail = { kind: 'ended' };
+    this.#host.ended();
   }
 
   /** A script about this node among the others; undefined: there is no connection now. */
@@ -366,16 +392,12 @@ export class RedisTenantLog implements TenantLog {
   async #read(from: number, limit: number): Promise<readonly LogEntry[] | LogFault> {
     const session = this.#session;
     if (session === undefined) return new LogFault('IO', 'there is no connection to Redis now');
-    const { seq: baseSeq } = this.#base;
-    if (from > this.#headSeq) return [];
-    const early = startFault(
-      this.tenant,
-      { seq: from - 1 },
-      { baseSeq, headSeq: this.#headSeq, chain: new Uint8Array(0) },
-    );
-    if (early !== undefined) return early;
     try {
-      return await this.#readOn(session.link, from, limit);
+      if (this.#host.shared) await this.#rebase(session);
+      const { seq: baseSeq } = this.#base;
+      if (from > this.#headSeq) return [];
+      const ends = { baseSeq, headSeq: this.#headSeq, chain: new Uint8Array(0) };
+      return startFault(this.tenant, { seq: from - 1 }, ends) ?? (await this.#readOn(session.link, from, limit));
     } catch (error) {
       return error instanceof LogFault ? error : new LogFault('IO', messageOf(error), { cause: error });
     }
@@ -400,26 +422,22 @@ export class RedisTenantLog implements TenantLog {
   async #trim(seq: number): Promise<void> {
     const session = this.#session;
     if (session === undefined || seq <= this.#base.seq) return;
-    if (this.#host.shared) return; // A node that comes later reads all of it (members.ts, ME4).
     try {
       const proof = await this.#host.proven(seq);
       if (proof === undefined)
         return this.#host.trouble(`nothing is trimmed: the snapshot of entry ${seq} cannot be read`);
       const { epoch, chain } = proof;
-      const args = [this.#host.node, session.pass, String(epoch), String(seq), Buffer.from(chain).toString('hex')];
+      const place = [String(epoch), String(seq), Buffer.from(chain).toString('hex')];
+      const args = [this.#host.node, session.pass, ...place, this.#host.shared ? 'shared' : 'alone'];
       const [said] = await this.#run(session.link, SCRIPTS.trim, args);
+      // Another one needs it still: the next checkpoint trims.
+      if (textOf(said) === 'HELD') return;
       if (textOf(said) !== 'OK') return this.#host.trouble(`the log was not trimmed to entry ${seq}: ${textOf(said)}`);
-      this.#base = { ...this.#base, seq, epoch, chain, ...(await this.#baseIn(session.link)) };
-      this.#host.local.trim(seq);
+      await this.#rebase(session);
     } catch (error) {
       // The next checkpoint trims.
       this.#host.trouble(`the log was not trimmed to entry ${seq}: ${messageOf(error)}`);
     }
-  }
-
-  async #baseIn(link: Link): Promise<{ readonly ts: number; readonly link: string }> {
-    const [ts, at] = listOf(await link.call('HMGET', this.keys.meta, 'baseTs', 'baseLink'));
-    return { ts: integerOf(ts), link: textOf(at) };
   }
 }
 

@@ -71,6 +71,9 @@ const outputSchema = `
   CREATE INDEX output_by_age ON output (tenant, no, at, bytes);
 `;
 
+/** How far the log was followed. Of no version: a former build can do without it, and then it says less than there is. */
+const appliedSchema = 'CREATE TABLE IF NOT EXISTS applied (tenant INTEGER PRIMARY KEY, seq INTEGER NOT NULL) STRICT';
+
 export interface StoreDatabase {
   readonly db: Database.Database;
   /** Runs `fn` in a transaction. */
@@ -100,6 +103,7 @@ export function openDatabase(dir: string): StoreDatabase {
     if (application !== applicationId || version !== schemaVersion) {
       throw new Error(`${path} has version ${String(version)}, this build reads ${schemaVersion}`);
     }
+    db.exec(appliedSchema);
   } catch (error) {
     db.close();
     throw error;

@@ -106,6 +106,13 @@ export class History {
     this.#remember(chunk, postings);
   }
 
+  /** What is there goes, and whoever reads from before `rev` has missed something. In a transaction. */
+  begin(tenant: StoreTenant, rev: number): void {
+    const line = this.#line(tenant);
+    line.floors.raiseAll(rev);
+    this.#drop(line, new Set(line.chunks), rev);
+  }
+
   /** The newest rev that was ever put. */
   newest(tenant: StoreTenant): number {
     return newestOf(this.#line(tenant));

@@ -30,6 +30,8 @@ export interface Batch {
   readonly history: readonly HistoryChunk[];
   readonly facts: FactChunk | undefined;
   readonly output: readonly OutputRow[];
+  /** S7 of ../port.ts. */
+  readonly applied: number | undefined;
 }
 
 /** A piece of output: `record` is `[attempt, data]`, MessagePack. */
@@ -86,6 +88,8 @@ export interface StoreCalls {
   };
   output: { ask: { readonly tenant: string; readonly query: OutputQuery }; answer: readonly OutputRow[] };
   newest: { ask: { readonly tenant: string }; answer: number };
+  applied: { ask: { readonly tenant: string }; answer: number };
+  begin: { ask: { readonly tenant: string; readonly seq: number; readonly rev: number }; answer: null };
   flush: { ask: object; answer: null };
   retain: { ask: { readonly now: number }; answer: null };
   /** As for the log (log/sqlite/messages.ts). */

@@ -8,6 +8,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { must } from '../../base/assert.ts';
+import { AppliedSeqs } from './applied.ts';
 import { openDatabase, type StoreDatabase } from './database.ts';
 import { Finished } from './finished.ts';
 import { History } from './history.ts';
@@ -27,6 +28,7 @@ class StoreWorker {
   readonly #finished: Finished;
   readonly #statistics: Statistics;
   readonly #output: Output;
+  readonly #applied: AppliedSeqs;
   readonly #slices: Slices;
   /** When something was put last. */
   #now = 0;
@@ -44,6 +46,7 @@ class StoreWorker {
     this.#finished = new Finished(this.#database, damaged);
     this.#statistics = new Statistics(this.#database, damaged);
     this.#output = new Output(this.#database, damaged);
+    this.#applied = new AppliedSeqs(this.#database.db);
   }
 
   take({ id, ask }: StoreAskMessage): void {
@@ -100,22 +103,34 @@ class StoreWorker {
         const tenant = this.#tenants.find(ask.tenant);
         return tenant === undefined ? 0 : this.#history.newest(tenant);
       }
+      case 'applied': {
+        const tenant = this.#tenants.find(ask.tenant);
+        return tenant === undefined ? 0 : this.#applied.of(tenant);
+      }
+      case 'begin':
+        this.#begin(ask);
+        return null;
       case 'flush':
         this.#flush();
         return null;
       case 'retain':
-        yield* this.#history.retain(ask.now, this.#start.retention);
-        this.#statistics.retain(ask.now);
-        for (const { no } of this.#tenants.all()) {
-          yield* this.#finished.retain(no, ask.now, this.#start.retention);
-          yield* this.#output.retain(no, ask.now, this.#start.retention);
-        }
+        yield* this.#retain(ask.now);
         return null;
       case 'hold':
       case 'release':
       case 'close':
         this.#files(ask.kind);
         return null;
+    }
+  }
+
+  *#retain(now: number): Sliced<void> {
+    const { retention } = this.#start;
+    yield* this.#history.retain(now, retention);
+    this.#statistics.retain(now);
+    for (const { no } of this.#tenants.all()) {
+      yield* this.#finished.retain(no, now, retention);
+      yield* this.#output.retain(no, now, retention);
     }
   }
 
@@ -132,16 +147,25 @@ class StoreWorker {
     this.#database.flush();
   }
 
+  #begin({ tenant: id, seq, rev }: StoreAsk & { readonly kind: 'begin' }): void {
+    this.#database.transact(() => {
+      const tenant = this.#tenants.make(id);
+      this.#history.begin(tenant, rev);
+      this.#applied.put(tenant, seq);
+    });
+  }
+
   /** Everything of one message in one transaction. */
   #put({ at, batches }: StoreAsk & { readonly kind: 'put' }): void {
     this.#now = at;
     this.#database.transact(() => {
-      for (const { tenant: id, finished, history, facts, output } of batches) {
+      for (const { tenant: id, finished, history, facts, output, applied } of batches) {
         const tenant = this.#tenants.make(id);
         for (const chunk of finished) this.#finished.put(tenant, chunk);
         this.#output.put(tenant, at, output);
         for (const chunk of history) this.#history.put(tenant, at, chunk);
         if (facts !== undefined) this.#statistics.put(tenant, facts);
+        if (applied !== undefined) this.#applied.put(tenant, applied);
       }
       this.#statistics.keepDue(at);
     });

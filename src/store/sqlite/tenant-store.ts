@@ -55,6 +55,7 @@ export class SqliteTenantStore implements TenantStore {
   #output: OutputRow[] = [];
   /** Tasks that were not sent; a new map for each batch, since what was cleared may be kept alive (slot-map.ts). */
   #unsent = new Map<string, FinishedTask>();
+  #applied: number | undefined;
   /** The oldest rev that was not sent. */
   #firstUnsent = Infinity;
 
@@ -167,6 +168,20 @@ export class SqliteTenantStore implements TenantStore {
     this.#host.ask<'newest'>({ kind: 'newest', tenant: this.#tenant }, done);
   }
 
+  putApplied(seq: number): void {
+    this.#applied = seq;
+  }
+
+  applied(done: (seq: number) => void): void {
+    this.#host.send(); // TS2
+    this.#host.ask<'applied'>({ kind: 'applied', tenant: this.#tenant }, done);
+  }
+
+  begin({ seq, rev }: { readonly seq: number; readonly rev: number }): void {
+    this.#host.send(); // TS2
+    this.#host.ask<'begin'>({ kind: 'begin', tenant: this.#tenant, seq, rev }, () => undefined);
+  }
+
   flush(done: () => void): void {
     this.#host.flush(done);
   }
@@ -184,14 +199,16 @@ export class SqliteTenantStore implements TenantStore {
       history: this.#history,
       output: this.#output,
       facts,
+      applied: this.#applied,
     };
+    this.#applied = undefined;
     this.#output = [];
     this.#finished = [];
     this.#history = [];
     this.#unsent = new Map();
     this.#firstUnsent = Infinity;
     const chunks = batch.finished.length + batch.history.length + batch.output.length;
-    return chunks === 0 && facts === undefined ? undefined : batch;
+    return chunks === 0 && facts === undefined && batch.applied === undefined ? undefined : batch;
   }
 }
 
