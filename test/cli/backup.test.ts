@@ -17,27 +17,27 @@ afterEach(async () => {
 describe('muster backup and muster restore', { timeout: 90_000 }, () => {
   it('make a folder, and a data directory of it', async () => {
     const { task } = await place.json<{ task: { id: string } }>('task', 'create', '--type', 'kept');
-    const made = await place.run('backup', '--keep', '3');
+    const made = await place.runQuickly('backup', '--keep', '3');
     expect([made.code, made.err]).toEqual([0, expect.stringMatching(/^\d+ bytes\n$/)]);
     const folder = made.out.trim();
     expect(existsSync(folder)).toBe(true);
     const to = place.path('other');
-    const done = await place.run('restore', folder, '--data', to);
+    const done = await place.runQuickly('restore', folder, '--data', to);
     expect([done.code, done.out]).toEqual([
       0,
       expect.stringMatching(/ UTC, in epoch 2\n2 tenants, 1 tasks, 0 agents\n$/),
     ]);
-    const again = await place.run('restore', folder, '--data', to);
+    const again = await place.runQuickly('restore', folder, '--data', to);
     expect([again.code, again.err]).toEqual([1, expect.stringMatching(/^error: NO_BACKUP: .*--replace/)]);
     expect(await place.json('restore', folder, '--data', to, '--replace', '--epoch', '9')).toMatchObject({
       epoch: 9,
       tasks: 1,
       findings: [],
     });
-    expect((await place.run('restore', place.path('data'), '--data', to)).err).toMatch(
+    expect((await place.runQuickly('restore', place.path('data'), '--data', to)).err).toMatch(
       /^error: NO_BACKUP: .* is no backup/,
     );
-    expect((await place.run('restore', folder, '--replace')).err).toMatch(/^error: LOCKED: /);
+    expect((await place.runQuickly('restore', folder, '--replace')).err).toMatch(/^error: LOCKED: /);
     expect(await place.json('task', 'get', task.id)).toMatchObject({ task: { status: 'pending' } });
   });
 });

@@ -36,7 +36,7 @@ it(
     const here = await agent('here');
     const away = await agent('away');
     await away.client.close({ timeoutMs: 0 });
-    const say = (...more: string[]) => place.run('broadcast', '--type', 'deploy', ...more);
+    const say = (...more: string[]) => place.runQuickly('broadcast', '--type', 'deploy', ...more);
     expect((await say('--all', 'one')).out).toMatch(/^ntf_\w+ said at \d+\n$/);
     expect((await say('--capability', 'resize', '--priority', 'high', 'two')).code).toBe(0);
     expect((await say('--agent', 'away', '--payload', '{"n":3}', 'three')).code).toBe(0);
@@ -55,14 +55,14 @@ it(
 );
 
 it('topics are watched from what is kept on, over a kill of the server', { timeout: 90_000 }, async () => {
-  expect((await place.run('topic', 'publish', 'build.a', '--text', 'one')).code).toBe(0);
+  expect((await place.runQuickly('topic', 'publish', 'build.a', '--text', 'one')).code).toBe(0);
   const watching = place.start('watch', 'build.*', '--count', '3', '--json');
   await until(() => watching.events.length === 1, 'what was said before', 30_000);
-  expect((await place.run('topic', 'publish', 'build.b', '--text', 'two')).code).toBe(0);
+  expect((await place.runQuickly('topic', 'publish', 'build.b', '--text', 'two')).code).toBe(0);
   await until(() => watching.events.length === 2, 'what was said then', 30_000);
   await place.server.stop('SIGKILL');
   await place.serve();
-  expect((await place.run('topic', 'publish', 'build.c', '--text', 'three')).code).toBe(0);
+  expect((await place.runQuickly('topic', 'publish', 'build.c', '--text', 'three')).code).toBe(0);
   expect(await watching.ended).toBe(0);
   expect(watching.events).toMatchObject([{ d: { data: 'one' } }, { d: { data: 'two' } }, { d: { data: 'three' } }]);
 });

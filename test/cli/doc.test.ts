@@ -21,7 +21,7 @@ afterAll(async () => {
   await place.close();
 });
 
-const doc = (...args: string[]): Promise<Ended> => place.run('doc', ...args);
+const doc = (...args: string[]): Promise<Ended> => place.runQuickly('doc', ...args);
 const write = (text: string): void => writeFileSync(place.path(file), text);
 const failed = ({ err }: Ended): unknown => (JSON.parse(err) as { readonly error: unknown }).error;
 

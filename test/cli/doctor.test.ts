@@ -18,21 +18,21 @@ describe('muster doctor', { timeout: 90_000 }, () => {
   it('looks at a server that runs, and at its directory when it has stopped', async () => {
     const client = await place.client();
     await client.task.create({ type: 'work' });
-    const online = await place.run('doctor', '--url', place.url, '--repair');
+    const online = await place.runQuickly('doctor', '--url', place.url, '--repair');
     expect([online.code, online.out]).toEqual([0, 'no finding\nlooked at 1 tasks, 0 agents, 2 sessions\n']);
-    const locked = await place.run('doctor', '--json');
+    const locked = await place.runQuickly('doctor', '--json');
     expect([locked.code, JSON.parse(locked.err)]).toMatchObject([1, { error: { code: 'LOCKED' } }]);
     await place.server.stop('SIGKILL');
     const offline = await place.json<{ findings: unknown[]; tasks: number }>('doctor');
     expect(offline).toMatchObject({ findings: [], tasks: 1, tenants: 2 });
     rmSync(place.path('data/head'));
-    const found = await place.run('doctor');
+    const found = await place.runQuickly('doctor');
     expect(found.code).toBe(1);
     expect(found.out).toContain('error HEAD_MISSING: the head record of the log is not there\n');
-    const mended = await place.run('doctor', '--repair');
+    const mended = await place.runQuickly('doctor', '--repair');
     expect(mended.code).toBe(0);
     expect(mended.out).toContain('no finding\nlooked at 2 tenants');
     await place.serve();
-    expect((await place.run('task', 'list')).out).toContain('pending');
+    expect((await place.runQuickly('task', 'list')).out).toContain('pending');
   });
 });

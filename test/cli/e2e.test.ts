@@ -2,21 +2,19 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TaskView } from '../../src/client/node.ts';
 import { until } from '../support/until.ts';
 import { Place, type Running } from './processes.ts';
 
 let place: Place;
 
-beforeEach(async () => {
+async function open(): Promise<void> {
   place = new Place();
   await place.serve();
-});
+}
 
-afterEach(async () => {
-  await place.close();
-});
+const close = (): Promise<void> => place.close();
 
 /** An agent whose program is a line of shell; it works in the place's folder. */
 async function agent(script: string, ...flags: string[]): Promise<Running> {
@@ -61,6 +59,9 @@ const isAlive = (pid: number): boolean => {
 };
 
 describe('serve', { timeout: 60_000 }, () => {
+  beforeEach(open);
+  afterEach(close);
+
   it('writes address and key where the other commands find them, and takes the address away when it stops', async () => {
     const [said] = place.server.events;
     expect(said?.['firstKey']).toBe(place.read('data/admin.key').trim());
@@ -161,6 +162,9 @@ describe('serve', { timeout: 60_000 }, () => {
 });
 
 describe('agent', { timeout: 60_000 }, () => {
+  beforeEach(open);
+  afterEach(close);
+
   it('runs a program per task: input, environment, progress, result', async () => {
     await agent(
       'cat > "$PLACE/in.json"; echo "::progress 40 half way"; echo "{\\"id\\": \\"$MUSTER_TASK_ID\\", \\"type\\": \\"$MUSTER_TASK_TYPE\\", \\"token\\": \\"$MUSTER_TASK_TOKEN\\"}"',
@@ -342,6 +346,9 @@ describe('agent', { timeout: 60_000 }, () => {
 });
 
 describe('keys, tenants and errors', { timeout: 60_000 }, () => {
+  beforeAll(open);
+  afterAll(close);
+
   it('creates, lists and revokes keys, which then do and do not work', async () => {
     const created = await place.json<{ id: string; key: string }>(
       'key',
@@ -441,7 +448,7 @@ describe('keys, tenants and errors', { timeout: 60_000 }, () => {
       ['task'],
       [],
     ]) {
-      expect((await place.run(...args)).code, args.join(' ')).toBe(2);
+      expect((await place.runQuickly(...args)).code, args.join(' ')).toBe(2);
     }
     const keyless = await place.run('task', 'list', '--data', place.path('nowhere'), '--json');
     expect([keyless.code, JSON.parse(keyless.err)]).toMatchObject([4, { error: { code: 'NO_KEY' } }]);
@@ -472,6 +479,10 @@ describe('demo', { timeout: 120_000 }, () => {
   const { TMPDIR } = process.env;
   const temporary = (): string[] => readdirSync(place.path('.')).filter((name) => name.startsWith('muster-demo-'));
 
+  beforeEach(() => {
+    place = new Place();
+  });
+  afterEach(close);
   afterEach(() => {
     if (TMPDIR === undefined) delete process.env['TMPDIR'];
     else process.env['TMPDIR'] = TMPDIR;

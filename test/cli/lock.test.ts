@@ -56,9 +56,9 @@ it('runs a program under a lock, with its token, and ends as the program does', 
   const ended = await place.run('lock', 'run', 'deploy', 'site=shared', '--', 'sh', '-c', script);
   expect([ended.code, ended.err]).toEqual([23, 'oops\n']);
   expect(ended.out).toMatch(/^\d+ deploy site\n$/);
-  expect((await place.run('lock', 'list')).out).toBe('no locks\n');
+  expect((await place.runQuickly('lock', 'list')).out).toBe('no locks\n');
   expect((await place.run('lock', 'run', 'deploy', '--', 'sh', '-c', 'kill -KILL $$')).code).toBe(137);
-  expect((await place.run('lock', 'list')).out).toBe('no locks\n');
+  expect((await place.runQuickly('lock', 'list')).out).toBe('no locks\n');
 });
 
 it('says that the lock is not free by 6, and that it was not in time by 7', TIMEOUT, async () => {
@@ -87,15 +87,15 @@ it('shows who holds and who waits, and ends a lock by force', TIMEOUT, async () 
     'deploy',
   );
   expect(locks).toMatchObject([{ path: 'deploy' }]);
-  const listed = await place.run('lock', 'list');
+  const listed = await place.runQuickly('lock', 'list');
   expect(listed.out).toMatch(/^ID +PATH +MODE +OWNER +TOKEN +STATE +ENDS +SINCE \(UTC\)\n/);
   expect(listed.out).toContain(`deploy  exclusive  ${locks[0]?.owner}  ${first}`);
-  const seen = await place.run('lock', 'inspect', 'deploy');
+  const seen = await place.runQuickly('lock', 'inspect', 'deploy');
   expect(seen.out).toMatch(/^deploy: held by 1, 1 waiting\n\nID [^]*\n\nREQUEST [^]*deploy +exclusive/);
-  expect((await place.run('lock', 'inspect', 'other')).out).toBe('other: free, 0 waiting\n');
-  const graph = await place.run('lock', 'graph');
+  expect((await place.runQuickly('lock', 'inspect', 'other')).out).toBe('other: free, 0 waiting\n');
+  const graph = await place.runQuickly('lock', 'graph');
   expect(graph.out).toContain(`${locks[0]?.owner}, who holds deploy exclusive`);
-  expect((await place.run('lock', 'graph', '--dot')).out).toMatch(
+  expect((await place.runQuickly('lock', 'graph', '--dot')).out).toMatch(
     /^digraph locks \{\n {2}"ses_\w+" -> "ses_\w+" \[label="deploy exclusive"\];\n\}\n$/,
   );
   const { waits } = await place.json<{ waits: unknown[] }>('lock', 'graph');
@@ -110,12 +110,20 @@ it('shows who holds and who waits, and ends a lock by force', TIMEOUT, async () 
     `${first - 1}`,
   );
   expect([other.code, other.err]).toEqual([1, expect.stringContaining('NOT_HELD')]);
-  const forced = await place.run('lock', 'force-unlock', 'deploy', '--reason', 'stuck', '--expect-token', `${first}`);
+  const forced = await place.runQuickly(
+    'lock',
+    'force-unlock',
+    'deploy',
+    '--reason',
+    'stuck',
+    '--expect-token',
+    `${first}`,
+  );
   expect(forced.out).toBe('1 ended on deploy\n');
   expect(await one.ended).toBe(8);
   expect(one.err).toContain('error: LOCK_LOST: The lock was lost: forced (stuck).');
   expect(await token('two')).toBeGreaterThan(first);
-  expect((await place.run('lock', 'graph')).out).toBe('nobody waits\n');
+  expect((await place.runQuickly('lock', 'graph')).out).toBe('nobody waits\n');
   await two.stop('SIGTERM');
 });
 
@@ -124,7 +132,7 @@ it('stops the program when the lock is lost, by force if it does not heed', TIME
   const held = under('deploy', script, '--kill-after', '500ms');
   await token('one');
   const pid = Number(place.read('pid'));
-  await place.run('lock', 'force-unlock', 'deploy', '--reason', 'stuck');
+  await place.runQuickly('lock', 'force-unlock', 'deploy', '--reason', 'stuck');
   expect(await held.ended).toBe(8);
   expect(isAlive(pid)).toBe(false);
 });
@@ -138,7 +146,7 @@ it('passes signals on to the program, and stops waiting by one', TIMEOUT, async 
   await untilQueued('deploy', 0);
   expect(await held.stop('SIGTERM')).toBe(9);
   expect(place.read('told')).toBe('told\n');
-  expect((await place.run('lock', 'list')).out).toBe('no locks\n');
+  expect((await place.runQuickly('lock', 'list')).out).toBe('no locks\n');
 });
 
 it('keeps the lock over a server that is killed and started again', TIMEOUT, async () => {

@@ -20,9 +20,9 @@ describe('seeing how work goes', { timeout: 90_000 }, () => {
   it('from a task that nobody can take to its report', async () => {
     const client = await place.client();
     const { task } = await client.task.create({ type: '=cmd', requirements: ['gpu'], labels: { customer: 'acme' } });
-    const explain = await place.run('explain', task.id);
+    const explain = await place.runQuickly('explain', task.id);
     expect(explain.out).toContain('verdict   noAgents: there is no agent');
-    expect((await place.run('backlog')).out).toContain('no agent has gpu: 1 of =cmd');
+    expect((await place.runQuickly('backlog')).out).toContain('no agent has gpu: 1 of =cmd');
     const address = JSON.parse(place.read('data/address.json')) as { readonly httpUrl: string };
     const metrics = await (await fetch(`${address.httpUrl}/metrics`)).text();
     expect(metrics).toContain('muster_backlog_tasks{type="=cmd"} 1');
@@ -42,27 +42,27 @@ describe('seeing how work goes', { timeout: 90_000 }, () => {
     );
     await worker.event('online');
     expect((await client.task.wait(task, { timeoutMs: 30_000 })).status).toBe('completed');
-    const timeline = await place.run('task', 'timeline', task.id);
+    const timeline = await place.runQuickly('task', 'timeline', task.id);
     expect(timeline.out.split('\n').map((line) => line.slice(21).split(' ')[0])).toEqual(
       expect.arrayContaining(['created', 'assigned', 'completed']),
     );
-    expect((await place.run('task', 'search', '--label', 'customer=acme')).out).toContain(task.id);
-    expect((await place.run('task', 'search', '--text', 'nowhere')).out).toBe('no tasks here\n');
-    expect((await place.run('task', 'stats')).out).toMatch(/=cmd +1 +0 +0 +0 +100\.0 %/);
+    expect((await place.runQuickly('task', 'search', '--label', 'customer=acme')).out).toContain(task.id);
+    expect((await place.runQuickly('task', 'search', '--text', 'nowhere')).out).toBe('no tasks here\n');
+    expect((await place.runQuickly('task', 'stats')).out).toMatch(/=cmd +1 +0 +0 +0 +100\.0 %/);
     const { agents } = await client.agent.list();
     const [agent] = agents as readonly [AgentView];
-    expect((await place.run('inbox', agent.id)).out).toBe('nothing\n');
+    expect((await place.runQuickly('inbox', agent.id)).out).toBe('nothing\n');
 
     const file = place.path('report.csv');
-    expect((await place.run('task', 'report', '--out', file)).code).toBe(0);
+    expect((await place.runQuickly('task', 'report', '--out', file)).code).toBe(0);
     const lines = readFileSync(file, 'utf8').split('\r\n');
     expect(lines[1]?.startsWith(`${task.id},'=cmd,completed,normal,`)).toBe(true);
-    const json = await place.run('task', 'report', '--format', 'json', '--status', 'completed');
+    const json = await place.runQuickly('task', 'report', '--format', 'json', '--status', 'completed');
     expect(JSON.parse(json.out)).toMatchObject({ id: task.id, type: '=cmd' });
-    const bad = await place.run('task', 'report', '--out', place.path('none/report.csv'));
+    const bad = await place.runQuickly('task', 'report', '--out', place.path('none/report.csv'));
     expect(bad.code).toBe(1);
     expect(existsSync(place.path('none'))).toBe(false);
-    expect((await place.run('task', 'search', '--finished-from', 'tomorrow')).code).toBe(2);
+    expect((await place.runQuickly('task', 'search', '--finished-from', 'tomorrow')).code).toBe(2);
   });
 });
 

@@ -28,23 +28,23 @@ describe('control of a running task', { timeout: 90_000 }, () => {
     });
     try {
       const { task } = await boss.task.create({ type: 'write' });
-      expect((await place.run('task', 'pause', task.id, '--reason', 'look', '--within', '1h')).out).toBe(
+      expect((await place.runQuickly('task', 'pause', task.id, '--reason', 'look', '--within', '1h')).out).toBe(
         `${task.id}  paused\n`,
       );
-      expect((await place.run('task', 'steer', task.id, 'in French')).out).toBe(`${task.id}  message 2\n`);
-      expect((await place.run('task', 'resume', task.id)).code).toBe(0);
-      expect((await place.run('task', 'extend', task.id)).code).toBe(2);
-      expect((await place.run('task', 'extend', task.id, '--timeout', '1h', '--deadline', 'none')).err).toBe('');
-      expect((await place.run('task', 'reprioritise', task.id, 'high')).code).toBe(0);
-      const shown = await place.run('task', 'get', task.id);
+      expect((await place.runQuickly('task', 'steer', task.id, 'in French')).out).toBe(`${task.id}  message 2\n`);
+      expect((await place.runQuickly('task', 'resume', task.id)).code).toBe(0);
+      expect((await place.runQuickly('task', 'extend', task.id)).code).toBe(2);
+      expect((await place.runQuickly('task', 'extend', task.id, '--timeout', '1h', '--deadline', 'none')).err).toBe('');
+      expect((await place.runQuickly('task', 'reprioritise', task.id, 'high')).code).toBe(0);
+      const shown = await place.runQuickly('task', 'get', task.id);
       expect(shown.out).toContain('Which branch? (main, next)');
-      expect((await place.run('task', 'answer', task.id, 'main')).out).toContain('answered');
-      expect((await place.run('task', 'output', task.id)).out).toBe('on main\n');
-      expect((await place.run('task', 'output', task.id, '--from', '3', '--no-follow', '--json')).out).toBe(
+      expect((await place.runQuickly('task', 'answer', task.id, 'main')).out).toContain('answered');
+      expect((await place.runQuickly('task', 'output', task.id)).out).toBe('on main\n');
+      expect((await place.runQuickly('task', 'output', task.id, '--from', '3', '--no-follow', '--json')).out).toBe(
         '{"offset":0,"attempt":1,"data":"on main\\n"}\n',
       );
       expect((await boss.task.wait(task)).result).toEqual({ heard: 1 });
-      expect((await place.run('task', 'answer', task.id, 'main')).code).toBe(2);
+      expect((await place.runQuickly('task', 'answer', task.id, 'main')).code).toBe(2);
     } finally {
       await agent.close();
     }

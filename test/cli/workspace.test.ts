@@ -5,7 +5,7 @@ import { Place, type Ended } from './processes.ts';
 const place = new Place();
 let id: string;
 
-const workspace = (...args: string[]): Promise<Ended> => place.run('workspace', ...args);
+const workspace = (...args: string[]): Promise<Ended> => place.runQuickly('workspace', ...args);
 
 beforeAll(async () => {
   await place.serve();

@@ -13,14 +13,8 @@ const LINES_MAX = 20;
 const TIME_MS = 900_000;
 const RUNS_MAX = 200;
 
-/** Of the kernel, of timers, locks, documents and workspaces. */
-const NAMES = [
-  'token-not-advanced',
-  'clock-not-rearmed',
-  'given-before-its-locks',
-  'edit-over-an-edit',
-  'state-untold',
-];
+/** Of the kernel, of locks, of documents; what all the others became is kept (planted/plans). */
+const NAMES = ['token-not-advanced', 'given-before-its-locks', 'edit-over-an-edit'];
 
 it('a script is read as the plan that it was written of', () => {
   for (const seed of [1, 2, 3]) expect(readScript(scriptOf(drawPlan(seed)))).toEqual(drawPlan(seed));
