@@ -9,9 +9,17 @@ import { afterAll, beforeAll, expect } from 'vitest';
 /** Closing takes a few turns of the event loop; what is still there after so long was not being closed. */
 const patienceMs = 1_000;
 
+interface Seen {
+  readonly timers: Set<NodeJS.Timeout>;
+  readonly workers: Set<Worker>;
+}
+
+/** Test files that share a process load this anew, and see what the first of them began to see. */
+const SEEN = Symbol.for('muster.test.leaks');
+const shared: typeof globalThis & { [SEEN]?: Seen } = globalThis;
+const known = shared[SEEN];
 /** The runner has timers of its own, made before this file: only later ones are seen here. */
-const timers = new Set<NodeJS.Timeout>();
-const workers = new Set<Worker>();
+const { timers, workers } = (shared[SEEN] ??= { timers: new Set(), workers: new Set() });
 let before: string[] = [];
 
 function watchTimers(): void {
@@ -61,12 +69,14 @@ function leaked(): string[] {
   });
 }
 
-watchTimers();
-subscribe('worker_threads', (message) => {
-  const { worker } = message as { worker: Worker };
-  workers.add(worker);
-  worker.once('exit', () => workers.delete(worker));
-});
+if (known === undefined) {
+  watchTimers();
+  subscribe('worker_threads', (message) => {
+    const { worker } = message as { worker: Worker };
+    workers.add(worker);
+    worker.once('exit', () => workers.delete(worker));
+  });
+}
 
 beforeAll(() => {
   before = open();
