@@ -35,9 +35,6 @@ export const relayMs = {
   again: 20,
 } as const;
 
-/** What a relayed piece may have at most. */
-export const relayPieceBytes = 256 * 1024;
-
 /** Asks Redis. Rejects when there is no connection, or it ends. */
 type Ask = (ask: (link: Link) => Promise<unknown>) => Promise<unknown>;
 
