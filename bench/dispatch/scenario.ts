@@ -17,7 +17,7 @@ import { variants } from './variants.ts';
 import type { Server, Variant } from './variants.ts';
 
 /** The deepest first, and long enough that the compilers of all processes have done their work: for all levels. */
-const LEVELS = [512, 64, 1] as const;
+export const LEVELS = [512, 64, 1] as const;
 const FIRST_WARM_MS = 10_000;
 const WARM_MS = 1_000;
 const MEASURE_MS = 2_500;
@@ -30,7 +30,7 @@ const MUSTER_OVER_LIMIT = 0.4;
 /** The default transport is the one that takes less. */
 const UWS_OVER_WS = 1;
 
-interface Measured {
+export interface Measured {
   readonly variant: string;
   readonly inFlight: number;
   readonly rate: number;
@@ -72,6 +72,7 @@ async function measureLevel(
     ['server', stage.server.pid],
     ['worker', stage.worker.pid],
     ['submitter', stage.submitter.pid],
+    ...(stage.server.beside ?? []),
   ]);
   const samples: TimeSample[] = [];
   stage.submitter.on('window', () => samples.push(sample(pids)));
@@ -117,7 +118,7 @@ function describe(of: Measured): string {
   );
 }
 
-async function measureVariant(variant: Variant, context: ScenarioContext): Promise<readonly Measured[]> {
+export async function measureVariant(variant: Variant, context: ScenarioContext): Promise<readonly Measured[]> {
   const stage = await raise(variant, context);
   const measured: Measured[] = [];
   let from = 0;
@@ -159,7 +160,7 @@ function isHere(variant: Variant, context: ScenarioContext): boolean {
   return false;
 }
 
-function pick(all: readonly Measured[], variant: string, inFlight: number): readonly Measured[] {
+export function pick(all: readonly Measured[], variant: string, inFlight: number): readonly Measured[] {
   return all.filter((one) => one.variant === variant && one.inFlight === inFlight);
 }
 

@@ -13,6 +13,8 @@ import type { Target } from './roles.ts';
 export interface Server {
   readonly target: Target;
   readonly pid: number;
+  /** Processes that work beside it, by name. */
+  readonly beside?: ReadonlyMap<string, number>;
   stop(): Promise<void>;
 }
 
@@ -85,7 +87,7 @@ async function startLimit(context: ScenarioContext, transport: TransportName): P
   return { target: { url: `ws://127.0.0.1:${port}`, key: '' }, pid: child.pid, stop: () => child.stop() };
 }
 
-function bullmq(name: string, appendfsync: 'always' | 'everysec'): Variant {
+export function bullmq(name: string, appendfsync: 'always' | 'everysec'): Variant {
   return {
     name,
     title: `BullMQ on redis-server, appendfsync ${appendfsync}`,

@@ -72,7 +72,9 @@ export async function untilReady({ process, data, beganAt }: Starting): Promise<
     const address = readAddress(join(data, ADDRESS_FILE));
     if (address !== undefined && (await isReady(address.httpUrl))) {
       const startMs = performance.now() - beganAt;
-      const key = readFileSync(join(data, 'admin.key'), 'utf8').trim();
+      const file = join(data, 'admin.key');
+      // Of several nodes the first makes one.
+      const key = existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
       return { process, url: address.url, http: address.httpUrl, key, startMs };
     }
     if (process.ended !== undefined) throw new BenchError(`muster serve ${process.lastWords()}`);

@@ -1,5 +1,6 @@
 /** Every scenario that `npm run bench` knows. */
 import { assignment } from '../assignment/scenario.ts';
+import { cluster } from '../cluster/scenario.ts';
 import { control } from '../control/scenario.ts';
 import { dispatch } from '../dispatch/scenario.ts';
 import { documents } from '../documents/scenario.ts';
@@ -13,5 +14,5 @@ import { tree } from '../tree/scenario.ts';
 import type { Scenario } from './scenario.ts';
 
 export function scenarios(): readonly Scenario[] {
-  return [assignment, control, dispatch, documents, fanout, idle, locks, recovery, storm, traces, tree];
+  return [assignment, cluster, control, dispatch, documents, fanout, idle, locks, recovery, storm, traces, tree];
 }
