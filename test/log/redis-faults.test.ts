@@ -1,5 +1,5 @@
 /** The log on Redis, while Redis and the way to it fail: nothing is lost, doubled or made up, and what cannot be mended has a name. */
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Redis } from 'ioredis';
@@ -24,6 +24,7 @@ import {
 import { RedisServer, type Settings } from '../support/redis-server.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
+import { shorten } from './shorten.ts';
 
 const cleanups: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -530,14 +531,6 @@ function flipped(bytes: Buffer): Buffer {
   const changed = Buffer.from(bytes);
   changed[8] = (changed[8] ?? 0) ^ 1;
   return changed;
-}
-
-/** Cuts the end of what Redis has appended. */
-function shorten(dir: string, keep: number): void {
-  const parts = join(dir, 'appendonlydir');
-  const files = existsSync(parts) ? readdirSync(parts).map((name) => join(parts, name)) : [join(dir, 'appendonly.aof')];
-  const grown = files.filter((name) => /\.incr\.aof$|appendonly\.aof$/.test(name));
-  for (const name of grown) truncateSync(name, Math.floor(statSync(name).size * keep));
 }
 
 /** One server gets the keys of a tenant as another one has them. */

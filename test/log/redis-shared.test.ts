@@ -18,6 +18,8 @@ import {
   writeSnapshot,
 } from '../conformance/log.ts';
 import { RedisServer } from '../support/redis-server.ts';
+import { TcpProxy } from '../support/tcp-proxy.ts';
+import { shorten } from './shorten.ts';
 
 let redis: RedisServer;
 beforeAll(async () => {
@@ -38,11 +40,14 @@ interface Opened {
   close(): Promise<void>;
 }
 
-async function node(name: string, more: { readonly engine?: number; readonly dir?: string } = {}): Promise<Opened> {
+async function node(
+  name: string,
+  more: { readonly engine?: number; readonly dir?: string; readonly url?: string } = {},
+): Promise<Opened> {
   const dir = more.dir ?? mkdtempSync(join(tmpdir(), 'muster-tail-'));
   const troubles: string[] = [];
   const driver = await openRedisLog({
-    address: parseRedisUrl(redis.url),
+    address: parseRedisUrl(more.url ?? redis.url),
     dir,
     scheduler: systemScheduler,
     engine: more.engine ?? 6,
@@ -282,5 +287,63 @@ describe('what a node hands to another one', () => {
     });
     await expect(fetched).rejects.toThrow('is not what that gave out');
     end?.();
+  });
+});
+
+describe('a Redis that lost its end', () => {
+  test('gets it back from the node whose copy goes furthest, before another one serves', async () => {
+    const own = await RedisServer.start();
+    cleanups.push(() => own.remove());
+    const way = await TcpProxy.start(own.port);
+    cleanups.push(() => way.close());
+    const [long, short] = [
+      await node('n_long', { url: own.url }),
+      await node('n_short', { url: `redis://127.0.0.1:${way.port}` }),
+    ];
+    const { log, tail } = await tailed(long.driver);
+    const { log: shortLog, tail: shortTail } = await tailed(short.driver);
+    const fill = async (count: number): Promise<void> => {
+      for (let at = 0; at < count; at += 1) await append(log, `entry ${at}`);
+    };
+    await fill(100);
+    await shortTail.until(({ entriesSeen }) => entriesSeen.length === 100);
+    way.dropReplies = true;
+    await fill(100);
+    await tail.until(({ entriesSeen }) => entriesSeen.length === 200);
+    await own.end('SIGKILL');
+    shorten(own.dir, 0.3);
+    await own.restart();
+    way.dropReplies = false;
+    await shortTail.until(({ entriesSeen }) => entriesSeen.length === 200);
+    expect(shortTail.entriesSeen).toEqual(tail.entriesSeen);
+    expect(short.driver.status().repaired).toBe(0);
+    expect(long.driver.status().repaired).toBeGreaterThan(100);
+    expect([shortLog.epoch, shortTail.stopped, tail.stopped]).toEqual([log.epoch, undefined, undefined]);
+  });
+
+  test('and goes on without a node that had more: that is told which entries are lost', async () => {
+    const own = await RedisServer.start();
+    cleanups.push(() => own.remove());
+    const [gone, other] = [await node('n_gone', { url: own.url }), await node('n_other', { url: own.url })];
+    const { log, tail } = await tailed(gone.driver);
+    await tailed(other.driver);
+    for (let at = 0; at < 100; at += 1) await append(log, `entry ${at}`);
+    await tail.until(({ entriesSeen }) => entriesSeen.length === 100);
+    await gone.close();
+    await other.close();
+    await own.end('SIGKILL');
+    shorten(own.dir, 0.5);
+    await own.restart();
+    // One with a directory of its own knows of nothing that is missing.
+    const third = await node('n_third', { url: own.url });
+    const { log: goesOn, tail: after } = await tailed(third.driver);
+    const kept = after.entriesSeen.length;
+    expect(kept).toBeLessThan(100);
+    for (let at = kept; at < 100; at += 1) await append(goesOn, `another ${at}`);
+    const again = await node('n_again', { url: own.url, dir: gone.dir });
+    await expect(openTenant(again.driver, 'acme')).rejects.toMatchObject({
+      fault: 'FORK',
+      message: expect.stringContaining(`the entries ${kept + 1} to 100 that this node read are not in Redis`),
+    });
   });
 });

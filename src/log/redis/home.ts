@@ -247,21 +247,10 @@ export class Home {
     const onRepaired = (from: number, to: number): void => repaired(tenant, from, to);
     try {
       const { logId: known, epoch } = slot.log ?? {};
-      return await attach({
-        link,
-        tenant,
-        keys,
-        local,
-        node,
-        home,
-        shared,
-        engine,
-        pass,
-        known,
-        epoch,
-        onRepaired,
-        entropy,
-      });
+      const pause = (ms: number): Promise<void> =>
+        new Promise((resolve) => void this.#parts.scheduler.after(ms, resolve));
+      const copy = { local, known, epoch, pause, onRepaired, entropy };
+      return await attach({ link, tenant, keys, node, home, shared, engine, pass, ...copy });
     } catch (error) {
       if (error instanceof LogFault) {
         this.#slots.delete(tenant);

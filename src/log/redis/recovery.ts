@@ -12,6 +12,9 @@
  * RC4 Every step is conditional on what was seen before it. If something changed meanwhile all is looked at anew.
  * RC5 A log that another node serves and that was heard of lately is left to it, unless both share it. Nodes that share it
  *    are not fenced by a takeover, but for the process before in the same data directory.
+ * RC7 After a change of the server process nodes that share a log tell how far their copies go, and the longest is put back before
+ *    any of them serves. One that tells nothing is waited for 5 s.
+ * RC8 What a node has read and the others went on without is told to the entry: it is lost.
  * RC6 A log whose state went over to a version that this build does not know is left to those that do.
  */
 import type { Entropy } from '../../base/scheduler.ts';
@@ -29,6 +32,9 @@ export const ownedMs = 15_000;
 const portionEntries = 512;
 const portionBytes = 1024 * 1024;
 const triesMax = 20;
+/** RC7 */
+const gatherMs = 5_000;
+const againMs = 50;
 
 export interface AttachParts {
   readonly link: Link;
@@ -51,6 +57,7 @@ export interface AttachParts {
   readonly epoch: number | undefined;
   /** Of the identity of a log that is made. */
   readonly entropy: Entropy;
+  readonly pause: (ms: number) => Promise<void>;
   /** Entries were put back. */
   readonly onRepaired: (from: number, to: number) => void;
 }
@@ -90,6 +97,12 @@ export async function attach(parts: AttachParts): Promise<Attached> {
     const { meta } = seen;
     const wrong = endFault(parts, seen);
     if (wrong !== undefined) throw wrong;
+    if (parts.shared && meta.run !== parts.link.runId) {
+      await turn(parts);
+      // Somebody else may have taken it over meanwhile.
+      const now = await lookAt(parts.link, parts.keys);
+      if (now === undefined || now.meta.run !== meta.run || now.meta.head.seq !== meta.head.seq) continue;
+    }
     if (await isBehind(parts, meta)) {
       // The log is claimed as it is first: nobody else appends or repairs meanwhile.
       if (!(await claim(parts, meta, { run: meta.run, epoch: meta.epoch }))) continue;
@@ -109,6 +122,17 @@ function newestEpoch({ local, epoch = 0 }: AttachParts, meta: Meta): number {
 
 async function run(parts: AttachParts, script: Script, args: readonly Argument[]): Promise<readonly unknown[]> {
   return listOf(await runScript(parts.link, { script, keys: [parts.keys.log, parts.keys.meta] }, args));
+}
+
+/** RC7 */
+async function turn(parts: AttachParts): Promise<void> {
+  const { node, link, local, known } = parts;
+  const args = [link.runId, node, String(local.head?.seq ?? 0), known === undefined ? '0' : '1', String(gatherMs)];
+  for (;;) {
+    const [said] = await run(parts, SCRIPTS.gather, args);
+    if (textOf(said) === 'TURN') return;
+    await parts.pause(againMs);
+  }
 }
 
 async function create(parts: AttachParts): Promise<Attached | undefined> {
@@ -159,9 +183,24 @@ async function isBehind(parts: AttachParts, meta: Meta): Promise<boolean> {
   if (local.head.seq > meta.head.seq) return true;
   const there = await linkAt(parts, meta, local.head);
   if (there !== undefined && there !== local.head.link) {
-    throw fault(parts, 'FORK', `entry ${local.head.seq} in Redis is not the one that this node read`); // RC2
+    const first = await lostFrom(parts, meta, local.head.seq); // RC2, RC8
+    const what = `the entries ${first} to ${local.head.seq} that this node read are not in Redis, which went on without them`;
+    throw fault(parts, 'FORK', `${what}: what they say is lost`);
   }
   return false;
+}
+
+/** The first entry of this node's copy that Redis does not have. */
+async function lostFrom(parts: AttachParts, meta: Meta, head: number): Promise<number> {
+  let from = Math.max(parts.local.first, meta.base.seq + 1);
+  let to = head;
+  while (from < to) {
+    const middle = Math.floor((from + to) / 2);
+    const kept = await parts.local.at(middle);
+    if (kept !== undefined && (await linkAt(parts, meta, kept)) === kept.link) from = middle + 1;
+    else to = middle;
+  }
+  return to;
 }
 
 /** The link at an entry that this node has; undefined if it was trimmed. */

@@ -6,7 +6,8 @@
  * serves the tenant: pass:<node>, drawn for each connection; seen:<node>, when it last said that it lives; home:<node>, its
  * data directory, which one process has at a time; mode:<node>, whether it serves alone or shares; ready:<node>, that it
  * serves, beside others; about:<node>, what it says of itself; engine:<node>, up to which version it can decide (absent: a
- * build that did not say so); kept:<node>, up to which entry it has what it keeps of the log (absent: it did not say so yet). opener: the node that opens the tenant for all, until it has. engine: the version that the state
+ * build that did not say so); kept:<node>, up to which entry it has what it keeps of the log (absent: it did not say so yet). opener: the node that opens the tenant for all, until it has. gather, gatherAt: the run for which nodes
+ * tell how far their copies go, and since when; tail:<node>, how far. engine: the version that the state
  * may go over to; who does not know it is not let in.
  *
  * S1 A script refuses before its first write or writes everything: Redis runs it alone, and looks for memory before the
@@ -150,6 +151,39 @@ return {'OK'}
 `);
 
 /**
+ * Of several nodes the one whose copy goes furthest takes a log over after a change of the server process. ARGV: run, node, up to
+ * where its copy goes, whether the node has had the log already, for how many ms the others are waited for. → TURN: this one may
+ * | WAIT. The longest one is waited for as long again, and then no more.
+ */
+const gather = script(`${number}${clock}${members}
+local node = ARGV[2]
+local m = redis.call('HMGET', KEYS[2], 'run', 'gather', 'gatherAt')
+if m[1] == ARGV[1] then return {'TURN'} end
+if ARGV[4] == '1' and not fieldOf('pass', node) then return {'TURN'} end
+local began = now
+-- Begun anew when the clock was set back: nobody waits for longer than he has to.
+if m[2] == ARGV[1] and tonumber(m[3]) <= now then
+  began = tonumber(m[3])
+else
+  for _, name in ipairs(redis.call('HKEYS', KEYS[2])) do
+    if string.match(name, '^tail:(.+)$') then redis.call('HDEL', KEYS[2], name) end
+  end
+  redis.call('HSET', KEYS[2], 'gather', ARGV[1], 'gatherAt', digits(now))
+end
+redis.call('HSET', KEYS[2], 'tail:' .. node, ARGV[3])
+local most, missing, waited = tonumber(ARGV[3]), false, now - began
+for _, name in ipairs(redis.call('HKEYS', KEYS[2])) do
+  if string.match(name, '^tail:(.+)$') then most = math.max(most, tonumber(redis.call('HGET', KEYS[2], name))) end
+end
+for _, other in ipairs(membersOf()) do
+  if not fieldOf('tail', other) then missing = true end
+end
+if missing and waited < tonumber(ARGV[5]) then return {'WAIT'} end
+if tonumber(ARGV[3]) >= most or waited >= 2 * tonumber(ARGV[5]) then return {'TURN'} end
+return {'WAIT'}
+`);
+
+/**
  * Puts entries back as they were; the epoch that somebody else has begun meanwhile stays. ARGV: what was seen: run, seq, link; then of each entry: epoch, seq, ts, link, payload.
  * → OK | CHANGED | BROKEN seq
  */
@@ -274,4 +308,4 @@ redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 return {'OK', before}
 `);
 
-export const SCRIPTS = { append, create, look, claim, repair, beat, join, opened, raise, trim, keep } as const;
+export const SCRIPTS = { append, create, look, claim, gather, repair, beat, join, opened, raise, trim, keep } as const;
