@@ -13,7 +13,9 @@ import { existsSync } from 'node:fs';
  * `.ts` extension, and `importMetaUrl` the caller's own `import.meta.url`.
  */
 export function workerUrl(importMetaUrl: string, relative: string): URL {
-  return builtUrl(new URL('../../', import.meta.url), importMetaUrl, relative);
+  // This file may be built although the caller is a source: tests load the product as it was built.
+  const up = import.meta.url.endsWith('.ts') ? '../../' : '../../../';
+  return builtUrl(new URL(up, import.meta.url), importMetaUrl, relative);
 }
 
 /** As `workerUrl`, for a project whose root is `root`. */
