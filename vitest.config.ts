@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const root = fileURLToPath(new URL('./', import.meta.url));
 
@@ -25,6 +26,32 @@ const built = {
  * and after both, two at a time, those that run real server and agent processes against the clock.
  * Of the tests many wait for a process or a time, so three run on two processors.
  */
+/** These take longest: they begin first, so that at the end no processor waits for one of them. */
+const longest = [
+  'chaos/chaos',
+  'chaos/linearizability/lock-history',
+  'bench/run',
+  'cluster/load',
+  'fuzz/fuzz',
+  'cli/e2e',
+  'transport/sockets',
+  'doctor/doctor',
+  'upgrade/folders',
+  'simulation/planted',
+  'cli/jobs',
+  'simulation/seeds',
+].map((name) => join(root, 'test', `${name}.test.ts`));
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const at = longest.indexOf(moduleId);
+      return at < 0 ? longest.length : at;
+    };
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+  }
+}
+
 const together = [
   'access',
   'calendar',
@@ -50,6 +77,7 @@ export default defineConfig({
   plugins: [built],
   test: {
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     server: { deps: { external: [/\/dist\/(?:src|protocol|bench|test)\//] } },
     projects: [
       {
