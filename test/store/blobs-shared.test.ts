@@ -17,6 +17,7 @@ import { openSqliteBlobs } from '../../src/store/blobs/sqlite.ts';
 import { sweepBlobs, UNREFERENCED_MS } from '../../src/store/blobs/sweep.ts';
 import { blobConformance } from '../conformance/blobs.ts';
 import { append, closed, Collector, openTenant } from '../conformance/log.ts';
+import { puttingBy } from '../support/node-rig.ts';
 import { RedisServer } from '../support/redis-server.ts';
 import { untilAsked } from '../support/until.ts';
 
@@ -88,13 +89,7 @@ blobConformance('shared through Redis', async () => {
       const opened = await BlobNode.open(dir, false);
       const { blobs } = opened;
       return {
-        put: (...asked) => blobs.put(...asked),
-        hold: (...asked) => blobs.hold(...asked),
-        has: (...asked) => blobs.has(...asked),
-        get: (...asked) => blobs.get(...asked),
-        list: (...asked) => blobs.list(...asked),
-        settle: (...asked) => blobs.settle(...asked),
-        usage: (...asked) => blobs.usage(...asked),
+        ...puttingBy(blobs, (...asked) => blobs.put(...asked)),
         close: (done) => void tell(opened.close(), done),
       };
     },

@@ -19,6 +19,7 @@ import { judge, readServer, UnsafeRedis, type Findings } from './gate.ts';
 import type { Keys } from './keys.ts';
 import { LinkLost, messageOf, ServerRefusal, type Link } from './link.ts';
 import type { LocalTail } from './local-tail.ts';
+import { Pause } from './pause.ts';
 import { Reader } from './reader.ts';
 import { attach, type Attached } from './recovery.ts';
 import { Replication } from './replication.ts';
@@ -81,12 +82,13 @@ export class Home {
   #closed = false;
   #connections = 0;
   #serving: Promise<void> = Promise.resolve();
-  #endPause: (() => void) | undefined;
+  readonly #pause: Pause;
   #cancelLook: (() => void) | undefined;
   #cancelBeat: (() => void) | undefined;
 
   constructor(parts: HomeParts) {
     this.#parts = parts;
+    this.#pause = new Pause(parts.scheduler);
   }
 
   /** Rejects when the server cannot be used: a start ends then. */
@@ -150,7 +152,7 @@ export class Home {
   /** What is being connected must be ended by its maker. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#endPause?.();
+    this.#pause.end();
     const connection = this.#connection;
     connection?.link.close('it is closed');
     await this.#serving;
@@ -177,7 +179,7 @@ export class Home {
       }
       this.#leave();
       connection = undefined;
-      await this.#pause(pause);
+      if (!this.#closed) await this.#pause.wait(pause);
       pause = Math.min(2 * pause, pauseMs.most);
     }
   }
@@ -336,17 +338,5 @@ export class Home {
     const known = new Set([...this.#findings.unsafe, ...this.#findings.warnings]);
     this.#findings = findings;
     for (const what of [...findings.unsafe, ...findings.warnings]) if (!known.has(what)) this.#parts.trouble(what);
-  }
-
-  async #pause(ms: number): Promise<void> {
-    if (this.#closed) return;
-    await new Promise<void>((resolve) => {
-      const cancel = this.#parts.scheduler.after(ms, resolve);
-      this.#endPause = () => {
-        cancel();
-        resolve();
-      };
-    });
-    this.#endPause = undefined;
   }
 }

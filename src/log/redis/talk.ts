@@ -14,6 +14,7 @@ import type { Scheduler } from '../../base/scheduler.ts';
 import type { Talk } from '../port.ts';
 import { talkKeyOf } from './keys.ts';
 import { messageOf, ServerRefusal, type Link } from './link.ts';
+import { Pause } from './pause.ts';
 
 /** TK3 */
 const waitingMax = 1_024;
@@ -66,11 +67,12 @@ export class RedisTalk {
   #closed = false;
   #waiting = 0;
   #waitingBytes = 0;
-  #endPause: (() => void) | undefined;
+  readonly #pause: Pause;
   #cancelLook: (() => void) | undefined;
 
   constructor(parts: TalkParts) {
     this.#parts = parts;
+    this.#pause = new Pause(parts.scheduler);
   }
 
   get figures(): TalkFigures {
@@ -88,7 +90,7 @@ export class RedisTalk {
   close(): void {
     this.#closed = true;
     this.#cancelLook?.();
-    this.#endPause?.();
+    this.#pause.end();
     this.#links?.say.close('it is closed');
     this.#links?.hear.close('it is closed');
   }
@@ -144,7 +146,7 @@ export class RedisTalk {
         refused = error instanceof ServerRefusal;
         this.#parts.trouble(`messages between nodes cannot be sent now: ${messageOf(error)}`);
       }
-      await this.#pause(refused ? pauseMs.refused : pause);
+      if (!this.#closed) await this.#pause.wait(refused ? pauseMs.refused : pause);
       pause = Math.min(2 * pause, pauseMs.most);
     }
   }
@@ -234,17 +236,5 @@ export class RedisTalk {
     }
     this.#figures.heard += 1;
     this.#hearers.get(channel)?.heard(message.subarray(end + 1));
-  }
-
-  async #pause(ms: number): Promise<void> {
-    if (this.#closed) return;
-    await new Promise<void>((resolve) => {
-      const cancel = this.#parts.scheduler.after(ms, resolve);
-      this.#endPause = () => {
-        cancel();
-        resolve();
-      };
-    });
-    this.#endPause = undefined;
   }
 }
