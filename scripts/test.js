@@ -1,7 +1,7 @@
 /**
  * `npm test`: builds, then runs every test. Arguments go to vitest; `--install` installs the programs that some
- * tests need by the system's package manager, as a run with CI=true does. Without strace its tests are left out, and one
- * sentence says so; without a Redis its tests fail.
+ * tests need by the system's package manager, as a run with CI=true does. Without strace its tests are left out, without
+ * a Redis its tests fail; a sentence says so, before and after.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -53,6 +53,13 @@ if (lacking.length > 0 && mayInstall) {
   missing.length = 0;
 }
 
+const lacksRedis = lacking.includes(redis.debian) && !mayInstall;
+if (lacksRedis) {
+  process.stderr.write(
+    `${redis.debian} is not installed: the tests of the log on Redis will fail. npm test -- --install installs it.\n`,
+  );
+}
+
 const { ok, output } = build();
 process.stderr.write(output);
 if (!ok) process.exit(1);
@@ -71,4 +78,5 @@ for (const { command, mark } of missing) {
     `${count} test file(s) were left out because ${command} is not installed: npm test -- --install\n`,
   );
 }
+if (lacksRedis) process.stderr.write(`The tests of the log on Redis need ${redis.debian}: npm test -- --install\n`);
 process.exit(run.status ?? 1);

@@ -33,7 +33,7 @@ import {
 } from './access/index.ts';
 import { Backups } from './backup/index.ts';
 import { systemScheduler } from './base/system-scheduler.ts';
-import { blobService } from './blob-service.ts';
+import { httpServices } from './http-services.ts';
 import { ConfigError, resolveConfig, type Config, type ServeOptions } from './config.ts';
 import { figures } from './figures.ts';
 import { listenHttp, type HttpListener } from './http/index.ts';
@@ -418,7 +418,7 @@ class Server implements RunningServer {
       jobs: () => jobs.status(),
       nodes: () => node.nodes(),
       metrics: this.#metrics,
-      blobs: blobService(node),
+      ...httpServices(node),
       mono: () => systemScheduler.mono(),
       log: this.#log,
       hosts,

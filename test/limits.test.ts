@@ -134,7 +134,7 @@ describe.each(SOCKET_TRANSPORTS)('%s', (transport) => {
       expect(body).toMatchObject({ code: 'RATE_LIMIT_EXCEEDED', retryable: true });
       expect(body['retryAfterMs']).toBeGreaterThan(0);
     }
-    expect(await metric('muster_rate_limited_total{class="work"}')).toBe(refused.length);
+    expect(await metric('service_rate_limit_hits_total{class="work"}')).toBe(refused.length);
     const ended = await answersTo(one, 'task.complete', 20);
     expect(ended.filter(({ body }) => body['code'] === 'RATE_LIMIT_EXCEEDED')).toEqual([]);
     expect((await answersTo(one, 'agent.list', 20)).filter(({ op }) => op === Op.ERROR)).toEqual([]);
@@ -152,8 +152,8 @@ describe.each(SOCKET_TRANSPORTS)('%s', (transport) => {
       );
       const ended = await Promise.all(created.map(({ task }) => submitter.task.wait(task)));
       expect(ended.map(({ result }) => result)).toEqual(Array.from({ length: 100 }, (_, n) => ({ n })));
-      expect(await metric('muster_rate_limited_total{class="work"}')).toBeGreaterThan(0);
-      expect(await metric('muster_rate_limited_total{class="hold"}')).toBe(0);
+      expect(await metric('service_rate_limit_hits_total{class="work"}')).toBeGreaterThan(0);
+      expect(await metric('service_rate_limit_hits_total{class="hold"}')).toBe(0);
     } finally {
       await submitter.close();
       await agent.close();

@@ -37,10 +37,8 @@ export interface JwtOptions {
 
 type Judged = Principal | 'unavailable' | undefined;
 
-const TOKEN_MAX = 4_096;
 const TOLERANCE_MS = 60_000;
 const SUB_MAX = 128;
-const SCOPES_MAX = 64;
 
 const Scope = z.string().min(1).max(64);
 const Claims = z.looseObject({
@@ -58,11 +56,11 @@ const Claims = z.looseObject({
   /** A list, or as in OAuth a text with blanks. */
   scopes: z
     .union([
-      z.array(Scope).max(SCOPES_MAX),
+      z.array(Scope).max(LIMITS.scopesMax),
       z
         .string()
         .transform((text) => text.split(' '))
-        .pipe(z.array(Scope).max(SCOPES_MAX)),
+        .pipe(z.array(Scope).max(LIMITS.scopesMax)),
     ])
     .optional(),
   nbf: z.number().optional(),
@@ -85,7 +83,7 @@ export function createJwtAuthenticator(options: JwtOptions): (token: string) => 
   let known: readonly VerifyingKey[] | undefined;
   let verifiers = new Map<string | undefined, Verify>();
   return (token) => {
-    if (token.length > TOKEN_MAX || !isJwt(token)) return undefined;
+    if (token.length > LIMITS.credentialBytes || !isJwt(token)) return undefined;
     const kid = kidOf(token);
     if (kid === false) return undefined;
     if (source.keys !== known) {

@@ -261,18 +261,24 @@ export class Engine implements Effects {
   /** Turns the events of one decision into state, all or none. */
   #commit(c: Context): void {
     const s = this.state;
-    for (const event of c.events) evolve(s, event, this);
-    c.events.length = 0;
+    const { events } = c;
+    if (events.length > 0) {
+      // A new one: to empty an array costs a call of the runtime, and takes its places from it all the same.
+      c.events = [];
+      for (const event of events) evolve(s, event, this);
+    }
     s.journal.commit();
     if (this.#forgotten.length > 0) {
       for (const session of this.#forgotten) s.requests.forget(session);
       this.#forgotten = [];
     }
-    for (const work of this.#follow) {
+    if (this.#follow.length === 0) return;
+    const follow = this.#follow;
+    this.#follow = [];
+    for (const work of follow) {
       if (goesAhead(work)) s.work.pushAhead(work);
       else this.#queueOf(work).push(work);
     }
-    this.#follow.length = 0;
   }
 
   #command(command: Command, c: Context): CommandOutput {

@@ -8,15 +8,15 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BlobParams, BlobResults } from '../../protocol/wire/blobs.ts';
-import type { ErrorCode, Rejection } from '../../protocol/wire/codes.ts';
+import type { Rejection } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Principal } from '../node/port.ts';
+import { askerOf, BUSY, refusalOf, type Authenticate } from './asker.ts';
 
 type Outcome<R> = { readonly ok: true; readonly result: R } | { readonly ok: false; readonly rejection: Rejection };
 
 export interface BlobService {
-  /** A number: it is not valid, and the answer is to be held back for so many ms. */
-  authenticate(token: string, remote: string): Principal | 'unavailable' | number;
+  readonly authenticate: Authenticate;
   put(
     principal: Principal,
     params: BlobParams['blob.put'],
@@ -50,18 +50,8 @@ interface Part {
 }
 
 const PATH = /^\/v1\/blobs\/([0-9a-f]{64})$/;
-const BEARER = /^Bearer +(\S+)$/i;
 /** HB2 */
 const TRANSFERS_MAX = 16;
-const STATUS: { readonly [C in ErrorCode]?: number } = {
-  UNAUTHENTICATED: 401,
-  UNAUTHORIZED: 403,
-  NOT_FOUND: 404,
-  TOO_LARGE: 413,
-  INVALID_PARAMS: 422,
-  LIMIT_EXCEEDED: 429,
-  UNAVAILABLE: 503,
-};
 
 export class BlobPages {
   readonly #service: BlobService;
@@ -81,8 +71,9 @@ export class BlobPages {
   }
 
   async #serve(exchange: Exchange, sha256: string, documentId: string | undefined): Promise<void> {
-    const principal = await this.#principal(exchange);
-    if (principal === undefined) return;
+    const asker = await askerOf(exchange.request, this.#service.authenticate); // HB1
+    if (!asker.ok) return refuse(exchange, asker.rejection);
+    const { principal } = asker;
     if (this.#transfers >= TRANSFERS_MAX) return refuse(exchange, BUSY); // HB2
     this.#transfers += 1;
     exchange.response.once('close', () => (this.#transfers -= 1));
@@ -95,18 +86,6 @@ export class BlobPages {
         else refuse(exchange, outcome.rejection);
       });
     } else send(exchange, { status: 405, headers: { Allow: 'GET, HEAD, PUT' } });
-  }
-
-  /** HB1. Undefined: it was answered. */
-  async #principal(exchange: Exchange): Promise<Principal | undefined> {
-    const { request } = exchange;
-    const token = BEARER.exec(request.headers.authorization ?? '')?.[1];
-    if (token === undefined) return refuse(exchange, { code: 'UNAUTHENTICATED' });
-    const found = this.#service.authenticate(token, request.socket.remoteAddress ?? '');
-    if (found === 'unavailable') return refuse(exchange, BUSY);
-    if (typeof found !== 'number') return found;
-    await new Promise((resolve) => setTimeout(resolve, found));
-    return refuse(exchange, { code: 'UNAUTHENTICATED' });
   }
 
   async #put(exchange: Exchange, principal: Principal, sha256: string): Promise<void> {
@@ -137,7 +116,6 @@ export class BlobPages {
 }
 
 const NOTHING = new Uint8Array(0);
-const BUSY: Rejection = { code: 'UNAVAILABLE', message: 'Too much is under way.', retryAfterMs: 1_000 };
 
 /** HB2 */
 function sentPart({ headers }: IncomingMessage): Part | Answer {
@@ -200,14 +178,8 @@ function rangeAsked(range: string, bytes: number): { readonly from: number; read
   return from <= to ? { from, to } : undefined;
 }
 
-function refuse(exchange: Exchange, { code, message, retryAfterMs, details }: Rejection): undefined {
-  const retry = retryAfterMs === undefined ? undefined : { 'Retry-After': Math.ceil(retryAfterMs / 1_000) };
-  const challenge = code === 'UNAUTHENTICATED' ? { 'WWW-Authenticate': 'Bearer' } : undefined;
-  send(exchange, {
-    status: STATUS[code] ?? 500,
-    headers: { ...retry, ...challenge },
-    body: { code, ...(message === undefined ? {} : { message }), ...(details === undefined ? {} : { details }) },
-  });
+function refuse(exchange: Exchange, rejection: Rejection): void {
+  send(exchange, refusalOf(rejection));
 }
 
 /** What of a body was not read is not waited for: the connection ends with the answer. */

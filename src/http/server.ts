@@ -4,7 +4,7 @@
  * Owns: the listener, its limits, and the answers. Does not own: figures (telemetry), WebSockets (a transport takes
  * upgrade requests over).
  *
- * H1 But for blobs nothing here needs a credential, so nothing else here names a tenant, a task or an agent.
+ * H1 Blobs and what is under /admin need a credential (asker.ts). Nothing else here does, so nothing else names a tenant, a task or an agent.
  * H2 A request has a few seconds and a few kilobytes; bodies are not read, but for those of blobs, which have a minute. A slow or large one ends, not the server.
  * H3 `close` answers what has begun, takes nothing new, and ends by force after its grace.
  * H4 Where names of hosts are given a request for another one is refused: a page in a browser whose name was made to lead here
@@ -13,10 +13,19 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Rejection } from '../../protocol/wire/codes.ts';
+import type { Method } from '../../protocol/wire/types.ts';
 import { hostAllowed } from '../base/address.ts';
+import { askerOf, refusalOf, type Authenticate } from './asker.ts';
 import { BlobPages, type BlobService } from './blobs.ts';
-import type { NodePort } from '../node/port.ts';
+import type { NodePort, Principal } from '../node/port.ts';
 import type { JobsFigures, Log, MetricsText, NodesFigures, RedisFigures } from '../telemetry/port.ts';
+
+/** Who may see what is under /admin: each page is that which a method of the protocol answers. */
+export interface AdminAccess {
+  readonly authenticate: Authenticate;
+  authorise(principal: Principal, method: Method): Rejection | undefined;
+}
 
 export interface HttpOptions {
   readonly host: string;
@@ -34,6 +43,8 @@ export interface HttpOptions {
   readonly jobs?: () => JobsFigures;
   /** This node and those that serve beside it. */
   readonly nodes?: () => NodesFigures;
+  /** Undefined: nothing is under /admin. */
+  readonly admin?: AdminAccess;
   readonly metrics: MetricsText;
   /** Undefined: no blobs are served. */
   readonly blobs?: BlobService;
@@ -171,7 +182,7 @@ class Pages {
 
   serve(request: IncomingMessage, response: ServerResponse): void {
     const path = (request.url ?? '').split('?', 1)[0];
-    const page = this.#page(path);
+    const page = this.#page(request, path);
     if (!PROBES.has(path ?? '') && !hostAllowed(request.headers.host ?? '', this.#options.hosts ?? [])) {
       send({ request, response }, { status: 421, type: TEXT, body: 'This host is not served here.\n' }); // H4
     } else if (this.#blobs?.serve({ request, response }) === true) {
@@ -188,13 +199,28 @@ class Pages {
     }
   }
 
-  #page(path: string | undefined): (() => Answer | Promise<Answer>) | undefined {
+  #page(request: IncomingMessage, path: string | undefined): (() => Answer | Promise<Answer>) | undefined {
     if (path === '/healthz') return () => this.#health();
     if (path === '/readyz') return () => this.#ready();
     if (path === '/metrics') return () => this.#metrics();
-    if (path === '/admin/jobs') return () => this.#jobs();
-    if (path === '/admin/nodes') return () => json(200, { nodes: this.#options.nodes?.() ?? [] });
-    return undefined;
+    const { admin, nodes } = this.#options;
+    if (admin === undefined) return undefined;
+    if (path === '/admin/jobs') return () => this.#guarded(request, { admin, method: 'job.list' }, () => this.#jobs());
+    if (path !== '/admin/nodes') return undefined;
+    return () => this.#guarded(request, { admin, method: 'node.list' }, () => json(200, { nodes: nodes?.() ?? [] }));
+  }
+
+  /** H1 */
+  async #guarded(
+    request: IncomingMessage,
+    { admin, method }: { readonly admin: AdminAccess; readonly method: Method },
+    page: () => Answer,
+  ): Promise<Answer> {
+    const asker = await askerOf(request, admin.authenticate);
+    const rejection = asker.ok ? admin.authorise(asker.principal, method) : asker.rejection;
+    if (rejection === undefined) return page();
+    const { status, headers, body } = refusalOf(rejection);
+    return { ...json(status, body), headers };
   }
 
   /** Resolves always. */
@@ -238,12 +264,10 @@ class Pages {
     });
   }
 
-  /** What went wrong may name a tenant (H1): only when is said here, the words by `job.list`. */
   #jobs(): Answer {
     const status = this.#options.jobs?.();
     if (status === undefined) return { status: 503, type: TEXT, body: 'The jobs have not begun.\n' };
-    const jobs = status.jobs.map(({ failures, ...job }) => ({ ...job, failures: failures.map(({ at }) => ({ at })) }));
-    return json(200, { ...status, jobs });
+    return json(200, status);
   }
 
   async #metrics(): Promise<Answer> {

@@ -3,7 +3,7 @@
  * its handler proposes an idempotent command or does housekeeping. Deleting all jobs changes timing, never an outcome.
  */
 
-export type JobName = 'checkpoint' | 'rebalance' | 'retain' | 'sweep' | 'probe';
+export type JobName = 'checkpoint' | 'rebalance' | 'retain' | 'sweep';
 
 export interface JobQueue {
   /** Registers the handler of a name, before `start`. The handler calls `done` when the run has ended. */

@@ -117,7 +117,7 @@ export class EdgeFigures implements EdgeMetrics {
     );
     scrape.counter(
       {
-        name: 'muster_rate_limited_total',
+        name: 'service_rate_limit_hits_total',
         help: 'Requests refused because their principal had asked too often, by class.',
         labels: ['class'],
       },

@@ -31,7 +31,8 @@ describe('background jobs', { timeout: 90_000 }, () => {
     expect(told.jobs).toContainEqual(
       expect.objectContaining({ name: 'checkpoint', everyMs: 5_000, shared: false, failures: [] }),
     );
-    const page: unknown = await (await fetch(`${String(httpUrl)}/admin/jobs`)).json();
+    const headers = { authorization: `Bearer ${place.read('data/admin.key').trim()}` };
+    const page: unknown = await (await fetch(`${String(httpUrl)}/admin/jobs`, { headers })).json();
     expect(page).toMatchObject({ scheduler: 'embedded', jobs: told.jobs.map(({ name }) => ({ name })) });
     const { code, out } = await place.runQuickly('jobs');
     expect([code, out]).toEqual([0, expect.stringMatching(/^NAME +EVERY +WHERE[^\n]*\ncheckpoint +5 s +this node/)]);

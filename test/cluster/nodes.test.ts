@@ -38,7 +38,8 @@ describe('of two nodes', { timeout: 120_000 }, () => {
       [false, 3],
     ]);
     for (const { sessions, behind } of nodes) expect([sessions > 0, behind]).toEqual([true, 0]);
-    const page = (await (await fetch(`${second.httpUrl}/admin/nodes`)).json()) as typeof nodes;
+    const headers = { authorization: `Bearer ${fleet.key}` };
+    const page = (await (await fetch(`${second.httpUrl}/admin/nodes`, { headers })).json()) as typeof nodes;
     expect(page).toMatchObject({ nodes: [{ node: second.id }, { node: first.id }] });
     const env = ['--url', first.place.url, '--key', fleet.key];
     expect((await first.place.run('nodes', ...env)).out).toMatch(/^NODE +VERSION +STARTED[^\n]*\nn_\w+ .* answers/);

@@ -237,11 +237,15 @@ export function abuse(name: TransportName, form: Form): void {
       expect(socket.text).not.toContain('101');
     });
 
-    test('a reset in the middle of a request', async () => {
+    test('a reset in the middle of a request: no session begins, and the next client is taken', async () => {
+      const before = manager.connections;
       const socket = await raw();
       socket.send(upgradeRequest().slice(0, 40));
       socket.socket.resetAndDestroy();
       await socket.end();
+      expect(manager.connections).toBe(before);
+      await upgraded();
+      await until(() => manager.connections === before + 1, 'the next client to be taken');
     });
 
     test('a reset right after the upgrade', async () => {

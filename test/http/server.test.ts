@@ -3,7 +3,8 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
-import { listenHttp, type HttpListener, type HttpOptions } from '../../src/http/index.ts';
+import { authorise } from '../../src/access/index.ts';
+import { listenHttp, type AdminAccess, type HttpListener, type HttpOptions } from '../../src/http/index.ts';
 import type { LogFields } from '../../src/telemetry/port.ts';
 
 interface Reply {
@@ -40,8 +41,9 @@ async function listen(
   return { port: listener.port, errors };
 }
 
-async function ask(port: number, path: string, method = 'GET'): Promise<Reply> {
-  const request = httpRequest({ host: '127.0.0.1', port, path, method, agent: false });
+async function ask(port: number, path: string, method = 'GET', key?: string): Promise<Reply> {
+  const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+  const request = httpRequest({ host: '127.0.0.1', port, path, method, headers, agent: false });
   request.end();
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   return { status: response.statusCode ?? 0, headers: response.headers, body: await text(response) };
@@ -53,6 +55,16 @@ async function open(port: number, more: { readonly allowHalfOpen?: boolean } = {
   await once(socket, 'connect');
   return socket;
 }
+
+/** A key is the role that it has. */
+const admin: AdminAccess = {
+  authenticate: (key) => {
+    if (key === 'later') return 'unavailable';
+    if (key !== 'operator' && key !== 'admin') return 1;
+    return { tenant: 'default', id: `key:${key}`, role: key };
+  },
+  authorise: (principal, method) => authorise(principal, method, {}),
+};
 
 /** Everything that comes until the server closes. */
 async function rest(socket: Socket): Promise<string> {
@@ -104,17 +116,30 @@ describe('the pages', () => {
     expect((await ask(port, '/metrics')).headers['content-type']).toBe('text/plain; version=0.0.4');
   });
 
-  it('/admin/jobs has the background jobs, and of failures only when they were', async () => {
+  it('/admin/jobs has the background jobs and their failures, for who shows the key of an operator', async () => {
     const job = { name: 'retain', shared: false, state: 'idle', runs: { ok: 1, failed: 1 } } as const;
     const failures = [{ at: 7, message: 'disk of tenant acme' }];
     const jobs = () => ({ scheduler: 'embedded', connected: true, jobs: [{ ...job, failures }] }) as const;
-    const { port } = await listen({ jobs });
-    const reply = await ask(port, '/admin/jobs');
+    const { port } = await listen({ jobs, admin });
+    const reply = await ask(port, '/admin/jobs', 'GET', 'operator');
     expect(reply.status).toBe(200);
-    expect(JSON.parse(reply.body)).toEqual({ ...jobs(), jobs: [{ ...job, failures: [{ at: 7 }] }] });
+    expect(JSON.parse(reply.body)).toEqual(jobs());
     expect(JSON.parse((await ask(port, '/healthz')).body)).not.toHaveProperty('jobs');
-    const { port: none } = await listen();
-    expect((await ask(none, '/admin/jobs')).status).toBe(503);
+    const { port: none } = await listen({ admin });
+    expect((await ask(none, '/admin/jobs', 'GET', 'operator')).status).toBe(503);
+  });
+
+  it.each(['/admin/jobs', '/admin/nodes'])('%s tells nothing to anybody else', async (path) => {
+    const { port } = await listen({ admin, jobs: () => ({ scheduler: 'embedded', connected: true, jobs: [] }) });
+    expect((await ask(port, path, 'GET', 'operator')).status).toBe(200);
+    const nobody = await ask(port, path);
+    expect(nobody).toMatchObject({ status: 401, headers: { 'www-authenticate': 'Bearer' } });
+    expect(JSON.parse(nobody.body)).toEqual({ code: 'UNAUTHENTICATED' });
+    expect((await ask(port, path, 'GET', 'wrong')).status).toBe(401);
+    expect((await ask(port, path, 'GET', 'admin')).status).toBe(403);
+    expect(await ask(port, path, 'GET', 'later')).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+    const { port: without } = await listen();
+    expect((await ask(without, path, 'GET', 'operator')).status).toBe(404);
   });
 
   it('/healthz is degraded while the Redis of the jobs is away', async () => {

@@ -79,29 +79,29 @@ describe('a repeated job', () => {
   it('goes on after a run that failed, by callback or by throwing', () => {
     const { scheduler, jobs, runs, began, end } = setUp();
     const thrown = new Error('thrown');
-    jobs.handle('probe', () => {
+    jobs.handle('sweep', () => {
       throw thrown;
     });
     jobs.repeat('checkpoint', 100);
-    jobs.repeat('probe', 100);
+    jobs.repeat('sweep', 100);
     jobs.start();
     scheduler.advance(1);
     end(new Error('refused'));
     scheduler.advance(90);
     expect(began).toHaveLength(2);
-    expect(runs.filter((run) => run.name === 'probe').map((run) => run.error)).toEqual([thrown, thrown]);
+    expect(runs.filter((run) => run.name === 'sweep').map((run) => run.error)).toEqual([thrown, thrown]);
     expect(runs.filter((run) => run.name === 'checkpoint')[0]?.error?.message).toBe('refused');
   });
 
   it('makes an Error of whatever was thrown', () => {
     const { scheduler, jobs, runs } = setUp();
-    jobs.handle('probe', () => {
+    jobs.handle('sweep', () => {
       // A library may throw anything.
       const odd: unknown = 'a string';
       throw odd as Error;
     });
     jobs.start();
-    jobs.trigger('probe');
+    jobs.trigger('sweep');
     scheduler.advance(0);
     expect(runs[0]?.error?.cause).toBe('a string');
   });
@@ -239,11 +239,11 @@ describe('wrong use is a bug', () => {
     const { jobs } = setUp();
     expect(() => jobs.handle('checkpoint', () => {})).toThrow('has a handler');
     expect(() => jobs.repeat('retain', 100)).toThrow('no handler');
-    expect(() => jobs.trigger('probe')).toThrow('no handler');
+    expect(() => jobs.trigger('sweep')).toThrow('no handler');
     expect(() => jobs.repeat('checkpoint', 0)).toThrow('positive');
     jobs.start();
     expect(() => jobs.start()).toThrow('once');
-    expect(() => jobs.handle('probe', () => {})).toThrow('before start');
+    expect(() => jobs.handle('sweep', () => {})).toThrow('before start');
   });
 });
 

@@ -229,7 +229,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
       'src/main.ts',
       'src/config.ts',
       'src/figures.ts',
-      'src/blob-service.ts',
+      'src/http-services.ts',
       'src/housekeeping.ts',
       'src/open-log.ts',
       'src/open-store.ts',

@@ -60,10 +60,14 @@ export function judged(
   if (ok === undefined) return health;
   const before = health ?? HEALTHY;
   const mask = (1 << WINDOW) - 1;
+  // Member by member: it is done for each attempt, and a copy by a spread takes a call of the runtime.
   return {
-    ...before,
     outcomes: ((before.outcomes << 1) | (ok ? 0 : 1)) & mask,
     count: Math.min(before.count + 1, WINDOW),
+    times: before.times,
+    until: before.until,
+    probing: before.probing,
+    probe: before.probe,
   };
 }
 

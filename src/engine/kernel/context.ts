@@ -18,7 +18,7 @@ export interface Context {
   readonly random: EntryRandom;
   readonly groups: Groups;
   /** Events of the decision, in order. */
-  readonly events: Event[];
+  events: Event[];
 }
 
 /** A decision reads the state and answers; what is to change it adds to `c.events`. */

@@ -258,10 +258,16 @@ export class Table<R> implements Undoable {
   }
 
   put(record: R): void {
+    this.replace(record);
+  }
+
+  /** Puts it; the record before, if there was one. */
+  replace(record: R): R | undefined {
     const id = this.#idOf(record);
     const before = this.#records.set(id, record);
     this.#journal.record(this, id, before);
     this.#changed(before, record);
+    return before;
   }
 
   drop(id: string): void {

@@ -73,10 +73,9 @@ export function archiveTask(s: State, id: string): void {
 
 /** T1 */
 export function changeTask(s: State, changed: TaskRecord, effects: Effects): void {
-  const before = changed.parentId === undefined ? undefined : s.tasks.get(changed.id);
   const record = changed.tree?.left === true ? withoutLeft(s, changed) : changed;
-  if (record.finishedAt !== undefined && s.tasks.get(record.id)?.finishedAt === undefined) countEnd(record, effects);
-  s.tasks.put(record);
+  const before = s.tasks.replace(record);
+  if (record.finishedAt !== undefined && before?.finishedAt === undefined) countEnd(record, effects);
   if (record.finishedAt !== undefined && record.tree?.left !== true) effects.finished(record);
   if (record.parentId !== undefined) count(s, effects, { before, after: record });
 }

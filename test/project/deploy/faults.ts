@@ -103,7 +103,9 @@ export function paperFaults(text: string, program: Program): string[] {
   for (const [name] of text.matchAll(/\bMUSTER_[A-Z_]+\b/g)) {
     if (!program.variables.has(name)) faults.push(`The program does not read ${name}.`);
   }
-  for (const [name] of text.matchAll(/\b(?:muster|service_oper|service_err|nodejs|process)[a-z]*_[a-z0-9_]+\b/g)) {
+  for (const [name] of text.matchAll(
+    /\b(?:muster|service_oper|service_err|service_rate|service_quota|nodejs|process)[a-z]*_[a-z0-9_]+\b/g,
+  )) {
     if (!known(name, program)) faults.push(`The server has no metric ${name}.`);
   }
   for (const [path] of text.matchAll(/(?<=[` ])\/(?:[a-z]+z|metrics|v\d)\b(?!\/)/g)) {

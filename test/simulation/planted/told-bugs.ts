@@ -30,7 +30,7 @@ export const TOLD_BUGS: readonly PlantedBug[] = [
   {
     name: 'counted-when-it-leaves',
     file: 'src/engine/trees/families.ts',
-    find: '  if (record.finishedAt !== undefined && s.tasks.get(record.id)?.finishedAt === undefined) countEnd(record, effects);',
+    find: '  if (record.finishedAt !== undefined && before?.finishedAt === undefined) countEnd(record, effects);',
     replace: '  if (isOver(record)) countEnd(record, effects);',
     breaks: 'A task that completed while others go on below it is not counted.',
     invariants: ['told'],

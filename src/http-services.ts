@@ -1,8 +1,8 @@
-/** What the HTTP port needs to put and read blobs: the requests of the node, for who shows a credential. */
+/** What the HTTP port needs of the node: who shows a credential, what they may see, and the requests that put and read blobs. */
 import type { Results } from '../protocol/wire/types.ts';
-import { AttemptGuard } from './access/index.ts';
+import { AttemptGuard, authorise } from './access/index.ts';
 import { systemScheduler } from './base/system-scheduler.ts';
-import type { BlobService } from './http/index.ts';
+import type { AdminAccess, Authenticate, BlobService } from './http/index.ts';
 import type { Node } from './node/node.ts';
 
 const NOT_SERVED_NOW = {
@@ -10,10 +10,18 @@ const NOT_SERVED_NOW = {
   rejection: { code: 'UNAVAILABLE', message: 'The tenant is not served now.', retryAfterMs: 1_000 },
 } as const;
 
-export function blobService(node: Node): BlobService {
+export function httpServices(node: Node): { readonly admin: AdminAccess; readonly blobs: BlobService } {
   const guard = new AttemptGuard(() => systemScheduler.mono());
+  const authenticate: Authenticate = (token, remote) => node.authenticate(token) ?? guard.failed(remote);
   return {
-    authenticate: (token, remote) => node.authenticate(token) ?? guard.failed(remote),
+    admin: { authenticate, authorise: (principal, method) => authorise(principal, method, {}) },
+    blobs: blobService(node, authenticate),
+  };
+}
+
+function blobService(node: Node, authenticate: Authenticate): BlobService {
+  return {
+    authenticate,
     put: (principal, params, done) => {
       const of = node.serving(principal.tenant)?.requests.blobs(principal);
       if (of === undefined) return done(NOT_SERVED_NOW);
