@@ -1,7 +1,7 @@
 /**
  * A tenant that is served here: its log, engine, connections, requests, store and checkpoints together.
  */
-import type { CloseName, ErrorCode } from '../../protocol/wire/codes.ts';
+import type { CloseName, ErrorCode, Rejection } from '../../protocol/wire/codes.ts';
 import type { HelloBody } from '../../protocol/wire/types.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
@@ -78,12 +78,24 @@ export interface ServingParts {
   readonly ready: (tenant: string) => void;
 }
 
-/** How a refused HELLO ends the connection; all else is a limit. */
+/** How a refused HELLO ends the connection. */
 const CLOSE_FOR: { readonly [C in ErrorCode]?: CloseName } = {
   UNAUTHORIZED: 'FORBIDDEN',
   UNAUTHENTICATED: 'BAD_AUTH',
   UNAVAILABLE: 'UNAVAILABLE',
 };
+
+/**
+ * What is full has room again one day, so whoever says HELLO comes back: the ERROR has to say the same as the close. The engine
+ * refuses an agent with the code that `agent.register` has for it, which tells a client not to ask again.
+ */
+function refusedHello(rejection: Rejection): HelloOutcome & { readonly kind: 'refused' } {
+  if (rejection.code === 'LIMIT_EXCEEDED') {
+    const later = { ...rejection, code: 'UNAVAILABLE', retryAfterMs: LIMITS.fullRetryMs } as const;
+    return { kind: 'refused', close: 'OVERLOADED', rejection: later };
+  }
+  return { kind: 'refused', close: CLOSE_FOR[rejection.code] ?? 'OVERLOADED', rejection };
+}
 
 /** A checkpoint is made after so many entries, or so many bytes of log, since the last one. */
 const CHECKPOINT_ENTRIES = 20_000;
@@ -227,7 +239,7 @@ export class Serving {
     if (this.tenant.log.members === undefined) return this.#resume({ ...asked, resume }, done);
     this.tenant.submit({ kind: 'tick' }, ({ reply }) => {
       if (reply.ok) return this.#resume({ ...asked, resume }, done);
-      done({ kind: 'refused', close: CLOSE_FOR[reply.rejection.code] ?? 'OVERLOADED', rejection: reply.rejection });
+      done(refusedHello(reply.rejection));
     });
   }
 
@@ -368,9 +380,7 @@ export class Serving {
     this.tenant.submit(command, (output) => {
       const { welcome, reply } = output;
       if (!reply.ok || welcome === undefined) {
-        const rejection = reply.ok ? ({ code: 'INTERNAL' } as const) : reply.rejection;
-        const close = CLOSE_FOR[rejection.code] ?? 'OVERLOADED';
-        return done({ kind: 'refused', close, rejection });
+        return done(refusedHello(reply.ok ? { code: 'INTERNAL' } : reply.rejection));
       }
       const line = this.hub.attach({ session: welcome.session, attach: welcome.attach, delivery, rev: welcome.rev });
       const attached = new AttachedSession({ serving: this, line, principal });
