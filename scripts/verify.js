@@ -35,8 +35,7 @@ const sources = [
 const steps = [
   { name: 'build', command: ['node', 'scripts/build.js'] },
   { name: 'tests', command: ['npm', 'test'], tests: true },
-  // With the rarest marks a thousand seeds meet or miss their bound by one.
-  { name: 'simulation of 1100 seeds', command: ['node', 'scripts/run.js', 'test/simulation/main', '--seeds', '1100'] },
+  { name: 'simulation of 1000 seeds', command: ['node', 'scripts/run.js', 'test/simulation/main', '--seeds', '1000'] },
   { name: 'package', command: ['node', 'scripts/package.js'] },
 ];
 

@@ -15,7 +15,7 @@ export interface Verdict {
 }
 
 /** So many seeds apart one is run twice: the same seed gives the same run. */
-export const TWICE_EVERY = 30;
+export const TWICE_EVERY = 20;
 
 type Judged = Pick<Outcome, 'seed' | 'steps' | 'virtualMs' | 'quiet' | 'faults' | 'marks' | 'violations' | 'trace'>;
 
