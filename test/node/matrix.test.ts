@@ -1,22 +1,14 @@
 /** Every role × every method of the operation table, asked of a whole node with valid params: who is let through. */
 import { describe, expect, test } from 'vitest';
-import type { Method, Role, Value } from '../../protocol/wire/types.ts';
+import type { Role } from '../../protocol/wire/types.ts';
 import { accessMatrix } from '../../src/access/index.ts';
-import { must } from '../../src/base/assert.ts';
 import type { Principal } from '../../src/node/port.ts';
-import { fromJson } from '../protocol/vectors/json-form.ts';
 import { PARAMS } from '../protocol/vectors/params.ts';
+import { validParams } from '../protocol/vectors/valid-params.ts';
 import { NodeRig, type Client } from '../support/node-rig.ts';
 
 /** The name that the vectors give an agent. */
 const AGENT = 'resizer';
-
-function validParams(method: Method): Value {
-  const plain = PARAMS[method].find((one) => one.code === undefined && !JSON.stringify(one.params).includes('"$'));
-  // Bytes cannot stand in JSON as they are.
-  const bytes = PARAMS[method].find((one) => one.code === undefined && JSON.stringify(one.params).includes('"$bin"'));
-  return fromJson(must(plain ?? bytes, `valid params of ${method}`).params);
-}
 
 /** A fresh node, so that no answer depends on what was asked before. */
 function opened(role: Role): { readonly rig: NodeRig; readonly client: Client } {

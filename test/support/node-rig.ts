@@ -101,6 +101,8 @@ export interface NodeRigOptions {
   readonly historyMs?: number;
   /** What the node gets instead of the log in memory. */
   readonly log?: (log: LogDriver) => LogDriver;
+  /** Free space of the disk; default: there is none to be asked. */
+  readonly free?: LogDriver['disk'];
   /** What the node gets instead of blobs in memory. */
   readonly blobs?: (blobs: Blobs) => Blobs;
   /** Default: one in memory, empty at each start. */
@@ -185,13 +187,13 @@ export class NodeRig {
 
   #open(): void {
     const { scheduler, disk, stores } = this;
-    const { ring, historyMs } = this.#options;
+    const { ring, historyMs, free } = this.#options;
     const entropy = (size: number): Uint8Array => {
       this.#draws += 1;
       const seed = new TextEncoder().encode(`draw ${this.#draws}`);
       return Uint8Array.from({ length: size }, (_, index) => sha256(seed)[index % 32] ?? 0);
     };
-    this.log = memoryLog({ scheduler, disk });
+    this.log = memoryLog({ scheduler, disk, ...(free === undefined ? {} : { free }) });
     this.store =
       this.#options.store?.(scheduler) ??
       memoryStore({ scheduler, disk: stores, ...(historyMs === undefined ? {} : { historyMs }) });
