@@ -46,13 +46,6 @@ const INTERNAL = new Set([
   'appendCostMax',
   'auditMs',
   'authAddressesMax',
-  'authDelayMs',
-  'authDelayMsMax',
-  'authFailuresFree',
-  'authWindowMs',
-  'controlFrames',
-  'diskFreeBytes',
-  'diskFreePercent',
   'entriesBehindMax',
   'entryCommandsMax',
   'finishedKept',
@@ -63,7 +56,6 @@ const INTERNAL = new Set([
   'liveGapMs',
   'outboundBytes',
   'outboundFrames',
-  'pendingCommandsMax',
   'tracedTasks',
   'turnCost',
   'prunedMax',
@@ -74,6 +66,30 @@ const INTERNAL = new Set([
 ]);
 
 describe('PROTOCOL.md', () => {
+  it('has in its contents each section, in order, with a link to its heading', () => {
+    const linked = [...PAPER.slice(0, PAPER.indexOf('\n## ')).matchAll(/\[(\d+) ([^\]]+)\]\(#([^)]+)\)/g)];
+    const headings = [...PAPER.matchAll(/^## (\d+)\. (.+)$/gm)];
+    expect(headings.length).toBeGreaterThan(25);
+    expect(headings.map(([, number]) => Number(number))).toEqual(headings.map((_, at) => at + 1));
+    const anchor = (number = '', title = ''): string => `${number}-${title.toLowerCase().replaceAll(' ', '-')}`;
+    expect(linked.map(([, number, title, to]) => [number, title, to])).toEqual(
+      headings.map(([, number, title]) => [number, title, anchor(number, title)]),
+    );
+  });
+
+  it('has no heading twice', () => {
+    const headings = [...PAPER.matchAll(/^#+ .+$/gm)].map(([heading]) => heading);
+    expect(headings.length).toBeGreaterThan(200);
+    expect(headings.filter((heading, at) => headings.indexOf(heading) !== at)).toEqual([]);
+  });
+
+  it('has below the shape of a task what its table refers to', () => {
+    const text = section('### task (result)');
+    const below = [...text.matchAll(/^\| `(\w+)\??` .*\bbelow\b.*$/gm)].map(([, name]) => name ?? '');
+    expect(below).toEqual(['tree']);
+    for (const name of below) expect(text).toContain(`\n\`${name}\`: `);
+  });
+
   it('has the limits of the code, each of them or a reason why not', () => {
     const flat = Object.entries(LIMITS).flatMap(([name, value]) =>
       typeof value === 'number'
