@@ -186,6 +186,25 @@ describe('push', () => {
   });
 });
 
+describe('a text that is larger than a message', () => {
+  it('is made, pushed and pulled as any other, by blobs', async () => {
+    const large = `# One\n\n${'a line of a text\n'.repeat(20_000)}\n# Two\n\nb\n`;
+    expect(large.length).toBeGreaterThan(LIMITS.documentInlineBytes);
+    const copy = `large-${count}.md`;
+    writeFileSync(place.path(copy), large);
+    const [made = ''] = (await doc('create', copy)).out.split('\n');
+    const edited = large.replace('\nb\n', '\nB\n');
+    writeFileSync(place.path(copy), edited);
+    expect((await doc('push', copy)).out).toBe(`${copy}: is now version 2\n`);
+    expect((await doc('pull', made, `again-${count}.md`)).out).toBe(`again-${count}.md: is now version 2\n`);
+    expect(place.read(`again-${count}.md`)).toBe(edited);
+    expect((await doc('show', made, '--of', '1')).out).toBe(large);
+    // What another client is told: names of blobs, whose bytes are those of the text.
+    const { blobs = [], content } = await (await place.client()).request('document.get', { id: made });
+    expect([content, blobs.reduce((sum, { bytes }) => sum + bytes, 0)]).toEqual([undefined, edited.length]);
+  });
+});
+
 describe('merge', () => {
   it('takes in what others changed, and the next push settles the conflict', async () => {
     await edit('a', 'a\n\nx\n\ny');
