@@ -23,8 +23,10 @@ export type Course = keyof typeof COURSES;
 /** Runs of several nodes have a simulation of their own (nodes/simulation.ts). */
 export type AnyPlan = Plan | NodesPlan;
 
-/** Beside so many seeds of the first course one of each other course is run. */
+/** Beside so many seeds of the first course one of each other course is run: of the first thousand, and above. */
 const BESIDE = 8;
+const BESIDE_LATER = 64;
+const EARLY_SEEDS = 1_000;
 
 export function isCourse(name: string): name is Course {
   return Object.hasOwn(COURSES, name);
@@ -46,9 +48,13 @@ export function seedsOf(course: Course, { from, seeds }: { readonly from: number
 
 /** What is run of the other courses beside these of the first. */
 export function seedsBeside({ from, seeds }: { readonly from: number; readonly seeds: number }): number[] {
-  const before = Math.floor((from - 1) / BESIDE);
-  const upTo = Math.floor((from - 1 + seeds) / BESIDE);
+  const before = besideUpTo(from - 1);
+  const upTo = besideUpTo(from - 1 + seeds);
   return Object.values(COURSES).flatMap(({ base }) =>
     Array.from({ length: upTo - before }, (_, i) => base + before + 1 + i),
   );
+}
+
+function besideUpTo(seed: number): number {
+  return Math.floor(Math.min(seed, EARLY_SEEDS) / BESIDE) + Math.floor(Math.max(0, seed - EARLY_SEEDS) / BESIDE_LATER);
 }

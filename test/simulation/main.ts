@@ -136,7 +136,7 @@ async function report(sum: Sum, options: Options): Promise<void> {
     for (const { invariant, message } of verdict.violations)
       violations.push({ seed: verdict.seed, invariant, script, message });
   }
-  const seldom = options.course === undefined ? tooSeldom(sum.marks, options.seeds) : [];
+  const seldom = options.course === undefined ? tooSeldom(sum.marks, options) : [];
   const faults = Object.fromEntries([...sum.faults].toSorted(([a], [b]) => (a < b ? -1 : 1)));
   const marks = Object.fromEntries(sum.marks);
   if (options.json) {

@@ -252,15 +252,21 @@ export class Marks {
   }
 }
 
-/** What so many seeds met too seldom, each with its count and its bound. */
+/** Above the first thousand there are fewer runs of other courses, and above two thousand runs are short (swarm.ts). */
+const LATER_WEIGHT = 0.1;
+const EARLY_SEEDS = 1_000;
+
+/** What these seeds met too seldom, each with its count and its bound. */
 export function tooSeldom(
   counts: ReadonlyMap<string, number>,
-  seeds: number,
+  { from, seeds }: { readonly from: number; readonly seeds: number },
 ): { readonly mark: Mark; readonly count: number; readonly least: number }[] {
   if (seeds < SEEDS_MIN) return [];
+  const early = Math.max(0, Math.min(EARLY_SEEDS, from - 1 + seeds) - (from - 1));
+  const weight = early + LATER_WEIGHT * (seeds - early);
   return Object.entries(MARKS).flatMap(([mark, perThousand]) => {
     const count = counts.get(mark) ?? 0;
-    const least = Math.floor((perThousand * seeds) / 1_000);
+    const least = Math.floor((perThousand * weight) / 1_000);
     return isMark(mark) && count < least ? [{ mark, count, least }] : [];
   });
 }
