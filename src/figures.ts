@@ -2,9 +2,30 @@
 import { TASK_STATUSES, type TaskStatus } from '../protocol/wire/types.ts';
 import { recordCounts } from './engine/kernel/image.ts';
 import type { Node } from './node/node.ts';
+import { backlogFigures } from './node/backlog.ts';
+import { BlobCount } from './node/blob-count.ts';
+import { QuotaLook } from './node/quotas.ts';
+import type { Scheduler } from './base/scheduler.ts';
+import type { Metrics } from './telemetry/index.ts';
 import type { NodeFigures } from './telemetry/port.ts';
 
-export function figures(node: Node): NodeFigures {
+/** Has the metrics ask for all of them at each scrape. */
+export function watchNode(
+  metrics: Metrics,
+  { node, scheduler }: { readonly node: Node; readonly scheduler: Scheduler },
+): void {
+  const servings = (): Node['servings'] => node.servings;
+  metrics.watch(() => figures(node));
+  metrics.watchBacklog(() => backlogFigures(servings()));
+  const quotas = new QuotaLook({ scheduler, servings });
+  metrics.watchQuotas(() => quotas.shares());
+  const { texts } = node;
+  if (texts === undefined) return;
+  const blobs = new BlobCount({ texts, servings });
+  metrics.watchBlobs(() => blobs.figures());
+}
+
+function figures(node: Node): NodeFigures {
   const tasks: { [S in TaskStatus]?: number } = {};
   const records: { [table: string]: number } = {};
   const sum = {

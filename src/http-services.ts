@@ -32,5 +32,6 @@ function blobService(node: Node, authenticate: Authenticate): BlobService {
       if (of === undefined) return done(NOT_SERVED_NOW);
       of.read(params, (found) => done(found.ok ? { ok: true, result: found.params } : found));
     },
+    sent: (principal, bytes) => node.serving(principal.tenant)?.requests.blobs(principal).sent(bytes),
   };
 }

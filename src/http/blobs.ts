@@ -28,12 +28,14 @@ export interface BlobService {
     params: Pick<BlobParams['blob.get'], 'sha256' | 'documentId'>,
     done: (outcome: Outcome<Uint8Array>) => void,
   ): void;
+  /** So much of what was read goes out. */
+  sent(principal: Principal, bytes: number): void;
 }
 
-interface Answer {
+interface Answer<Body = object | Uint8Array> {
   readonly status: number;
   readonly headers?: { readonly [name: string]: string | number };
-  readonly body?: object | Uint8Array;
+  readonly body?: Body;
 }
 
 interface Exchange {
@@ -82,8 +84,10 @@ export class BlobPages {
     else if (method === 'GET' || method === 'HEAD') {
       const asked = { sha256, ...(documentId === undefined ? {} : { documentId }) };
       this.#service.read(principal, asked, (outcome) => {
-        if (outcome.ok) send(exchange, partOf(exchange.request, sha256, outcome.result));
-        else refuse(exchange, outcome.rejection);
+        if (!outcome.ok) return refuse(exchange, outcome.rejection);
+        const answer = partOf(exchange.request, sha256, outcome.result);
+        if (method === 'GET') this.#service.sent(principal, answer.body?.length ?? 0);
+        send(exchange, answer);
       });
     } else send(exchange, { status: 405, headers: { Allow: 'GET, HEAD, PUT' } });
   }
@@ -158,7 +162,7 @@ async function* piecesOf(request: IncomingMessage): AsyncGenerator<Uint8Array, v
   if (bytes > 0) yield Buffer.concat(waiting);
 }
 
-function partOf({ headers }: IncomingMessage, sha256: string, data: Uint8Array): Answer {
+function partOf({ headers }: IncomingMessage, sha256: string, data: Uint8Array): Answer<Uint8Array> {
   const common = { ETag: `"${sha256}"`, 'Accept-Ranges': 'bytes' };
   const { range } = headers;
   if (range === undefined) return { status: 200, headers: common, body: data };

@@ -57,6 +57,7 @@ export class BlobTransfers {
     const { texts, tenant } = this.#parts;
     if (texts === undefined) return done({ ok: false, rejection: NO_TEXTS });
     const { sha256, bytes, offset, data } = params;
+    texts.counts.receivedBytes += data.length;
     const of: UploadOf = { tenant, owner: principal.id, sha256, bytes };
     // The answer to the last piece may have been lost, and whoever begins may have put it before.
     const mayBeWhole = data.length === 0 || offset + data.length === bytes;
@@ -72,8 +73,15 @@ export class BlobTransfers {
     this.read(principal, params, (found) => {
       if (!found.ok) return done(found);
       const data = found.params.subarray(offset, offset + limit);
+      this.sent(data.length);
       done({ ok: true, params: { bytes: found.params.length, offset, data } });
     });
+  }
+
+  /** So much of one is on its way to a client. */
+  sent(bytes: number): void {
+    const { texts } = this.#parts;
+    if (texts !== undefined) texts.counts.sentBytes += bytes;
   }
 
   /** NB2, NB4. All of it; not to be changed. */

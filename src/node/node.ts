@@ -111,7 +111,8 @@ export class Node implements NodePort {
   readonly #waiting = new Map<string, Opened[]>();
   readonly #refused = new Map<string, Error>();
   readonly #startedAt: number;
-  readonly #texts: Texts | undefined;
+  /** Undefined: there are no documents. */
+  readonly texts: Texts | undefined;
   #phase: 'starting' | 'ready' | 'stopping' = 'starting';
 
   constructor(options: NodeOptions) {
@@ -120,7 +121,7 @@ export class Node implements NodePort {
     this.#startedAt = options.scheduler.now();
     this.#inspections = new Inspections(options.scheduler);
     this.#options = options;
-    this.#texts = options.texts === undefined ? undefined : new Texts(options.texts, options.sha256);
+    this.texts = options.texts === undefined ? undefined : new Texts(options.texts, options.sha256);
   }
 
   ready(): boolean {
@@ -379,7 +380,7 @@ export class Node implements NodePort {
       patienceMs,
       engineVersion,
       tracing,
-      texts: this.#texts,
+      texts: this.texts,
       applied: (applied) => {
         events?.applied?.(applied);
         this.#seeTenants(applied);

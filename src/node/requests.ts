@@ -99,7 +99,9 @@ export interface RequestsParts {
 /** Blobs of one principal. */
 export interface BlobsOf {
   put(params: Params['blob.put'], done: Answer): void;
+  /** Whoever sends some of it says so by `sent`. */
   read(params: Pick<Params['blob.get'], 'sha256' | 'documentId'>, done: (found: Found<Uint8Array>) => void): void;
+  sent(bytes: number): void;
 }
 
 /** Whose requests these are, and what is waiting. */
@@ -235,6 +237,7 @@ export class Requests {
         if (reply === undefined || reply.ok) blobs.read(principal, params, done);
         else done(reply);
       },
+      sent: (bytes) => blobs.sent(bytes),
     };
   }
 

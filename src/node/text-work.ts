@@ -130,7 +130,7 @@ export class TextWork {
     blobs.owned({ principal, sha256: blob }, (owned) => {
       if (!owned.ok) return done(owned);
       if (!owned.params) return done({ ok: false, rejection: NOT_PUT });
-      texts.given.blobs.get(tenant, blob, (got) => {
+      texts.get(tenant, blob, (got) => {
         if (got.kind === 'found') done({ ok: true, params: decoder.decode(got.data) });
         else if (got.kind === 'absent') done({ ok: false, rejection: NOT_PUT });
         else done({ ok: false, rejection: got.kind === 'away' ? REFUSED.away : LOST });
@@ -146,7 +146,7 @@ export class TextWork {
       const sha256 = hashes[found.length];
       if (sha256 === undefined) return done(found, LOST);
       if (texts === undefined) return done(undefined, NO_TEXTS);
-      texts.given.blobs.get(tenant, sha256, (got) => {
+      texts.get(tenant, sha256, (got) => {
         if (got.kind !== 'found') return done(undefined, got.kind === 'away' ? REFUSED.away : LOST);
         found.push(decoder.decode(got.data));
         next();

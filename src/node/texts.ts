@@ -3,6 +3,7 @@
  *
  * NT1 Texts that are read to be worked upon have `TEXT_BYTES` together; what would be more is refused, to come again.
  * NT2 Blobs that are read piece by piece are read whole from where they are kept, one at a time, and the last ones stay for the next piece: `KEPT_BYTES` of them.
+ * NT3 A read that finds damage, or nothing where something has to be, is counted.
  */
 import type { InputOf, Outcome, WorkName } from '../documents/jobs.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
@@ -31,11 +32,21 @@ export class Texts {
   readonly sha256: Sha256;
   readonly room = new Room(TEXT_BYTES);
   readonly pieces: PieceReader;
+  /** Since the start. */
+  readonly counts = { receivedBytes: 0, sentBytes: 0, damaged: 0 };
 
   constructor(given: DocumentTexts, sha256: Sha256) {
     this.given = given;
     this.sha256 = sha256;
-    this.pieces = new PieceReader(given.blobs);
+    this.pieces = new PieceReader(this);
+  }
+
+  /** NT3. Of what is named, or was put: so it has to be there. */
+  get(tenant: string, sha256: BlobHash, done: (got: Got) => void): void {
+    this.given.blobs.get(tenant, sha256, (got) => {
+      if (got.kind === 'lost' || got.kind === 'absent') this.counts.damaged += 1;
+      done(got);
+    });
   }
 }
 
@@ -67,14 +78,14 @@ const keyOf = (tenant: string, sha256: BlobHash): string => `${sha256}${tenant}`
 
 /** NT2 */
 export class PieceReader {
-  readonly #blobs: Blobs;
+  readonly #blobs: Pick<Blobs, 'get'>;
   /** The one that was read last is the last. */
   readonly #kept = new Map<string, Uint8Array>();
   /** The first is under way. */
   readonly #reads = new Map<string, Read>();
   #bytes = 0;
 
-  constructor(blobs: Blobs) {
+  constructor(blobs: Pick<Blobs, 'get'>) {
     this.#blobs = blobs;
   }
 

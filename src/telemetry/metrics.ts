@@ -10,6 +10,7 @@
  */
 import { collectDefaultMetrics } from 'prom-client';
 import { watchBacklog } from './backlog.ts';
+import { watchBlobs } from './blobs.ts';
 import { watchJobs } from './jobs.ts';
 import { watchQuotas } from './quotas.ts';
 import { watchRedis } from './redis.ts';
@@ -17,6 +18,7 @@ import { EdgeFigures } from './edge.ts';
 import { watchNode, WriteFigures } from './node.ts';
 import type {
   BacklogFigures,
+  BlobFigures,
   EdgeMetrics,
   JobMetrics,
   JobsFigures,
@@ -78,6 +80,11 @@ export class Metrics implements MetricsText, JobMetrics {
   /** The same for quotas of workspaces. */
   watchQuotas(figures: () => QuotaFigures): void {
     watchQuotas(this.#scrape, figures);
+  }
+
+  /** The same for blobs. */
+  watchBlobs(figures: () => BlobFigures): void {
+    watchBlobs(this.#scrape, figures);
   }
 
   /** Where the background jobs are on Redis. Once. */

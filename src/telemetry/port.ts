@@ -130,6 +130,18 @@ export type QuotaFigures = {
   };
 };
 
+/** Texts of documents and what clients send as blobs, over all tenants of the node; read at each scrape. */
+export interface BlobFigures {
+  readonly kept: { readonly count: number; readonly bytes: number };
+  /** On their way, with the bytes that have come. */
+  readonly uploads: { readonly count: number; readonly bytes: number };
+  /** Since the start, as the rest. */
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  /** Reads that found damage, or nothing where something has to be. */
+  readonly damaged: number;
+}
+
 export interface JobMetrics {
   jobRan(name: string, run: { readonly ok: boolean; readonly ms: number }): void;
 }

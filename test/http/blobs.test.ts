@@ -23,6 +23,7 @@ const PATH = `/v1/blobs/${SHA}`;
 let listener: HttpListener;
 /** What came, piece by piece. */
 let pieces: Buffer[];
+let sent: number;
 
 const service: BlobService = {
   authenticate: (token) => (token === 'good' ? PRINCIPAL : 0),
@@ -35,6 +36,9 @@ const service: BlobService = {
   read: (_principal, { sha256, documentId }, done) => {
     if (sha256 === SHA && documentId !== 'doc_none') done({ ok: true, result: DATA });
     else done({ ok: false, rejection: { code: 'NOT_FOUND' } });
+  },
+  sent: (_principal, bytes) => {
+    sent += bytes;
   },
 };
 
@@ -55,6 +59,7 @@ beforeAll(async () => {
 afterAll(() => listener.close());
 beforeEach(() => {
   pieces = [];
+  sent = 0;
 });
 
 async function ask(
@@ -142,6 +147,7 @@ test('a blob is fetched, whole and in parts', async () => {
   ]);
   expect(await range(`bytes=${DATA.length}-`)).toEqual([416, `bytes */${DATA.length}`, '']);
   expect(await ask('HEAD')).toMatchObject({ status: 200, body: '' });
+  expect(sent).toBe(DATA.length + 4 + 5);
 });
 
 test('what is not there, or not allowed, is said', async () => {

@@ -3,6 +3,9 @@ import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Method, Results, Value } from '../../protocol/wire/types.ts';
+import { must } from '../../src/base/assert.ts';
+import { BlobCount } from '../../src/node/blob-count.ts';
+import type { BlobFigures } from '../../src/telemetry/port.ts';
 import { elsewhere, NodeRig, puttingBy, type Client } from '../support/node-rig.ts';
 
 const HOUR = 3_600_000;
@@ -117,6 +120,33 @@ describe('a blob', () => {
     expect(code(ann, 'blob.put', last)).toBe('UNAVAILABLE');
     isFull = false;
     expect(result(ann, 'blob.put', last)).toEqual({ offset: 3, complete: true });
+  });
+});
+
+describe('what is counted', () => {
+  it('is what is kept and on its way, what was sent, and what was found damaged', () => {
+    const { texts } = rig.node;
+    const count = new BlobCount({ texts: must(texts, 'texts'), servings: () => rig.node.servings });
+    const now = (): BlobFigures => {
+      count.figures();
+      rig.scheduler.settle();
+      return count.figures();
+    };
+    expect(now()).toMatchObject({ kept: { count: 0 }, uploads: { count: 0 }, receivedBytes: 0, damaged: 0 });
+    const data = encoder.encode('a text');
+    const sha256 = shaOf(data);
+    result(ann, 'blob.put', { sha256, bytes: 6, offset: 0, data: data.subarray(0, 2) });
+    expect(now()).toMatchObject({ kept: { count: 0 }, uploads: { count: 1, bytes: 2 }, receivedBytes: 2 });
+    result(ann, 'blob.put', { sha256, bytes: 6, offset: 2, data: data.subarray(2) });
+    // The text, and who put it.
+    expect(now()).toMatchObject({ kept: { count: 2 }, uploads: { count: 0, bytes: 0 }, receivedBytes: 6 });
+    expect(now().kept.bytes).toBeGreaterThan(6);
+    result(ann, 'blob.get', { sha256, offset: 1, limit: 3 });
+    expect(now()).toMatchObject({ sentBytes: 3, damaged: 0 });
+    const { id } = result(ann, 'document.create', { name: 'plan', blob: sha256 }).document;
+    rig.blobs.damage('default', sha256);
+    expect(code(bob, 'document.get', { id })).toBe('INTERNAL');
+    expect(now().damaged).toBe(1);
   });
 });
 

@@ -32,6 +32,8 @@ function whole(): Metrics {
   metrics.watchQuotas(
     () => Object.fromEntries(WORKSPACE_RESOURCES.map((one) => [one, { most: 0, near: 0 }])) as QuotaFigures,
   );
+  const none = { count: 0, bytes: 0 };
+  metrics.watchBlobs(() => ({ kept: none, uploads: none, receivedBytes: 0, sentBytes: 0, damaged: 0 }));
   metrics.watchJobs(() => ({ scheduler: 'bullmq', connected: true, jobs: [] }));
   const talk = { said: 0, heard: 0, lost: 0 };
   metrics.watchRedis(() => ({ connected: true, unsafe: [], warnings: [], repaired: 0, connections: 0, talk }));
