@@ -180,7 +180,10 @@ function ofServer(simulation: Simulation, fault: ServerFault): void {
       server.damage(fault.how ?? 'bit');
       return;
     case 'disk':
-      recorder.fault(`disk: ${fault.what}`);
+      recorder.fault(
+        `disk: ${fault.what}`,
+        fault.what === 'low' && fault.percent === 100 ? { noRoomUntil: time.now + fault.ms } : {},
+      );
       server.disk.begin(fault);
       return;
     case 'trouble':

@@ -55,6 +55,17 @@ export const BROKEN_EDGE: readonly Row[] = [
     }),
     broken: change({ kind: 'welcome', nth: -1 }, (e) => ({ ...e, role: 'agent' })),
   }),
+  row('77', 'new work on a disk that is nearly full', {
+    legal: told((made) => {
+      const task = create(made);
+      take(made, task);
+      complete(made, task);
+    }),
+    broken: change({ kind: 'invoke', where: (e) => e.method === 'task.create' }, (e) => [
+      { kind: 'fault', fault: 'disk: low', at: e.at, noRoomUntil: e.at + 1_000_000 },
+      e,
+    ]),
+  }),
   row('64', 'a push with a foreign id', {
     legal: told((made) => {
       create(made);

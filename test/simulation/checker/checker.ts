@@ -25,6 +25,7 @@ import { Placing } from './placing.ts';
 import { Pushes } from './pushes.ts';
 import { Schedules } from './schedules.ts';
 import { Requests } from './requests.ts';
+import { Room } from './room.ts';
 import { Sessions } from './sessions.ts';
 import { TaskLocks } from './task-locks.ts';
 import { Tasks } from './tasks.ts';
@@ -59,6 +60,7 @@ export class Checker {
       new Placing(world),
       new Control(world),
       new Requests(world),
+      new Room(world),
       new Pushes(world),
       new Deliveries(world),
       new Executions(world),

@@ -597,6 +597,8 @@ export interface Fault extends At {
   readonly client?: string;
   /** Frames may get lost or stand still from now on. */
   readonly severs?: boolean;
+  /** Whenever the server asks from now on, and before then, the disk is nearly full. */
+  readonly noRoomUntil?: number;
 }
 
 /** A text is durable where texts are kept, under this name. */

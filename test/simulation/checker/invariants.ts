@@ -60,6 +60,7 @@ export const INVARIANTS = {
   '74': 'no collection is larger than its cap',
   '75': 'after the faults everybody is connected, nobody else is taken for it, and every request is answered',
   '76': 'a document is called and archived as was asked for last; what is kept of it under a name and what is said about it is there, as it was, until that is deleted',
+  '77': 'while the disk is nearly full no new work is taken',
   A: 'a result is accepted once, and is the one that the holder sent',
   B: 'position = epoch·2^40 + count, one step for each entry and for each push',
   C: 'on one connection a RESULT precedes the pushes that its command caused',

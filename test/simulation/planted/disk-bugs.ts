@@ -27,4 +27,12 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     breaks: 'A snapshot that is damaged, or could not be read whole, is used as far as it was read.',
     invariants: ['8', '9', '7', '4', '47', '75'],
   },
+  {
+    name: 'full-disk-unnoticed',
+    file: 'src/node/requests.ts',
+    find: `    if (disk.freeBytes >= LIMITS.diskFreeBytes && disk.freePercent >= LIMITS.diskFreePercent) return undefined;`,
+    replace: `    if (disk.freeBytes >= 0 && disk.freePercent >= 0) return undefined;`,
+    breaks: 'New work is taken though the disk is nearly full.',
+    invariants: ['77'],
+  },
 ];
