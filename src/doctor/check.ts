@@ -1,5 +1,5 @@
 /**
- * Looks through a data directory that no server has open: files, log, snapshots, state, texts, store, in this order.
+ * Looks through a data directory that no server has open: files, log, snapshots, state, texts, store, in this order, and uploads.
  *
  * CK1 Nothing is changed: no entry is appended, no file is moved. A log without its head record is not opened, since that
  *     would accept it as it is.
@@ -12,12 +12,13 @@ import { join } from 'node:path';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import { decodeEntry } from '../engine/entry.ts';
+import type { State } from '../engine/kernel/state.ts';
 import { Engine } from '../engine/engine.ts';
 import { inspect } from '../engine/queries.ts';
 import { LogFault, type LogEntry, type SnapshotMeta, type TenantLog } from '../log/port.ts';
 import { openSqliteLog, type SqliteLog } from '../log/sqlite/index.ts';
 import { loadSnapshot } from '../node/checkpoint.ts';
-import { BlobsCheck, checkStore, openSqliteStore } from '../store/index.ts';
+import { BlobsCheck, checkStore, leftUploads, openSqliteStore } from '../store/index.ts';
 import type { FinishedTask, Store } from '../store/port.ts';
 import { FOREVER } from '../store/forever.ts';
 import { finding, type Finding } from './findings.ts';
@@ -25,6 +26,7 @@ import { checkTexts } from './texts.ts';
 
 /** Entries that are read at a time. */
 const PAGE = 1_000;
+const HOUR_MS = 3_600_000;
 
 export const sha256 = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer');
 
@@ -36,6 +38,10 @@ export interface Checked {
   readonly entries: number;
   readonly tasks: number;
   readonly agents: number;
+  readonly blobs: number;
+  /** Those of `blobs` that no document has: a server removes them a day after they were put. */
+  readonly unnamed: number;
+  readonly unnamedBytes: number;
 }
 
 interface Looked {
@@ -45,10 +51,23 @@ interface Looked {
   entries: number;
   tasks: number;
   agents: number;
+  blobs: number;
+  unnamed: number;
+  unnamedBytes: number;
 }
 
 export async function check(dir: string, scheduler: Scheduler): Promise<Checked> {
-  const looked: Looked = { findings: [], aside: [], tenants: 0, entries: 0, tasks: 0, agents: 0 };
+  const looked: Looked = {
+    findings: [],
+    aside: [],
+    tenants: 0,
+    entries: 0,
+    tasks: 0,
+    agents: 0,
+    blobs: 0,
+    unnamed: 0,
+    unnamedBytes: 0,
+  };
   if (!existsSync(join(dir, 'head'))) {
     looked.findings.push(finding('HEAD_MISSING', { message: 'the head record of the log is not there' }));
     return looked; // CK1
@@ -75,6 +94,7 @@ export async function check(dir: string, scheduler: Scheduler): Promise<Checked>
     store = await storeOf(dir, scheduler, looked);
     blobs = blobsOf(dir, looked);
     const ids = await new Promise<readonly string[]>((done) => log.tenants(done));
+    checkUploads(dir, scheduler.now(), looked);
     for (const id of ids) await new TenantCheck({ dir, log, store, blobs, looked, tenant: id }).run();
   } finally {
     blobs?.close();
@@ -104,6 +124,15 @@ function blobsOf(dir: string, looked: Looked): BlobsCheck | undefined {
   if (blobs.unreadable === undefined) return blobs;
   looked.findings.push(finding('TEXTS_UNREADABLE', { message: blobs.unreadable }));
   return undefined;
+}
+
+/** A server forgets them an hour after their last piece: where one has not run for long they are left. */
+function checkUploads(dir: string, now: number, looked: Looked): void {
+  for (const [tenant, { count, bytes, oldestMs }] of leftUploads(dir, now)) {
+    const hours = Math.floor(oldestMs / HOUR_MS);
+    const message = `${count} uploads of blobs were left, with ${bytes} bytes; to one of them nothing came for ${hours} h`;
+    looked.findings.push(finding('UPLOADS_LEFT', { message, tenant }));
+  }
 }
 
 interface Parts {
@@ -144,9 +173,19 @@ class TenantCheck {
       const { mendable, ...rest } = one;
       this.#say({ ...rest, tenant, repairable: mendable });
     }
-    const { blobs } = this.#parts;
-    if (blobs !== undefined) checkTexts({ tenant, state: engine.state, blobs }, (found) => this.#say(found));
+    this.#checkTexts(engine.state);
     await this.#compare(engine, finished);
+  }
+
+  #checkTexts(state: State): void {
+    const { blobs, tenant, looked } = this.#parts;
+    if (blobs === undefined) return;
+    const named = checkTexts({ tenant, state, blobs }, (found) => this.#say(found));
+    const counted = blobs.count(tenant, named);
+    if (counted instanceof Error) return this.#say(finding('TEXTS_UNREADABLE', { tenant, message: counted.message }));
+    looked.blobs += counted.blobs;
+    looked.unnamed += counted.unnamed;
+    looked.unnamedBytes += counted.unnamedBytes;
   }
 
   #say(one: Finding): void {

@@ -9,8 +9,8 @@ export type FileCode =
 /** Where store and log do not agree. */
 export type StoreCode = 'STORE_AHEAD' | 'STORE_LACKS' | 'STORE_DIFFERS';
 
-/** Texts that the state names. */
-export type TextCode = 'TEXTS_UNREADABLE' | 'TEXT_MISSING' | 'TEXT_DAMAGED' | 'TEXT_SIZE';
+/** Texts that the state names, and what was to become texts. */
+export type TextCode = 'TEXTS_UNREADABLE' | 'TEXT_MISSING' | 'TEXT_DAMAGED' | 'TEXT_SIZE' | 'UPLOADS_LEFT';
 
 export interface Finding {
   readonly code: FileCode | FindingCode;
@@ -100,6 +100,11 @@ export const FILE_ROWS: { readonly [C in FileCode]: Row } = {
   TEXT_SIZE: {
     ...TEXT,
     cure: 'The log says another length than the text has. Report it with a copy of the data directory.',
+  },
+  UPLOADS_LEFT: {
+    severity: 'warning',
+    cure: 'Run it again with --repair: they are removed. A server that runs does so by itself, within two hours.',
+    repairable: true,
   },
 };
 

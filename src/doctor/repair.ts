@@ -2,7 +2,7 @@
  * Mends a data directory: puts damaged files aside, builds the store again from the log, mends states by logged commands.
  *
  * RP1 The log is never edited: it only gets entries, by the same door as from a server.
- * RP2 No file is removed: what is of no use goes to `<data>/damaged/`.
+ * RP2 No file is removed: what is of no use goes to `<data>/damaged/`. Uploads that were left are: a server does so too, and no text is lost by it.
  * RP3 It may be stopped at any moment and begun again.
  */
 import { randomBytes } from 'node:crypto';
@@ -19,7 +19,7 @@ import { finishedRow } from '../node/kept.ts';
 import { Node } from '../node/node.ts';
 import type { Serving } from '../node/serving.ts';
 import { compileRule } from '../rules/index.ts';
-import { checkStore, openSqliteStore, type SqliteStore } from '../store/index.ts';
+import { checkStore, openSqliteStore, removeLeftUploads, type SqliteStore } from '../store/index.ts';
 import type { TenantStore } from '../store/port.ts';
 import { sha256, type Checked } from './check.ts';
 import { FOREVER } from '../store/forever.ts';
@@ -32,6 +32,10 @@ const ROUNDS = 20;
 export async function repair(dir: string, scheduler: Scheduler, checked: Checked): Promise<readonly string[]> {
   const done: string[] = [];
   const codes = new Set(checked.findings.filter(({ repairable }) => repairable).map(({ code }) => code));
+  const uploads = codes.has('UPLOADS_LEFT') ? removeLeftUploads(dir, scheduler.now()) : 0;
+  if (uploads > 0) done.push(`removed ${uploads} uploads that were left`);
+  codes.delete('UPLOADS_LEFT');
+  if (codes.size === 0) return done;
   for (const file of checked.aside) if (putAside(dir, file)) done.push(`put aside ${file}`);
   const rebuilt = (['STORE_UNREADABLE', 'STORE_AHEAD', 'STORE_DIFFERS'] as const).some((code) => codes.has(code));
   if (rebuilt) {

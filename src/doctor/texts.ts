@@ -1,13 +1,17 @@
-/** Whether each text that a state names is there, whole, and as long as the state says. */
+/** Whether each text that a state names is there, whole, and as long as the state says; and how many blobs no state names. */
 import type { State } from '../engine/kernel/state.ts';
 import { textsOf } from '../engine/queries.ts';
 import type { BlobsCheck } from '../store/index.ts';
 import { finding, type Finding } from './findings.ts';
 
-export function checkTexts(
-  of: { readonly tenant: string; readonly state: State; readonly blobs: BlobsCheck },
-  say: (found: Finding) => void,
-): void {
+interface TextsOf {
+  readonly tenant: string;
+  readonly state: State;
+  readonly blobs: BlobsCheck;
+}
+
+/** The hashes that the state names. */
+export function checkTexts(of: TextsOf, say: (found: Finding) => void): ReadonlySet<string> {
   const { tenant, state, blobs } = of;
   const looked = new Set<string>();
   for (const { document, sha256, bytes } of textsOf(state)) {
@@ -23,4 +27,5 @@ export function checkTexts(
       say(finding('TEXT_SIZE', { ...about, message }));
     }
   }
+  return looked;
 }

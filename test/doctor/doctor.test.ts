@@ -1,5 +1,5 @@
 /** Every kind of damage is found in a real data directory, and mended where that is promised. */
-import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync, cpSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync, cpSync, mkdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
@@ -264,6 +264,16 @@ const DAMAGES: readonly Damage[] = [
   },
 ];
 
+/** An upload to which the last piece came so many hours ago. */
+function leave(dir: string, sha256: string, hours: number): string {
+  const file = join(dir, 'uploads', `default.${'a'.repeat(64)}.${sha256}.100`);
+  mkdirSync(join(dir, 'uploads'), { recursive: true });
+  writeFileSync(file, 'ten bytes.');
+  const at = Date.now() / 1_000 - hours * 3_600;
+  utimesSync(file, at, at);
+  return file;
+}
+
 describe('the doctor', { timeout: 120_000 }, () => {
   it('has no finding in a healthy directory, changes nothing in it, and repairs nothing', async () => {
     for (const of of [early, late]) {
@@ -323,6 +333,37 @@ describe('the doctor', { timeout: 120_000 }, () => {
     writeFileSync(store(dir), 'x'.repeat(10_000));
     await examine({ data: dir, repair: true });
     expect(readFileSync(join(dir, 'damaged', 'store.db'), 'utf8')).toBe('x'.repeat(10_000));
+    remove(dir);
+  });
+
+  it('tells of uploads that were left, and removes them and nothing else', async () => {
+    const dir = copyOf(early);
+    const left = [leave(dir, '1'.repeat(64), 3), leave(dir, '2'.repeat(64), 50)];
+    const fresh = leave(dir, '3'.repeat(64), 0);
+    const notes = join(dir, 'uploads', 'notes.txt');
+    writeFileSync(notes, 'x');
+    const { findings } = await examine({ data: dir, repair: false });
+    expect(findings).toMatchObject([{ code: 'UPLOADS_LEFT', severity: 'warning', tenant: 'default' }]);
+    expect(findings[0]?.message).toMatch(/^2 uploads .* 20 bytes; .* for 50 h$/);
+    const head = readFileSync(join(dir, 'head'));
+    const repaired = ['removed 2 uploads that were left'];
+    expect(await examine({ data: dir, repair: true })).toMatchObject({ findings: [], repaired });
+    expect([...left, fresh, notes].map(existsSync)).toEqual([false, false, true, true]);
+    expect(readFileSync(join(dir, 'head'))).toEqual(head);
+    remove(dir);
+  });
+
+  it('counts blobs that no document has', async () => {
+    const dir = copyOf(early);
+    const before = await examine({ data: dir, repair: false });
+    expect(before).toMatchObject({ unnamed: 0, unnamedBytes: 0 });
+    expect(before.blobs).toBeGreaterThan(2);
+    edit(
+      join(dir, 'blobs.db'),
+      "INSERT INTO blob (tenant, hash, data) SELECT no, 'f', x'010203' FROM tenant WHERE id = 'default'",
+    );
+    const after = await examine({ data: dir, repair: false });
+    expect(after).toMatchObject({ findings: [], blobs: before.blobs + 1, unnamed: 1, unnamedBytes: 3 });
     remove(dir);
   });
 

@@ -31,15 +31,16 @@ async function doctor(flags: Flags, context: Context): Promise<void> {
   // Here and not above: every other command starts faster without it.
   const { examine } = await import('../../doctor/index.ts');
   const report = await examine({ data: dataFolder(context.server, process.env), repair });
-  const { findings, repaired, before, tenants, entries, tasks, agents } = report;
-  const looked = `looked at ${tenants} tenants, ${entries} entries behind their snapshots, ${tasks} tasks, ${agents} agents`;
+  const { findings, repaired, before, tenants, entries, tasks, agents, blobs, unnamed, unnamedBytes } = report;
+  const looked = `looked at ${tenants} tenants, ${entries} entries behind their snapshots, ${tasks} tasks, ${agents} agents, ${blobs} blobs`;
+  const left = unnamed === 0 ? '' : `; no document has ${unnamed} of the blobs (${unnamedBytes} bytes)`;
   context.output.result(report, () =>
     [
       ...(repaired.length === 0
         ? []
         : [`found ${before.length} before:`, ...words(before), 'done:', ...repaired.map(indented)]),
       ...(findings.length === 0 ? ['no finding'] : words(findings)),
-      looked,
+      `${looked}${left}`,
     ].join('\n'),
   );
   end(findings);

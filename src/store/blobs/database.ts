@@ -31,6 +31,11 @@ const schema = `
   ) STRICT;
 `;
 
+interface Sized {
+  readonly hash: BlobHash;
+  readonly bytes: number;
+}
+
 interface Row {
   readonly no: number;
   readonly orphaned: number | null;
@@ -52,6 +57,7 @@ export class BlobDatabase {
   readonly #count: Database.Statement<[number, number, string]>;
   readonly #usage: Database.Statement<[string], BlobUsage>;
   readonly #list: Database.Statement<[string, BlobHash, number], { hash: BlobHash }>;
+  readonly #sizes: Database.Statement<[string], Sized>;
   /** BD2: `<hash><tenant>` */
   readonly #damaged = new Set<string>();
   /** BD4 */
@@ -71,6 +77,7 @@ export class BlobDatabase {
     this.#count = prepare('UPDATE tenant SET count = count + ?, bytes = bytes + ? WHERE id = ?');
     this.#usage = prepare('SELECT count, bytes FROM tenant WHERE id = ?');
     this.#list = prepare(`SELECT hash FROM blob WHERE ${ofTenant} AND hash > ? ORDER BY hash LIMIT ?`);
+    this.#sizes = prepare(`SELECT hash, length(data) AS bytes FROM blob WHERE ${ofTenant}`);
   }
 
   transact<T>(fn: () => T): T {
@@ -118,6 +125,11 @@ export class BlobDatabase {
 
   list(tenant: string, above: BlobHash, limit: number): readonly BlobHash[] {
     return this.#list.all(tenant, above, limit).map((row) => row.hash);
+  }
+
+  /** All of them, without their data. */
+  sizes(tenant: string): IterableIterator<Sized> {
+    return this.#sizes.iterate(tenant);
   }
 
   settle(tenant: string, { now, unreferencedMs, referenced, unreferenced }: Settling): BlobUsage {

@@ -7,17 +7,14 @@
  * UF3 Nothing is synced (UP2). What a start finds and cannot be an upload is left alone.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { appendFile, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { Scheduler } from '../../base/scheduler.ts';
+import { UPLOADS, uploadsIn } from './folder.ts';
 import { Ledger, type Upload } from './ledger.ts';
 import type { Appended, UploadOf, Uploads, UploadUsage } from './port.ts';
-
-/** Below a data directory. */
-export const UPLOADS = 'uploads';
-const NAME = /^([a-z0-9-]{1,32})\.([0-9a-f]{64})\.[0-9a-f]{64}\.(\d{1,15})$/;
 
 export interface FileUploadsOptions {
   /** The data directory. */
@@ -45,10 +42,7 @@ export class FileUploads implements Uploads {
     this.#options = options;
     this.#folder = join(options.dir, UPLOADS);
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(this.#folder)) {
-      const upload = found(name, join(this.#folder, name));
-      if (upload !== undefined) this.#ledger.put(name, upload);
-    }
+    for (const [name, upload] of uploadsIn(options.dir)) this.#ledger.put(name, upload); // UF3
   }
 
   append(
@@ -178,14 +172,6 @@ export class FileUploads implements Uploads {
     if (!isFull) this.#options.onTrouble(fault);
     return isFull ? { kind: 'full' } : { kind: 'busy' };
   }
-}
-
-/** UF3 */
-function found(name: string, path: string): Upload | undefined {
-  const [, tenant, owner, bytes] = NAME.exec(name) ?? [];
-  if (tenant === undefined || owner === undefined) return undefined;
-  const { size, mtimeMs } = statSync(path);
-  return { tenant, owner, bytes: Number(bytes), received: size, at: Math.floor(mtimeMs) };
 }
 
 function toError(error: unknown): Error {
