@@ -12,7 +12,7 @@ export class ClusterNode {
   httpUrl = '';
   #proxy: TcpProxy | undefined;
 
-  constructor(redis: RedisServer) {
+  constructor(redis: { readonly url: string }) {
     this.place = new Place({ MUSTER_REDIS: redis.url, MUSTER_SHARED: 'true' });
   }
 
@@ -57,10 +57,10 @@ export class Fleet {
     this.#meta = redis.client();
   }
 
-  /** The first node makes the administrator's key; the others find it in the log. */
-  static async start(count: number): Promise<Fleet> {
-    const redis = await RedisServer.start();
-    const nodes = Array.from({ length: count }, () => new ClusterNode(redis));
+  /** The first node makes the administrator's key; the others find it in the log. `given`: a Redis, and how nodes reach it. */
+  static async start(count: number, given?: { redis: RedisServer; way: { readonly url: string } }): Promise<Fleet> {
+    const redis = given?.redis ?? (await RedisServer.start());
+    const nodes = Array.from({ length: count }, () => new ClusterNode(given?.way ?? redis));
     const fleet = new Fleet(redis, nodes);
     try {
       await fleet.#serve();

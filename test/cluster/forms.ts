@@ -40,3 +40,16 @@ export const ROLLING: Omit<LoadOptions, 'seed' | 'say'> = {
 
 /** What a rolling restart may cost, at most. */
 export const ROLLING_BOUNDS = { awayMs: 15_000, slowSeconds: 30 } as const;
+
+/** Every fault, one after the other, under a steady load. */
+export const FAULTS: Omit<LoadOptions, 'seed' | 'say' | 'faults'> = {
+  name: 'faults-',
+  agents: 20,
+  tasks: 100,
+  perSecond: 40,
+  atOnce: 24,
+  kills: [],
+};
+
+/** So many tasks are created between two faults. */
+export const BETWEEN_FAULTS = 60;

@@ -3,17 +3,36 @@
  * each node says at the end, not by what the servers hold.
  *
  * Nothing is lost: what a submitter was told to be created ends, on every node, with its own result. Nothing is doubled: there is one task
- * for each name that was given to one, and nobody but the holder of its newest token has run it under that token, once.
+ * for each name that was given to one, and nobody but the holder of its newest token has run it under that token, once (judge.ts). Nothing
+ * is stuck: after a fault work is taken and agents are back in a bounded time.
  */
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
-import { MusterError, type Client, type TaskView } from '../../src/client/node.ts';
+import { MusterError, type Client } from '../../src/client/node.ts';
 import { until } from '../support/until.ts';
 import { Random } from '../chaos/random.ts';
 import type { Fleet } from './fleet.ts';
+import { judge, numberIn, type Run } from './judge.ts';
 import { Latency, type Waited } from './latency.ts';
+import type { Rivals } from './rivals.ts';
+import { Verdict } from './verdict.ts';
 
 /** A node or Redis is killed, or a node is stopped in order and started again. */
 export type Blow = 'node' | 'redis' | 'restart';
+
+/** Something that is done to nodes, to Redis or on the way there, and undone: when it resolves all is well again. */
+export interface Fault {
+  readonly name: string;
+  readonly harm: () => Promise<void>;
+}
+
+export interface FaultReport {
+  readonly name: string;
+  readonly lastedMs: number;
+  /** From its end until a task was created that was asked for afterwards, until every agent was back, and until the lock that some clients want was given out. */
+  readonly takenMs: number;
+  readonly agentsMs: number;
+  readonly lockMs: number;
+}
 
 export interface LoadOptions {
   /** Before the names of agents and tasks: a fleet may have several loads, one after the other. */
@@ -26,11 +45,14 @@ export interface LoadOptions {
   readonly atOnce: number;
   /** What is done when so many tasks are there. */
   readonly kills: readonly { readonly after: number; readonly what: Blow }[];
+  /** Happen one after the other, with so many tasks between them. Tasks are asked for until the last is over, and then `tasks` more. */
+  readonly faults?: { readonly all: readonly Fault[]; readonly between: number; readonly rivals: Rivals };
   readonly seed: number;
   readonly say: (line: string) => void;
 }
 
 export interface LoadReport {
+  readonly verdict: Verdict;
   readonly violations: readonly string[];
   readonly seconds: number;
   readonly tasks: number;
@@ -45,17 +67,18 @@ export interface LoadReport {
   /** How long work waited for an agent. */
   readonly waited: Waited;
   readonly sessionsLost: number;
-}
-
-interface Run {
-  readonly task: string;
-  readonly token: string;
-  readonly agent: string;
+  readonly faults: readonly FaultReport[];
 }
 
 /** Of the work of one task, in ms. */
 const WORK_MS = [2, 40] as const;
 const ENDS_MS = 120_000;
+/** After the end of a fault a task must have been created, and all agents must be back. */
+export const TAKEN_MS = 10_000;
+export const AGENTS_MS = 15_000;
+/** Who waits for so long waits for ever. */
+const STUCK_MS = 60_000;
+const LOOK_MS = 10;
 
 export class Load {
   readonly #fleet: Fleet;
@@ -64,7 +87,18 @@ export class Load {
   readonly #runs: Run[] = [];
   /** Ids by the number that a task was given. */
   readonly #created = new Map<number, string>();
-  readonly #violations: string[] = [];
+  /** Numbers of tasks of which no answer came. */
+  readonly #given = new Set<number>();
+  readonly #asking = new Map<number, { readonly since: number; readonly giveUp: () => void }>();
+  #isHarmed = false;
+  /** Tasks that were asked for after the end of the last fault, and created. */
+  #taken = 0;
+  #healedAt = 0;
+  #isOver = false;
+  readonly #verdict: Verdict;
+  readonly #faults: FaultReport[] = [];
+  /** How many tasks there are to be. */
+  #limit: number;
   readonly #killed = { node: 0, redis: 0, restart: 0 };
   readonly #backMs = { node: 0, redis: 0, restart: 0 };
   #awaited: { readonly what: Blow; readonly since: number } | undefined;
@@ -78,27 +112,37 @@ export class Load {
   #next = 0;
   #sessionsLost = 0;
 
-  constructor(fleet: Fleet, options: LoadOptions) {
+  constructor(fleet: Fleet, options: LoadOptions, verdict = new Verdict()) {
     this.#fleet = fleet;
     this.#options = options;
     this.#random = new Random(options.seed);
+    this.#verdict = verdict;
+    this.#limit = options.faults === undefined ? options.tasks : Infinity;
   }
 
   async run(): Promise<LoadReport> {
-    const { agents, atOnce, tasks } = this.#options;
+    const { agents, atOnce } = this.#options;
     const submitters: Client[] = [];
     for (let at = 0; at < agents; at += 1) await this.#agent(at);
     for (const node of this.#fleet.nodes) submitters.push(await this.#fleet.client(node.proxy.port));
     const began = performance.now();
     this.#began = began;
     const loops = Array.from({ length: atOnce }, (_, at) => this.#submit(submitters[at % submitters.length]));
-    await Promise.all([...loops, this.#kill()]);
-    await this.#judge();
+    const watching = this.#watch();
+    try {
+      await Promise.all([...loops, this.#kill(), this.#harm()]);
+    } finally {
+      this.#isOver = true;
+      await watching;
+    }
+    const [created, given, verdict] = [this.#created, this.#given, this.#verdict];
+    await judge(this.#fleet, { type: this.#type, created, given, runs: this.#runs }, verdict);
     const runs = this.#runs.length;
     return {
-      violations: this.#violations,
+      verdict,
+      violations: verdict.violations,
       seconds: Math.round((performance.now() - began) / 100) / 10,
-      tasks,
+      tasks: this.#next,
       runs,
       again: runs - new Set(this.#runs.map(({ task }) => task)).size,
       killed: this.#killed,
@@ -106,6 +150,7 @@ export class Load {
       awayMs: Math.round(this.#awayMs),
       waited: this.#latency.judge(),
       sessionsLost: this.#sessionsLost,
+      faults: this.#faults,
     };
   }
 
@@ -128,6 +173,9 @@ export class Load {
       },
     });
     client.on('gap', () => (this.#sessionsLost += 1));
+    client.on('closed', (error) => {
+      if (error !== undefined) this.#verdict.add('away', `${agent} was sent away for good: ${error.code}`);
+    });
     client.on('state', (state) => {
       if (state === 'online') this.#back(agent);
       else if (!this.#away.has(agent)) this.#away.set(agent, performance.now());
@@ -165,12 +213,16 @@ export class Load {
   }
 
   async #submit(client: Client | undefined): Promise<void> {
-    while (client !== undefined && this.#next < this.#options.tasks) {
+    while (client !== undefined && this.#next < this.#limit) {
       const n = this.#next;
       this.#next += 1;
       await this.#turn(n);
       this.#asked.set(n, performance.now());
-      this.#created.set(n, await this.#create(client, n));
+      const askedAt = performance.now();
+      const id = await this.#create(client, n);
+      if (id === undefined) continue;
+      if (askedAt >= this.#healedAt) this.#taken += 1;
+      this.#created.set(n, id);
       if (this.#awaited === undefined) continue;
       const { what, since } = this.#awaited;
       this.#awaited = undefined;
@@ -179,15 +231,88 @@ export class Load {
   }
 
   /** Under one name until it is there. */
-  async #create(client: Client, n: number): Promise<string> {
-    for (;;) {
-      try {
-        const asked = { type: this.#type, requirements: [this.#type], parameters: { n } };
-        return (await client.task.create(asked, { key: `${this.#options.name ?? ''}load-${n}` })).task.id;
-      } catch (error) {
-        if (!(error instanceof MusterError) || !error.retryable) throw error;
+  async #create(client: Client, n: number): Promise<string | undefined> {
+    const since = performance.now();
+    let gaveUp = false;
+    const creating = async (): Promise<string | undefined> => {
+      while (!gaveUp) {
+        try {
+          const asked = { type: this.#type, requirements: [this.#type], parameters: { n } };
+          return (await client.task.create(asked, { key: `${this.#options.name ?? ''}load-${n}` })).task.id;
+        } catch (error) {
+          if (!(error instanceof MusterError) || !error.retryable) throw error;
+        }
+      }
+      return undefined;
+    };
+    const patience = new Promise<undefined>((resolve) => {
+      this.#asking.set(n, { since, giveUp: () => resolve(undefined) });
+    });
+    const id = await Promise.race([creating(), patience]);
+    gaveUp = true;
+    this.#asking.delete(n);
+    return id;
+  }
+
+  /** Gives up what is asked for in vain. While a fault lasts nobody is impatient. */
+  async #watch(): Promise<void> {
+    while (!this.#isOver) {
+      await after(LOOK_MS);
+      if (this.#isHarmed) continue;
+      for (const [n, { since, giveUp }] of this.#asking) {
+        if (performance.now() - Math.max(since, this.#healedAt) < STUCK_MS) continue;
+        this.#given.add(n);
+        this.#verdict.add('stuck', `task ${n} was asked for in vain for ${STUCK_MS} ms`);
+        giveUp();
       }
     }
+  }
+
+  async #harm(): Promise<void> {
+    const { faults, say, tasks } = this.#options;
+    if (faults === undefined) return;
+    for (const fault of faults.all) {
+      const count = this.#created.size + faults.between;
+      const goesOn = await holds(() => this.#created.size >= count);
+      if (!goesOn) this.#verdict.add('stuck', `no ${faults.between} tasks were created before: ${fault.name}`);
+      say(`${this.#created.size} tasks: ${fault.name}`);
+      if (!goesOn || !(await this.#undergo(fault, faults.rivals))) break;
+    }
+    this.#limit = this.#next + tasks;
+  }
+
+  /** False: what followed shows nothing more. */
+  async #undergo({ name, harm }: Fault, rivals: Rivals): Promise<boolean> {
+    const began = performance.now();
+    this.#isHarmed = true;
+    try {
+      await harm();
+    } catch (error) {
+      this.#verdict.add('stuck', `${name}: ${error instanceof Error ? error.message : String(error)}`);
+      return false;
+    } finally {
+      this.#isHarmed = false;
+      this.#healedAt = performance.now();
+      this.#taken = 0;
+    }
+    const healed = this.#healedAt;
+    const { turns } = rivals;
+    const since = async (condition: () => boolean): Promise<{ readonly holds: boolean; readonly ms: number }> => ({
+      holds: await holds(condition),
+      ms: Math.round(performance.now() - healed),
+    });
+    const [taken, agents, lock] = await Promise.all([
+      since(() => this.#taken > 0),
+      since(() => this.#away.size === 0),
+      since(() => rivals.turns > turns),
+    ]);
+    const lastedMs = Math.round(healed - began);
+    this.#faults.push({ name, lastedMs, takenMs: taken.ms, agentsMs: agents.ms, lockMs: lock.ms });
+    if (!taken.holds) this.#verdict.add('stuck', `${name}: no task was taken after it`);
+    else if (taken.ms > TAKEN_MS) this.#verdict.add('late', `${name}: ${taken.ms} ms passed until a task was taken`);
+    if (agents.ms > AGENTS_MS) this.#verdict.add('away', `${name}: it was ${agents.ms} ms until all agents were back`);
+    if (!lock.holds) this.#verdict.add('stuck', `${name}: nobody was given the lock after it`);
+    return taken.holds && agents.holds && lock.holds;
   }
 
   async #kill(): Promise<void> {
@@ -219,60 +344,24 @@ export class Load {
     const node = this.#fleet.node(at);
     node.proxy.lead(this.#fleet.node((at + 1) % this.#fleet.nodes.length).port);
     const ended = await node.place.server.stop(signal);
-    if (signal === 'SIGTERM' && ended !== 0) this.#violations.push(`${node.id} was stopped and ended with ${ended}`);
+    if (signal === 'SIGTERM' && ended !== 0)
+      this.#verdict.add('other', `${node.id} was stopped and ended with ${ended}`);
     node.proxy.cut();
     await node.serve();
     node.proxy.lead(node.port);
   }
-
-  async #judge(): Promise<void> {
-    for (const node of this.#fleet.nodes) {
-      const client = await this.#fleet.client(node.port);
-      for (const id of this.#created.values()) await client.task.wait(id, { timeoutMs: ENDS_MS });
-      this.#judgeTasks(node.id, await everyTask(client, this.#type));
-      if ((await node.figure('muster_state_mismatches_total')) > 0) this.#violations.push(`${node.id}: states differ`);
-    }
-    const holders = new Map<string, Run>();
-    for (const run of this.#runs) {
-      const name = `${run.task} under token ${run.token}`;
-      const before = holders.get(name);
-      if (before !== undefined) this.#violations.push(`${name} was run by ${before.agent} and by ${run.agent}`);
-      holders.set(name, run);
-    }
-  }
-
-  #judgeTasks(node: string, tasks: readonly TaskView[]): void {
-    const ids = new Map([...this.#created].map(([n, id]) => [id, n]));
-    if (ids.size < this.#created.size) this.#violations.push('two names were given one task');
-    if (tasks.length !== ids.size) this.#violations.push(`${node} has ${tasks.length} tasks, of ${ids.size} created`);
-    for (const { id, status, result, attempt } of tasks) {
-      const n = ids.get(id);
-      const told = JSON.stringify(result);
-      if (n === undefined) this.#violations.push(`${node} has ${id}, of which nobody was told`);
-      else if (status !== 'completed') this.#violations.push(`${node}: ${id} is ${status}`);
-      else if (!told.includes(`"n":${n}}`)) this.#violations.push(`${node}: ${id} has the result ${told} of another`);
-      const last = this.#runs
-        .filter((run) => run.task === id)
-        .toSorted((a, b) => Number(a.token) - Number(b.token))
-        .at(-1);
-      if (last === undefined || !told.includes(last.agent)) {
-        this.#violations.push(`${node}: ${id}, attempt ${attempt}, was not completed by who had its newest token`);
-      }
-    }
-  }
 }
 
-function numberIn(parameters: unknown): number {
-  return typeof parameters === 'object' && parameters !== null && 'n' in parameters ? Number(parameters.n) : -1;
+function after(ms: number): Promise<undefined> {
+  return new Promise((resolve) => void systemScheduler.after(ms, () => resolve(undefined)));
 }
 
-async function everyTask(client: Client, type: string): Promise<TaskView[]> {
-  const tasks: TaskView[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = await client.task.list({ type, limit: 100, ...(cursor === undefined ? {} : { cursor }) });
-    tasks.push(...page.tasks);
-    cursor = page.cursor;
-  } while (cursor !== undefined);
-  return tasks;
+/** Whether it does within the time after which it never will. */
+async function holds(condition: () => boolean): Promise<boolean> {
+  const giveUpAt = performance.now() + STUCK_MS;
+  while (!condition()) {
+    if (performance.now() > giveUpAt) return false;
+    await after(LOOK_MS);
+  }
+  return true;
 }

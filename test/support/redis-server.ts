@@ -135,6 +135,15 @@ export class RedisServer {
     await ended;
   }
 
+  /** The process stands still: whoever is connected waits. */
+  stall(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
   /** Ends it and removes what it wrote. */
   async remove(): Promise<void> {
     // One that waits to connect again has no socket: it would wait for its end.

@@ -1,11 +1,14 @@
 /** A proxy on loopback between a client and a server, which loses, holds and cuts what goes through. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { systemScheduler } from '../../src/base/system-scheduler.ts';
 
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
   /** What the client said while it was held. */
   held: Buffer[] | undefined;
+  /** What the server said and the client has not got yet, since it comes late. */
+  late: Promise<void> | undefined;
 }
 
 export class TcpProxy {
@@ -14,6 +17,8 @@ export class TcpProxy {
   readonly #pairs = new Set<Pair>();
   /** What the server answers is lost. */
   dropReplies = false;
+  /** What the server answers comes so much later. */
+  delayMs = 0;
   /** Nobody gets through. */
   refuse = false;
   port = 0;
@@ -72,20 +77,35 @@ export class TcpProxy {
     });
   }
 
+  /** In order, also when the delay ends. */
+  #answer(pair: Pair, chunk: Buffer): void {
+    const { delayMs } = this;
+    if (delayMs === 0 && pair.late === undefined) {
+      pair.client.write(chunk);
+      return;
+    }
+    const due = new Promise<void>((resolve) => void systemScheduler.after(delayMs, resolve));
+    const late = afterwards(pair, due, chunk);
+    pair.late = late;
+    void late.finally(() => {
+      if (pair.late === late) pair.late = undefined;
+    });
+  }
+
   #accept(client: Socket): void {
     if (this.refuse) {
       client.destroy();
       return;
     }
     const server = connect(this.#target, '127.0.0.1');
-    const pair: Pair = { client, server, held: undefined };
+    const pair: Pair = { client, server, held: undefined, late: undefined };
     this.#pairs.add(pair);
     client.on('data', (chunk) => {
       if (pair.held === undefined) server.write(chunk);
       else pair.held.push(chunk);
     });
     server.on('data', (chunk) => {
-      if (!this.dropReplies) client.write(chunk);
+      if (!this.dropReplies) this.#answer(pair, chunk);
     });
     const end = (): void => {
       client.destroy();
@@ -97,6 +117,12 @@ export class TcpProxy {
       socket.on('close', end);
     }
   }
+}
+
+async function afterwards({ late, client }: Pair, due: Promise<void>, chunk: Buffer): Promise<void> {
+  await late;
+  await due;
+  if (client.writable) client.write(chunk);
 }
 
 /** Says it, and resolves when the server has answered. */
