@@ -133,6 +133,8 @@ function useCommand(tarball) {
 try {
   const tarball = pack();
   check(join(root, 'node_modules', '.bin', 'publint'), ['run', tarball, '--strict'], root);
+  // For ES modules alone: a program of CommonJS imports them as Node does.
+  check(join(root, 'node_modules', '.bin', 'attw'), [tarball, '--profile', 'esm-only'], root);
   useClient(tarball);
   useCommand(tarball);
 } finally {
