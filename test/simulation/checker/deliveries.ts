@@ -35,6 +35,8 @@ interface Due {
   /** The task whose topic it is. */
   readonly task?: string | undefined;
   readonly session?: SessionRec | undefined;
+  /** To whom it is, as an agent. */
+  readonly agent?: string | undefined;
   /** `away`: its session was not connected when it was made. */
   readonly order?: { readonly event: string; readonly token: string; readonly away: boolean };
   /** An order that is left out once the lock is gone; `asks`: or was released in part. */
@@ -112,7 +114,7 @@ export class Deliveries implements Family {
         mark,
         key: String(push.rev),
         what: `${push.event} at ${push.rev}`,
-        ...(push.topic === undefined ? { session: carrier } : topical(push.topic, push)),
+        ...(push.topic === undefined ? { session: carrier, agent: push.agentId } : topical(push.topic, push)),
         ...(push.lock === undefined ? {} : { lock: { id: push.lock.id, asks: push.event === 'lock.revokeRequested' } }),
         ...(push.token !== undefined &&
           (isOrder(push) || isControlOrder(push)) && {
@@ -164,7 +166,7 @@ export class Deliveries implements Family {
       const due = list[i];
       if (due === undefined || due.hi > top) return;
       if (due.lo < from || !mustGet(session, due)) continue;
-      if (has(received, due) || endedWith(conn, due)) continue;
+      if (has(received, due) || endedWith(conn, due) || isForgotten(conn, due)) continue;
       const passed = conn.positions[firstIndex(conn.positions, ({ rev }) => rev >= due.hi)]?.index ?? end?.index ?? 0;
       if (due.order !== undefined && this.#mayBeLeftOut(conn, due, passed)) continue;
       if (due.lock !== undefined && isPointless(tenant, due.lock, { mark: due.mark, passed })) continue;
@@ -276,6 +278,12 @@ function endedWith(conn: Conn, { topic, mark }: Due): boolean {
   if (topic === undefined || closed === undefined || conn !== session?.conns.at(-1)) return false;
   if (closed.code !== CLOSE.REPLACED.code && closed.code !== CLOSE.ENDED.code) return false;
   return tenant.marks[firstIndex(tenant.marks, ({ index: at }) => at >= closed.index) - 1] === mark;
+}
+
+/** The session was nobody's agent any more, or another's, when it came back: what is said to an agent is for who is that one still. */
+function isForgotten({ tenant, welcome }: Conn, { agent }: Due): boolean {
+  const gone = tenant.agents.get(agent ?? '')?.gone;
+  return gone !== undefined && welcome !== undefined && gone.index < welcome.index;
 }
 
 /** Certainly in the audience. */

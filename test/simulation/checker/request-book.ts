@@ -99,6 +99,16 @@ export function opsOn(tenant: Tenant, taskId: string): Op[] {
   return ops;
 }
 
+/**
+ * Of several bodies under one id the one that was answered: it was sent on that connection, and is the first of these that may have been
+ * executed. An edge that refuses a body knows nothing of it when another one comes under its id.
+ */
+function answeredOf(group: Group, event: EventOf<'answer'>): Op | undefined {
+  const sent = group.ops.filter(({ sends }) => sends.some((one) => one.group === group && one.conn === event.conn));
+  if (!event.ok && event.code === 'IDEMPOTENCY_MISMATCH') return sent.at(-1) ?? group.ops.at(-1);
+  return sent.find(mayHaveRun) ?? sent[0];
+}
+
 export class RequestBook {
   readonly #world: World;
   readonly #groups = new Map<string, Group>();
@@ -186,8 +196,7 @@ export class RequestBook {
       this.#world.report('7', 'an answer to a request that was never sent', [index]);
       return { index, event, ...withConn };
     }
-    const mismatch = !event.ok && event.code === 'IDEMPOTENCY_MISMATCH';
-    const op = mismatch ? (group.ops.at(-1) ?? first) : first;
+    const op = answeredOf(group, event) ?? first;
     const answer: Answer = { event, index, group, op };
     group.answers.push(answer);
     op.answers.push(answer);
