@@ -80,6 +80,15 @@ const UNDELEGATED_CODES: ReadonlySet<string> = new Set(['DELEGATION_CYCLE', 'AGE
 /** A result refused for one of these is wrong itself; the task fails with the reason instead. */
 const FAULTY_CODES: ReadonlySet<string> = new Set(['INVALID_PARAMS', 'TOO_LARGE', 'VALUE_UNSUPPORTED']);
 
+/**
+ * An earlier sending was executed and its answer lost, and a later one was refused before anybody looked for the first (Q9): under a
+ * token that is not stale the task is in the hands of who asks.
+ */
+function wasAccepted({ code, details }: MusterError): boolean {
+  if (code !== 'INVALID_TRANSITION' || details === undefined || !isMap(details)) return false;
+  return details['status'] === 'accepted' || details['status'] === 'paused';
+}
+
 export class AgentCore {
   readonly #options: AgentOptions;
   #shape: AgentShape;
@@ -316,7 +325,7 @@ export class AgentCore {
     this.#enter(holding, ACCEPTING);
     this.#tell('task.accept', { id: holding.id, token: holding.token }, (reply) => {
       if (holding.phase.kind !== 'accepting') return;
-      if (reply.ok) this.#runAccepted(holding);
+      if (reply.ok || wasAccepted(reply.error)) this.#runAccepted(holding);
       else this.#enter(holding, GONE);
       this.#pump();
     });

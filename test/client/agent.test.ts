@@ -101,6 +101,17 @@ describe('orders', () => {
     expect(world.sdk.agent?.isIdle).toBe(true);
   });
 
+  it.each(['accepted', 'paused'])(
+    'runs an offer that was %s by an earlier sending of which the answer was lost',
+    (status) => {
+      const { world, link } = online();
+      link.push('task.offered', order('t1', '11', { status: 'offered' }));
+      world.settle();
+      link.error(link.requests()[0]?.id ?? 0, 'INVALID_TRANSITION', { details: { status } });
+      expect(world.runs.map((run) => run.job.task.id)).toEqual(['t1']);
+    },
+  );
+
   it('never runs more than it has slots, counting those that were told to stop', () => {
     const { world, link } = online();
     link.push('task.assigned', order('t1', '11'));

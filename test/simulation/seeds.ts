@@ -49,7 +49,15 @@ export const KEPT: readonly KeptRun[] = [
   },
   { script: 'seed-5383', found: 'a body that was answered under an id whose first body the edge had refused' },
   { script: 'seed-7552', found: 'the same, of a message that a later subscription seemed to have missed' },
-  { script: 'seed-8296', found: 'what was said to an agent that its program deregistered before it came back to hear it' },
+  {
+    script: 'seed-10222',
+    found:
+      'an offer that nobody worked on: it was accepted, the answer lost, and the next sending refused for want of room',
+  },
+  {
+    script: 'seed-8296',
+    found: 'what was said to an agent that its program deregistered before it came back to hear it',
+  },
   {
     script: 'seed-1088',
     found: 'a task with a soft key that a new process of its holder got again, past the free agent of its key',
