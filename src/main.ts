@@ -416,7 +416,7 @@ class Server implements RunningServer {
       jobs: () => jobs.status(),
       nodes: () => node.nodes(),
       metrics: this.#metrics,
-      ...httpServices(node),
+      ...httpServices({ node, rates, metrics: this.#metrics.edge }),
       mono: () => systemScheduler.mono(),
       log: this.#log,
       hosts,

@@ -30,6 +30,7 @@ const STATUS: { readonly [C in ErrorCode]?: number } = {
   TOO_LARGE: 413,
   INVALID_PARAMS: 422,
   LIMIT_EXCEEDED: 429,
+  RATE_LIMIT_EXCEEDED: 429,
   UNAVAILABLE: 503,
 };
 

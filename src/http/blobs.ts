@@ -5,6 +5,7 @@
  * HB2 What is too large, or comes when too much is under way, is refused before any of it is read.
  * HB3 A body is handed on piece by piece, and the next is read when the one before was taken: no more than a piece of it is in memory.
  * HB4 A request that breaks off leaves what came: `PUT` without a body and with a `Content-Range` of `*` asks how much that is.
+ * HB5 A request counts in the rates of who asks, as one of its method, and its body as it comes: so at most the bodies under way go beyond.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BlobParams, BlobResults } from '../../protocol/wire/blobs.ts';
@@ -17,6 +18,10 @@ type Outcome<R> = { readonly ok: true; readonly result: R } | { readonly ok: fal
 
 export interface BlobService {
   readonly authenticate: Authenticate;
+  /** HB5. Counts a request; refused when there were too many. */
+  admit(principal: Principal, method: 'blob.put' | 'blob.get'): Rejection | undefined;
+  /** HB5. So much of a body came. */
+  received(principal: Principal, bytes: number): void;
   put(
     principal: Principal,
     params: BlobParams['blob.put'],
@@ -54,6 +59,11 @@ interface Part {
 const PATH = /^\/v1\/blobs\/([0-9a-f]{64})$/;
 /** HB2 */
 const TRANSFERS_MAX = 16;
+const OPERATION: ReadonlyMap<string, 'blob.put' | 'blob.get'> = new Map([
+  ['PUT', 'blob.put'],
+  ['GET', 'blob.get'],
+  ['HEAD', 'blob.get'],
+]);
 
 export class BlobPages {
   readonly #service: BlobService;
@@ -76,12 +86,16 @@ export class BlobPages {
     const asker = await askerOf(exchange.request, this.#service.authenticate); // HB1
     if (!asker.ok) return refuse(exchange, asker.rejection);
     const { principal } = asker;
+    const { method = '' } = exchange.request;
+    const operation = OPERATION.get(method);
+    if (operation === undefined) return send(exchange, { status: 405, headers: { Allow: 'GET, HEAD, PUT' } });
     if (this.#transfers >= TRANSFERS_MAX) return refuse(exchange, BUSY); // HB2
+    const tooOften = this.#service.admit(principal, operation);
+    if (tooOften !== undefined) return refuse(exchange, tooOften);
     this.#transfers += 1;
     exchange.response.once('close', () => (this.#transfers -= 1));
-    const { method } = exchange.request;
-    if (method === 'PUT') await this.#put(exchange, principal, sha256);
-    else if (method === 'GET' || method === 'HEAD') {
+    if (operation === 'blob.put') await this.#put(exchange, principal, sha256);
+    else {
       const asked = { sha256, ...(documentId === undefined ? {} : { documentId }) };
       this.#service.read(principal, asked, (outcome) => {
         if (!outcome.ok) return refuse(exchange, outcome.rejection);
@@ -89,7 +103,7 @@ export class BlobPages {
         if (method === 'GET') this.#service.sent(principal, answer.body?.length ?? 0);
         send(exchange, answer);
       });
-    } else send(exchange, { status: 405, headers: { Allow: 'GET, HEAD, PUT' } });
+    }
   }
 
   async #put(exchange: Exchange, principal: Principal, sha256: string): Promise<void> {
@@ -105,6 +119,7 @@ export class BlobPages {
     if (goesOn() && request.headers.expect !== undefined) response.writeContinue();
     try {
       for await (const data of goesOn() ? piecesOf(request) : []) {
+        this.#service.received(principal, data.length);
         outcome = await put(offset, data); // HB3
         offset += data.length;
         if (!goesOn()) break;

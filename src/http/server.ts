@@ -24,6 +24,7 @@ import type { JobsFigures, Log, MetricsText, NodesFigures, RedisFigures } from '
 /** Who may see what is under /admin: each page is that which a method of the protocol answers. */
 export interface AdminAccess {
   readonly authenticate: Authenticate;
+  /** Counts the request in the rates of who asks, too. */
   authorise(principal: Principal, method: Method): Rejection | undefined;
 }
 

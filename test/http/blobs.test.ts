@@ -24,9 +24,20 @@ let listener: HttpListener;
 /** What came, piece by piece. */
 let pieces: Buffer[];
 let sent: number;
+let received: number;
+/** What was counted. */
+let admitted: string[];
+let admits: boolean;
 
 const service: BlobService = {
   authenticate: (token) => (token === 'good' ? PRINCIPAL : 0),
+  admit: (_principal, method) => {
+    admitted.push(method);
+    return admits ? undefined : { code: 'RATE_LIMIT_EXCEEDED', retryAfterMs: 1_200 };
+  },
+  received: (_principal, bytes) => {
+    received += bytes;
+  },
   put: (_principal, { bytes, offset, data }, done) => {
     const there = Buffer.concat(pieces).length;
     if (offset === there && data.length > 0) pieces.push(Buffer.from(data));
@@ -60,6 +71,9 @@ afterAll(() => listener.close());
 beforeEach(() => {
   pieces = [];
   sent = 0;
+  received = 0;
+  admitted = [];
+  admits = true;
 });
 
 async function ask(
@@ -148,6 +162,24 @@ test('a blob is fetched, whole and in parts', async () => {
   expect(await range(`bytes=${DATA.length}-`)).toEqual([416, `bytes */${DATA.length}`, '']);
   expect(await ask('HEAD')).toMatchObject({ status: 200, body: '' });
   expect(sent).toBe(DATA.length + 4 + 5);
+});
+
+test('a request counts as one of its method, and its body in bytes; one that is too much is refused unread', async () => {
+  await ask('PUT', { body: DATA });
+  expect([admitted, received]).toEqual([['blob.put'], DATA.length]);
+  await ask('GET');
+  await ask('HEAD');
+  expect(admitted).toEqual(['blob.put', 'blob.get', 'blob.get']);
+  pieces = [];
+  admits = false;
+  const refused = await ask('PUT', { headers: { Expect: '100-continue' }, body: DATA });
+  expect([refused.status, refused.headers['retry-after'], refused.continued, pieces]).toEqual([429, '2', false, []]);
+  expect(JSON.parse(refused.body)).toEqual({ code: 'RATE_LIMIT_EXCEEDED' });
+  expect((await ask('GET')).status).toBe(429);
+  // Nobody whose credential is not valid is counted, or what is no method of a blob.
+  await ask('GET', { token: 'bad' });
+  await ask('DELETE');
+  expect([admitted.length, received]).toEqual([5, DATA.length]);
 });
 
 test('what is not there, or not allowed, is said', async () => {
