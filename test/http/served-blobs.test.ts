@@ -155,6 +155,14 @@ describe('the rates of a principal', () => {
     }
   }
 
+  test('are one for connections and HTTP', async () => {
+    for (let status = 404; status !== 429;) {
+      expect(status).toBe(404);
+      await served.client.document.list({});
+      ({ status } = await served.ask('GET'));
+    }
+  });
+
   test('count what is asked over HTTP', async () => {
     const refused = await tooMany(() => served.ask('GET'));
     expect([refused.headers.get('retry-after'), await refused.json()]).toMatchObject([
