@@ -61,6 +61,8 @@ export const LIMITS = {
   timelineMax: 500,
   /** Waiting tasks that a backlog looks at; of more, the shares of types are estimated. */
   backlogScanMax: 50_000,
+  /** Epochs of a log of which a node remembers where they began; positions of older ones count as lost. */
+  epochsKept: 64,
   /** Types, and missing capabilities, that a backlog tells apart; the rest is told together. */
   backlogTypesMax: 50,
   /** How old a backlog may be when it is asked for again. */

@@ -80,7 +80,7 @@ export interface ClientEvents {
   push: [push: PushIn];
   /** Said to this agent, to a capability that it advertises, or to everyone; each once. */
   notification: [notification: NotificationData];
-  /** Pushes may be missing: read again what you follow. */
+  /** Pushes may be missing: read again what you follow. `epoch`: the server lost its end, and answers of late may be lost too. */
   gap: [reason: string];
   notice: [kind: string, body: ValueMap];
   warning: [warning: ClientWarning];

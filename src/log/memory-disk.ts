@@ -19,7 +19,7 @@ export interface DiskSnapshot {
 
 export class DiskTenant {
   readonly logId: string;
-  readonly epoch = 1;
+  epoch = 1;
   /** Everything up to here was trimmed. */
   base: LogHead;
   entries: StoredEntry[] = [];

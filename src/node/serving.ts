@@ -7,7 +7,7 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
-import { REV_EPOCH, type State } from '../engine/kernel/state.ts';
+import type { State } from '../engine/kernel/state.ts';
 import type { EntryOutput, HelloCommand, SessionPrincipal } from '../engine/port.ts';
 import { backlog, findAgent, type Backlog } from '../engine/queries.ts';
 import type { LogDriver, TenantLog } from '../log/port.ts';
@@ -22,6 +22,7 @@ import { checkpoint, hold, loadNewest, type CheckpointDone, type CheckpointParts
 import { BlobTransfers } from './blobs.ts';
 import { DocumentIndex } from './document-index.ts';
 import { Documents } from './documents.ts';
+import { Epochs } from './epochs.ts';
 import { sweepTexts } from './sweep.ts';
 import type { Texts } from './texts.ts';
 import { Hub, type OrderTracing } from './hub.ts';
@@ -129,12 +130,14 @@ export class Serving {
   #keeping = false;
   #passing = false;
   readonly #chunks = new KeptChunks();
+  readonly #epochs: Epochs;
   #backlog: { readonly at: number; readonly view: Backlog } | undefined;
 
   constructor(parts: ServingParts) {
     this.id = parts.id;
     this.#parts = parts;
     const { scheduler, store } = parts;
+    this.#epochs = new Epochs(parts.engine.state);
     this.tenant = new Tenant({
       id: parts.id,
       nodeId: parts.nodeId,
@@ -249,8 +252,7 @@ export class Serving {
   ): void {
     const { resume } = asked;
     const { state } = this.tenant.engine;
-    const epoch = Math.floor(resume.rev / REV_EPOCH);
-    if (epoch > state.counters.epoch || resume.rev > state.rev) return this.#hello(asked, 'epoch', done);
+    if (!this.#epochs.knows(resume.rev)) return this.#hello(asked, 'epoch', done);
     if (state.sessions.get(resume.session) === undefined) return this.#hello(asked, undefined, done);
     this.hub.covers(resume.session, resume.rev, (covered) => this.#hello(asked, covered ? undefined : 'gap', done));
   }
@@ -439,6 +441,7 @@ export class Serving {
   #keep(output: EntryOutput): void {
     const { store, storedRev, ring } = this.#parts;
     const { state } = this.tenant.engine;
+    this.#epochs.applied(state);
     const stored = output.rev <= storedRev;
     // The store knows which it has counted, which may be fewer than the pushes that it has.
     if (output.facts.length > 0) store.putFacts(output.rev, output.now, output.facts);
