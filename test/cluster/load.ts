@@ -303,7 +303,8 @@ export class Load {
     });
     const [taken, agents, lock] = await Promise.all([
       since(() => this.#taken > 0),
-      since(() => this.#away.size === 0),
+      // Before that they may not have noticed that they are away.
+      since(() => this.#taken > 0 && this.#away.size === 0),
       since(() => rivals.turns > turns),
     ]);
     const lastedMs = Math.round(healed - began);
