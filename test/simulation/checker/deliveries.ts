@@ -8,6 +8,7 @@ import { isControlOrder } from './control.ts';
 import { isOrder } from './pushes.ts';
 import { firstIndex, lastMark, marksAround, type Assignment, type CauseKind } from './records.ts';
 import type { Conn, Mark, Op, SessionRec, Tenant } from './records.ts';
+import { mayHaveRun } from './request-book.ts';
 import { means } from './topics.ts';
 import { field, items, messageMark, num, text } from './values.ts';
 import { isHeld } from './views.ts';
@@ -294,7 +295,19 @@ function mustGet(session: SessionRec, due: Due): boolean {
   return session.subs.some((sub) => {
     const meant = means(sub.topic, topic) || (above === true && sub.topic === `workspace.${workspace}`);
     if (!meant || sub.from === undefined || sub.from > lo || hi > sub.mustTo) return false;
-    return workspace === undefined || session.tenant.spaces?.surelyReads(session, workspace, sub.from) === true;
+    if (workspace === undefined) return true;
+    const { spaces } = session.tenant;
+    return spaces?.surelyReads(session, workspace, sub.from) === true && !mayHaveLeft(session, workspace, sub.from);
+  });
+}
+
+/** Who is removed and added again within one entry is a member after it as before, and his subscriptions have ended. */
+function mayHaveLeft({ tenant, principal }: SessionRec, workspace: string, from: number): boolean {
+  return tenant.ops.some((op) => {
+    if (op.method !== 'member.remove' || text(op.params, 'workspaceId') !== workspace) return false;
+    if (text(op.params, 'userId') !== principal || !mayHaveRun(op)) return false;
+    const done = op.answers.find(({ event }) => event.ok)?.event;
+    return done?.ok !== true || done.rev > from;
   });
 }
 
