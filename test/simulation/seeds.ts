@@ -55,6 +55,10 @@ export const KEPT: readonly KeptRun[] = [
       'an offer that nobody worked on: it was accepted, the answer lost, and the next sending refused for want of room',
   },
   {
+    script: 'seed-2000248',
+    found: 'what a member seemed to have missed that was removed and added again in one entry',
+  },
+  {
     script: 'seed-8296',
     found: 'what was said to an agent that its program deregistered before it came back to hear it',
   },
