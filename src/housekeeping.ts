@@ -14,7 +14,7 @@ const REBALANCE_MS = 2_000;
 const SWEEP_MS = 3_600_000;
 
 const { historyMs, historyBytes, finishedMs, finishedBytes, deadLetterMs, deadLetterBytes } = LIMITS;
-const { outputMs, outputBytes } = LIMITS;
+const { outputMs, outputBytes, documentArchiveBytes } = LIMITS;
 export const RETENTION: Retention = {
   historyMs,
   historyBytes,
@@ -24,6 +24,7 @@ export const RETENTION: Retention = {
   deadLetterBytes,
   outputMs,
   outputBytes,
+  documentArchiveBytes,
 };
 
 export interface HousekeepingOptions {

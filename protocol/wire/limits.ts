@@ -267,8 +267,10 @@ export const LIMITS = {
   uploadMs: 3_600_000,
   /** Pieces of a tenant that wait to be written: UNAVAILABLE. */
   uploadPiecesMax: 256,
-  /** The newest versions of a document that can be read, and edited from. */
+  /** The newest versions of a document that can be edited from, and kept under a name. */
   documentVersionsKept: 64,
+  /** Older versions of all documents of a tenant, with the texts that they alone have: the oldest are forgotten. */
+  documentArchiveBytes: 4 * 1024 * 1024 * 1024,
   /** What is searched for in documents, words and phrases in it, and of what was found the characters that are shown. */
   searchBytes: 1_024,
   searchTermsMax: 16,

@@ -70,6 +70,7 @@ export const FILE_ROWS: { readonly [C in FileCode]: Row } = {
   STORE_CHUNK: { severity: 'error', cure: TAKEN_OUT, repairable: true },
   STORE_HISTORY: { severity: 'warning', cure: TAKEN_OUT, repairable: true },
   STORE_COUNTS: { severity: 'warning', cure: TAKEN_OUT, repairable: true },
+  STORE_VERSIONS: { severity: 'warning', cure: TAKEN_OUT, repairable: true },
   STORE_INDEX: {
     severity: 'error',
     cure: 'Run it again with --repair: the rows are made again from the chunks.',

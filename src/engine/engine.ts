@@ -27,6 +27,7 @@ import { State } from './kernel/state.ts';
 import type { WorkQueue } from './kernel/work-queue.ts';
 import { ENGINE_VERSION, ENGINE_VERSION_MIN, WORK_VERSION } from './port.ts';
 import type {
+  ArchiveFact,
   Command,
   CommandOutput,
   Entry,
@@ -67,6 +68,7 @@ interface Output {
   locks: LockFact[] | undefined;
   notifications: NotificationFact[] | undefined;
   pieces: TaskPiece[] | undefined;
+  archived: ArchiveFact[] | undefined;
   ended: { session: string; attach: number; why: SessionEnd }[];
 }
 
@@ -156,6 +158,7 @@ export class Engine implements Effects {
       locks: this.#output.locks,
       notifications: this.#output.notifications,
       pieces: this.#output.pieces,
+      archived: this.#output.archived,
       ended: this.#output.ended,
       more: waits || s.prunes.size > 0,
       onlyTrees: !waits && s.prunes.size > 0,
@@ -370,6 +373,10 @@ export class Engine implements Effects {
     (this.#output.pieces ??= []).push({ task, ...piece });
   }
 
+  archived(fact: ArchiveFact): void {
+    (this.#output.archived ??= []).push(fact);
+  }
+
   upgraded(version: number): void {
     this.groups.order(version >= WORK_VERSION);
   }
@@ -387,6 +394,7 @@ function noOutput(): Output {
     locks: undefined,
     notifications: undefined,
     pieces: undefined,
+    archived: undefined,
     ended: [],
   };
 }

@@ -7,11 +7,12 @@ import type { OutputPiece } from '../../protocol/wire/control.ts';
 import type { FindingCode } from '../../protocol/wire/observing.ts';
 import type { WriteMethod } from '../../protocol/wire/operations.ts';
 import type { AgentShape, Data, Params, Role, SessionSnapshot, TaskView, Value } from '../../protocol/wire/types.ts';
+import type { ArchiveFact, DocumentVersionRecord, SectionRecord } from './documents/document-records.ts';
 import type { LockFact } from './locks/lock-records.ts';
 import type { NotificationFact } from './notifications/notification-records.ts';
 import type { RuleTrees, TaskRecord } from './records.ts';
 
-export type { LockFact, NotificationFact, RuleTrees };
+export type { ArchiveFact, DocumentVersionRecord, LockFact, NotificationFact, RuleTrees, SectionRecord };
 
 /** The behaviour that the state is under; a build takes part only while it supports it. */
 export const ENGINE_VERSION = 7;
@@ -327,6 +328,8 @@ export interface EntryOutput {
   readonly notifications?: readonly NotificationFact[] | undefined;
   /** Pieces of output, in order; absent if there is none. */
   readonly pieces?: readonly TaskPiece[] | undefined;
+  /** Of documents, what the state keeps no more, in order; absent if there is nothing. */
+  readonly archived?: readonly ArchiveFact[] | undefined;
   /** Sessions whose connection (attach number) must close. */
   readonly ended: readonly { readonly session: string; readonly attach: number; readonly why: SessionEnd }[];
   /** Follow-up work waits in the state: a `continue` is due. */

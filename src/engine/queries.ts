@@ -141,7 +141,7 @@ export {
   sectionView,
 } from './documents/view.ts';
 export { commentView, listComments } from './documents/comments.ts';
-export { sectionsAt } from './documents/edits.ts';
+export { before as sectionsBefore, oldestSections, sectionsAt } from './documents/edits.ts';
 export { namedBy, textsOf, type NamedText } from './documents/texts.ts';
 export { isPassable } from './notifications/keep.ts';
 export { getLock, listLocks, lockGraph, validateLock } from './locks/reads.ts';

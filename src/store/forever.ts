@@ -12,4 +12,5 @@ export const FOREVER: Retention = {
   deadLetterBytes: MOST,
   outputMs: MOST,
   outputBytes: MOST,
+  documentArchiveBytes: MOST,
 };

@@ -15,10 +15,12 @@ import { byCodePoints, byCodeUnits } from '../base/order.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import { hashOf } from './audience.ts';
 import { Floors } from './floors.ts';
+import { ArchiveRows, MemoryArchive } from './memory-archive.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { meansTopic } from '../../protocol/wire/topics.ts';
 import { matcherOf } from '../../protocol/wire/task-query.ts';
 import type {
+  ArchivedVersion,
   FinishedSearch,
   FinishedTask,
   FoundPushes,
@@ -53,6 +55,7 @@ export interface MemoryStoreOptions {
   readonly deadLetterBytes?: number;
   readonly outputMs?: number;
   readonly outputBytes?: number;
+  readonly documentArchiveBytes?: number;
   /** Default 150. */
   readonly lazyMs?: number;
   /** How long a flush takes; asked each time. Default: it is done in the next turn. */
@@ -80,6 +83,8 @@ type Put =
       readonly facts: readonly WorkFact[];
     }
   | { readonly kind: 'pieces'; readonly tenant: string; readonly pieces: readonly KeptPiece[] }
+  | { readonly kind: 'versions'; readonly tenant: string; readonly versions: readonly ArchivedVersion[] }
+  | { readonly kind: 'gone'; readonly tenant: string; readonly document: string }
   | { readonly kind: 'applied'; readonly tenant: string; readonly seq: number }
   | { readonly kind: 'begin'; readonly tenant: string; readonly seq: number; readonly rev: number };
 
@@ -92,6 +97,7 @@ class Rows {
   /** Finished tasks by the order in which they were put. */
   readonly order = new Map<string, number>();
   readonly stats = new MemoryStats();
+  archive = new ArchiveRows();
   history: KeptPush[] = [];
   /** In the order in which they were put. */
   output: KeptPiece[] = [];
@@ -123,6 +129,8 @@ class Rows {
       }
       return;
     }
+    if (put.kind === 'versions') return this.archive.put(put.versions);
+    if (put.kind === 'gone') return this.archive.drop(put.document);
     if (put.kind === 'facts') return this.stats.tallies.add(put.rev, put.at, put.facts);
     if (put.kind === 'pieces') {
       for (const piece of put.pieces) {
@@ -144,6 +152,7 @@ class Rows {
     this.#retainTasks(false, now - finishedMs, finishedBytes);
     this.#retainTasks(true, now - deadLetterMs, deadLetterBytes);
     this.stats.drop(now);
+    this.archive.retain(retention.documentArchiveBytes);
   }
 
   /** S4: in the order in which they were put. */
@@ -188,6 +197,7 @@ class Rows {
     for (const [id, place] of this.order) copy.order.set(id, place);
     copy.#lastPlace = this.#lastPlace;
     copy.stats.take(this.stats);
+    copy.archive = this.archive.copy();
     copy.history = [...this.history];
     copy.output = [...this.output];
     copy.dropped = this.dropped;
@@ -311,9 +321,9 @@ export class MemoryStore implements Store {
     const { historyMs = Infinity, historyBytes = Infinity } = this.#options;
     const { finishedMs = Infinity, finishedBytes = Infinity } = this.#options;
     const { deadLetterMs = Infinity, deadLetterBytes = Infinity } = this.#options;
-    const { outputMs = Infinity, outputBytes = Infinity } = this.#options;
+    const { outputMs = Infinity, outputBytes = Infinity, documentArchiveBytes = Infinity } = this.#options;
     const finished = { finishedMs, finishedBytes, deadLetterMs, deadLetterBytes };
-    const retention = { historyMs, historyBytes, ...finished, outputMs, outputBytes };
+    const retention = { historyMs, historyBytes, ...finished, outputMs, outputBytes, documentArchiveBytes };
     this.#flush(() => {
       for (const id of this.#disk.rows.keys()) {
         this.tenant(id).rows.retain(now, retention);
@@ -381,11 +391,18 @@ export class MemoryTenantStore implements TenantStore {
   readonly #host: MemoryStoreHost;
   /** As a reader sees them: durable or not. */
   readonly rows: Rows;
+  readonly archive: MemoryArchive;
 
   constructor(tenant: string, rows: Rows, host: MemoryStoreHost) {
     this.#tenant = tenant;
     this.rows = rows;
     this.#host = host;
+    this.archive = new MemoryArchive({
+      rows: rows.archive,
+      put: (versions) => this.#put({ kind: 'versions', tenant, versions }),
+      drop: (document) => this.#put({ kind: 'gone', tenant, document }),
+      step: (fn) => host.step(fn),
+    });
   }
 
   putFinished(tasks: readonly FinishedTask[]): void {

@@ -10,6 +10,8 @@
  * S5 Facts of an entry are counted once, however often they are put.
  * S7 How far it follows the log becomes durable with what it follows from, in one step: it never claims more than it has.
  * S6 Output is dropped by age or size, those pieces that were put first before the others, whatever became of its task.
+ * S8 Versions of documents are dropped by size, those that were put first before the others: so of each document the newest stay, without a hole
+ *    among them. What a dropped document had goes in time, at the latest when retention is applied next.
  */
 import type { DurationView, StatsBy, TaskQuery } from '../../protocol/wire/observing.ts';
 import type { Value } from '../../protocol/wire/types.ts';
@@ -140,7 +142,54 @@ export interface StoredPiece {
   readonly data: string | Uint8Array;
 }
 
+/** A version of a document that its state keeps no more. */
+export interface ArchivedVersion {
+  readonly document: string;
+  readonly version: number;
+  /** What the engine had of it. */
+  readonly record: Uint8Array;
+  /** All sections of the version; not with each. */
+  readonly anchor: Uint8Array | undefined;
+  /** Texts that it replaced or removed: of all older versions, which of them have it, and no newer one. SHA-256, hex. */
+  readonly texts: readonly { readonly sha256: string; readonly bytes: number }[];
+}
+
+/** How an older version is found: from the anchor, or, without one, from where the asker was, back by each record, the newest first. */
+export interface WayBack {
+  readonly anchor: Uint8Array | undefined;
+  readonly records: readonly Uint8Array[];
+}
+
+/** Versions of documents that are not in the state any more. */
+export interface VersionArchive {
+  /** In order; before the pushes of the same entry, as finished tasks are. */
+  put(versions: readonly ArchivedVersion[]): void;
+  /** S8. Nothing of it is put or asked for afterwards, but by a replay that drops it again. */
+  drop(document: string): void;
+  /** Below a number, the newest first, at most `limit`, without those that are damaged; `next`: there may be more below this one. */
+  list(
+    query: { readonly document: string; readonly below: number; readonly limit: number },
+    done: (
+      versions: readonly { readonly version: number; readonly record: Uint8Array }[],
+      next: number | undefined,
+    ) => void,
+  ): void;
+  /** To `version` from the version `from`, which the asker has. Undefined: it is not there; damaged: it is, and cannot be read. */
+  wayBack(
+    query: { readonly document: string; readonly version: number; readonly from: number },
+    done: (way: WayBack | 'damaged' | undefined) => void,
+  ): void;
+  /** Those of the texts that any version names; of one document, if that is said. */
+  named(
+    query: { readonly hashes: readonly string[]; readonly document?: string },
+    done: (named: ReadonlySet<string>) => void,
+  ): void;
+  /** All texts that are named, ascending. */
+  texts(page: { readonly above: string; readonly limit: number }, done: (hashes: readonly string[]) => void): void;
+}
+
 export interface TenantStore {
+  readonly archive: VersionArchive;
   putFinished(tasks: readonly FinishedTask[]): void;
   /** Damaged: it is there and cannot be read. */
   getFinished(id: string, done: (task: FinishedTask | 'damaged' | undefined) => void): void;
@@ -212,6 +261,8 @@ export interface Retention {
   readonly deadLetterBytes: number;
   readonly outputMs: number;
   readonly outputBytes: number;
+  /** Of versions of documents, with the texts that only they have. */
+  readonly documentArchiveBytes: number;
 }
 
 export interface Store {

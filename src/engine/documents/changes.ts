@@ -1,11 +1,13 @@
 /** What happened to documents, as whole new records, and how that becomes state. */
 import type { State } from '../kernel/state.ts';
 import type {
+  ArchiveFact,
   CommentRecord,
   DocumentConflictRecord,
   DocumentRecord,
   DocumentSnapshotRecord,
   DocumentVersionRecord,
+  SectionRecord,
 } from './document-records.ts';
 
 export type DocumentChange =
@@ -13,6 +15,12 @@ export type DocumentChange =
   | { readonly kind: 'drop'; readonly id: string }
   | { readonly kind: 'version'; readonly record: DocumentVersionRecord }
   | { readonly kind: 'unversion'; readonly key: string }
+  /** It is one of too many: the state keeps it no more, others may. */
+  | {
+      readonly kind: 'archive';
+      readonly record: DocumentVersionRecord;
+      readonly sections: readonly SectionRecord[] | undefined;
+    }
   | { readonly kind: 'conflict'; readonly record: DocumentConflictRecord }
   | { readonly kind: 'unconflict'; readonly id: string }
   | { readonly kind: 'snapshot'; readonly record: DocumentSnapshotRecord }
@@ -20,7 +28,11 @@ export type DocumentChange =
   | { readonly kind: 'comment'; readonly record: CommentRecord }
   | { readonly kind: 'uncomment'; readonly id: string };
 
-export function changeDocuments(s: State, change: DocumentChange): void {
+export interface ArchiveEffects {
+  archived(fact: ArchiveFact): void;
+}
+
+export function changeDocuments(s: State, change: DocumentChange, effects: ArchiveEffects): void {
   switch (change.kind) {
     case 'put': {
       const before = s.documents.get(change.record.id);
@@ -30,12 +42,16 @@ export function changeDocuments(s: State, change: DocumentChange): void {
     case 'drop': {
       const before = s.documents.get(change.id);
       s.documents.drop(change.id);
+      effects.archived({ kind: 'gone', document: change.id });
       return count(s, before, undefined);
     }
     case 'version':
       return s.documentVersions.put(change.record);
     case 'unversion':
       return s.documentVersions.drop(change.key);
+    case 'archive':
+      effects.archived({ kind: 'version', record: change.record, sections: change.sections });
+      return s.documentVersions.drop(change.record.key);
     case 'conflict':
       return s.documentConflicts.put(change.record);
     case 'unconflict':

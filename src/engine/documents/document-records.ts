@@ -2,7 +2,11 @@
  * The records of documents. Texts are not here: a section names the SHA-256 of its text, which is kept outside.
  *
  * DR1 A version before the current one is found by going back from that: each keeps what it replaced.
+ * DR2 Those that the state keeps no more are told (`ArchiveFact`), some with all of their sections: so that going back begins there and takes
+ *     few steps, however long the history is.
  */
+import { LIMITS } from '../../../protocol/wire/limits.ts';
+
 export interface SectionRecord {
   readonly sid: string;
   readonly heading: string;
@@ -86,6 +90,20 @@ export interface CommentRecord {
   readonly resolvedBy?: string;
   readonly resolvedAt?: number;
 }
+
+/** What is told of versions that the state keeps no more. */
+export type ArchiveFact =
+  | {
+      readonly kind: 'version';
+      readonly record: DocumentVersionRecord;
+      /** All of that version, with every `anchorEvery()`th: DR2. */
+      readonly sections: readonly SectionRecord[] | undefined;
+    }
+  /** The document was deleted, and nothing of it is kept. */
+  | { readonly kind: 'gone'; readonly document: string };
+
+/** DR2. Half of what the state keeps, so that tests which keep few have anchors too. */
+export const anchorEvery = (): number => Math.max(1, LIMITS.documentVersionsKept >> 1);
 
 export const versionKey = (document: string, version: number): string =>
   `${document} ${String(version).padStart(16, '0')}`;

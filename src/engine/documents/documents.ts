@@ -28,6 +28,7 @@ import type { SessionRecord } from '../records.ts';
 import { refuseUse } from '../workspaces/usage.ts';
 import type { DocumentChange } from './changes.ts';
 import {
+  anchorEvery,
   versionKey,
   type DocumentConflictRecord,
   type DocumentRecord,
@@ -116,7 +117,7 @@ export const createDocument: Decide<PreparedParams['document.create']> = (s, c, 
   return accepted({ document: documentView(record), sections: touched });
 };
 
-/** The edit is done; the oldest version that is kept no more goes. */
+/** The edit is done; the oldest version goes, if there are too many. */
 function apply(
   s: State,
   c: Context,
@@ -126,13 +127,21 @@ function apply(
   change(c, { kind: 'put', record });
   change(c, { kind: 'version', record: version });
   const { restored } = version;
-  const oldest = versionKey(record.id, record.version - LIMITS.documentVersionsKept);
-  if (s.documentVersions.get(oldest) !== undefined) change(c, { kind: 'unversion', key: oldest });
+  archiveOldest(s, c, record);
   tell(c, record, {
     what: 'updated',
     by: version.by,
     data: { version: record.version, sections: version.touched, ...(restored === undefined ? {} : { restored }) },
   });
+}
+
+/** DR2 of document-records.ts. */
+function archiveOldest(s: State, c: Context, { id, version }: DocumentRecord): void {
+  const record = s.documentVersions.get(versionKey(id, version - LIMITS.documentVersionsKept));
+  const before = s.documents.get(id);
+  if (record === undefined || before === undefined) return;
+  const sections = record.version % anchorEvery() === 0 ? sectionsAt(s, before, record.version) : undefined;
+  change(c, { kind: 'archive', record, sections });
 }
 
 export const updateDocument: Decide<PreparedParams['document.update']> = (s, c, { session, params }) => {

@@ -34,9 +34,31 @@ export function sectionsAt(s: State, known: DocumentRecord, version: number): re
   for (let at = known.version; at > version; at -= 1) {
     const made = s.documentVersions.get(versionKey(known.id, at));
     if (made === undefined) return undefined;
-    sections = made.whole ? made.replaced : withThese(sections, made.replaced);
+    sections = before(sections, made);
   }
   return sections;
+}
+
+/** The oldest version that the state can go back to, with its sections; 0: there was nothing before what it has. */
+export function oldestSections(
+  s: State,
+  known: DocumentRecord,
+): { readonly version: number; readonly sections: readonly SectionRecord[] } {
+  let { sections, version } = known;
+  for (; version > 0; version -= 1) {
+    const made = s.documentVersions.get(versionKey(known.id, version));
+    if (made === undefined) break;
+    sections = before(sections, made);
+  }
+  return { version, sections };
+}
+
+/** DR1. The sections that a version was made of. */
+export function before(
+  sections: readonly SectionRecord[],
+  { whole, replaced }: Pick<DocumentVersionRecord, 'whole' | 'replaced'>,
+): readonly SectionRecord[] {
+  return whole ? replaced : withThese(sections, replaced);
 }
 
 function withThese(sections: readonly SectionRecord[], these: readonly SectionRecord[]): readonly SectionRecord[] {

@@ -32,7 +32,7 @@ import {
   type TaskRecord,
   type TenantRecord,
 } from '../records.ts';
-import { changeDocuments, type DocumentChange } from '../documents/changes.ts';
+import { changeDocuments, type ArchiveEffects, type DocumentChange } from '../documents/changes.ts';
 import { changeWorkspaces, type WorkspaceChange } from '../workspaces/changes.ts';
 import type { FamilyRecord } from '../trees/tree-records.ts';
 import { archiveTask, changeFamily, changeTask } from '../trees/families.ts';
@@ -108,7 +108,7 @@ export type Event =
   | PushEvent;
 
 /** What evolving one event gives to the outside of the state. */
-export interface Effects {
+export interface Effects extends ArchiveEffects {
   push(event: PushEvent): void;
   follow(work: FollowUp): void;
   ended(end: { readonly session: string; readonly attach: number; readonly why: SessionEnd }): void;
@@ -213,7 +213,7 @@ function changeService(
     case 'workspaces':
       return changeWorkspaces(s, event.change);
     case 'documents':
-      return changeDocuments(s, event.change);
+      return changeDocuments(s, event.change, effects);
     case 'rulesChanged':
       return changeRules(s, event);
   }

@@ -19,7 +19,8 @@ import { History } from './history.ts';
 import { StoreTenants } from './tenants.ts';
 
 export interface StoreFault {
-  readonly code: 'STORE_UNREADABLE' | 'STORE_CHUNK' | 'STORE_INDEX' | 'STORE_HISTORY' | 'STORE_COUNTS';
+  readonly code:
+    'STORE_UNREADABLE' | 'STORE_CHUNK' | 'STORE_INDEX' | 'STORE_HISTORY' | 'STORE_COUNTS' | 'STORE_VERSIONS';
   readonly message: string;
 }
 
@@ -74,6 +75,7 @@ class StoreCheck {
     this.#orphans();
     this.#history();
     this.#counts();
+    this.#versions();
     return this.#faults;
   }
 
@@ -180,6 +182,26 @@ class StoreCheck {
       );
       for (const { tenant, scope, level, key, slot } of damaged) remove.run(tenant, scope, level, key, slot);
     });
+  }
+
+  /** What a version replaced stays named: older ones may need it, which are found by an anchor. */
+  #versions(): void {
+    const { db } = this.#database;
+    const next = db.prepare<
+      [number],
+      { no: number; document: string; version: number; record: unknown; anchor: unknown }
+    >('SELECT no, document, version, record, anchor FROM document_version WHERE no > ? ORDER BY no LIMIT 1');
+    for (let row = next.get(0); row !== undefined; row = next.get(row.no)) {
+      const { no, document, version, record, anchor } = row;
+      const whole = checked(record) !== undefined;
+      if (whole && (anchor === null || checked(anchor) !== undefined)) continue;
+      const what = whole ? 'its list of sections' : 'what it replaced';
+      const sql = whole
+        ? 'UPDATE document_version SET anchor = NULL WHERE no = ?'
+        : 'DELETE FROM document_version WHERE no = ?';
+      const message = `version ${version} of document ${document}: ${what} cannot be read`;
+      this.#fault({ code: 'STORE_VERSIONS', message }, () => db.prepare<[number]>(sql).run(no));
+    }
   }
 
   #fault(fault: StoreFault, repair: () => void): void {

@@ -14,7 +14,7 @@ import Database from 'better-sqlite3';
 import { rowsOf } from '../task-chunk.ts';
 import { checked } from './checked.ts';
 
-const schemaVersion = 4;
+const schemaVersion = 5;
 /** "MSTO" */
 const applicationId = 0x4d53544f;
 const pageBytes = 16 * 1024;
@@ -71,6 +71,24 @@ const outputSchema = `
   CREATE INDEX output_by_age ON output (tenant, no, at, bytes);
 `;
 
+/**
+ * Version 5: versions of documents that their states keep no more, and which texts they replaced (SHA-256). Those that were put first have the
+ * smallest numbers. A text names its version by number alone, so that it stays named when the version cannot be read any more.
+ */
+const archiveSchema = `
+  CREATE TABLE document_version (
+    no INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, document TEXT NOT NULL, version INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, record BLOB NOT NULL, anchor BLOB, UNIQUE (tenant, document, version)
+  ) STRICT;
+  CREATE INDEX document_version_by_age ON document_version (tenant, no, bytes);
+  CREATE TABLE document_text (
+    tenant INTEGER NOT NULL, sha256 BLOB NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (tenant, sha256, version)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX document_text_by_version ON document_text (tenant, version);
+  CREATE TABLE document_gone (tenant INTEGER NOT NULL, document TEXT NOT NULL, PRIMARY KEY (tenant, document))
+    STRICT, WITHOUT ROWID;
+`;
+
 /** How far the log was followed. Of no version: a former build can do without it, and then it says less than there is. */
 const appliedSchema = 'CREATE TABLE IF NOT EXISTS applied (tenant INTEGER PRIMARY KEY, seq INTEGER NOT NULL) STRICT';
 
@@ -98,6 +116,7 @@ export function openDatabase(dir: string): StoreDatabase {
     if (db.pragma('user_version', { simple: true }) === 1) addChunks(db);
     if (db.pragma('user_version', { simple: true }) === 2) addStats(db);
     if (db.pragma('user_version', { simple: true }) === 3) addOutput(db);
+    if (db.pragma('user_version', { simple: true }) === 4) addArchive(db);
     const application: unknown = db.pragma('application_id', { simple: true });
     const version: unknown = db.pragma('user_version', { simple: true });
     if (application !== applicationId || version !== schemaVersion) {
@@ -134,6 +153,7 @@ function create(db: Database.Database): void {
     db.exec(chunkSchema);
     db.exec(statSchema);
     db.exec(outputSchema);
+    db.exec(archiveSchema);
     db.pragma(`application_id=${applicationId}`);
     db.pragma(`user_version=${schemaVersion}`);
   }).immediate();
@@ -151,6 +171,13 @@ function addOutput(db: Database.Database): void {
   db.transaction(() => {
     db.exec(outputSchema);
     db.pragma('user_version=4');
+  }).immediate();
+}
+
+function addArchive(db: Database.Database): void {
+  db.transaction(() => {
+    db.exec(archiveSchema);
+    db.pragma('user_version=5');
   }).immediate();
 }
 

@@ -4,6 +4,7 @@
  */
 import type { HistoryChunk } from '../history-chunk.ts';
 import type {
+  ArchivedVersion,
   FinishedSearch,
   FinishedTask,
   FoundTask,
@@ -13,6 +14,8 @@ import type {
   StatsQuery,
   StatsRow,
   TaskFilter,
+  VersionArchive,
+  WayBack,
 } from '../port.ts';
 import type { FactChunk } from '../fact-chunk.ts';
 import type { FromThread } from '../thread.ts';
@@ -30,6 +33,9 @@ export interface Batch {
   readonly history: readonly HistoryChunk[];
   readonly facts: FactChunk | undefined;
   readonly output: readonly OutputRow[];
+  readonly versions: readonly ArchivedVersion[];
+  /** Documents that were dropped: after the versions. */
+  readonly gone: readonly string[];
   /** S7 of ../port.ts. */
   readonly applied: number | undefined;
 }
@@ -53,6 +59,17 @@ export interface HistoryQuery {
   readonly audiences: readonly string[];
   readonly limit: number;
   readonly since?: number;
+}
+
+type ArchiveQuery<K extends 'list' | 'wayBack' | 'named' | 'texts'> = Parameters<VersionArchive[K]>[0];
+export type VersionsQuery = ArchiveQuery<'list'>;
+export type WayBackQuery = ArchiveQuery<'wayBack'>;
+export type NamedQuery = ArchiveQuery<'named'>;
+export type TextsQuery = ArchiveQuery<'texts'>;
+
+export interface ListedVersions {
+  readonly versions: readonly { readonly version: number; readonly record: Uint8Array }[];
+  readonly next: number | undefined;
 }
 
 /** Kind of ask → what it carries and what answers it. */
@@ -87,6 +104,10 @@ export interface StoreCalls {
     answer: { readonly rev: number; readonly keptFrom: number };
   };
   output: { ask: { readonly tenant: string; readonly query: OutputQuery }; answer: readonly OutputRow[] };
+  versions: { ask: { readonly tenant: string; readonly query: VersionsQuery }; answer: ListedVersions };
+  wayBack: { ask: { readonly tenant: string; readonly query: WayBackQuery }; answer: WayBack | 'damaged' | null };
+  namedTexts: { ask: { readonly tenant: string; readonly query: NamedQuery }; answer: readonly string[] };
+  archivedTexts: { ask: { readonly tenant: string; readonly query: TextsQuery }; answer: readonly string[] };
   newest: { ask: { readonly tenant: string }; answer: number };
   applied: { ask: { readonly tenant: string }; answer: number };
   begin: { ask: { readonly tenant: string; readonly seq: number; readonly rev: number }; answer: null };

@@ -9,10 +9,11 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { must } from '../../base/assert.ts';
 import { AppliedSeqs } from './applied.ts';
+import { Archive } from './archive.ts';
 import { openDatabase, type StoreDatabase } from './database.ts';
 import { Finished } from './finished.ts';
 import { History } from './history.ts';
-import type { FromStoreWorker, StoreAnswer, StoreAsk, StoreAskMessage, StoreStart } from './messages.ts';
+import type { FromStoreWorker, StoreAnswer, StoreAsk, StoreAskMessage, StoreAskOf, StoreStart } from './messages.ts';
 import { Output } from './output.ts';
 import { Slices, type Sliced } from './slices.ts';
 import { Statistics } from './statistics.ts';
@@ -28,6 +29,7 @@ class StoreWorker {
   readonly #finished: Finished;
   readonly #statistics: Statistics;
   readonly #output: Output;
+  readonly #archive: Archive;
   readonly #applied: AppliedSeqs;
   readonly #slices: Slices;
   /** When something was put last. */
@@ -46,6 +48,7 @@ class StoreWorker {
     this.#finished = new Finished(this.#database, damaged);
     this.#statistics = new Statistics(this.#database, damaged);
     this.#output = new Output(this.#database, damaged);
+    this.#archive = new Archive(this.#database, damaged);
     this.#applied = new AppliedSeqs(this.#database.db);
   }
 
@@ -95,6 +98,11 @@ class StoreWorker {
         const tenant = this.#tenants.find(ask.tenant);
         return tenant === undefined ? [] : this.#output.read(tenant, ask.query);
       }
+      case 'versions':
+      case 'wayBack':
+      case 'namedTexts':
+      case 'archivedTexts':
+        return yield* this.#archived(ask);
       case 'floor': {
         const tenant = this.#tenants.find(ask.tenant);
         return tenant === undefined ? { rev: 0, keptFrom: 0 } : this.#history.floor(tenant, ask.audiences);
@@ -124,6 +132,20 @@ class StoreWorker {
     }
   }
 
+  *#archived(ask: StoreAskOf<'versions' | 'wayBack' | 'namedTexts' | 'archivedTexts'>): Sliced<StoreAnswer> {
+    const tenant = this.#tenants.find(ask.tenant);
+    switch (ask.kind) {
+      case 'versions':
+        return tenant === undefined ? { versions: [], next: undefined } : this.#archive.list(tenant, ask.query);
+      case 'wayBack':
+        return tenant === undefined ? null : (this.#archive.wayBack(tenant, ask.query) ?? null);
+      case 'namedTexts':
+        return tenant === undefined ? [] : yield* this.#archive.named(tenant, ask.query);
+      case 'archivedTexts':
+        return tenant === undefined ? [] : this.#archive.texts(tenant, ask.query);
+    }
+  }
+
   *#retain(now: number): Sliced<void> {
     const { retention } = this.#start;
     yield* this.#history.retain(now, retention);
@@ -131,6 +153,7 @@ class StoreWorker {
     for (const { no } of this.#tenants.all()) {
       yield* this.#finished.retain(no, now, retention);
       yield* this.#output.retain(no, now, retention);
+      yield* this.#archive.retain(no, retention);
     }
   }
 
@@ -159,10 +182,11 @@ class StoreWorker {
   #put({ at, batches }: StoreAsk & { readonly kind: 'put' }): void {
     this.#now = at;
     this.#database.transact(() => {
-      for (const { tenant: id, finished, history, facts, output, applied } of batches) {
+      for (const { tenant: id, finished, history, facts, output, versions, gone, applied } of batches) {
         const tenant = this.#tenants.make(id);
         for (const chunk of finished) this.#finished.put(tenant, chunk);
         this.#output.put(tenant, at, output);
+        this.#archive.put(tenant, versions, gone);
         for (const chunk of history) this.#history.put(tenant, at, chunk);
         if (facts !== undefined) this.#statistics.put(tenant, facts);
         if (applied !== undefined) this.#applied.put(tenant, applied);

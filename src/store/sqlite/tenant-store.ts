@@ -30,6 +30,7 @@ import type {
   WorkFact,
 } from '../port.ts';
 import { TaskBuilder, type TaskChunk } from '../task-chunk.ts';
+import { TenantArchive } from './tenant-archive.ts';
 import type { Batch, HistoryQuery, OutputQuery, OutputRow, StoreAskOf, StoreCallKind, StoreCalls } from './messages.ts';
 
 /** What a tenant's part asks of the store. */
@@ -43,6 +44,7 @@ export interface StoreHost {
 }
 
 export class SqliteTenantStore implements TenantStore {
+  readonly archive: TenantArchive;
   readonly #tenant: string;
   readonly #host: StoreHost;
   readonly #pushes = new HistoryBuilder();
@@ -62,6 +64,7 @@ export class SqliteTenantStore implements TenantStore {
   constructor(tenant: string, host: StoreHost) {
     this.#tenant = tenant;
     this.#host = host;
+    this.archive = new TenantArchive(tenant, host);
   }
 
   putFinished(tasks: readonly FinishedTask[]): void {
@@ -193,11 +196,14 @@ export class SqliteTenantStore implements TenantStore {
     }
     if (this.#pushes.count > 0) this.#history.push(this.#pushes.build());
     const facts = this.#facts.build();
+    const { versions, gone } = this.archive.take();
     const batch = {
       tenant: this.#tenant,
       finished: this.#finished,
       history: this.#history,
       output: this.#output,
+      versions,
+      gone,
       facts,
       applied: this.#applied,
     };
@@ -207,7 +213,7 @@ export class SqliteTenantStore implements TenantStore {
     this.#history = [];
     this.#unsent = new Map();
     this.#firstUnsent = Infinity;
-    const chunks = batch.finished.length + batch.history.length + batch.output.length;
+    const chunks = batch.finished.length + batch.history.length + batch.output.length + versions.length + gone.length;
     return chunks === 0 && facts === undefined && batch.applied === undefined ? undefined : batch;
   }
 }
