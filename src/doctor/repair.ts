@@ -14,6 +14,7 @@ import { decodeEntry } from '../engine/entry.ts';
 import { Engine } from '../engine/engine.ts';
 import { LogFault, type LogEntry, type SnapshotMeta } from '../log/port.ts';
 import { openSqliteLog, type SqliteLog } from '../log/sqlite/index.ts';
+import { archive } from '../node/archive.ts';
 import { loadSnapshot } from '../node/checkpoint.ts';
 import { finishedRow } from '../node/kept.ts';
 import { Node } from '../node/node.ts';
@@ -103,6 +104,7 @@ function put(engine: Engine, store: TenantStore, entry: LogEntry): number {
   const output = engine.apply(decodeEntry(entry.payload, entry));
   store.putFacts(output.rev, output.now, output.facts);
   store.putFinished(output.finished.map((task) => finishedRow(task, engine.state.views)));
+  if (output.archived !== undefined) archive(output.archived, store.archive);
   engine.state.views.forget();
   return output.finished.length;
 }

@@ -138,6 +138,7 @@ export {
   listDocumentSnapshots,
   readableDocument,
   sectionsOf,
+  versionView,
   sectionView,
 } from './documents/view.ts';
 export { commentView, listComments } from './documents/comments.ts';

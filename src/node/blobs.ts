@@ -5,7 +5,7 @@
  * NB2 Who put it is written beside it, as a blob of its own, the _ticket_: its name follows from both, so that it is found by them. No text is a ticket:
  *     it begins with a byte that UTF-8 does not have. So nobody gets by its name alone what others have put, or learns that it is there.
  * NB3 Nothing names either until a document does, so both go a day later (store/blobs/sweep.ts); putting again, and asking, makes that a day from then.
- * NB4 What is in documents is read by those who may read a document that names it.
+ * NB4 What is in documents is read by those who may read a document that names it, in a version that the state or the store has.
  */
 import type { BlobParams, BlobResults } from '../../protocol/wire/blobs.ts';
 import type { Rejection } from '../../protocol/wire/codes.ts';
@@ -13,6 +13,7 @@ import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { State } from '../engine/kernel/state.ts';
 import { namedBy, readableDocument } from '../engine/queries.ts';
 import type { BlobHash } from '../store/blobs/port.ts';
+import type { VersionArchive } from '../store/port.ts';
 import type { UploadOf, UploadRefusal } from '../store/uploads/port.ts';
 import type { Principal } from './port.ts';
 import { LOST, NO_TEXTS, REFUSED, wrong, type Done } from './text-work.ts';
@@ -39,6 +40,7 @@ export interface BlobsParts {
   readonly tenant: string;
   readonly state: () => State;
   readonly texts: Texts | undefined;
+  readonly archive: VersionArchive;
 }
 
 interface Asked {
@@ -119,7 +121,12 @@ export class BlobTransfers {
     if (documentId === undefined) return this.owned(asked, done);
     const state = this.#parts.state();
     const known = readableDocument(state, asked.principal, documentId);
-    done({ ok: true, params: !('ok' in known) && isNamed(state, documentId, asked.sha256) });
+    if ('ok' in known) return done({ ok: true, params: false });
+    const { sha256 } = asked;
+    if (isNamed(state, documentId, sha256)) return done({ ok: true, params: true });
+    this.#parts.archive.named({ hashes: [sha256], document: documentId }, (named) =>
+      done({ ok: true, params: named.has(sha256) }),
+    );
   }
 
   #append(

@@ -9,15 +9,14 @@ import {
   commentView,
   conflictsOf,
   conflictView,
-  documentHistory,
   documentView,
   listComments,
   listDocuments,
   listDocumentSnapshots,
   readableDocument,
-  sectionsOf,
   sectionView,
 } from '../engine/queries.ts';
+import { DAMAGED_VERSION, findHistory, findSections, type FoundSections } from './archive.ts';
 import type { ConflictRecord, ConflictTexts } from './documents.ts';
 import type { Found } from './text-work.ts';
 import { now, refuse, withCursor, type Answer, type ReadParts } from './read-parts.ts';
@@ -34,9 +33,27 @@ export function readDocument(parts: ReadParts, params: DocumentParams['document.
   const { state } = parts.tenant.engine;
   const known = readableDocument(state, parts.caller.principal, params.id);
   if ('ok' in known) return refuse(parts, known.rejection, done);
-  const { sectionId } = params;
-  const found = sectionsOf(state, known, params);
-  if (found === undefined) return refuse(parts, notThere(params, known.version), done);
+  const { rev } = state;
+  const { version, snapshotId } = params;
+  findSections({ state, archive: parts.store.archive }, { known, version, snapshotId }, (found) => {
+    if (found === undefined) return refuse(parts, notThere(params, known.version), done);
+    if (found === 'damaged') return refuse(parts, DAMAGED_VERSION, done);
+    readFound(parts, { known, found, rev, sectionId: params.sectionId }, done);
+  });
+}
+
+/** As of `rev`. */
+function readFound(
+  parts: ReadParts,
+  of: {
+    readonly known: KnownDocument;
+    readonly found: FoundSections;
+    readonly rev: number;
+    readonly sectionId: string | undefined;
+  },
+  done: Answer,
+): void {
+  const { known, found, rev, sectionId } = of;
   const { version, sections } = found;
   const wanted = sectionId === undefined ? sections : sections.filter(({ sid }) => sid === sectionId);
   if (sectionId !== undefined && wanted.length === 0) {
@@ -45,9 +62,8 @@ export function readDocument(parts: ReadParts, params: DocumentParams['document.
   const document = { ...documentView(known), sections: sections.map(sectionView) };
   if (total(wanted) > LIMITS.documentInlineBytes) {
     const blobs: readonly BlobRef[] = wanted.map(({ sha256, bytes }) => ({ sha256, bytes }));
-    return now(parts, { document, version, blobs }, done);
+    return parts.scheduler.defer(() => done({ ok: true, rev, result: { document, version, blobs } }));
   }
-  const { rev } = state;
   parts.documents.work.texts(
     wanted.map(({ sha256 }) => sha256),
     (texts, why) => {
@@ -56,6 +72,8 @@ export function readDocument(parts: ReadParts, params: DocumentParams['document.
     },
   );
 }
+
+type KnownDocument = Exclude<ReturnType<typeof readableDocument>, { readonly ok: false }>;
 
 const total = (all: readonly { readonly bytes: number }[]): number => all.reduce((sum, { bytes }) => sum + bytes, 0);
 
@@ -66,8 +84,11 @@ export function readDocuments(parts: ReadParts, params: DocumentParams['document
 export function readVersions(parts: ReadParts, params: DocumentParams['document.history'], done: Answer): void {
   const { state } = parts.tenant.engine;
   const known = readableDocument(state, parts.caller.principal, params.id);
-  if ('ok' in known) refuse(parts, known.rejection, done);
-  else now(parts, documentHistory(state, known, params), done);
+  if ('ok' in known) return refuse(parts, known.rejection, done);
+  const { rev } = state;
+  findHistory({ state, archive: parts.store.archive }, { known, params }, (result) =>
+    parts.scheduler.defer(() => done({ ok: true, rev, result })),
+  );
 }
 
 export function readConflicts(parts: ReadParts, params: DocumentParams['document.conflicts'], done: Answer): void {
@@ -133,12 +154,25 @@ export function readDiff(parts: ReadParts, params: DocumentParams['document.diff
   const known = readableDocument(state, parts.caller.principal, params.id);
   if ('ok' in known) return refuse(parts, known.rejection, done);
   const { from, to = known.version } = params;
-  const [before, after] = [sectionsOf(state, known, { version: from }), sectionsOf(state, known, { version: to })];
-  if (before === undefined || after === undefined) {
-    return refuse(parts, notThere({ version: before === undefined ? from : to }, known.version), done);
-  }
-  const hashes = [...before.sections, ...after.sections].map(({ sha256 }) => sha256);
   const { rev } = state;
+  const at = { state, archive: parts.store.archive };
+  findSections(at, { known, version: from }, (before) =>
+    findSections(at, { known, version: to }, (after) => {
+      if (before === 'damaged' || after === 'damaged') return refuse(parts, DAMAGED_VERSION, done);
+      if (before !== undefined && after !== undefined) return compare(parts, { before, after, rev }, done);
+      refuse(parts, notThere({ version: before === undefined ? from : to }, known.version), done);
+    }),
+  );
+}
+
+function compare(
+  parts: ReadParts,
+  of: { readonly before: FoundSections; readonly after: FoundSections; readonly rev: number },
+  done: Answer,
+): void {
+  const { before, after, rev } = of;
+  const [from, to] = [before.version, after.version];
+  const hashes = [...before.sections, ...after.sections].map(({ sha256 }) => sha256);
   const bytes = total(before.sections) + total(after.sections);
   parts.documents.work.within<Found<DocumentResults['document.diff']>>(
     bytes,

@@ -16,7 +16,9 @@ import { resolve } from '../documents/conflicts.ts';
 import type { ResultOf } from '../documents/jobs.ts';
 import type { State } from '../engine/kernel/state.ts';
 import type { PreparedParams, PreparedText } from '../engine/port.ts';
-import { sectionsAt, sectionsOf } from '../engine/queries.ts';
+import { sectionsAt } from '../engine/queries.ts';
+import type { VersionArchive } from '../store/port.ts';
+import { DAMAGED_VERSION, findSections, type FoundSections } from './archive.ts';
 import type { BlobTransfers } from './blobs.ts';
 import type { Principal } from './port.ts';
 import {
@@ -41,6 +43,7 @@ export interface DocumentsParts {
   readonly state: () => State;
   readonly texts: Texts | undefined;
   readonly blobs: BlobTransfers;
+  readonly archive: VersionArchive;
 }
 
 const encoder = new TextEncoder();
@@ -132,8 +135,25 @@ export class Documents {
   restore(params: DocumentParams['document.restore'], prepared: Ready<PreparedParams['document.restore']>): void {
     const state = this.#parts.state();
     const known = state.documents.get(params.id);
-    const wanted = known === undefined ? undefined : sectionsOf(state, known, params);
-    if (known === undefined || wanted === undefined) return prepared({ ok: true, params, release: none }); // ND1
+    if (known === undefined) return prepared({ ok: true, params, release: none }); // ND1
+    const { version, snapshotId } = params;
+    findSections({ state, archive: this.#parts.archive }, { known, version, snapshotId }, (wanted) => {
+      if (wanted === undefined)
+        prepared({ ok: true, params, release: none }); // ND1
+      else if (wanted === 'damaged') prepared({ ok: false, rejection: DAMAGED_VERSION });
+      else this.#restore({ known, wanted, params }, prepared);
+    });
+  }
+
+  #restore(
+    of: {
+      readonly known: KnownDocument;
+      readonly wanted: FoundSections;
+      readonly params: DocumentParams['document.restore'];
+    },
+    prepared: Ready<PreparedParams['document.restore']>,
+  ): void {
+    const { known, wanted, params } = of;
     const { nextNumber, version, type } = known;
     this.work.within(known.bytes + total(wanted.sections), prepared, (done) =>
       this.work.load(known.sections, (head, noHead) =>

@@ -15,6 +15,7 @@ import type { PackedPush, TenantStore } from '../store/port.ts';
 import type { Tracing } from '../telemetry/port.ts';
 import { packPush } from '../store/push-record.ts';
 import type { Calendar } from '../calendar/index.ts';
+import { archive } from './archive.ts';
 import { Audit, type Mismatch } from './audit.ts';
 import { AttachedSession } from './attached.ts';
 import { BesideCheckpoints } from './beside-checkpoints.ts';
@@ -179,7 +180,7 @@ export class Serving {
       beside: this.tenant.beside,
     });
     const state = (): State => this.tenant.engine.state;
-    const of = { tenant: parts.id, state, texts: parts.texts };
+    const of = { tenant: parts.id, state, texts: parts.texts, archive: store.archive };
     const blobs = new BlobTransfers(of);
     this.blobs = blobs;
     const documents = new Documents({ ...of, blobs });
@@ -337,9 +338,9 @@ export class Serving {
   }
 
   sweepTexts(done: () => void): void {
-    const { texts, scheduler } = this.#parts;
+    const { texts, scheduler, store } = this.#parts;
     if (texts === undefined) done();
-    else sweepTexts({ tenant: this.tenant, blobs: texts.given.blobs, scheduler }, done);
+    else sweepTexts({ tenant: this.tenant, blobs: texts.given.blobs, archive: store.archive, scheduler }, done);
   }
 
   stop(done: () => void): void {
@@ -453,6 +454,7 @@ export class Serving {
       store.putFinished(output.finished.map((task) => finishedRow(task, state.views)));
     }
     if (!stored && output.pieces !== undefined) store.putOutput(output.pieces);
+    if (!stored && output.archived !== undefined) archive(output.archived, store.archive);
     const packed: PackedPush[] = [];
     for (const push of output.pushes) if (push.latestKey === undefined) packed.push(packPush(push, output.now));
     if (packed.length === 0) return;

@@ -4,6 +4,7 @@ import type {
   DocumentParams,
   DocumentResults,
   DocumentSnapshotView,
+  DocumentVersionView,
   DocumentView,
   SectionView,
 } from '../../../protocol/wire/documents.ts';
@@ -18,6 +19,7 @@ import {
   type DocumentConflictRecord,
   type DocumentRecord,
   type DocumentSnapshotRecord,
+  type DocumentVersionRecord,
   type SectionRecord,
 } from './document-records.ts';
 
@@ -77,20 +79,29 @@ export function listDocuments(
   return { documents };
 }
 
-/** The newest first. */
+export function versionView({
+  version,
+  by,
+  at,
+  touched,
+  restored,
+}: Pick<DocumentVersionRecord, 'version' | 'by' | 'at' | 'touched' | 'restored'>): DocumentVersionView {
+  const view = { version, by, at, sections: touched };
+  return restored === undefined ? view : { ...view, restored };
+}
+
+/** The newest first, as far as the state has them. */
 export function documentHistory(
   s: State,
   { id, version }: DocumentRecord,
   { limit = LIMITS.pageDefault, before }: DocumentParams['document.history'],
 ): DocumentResults['document.history'] {
-  const versions: DocumentResults['document.history']['versions'][number][] = [];
+  const versions: DocumentVersionView[] = [];
   for (let at = Math.min(version, (before ?? Infinity) - 1); at > 0; at -= 1) {
     const made = s.documentVersions.get(versionKey(id, at));
     if (made === undefined) break;
     if (versions.length === limit) return { versions, next: at + 1 };
-    const { by, restored } = made;
-    const view = { version: at, by, at: made.at, sections: made.touched };
-    versions.push(restored === undefined ? view : { ...view, restored });
+    versions.push(versionView(made));
   }
   return { versions };
 }
