@@ -2,6 +2,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { DocumentResults } from '../../protocol/wire/documents.ts';
 import type { Method, Results, Value } from '../../protocol/wire/types.ts';
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import { memoryStore } from '../../src/store/memory.ts';
 import { NodeRig, puttingBy, type Client } from '../support/node-rig.ts';
 
 const TEXT = '# One\n\na\n\n# Two\n\nb\n';
@@ -135,7 +137,7 @@ describe('versions', () => {
     for (let version = 2; version < 70; version += 1) {
       result(ann, 'document.update', { id, version, content: `# One\n\n${version}\n` });
     }
-    expect(refused(bob, 'document.get', { id, version: 1 }).code).toBe('NOT_FOUND');
+    expect(refused(bob, 'document.snapshot', { id, version: 1 }).code).toBe('NOT_FOUND');
     rig.sweepTexts();
     rig.scheduler.advance(25 * 60 * 60 * 1_000);
     rig.sweepTexts();
@@ -144,6 +146,116 @@ describe('versions', () => {
     result(bob, 'document.restore', { id, snapshotId: snapshot.id });
     expect(content()).toBe(TEXT);
     expect(refused(bob, 'document.get', { id, snapshotId: 'dsn_none' }).code).toBe('NOT_FOUND');
+  });
+});
+
+describe('versions that are older than the engine keeps', () => {
+  const NEWEST = 3 * LIMITS.documentVersionsKept;
+  const DAY_MS = 24 * 60 * 60 * 1_000;
+  /** Sections are edited in turn, and come and go. */
+  const said = (version: number): string => {
+    const [first, second] = [version, version - 1].toSorted((a, b) => (a % 2) - (b % 2));
+    return `# One\n\n${first}\n\n# Two\n\n${second}\n${version % 10 === 0 ? '\n# Ten\n\nten\n' : ''}`;
+  };
+  const got = (version: number): string | undefined => result(bob, 'document.get', { id, version }).content;
+  const sweep = (): void => {
+    rig.sweepTexts();
+    rig.scheduler.advance(DAY_MS + 1);
+    rig.sweepTexts();
+  };
+  const age = (from = 2, to = NEWEST): void => {
+    for (let version = from; version <= to; version += 1) {
+      result(ann, 'document.update', { id, version: version - 1, content: said(version) });
+    }
+  };
+
+  it('are read, compared and listed as the others are', () => {
+    age();
+    expect(got(1)).toBe(TEXT);
+    for (let version = 2; version <= NEWEST; version += 1)
+      expect([version, got(version)]).toEqual([version, said(version)]);
+    expect(refused(bob, 'document.get', { id, version: NEWEST + 1 }).code).toBe('NOT_FOUND');
+    const { sections } = result(bob, 'document.get', { id, version: 5 }).document;
+    expect(sections.map(({ id: sid, heading, version }) => [sid, heading, version])).toEqual([
+      ['s1', 'One', 4],
+      ['s2', 'Two', 5],
+    ]);
+    expect(result(bob, 'document.get', { id, version: 5, sectionId: 's2' }).content).toBe('# Two\n\n5\n');
+    expect(result(bob, 'document.diff', { id, from: 4, to: 5 })).toMatchObject({
+      from: 4,
+      to: 5,
+      added: 1,
+      removed: 1,
+    });
+    expect(result(bob, 'document.diff', { id, from: 1 })).toMatchObject({ from: 1, to: NEWEST });
+    expect(refused(bob, 'document.diff', { id, from: 1, to: NEWEST + 1 }).code).toBe('NOT_FOUND');
+  });
+
+  it.each([1, 7, 64, 100])('are listed page by page, %i at a time', (limit) => {
+    age();
+    const listed: number[] = [];
+    let before: number | undefined;
+    do {
+      const page = result(bob, 'document.history', { id, limit, ...(before === undefined ? {} : { before }) });
+      listed.push(...page.versions.map(({ version }) => version));
+      expect(page.versions.length).toBeLessThanOrEqual(limit);
+      before = page.next;
+    } while (before !== undefined);
+    expect(listed).toEqual(Array.from({ length: NEWEST }, (_, index) => NEWEST - index));
+    expect(result(bob, 'document.history', { id, before: 3 }).versions).toEqual([
+      { version: 2, by: 'key:ann', at: expect.any(Number), sections: ['s1', 's2'] },
+      { version: 1, by: 'key:ann', at: expect.any(Number), sections: ['s1', 's2'] },
+    ]);
+    expect(result(bob, 'document.history', { id, before: 1 })).toEqual({ versions: [] });
+  });
+
+  it('are restored, and who edits them is told that they are too old', () => {
+    age();
+    expect(result(bob, 'document.restore', { id, version: 7 })).toMatchObject({ document: { version: NEWEST + 1 } });
+    expect(content()).toBe(said(7));
+    expect(result(bob, 'document.history', { id, limit: 1 }).versions).toMatchObject([{ restored: 7 }]);
+    expect(refused(bob, 'document.update', { id, version: 7, content: TEXT }).code).toBe('NOT_FOUND');
+    age(NEWEST + 2, NEWEST + 2 + LIMITS.documentVersionsKept);
+    expect(result(bob, 'document.history', { id, before: NEWEST + 2, limit: 1 }).versions).toMatchObject([
+      { version: NEWEST + 1, by: 'key:bob', restored: 7 },
+    ]);
+  });
+
+  it('keep their texts, until the document is deleted', () => {
+    age();
+    sweep();
+    for (const version of [1, 2, 3, 50, 64, 100]) expect(got(version)).toBe(version === 1 ? TEXT : said(version));
+    result(ann, 'document.delete', { id });
+    expect(refused(bob, 'document.get', { id, version: 1 }).code).toBe('NOT_FOUND');
+    rig.retain();
+    sweep();
+    expect(texts()).toBe(0);
+  });
+
+  it('are there after a crash, whatever of them the store had', () => {
+    age(2, 100);
+    rig.restart();
+    ann = person('ann');
+    bob = person('bob');
+    age(101, 140);
+    for (const version of [2, 31, 32, 33, 36, 70, 100]) expect(got(version)).toBe(said(version));
+  });
+
+  it('are forgotten, the oldest first, when they are too much', () => {
+    begin({ store: (scheduler) => memoryStore({ scheduler, documentArchiveBytes: 5_000 }) });
+    id = result(ann, 'document.create', { name: 'plan', content: TEXT }).document.id;
+    age();
+    rig.retain();
+    expect(refused(bob, 'document.get', { id, version: 2 })).toMatchObject({
+      code: 'NOT_FOUND',
+      details: { currentVersion: NEWEST },
+    });
+    const listed = result(bob, 'document.history', { id, limit: NEWEST }).versions;
+    const oldest = listed.at(-1)?.version ?? 0;
+    expect([oldest > 2, oldest < NEWEST - LIMITS.documentVersionsKept]).toEqual([true, true]);
+    sweep();
+    for (const { version } of listed) expect([version, got(version)]).toEqual([version, said(version)]);
+    expect(refused(bob, 'document.restore', { id, version: 2 }).code).toBe('NOT_FOUND');
   });
 });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { openSqliteStore } from '../../src/store/index.ts';
 import { memoryStore, MemoryStoreDisk } from '../../src/store/memory.ts';
+import { archiveConformance } from '../conformance/store-archive.ts';
 import { outputConformance } from '../conformance/store-output.ts';
 import { storeConformance, type StoreFixture } from '../conformance/store.ts';
 
@@ -37,4 +38,5 @@ for (const [name, fixtureOf] of [
 ] as const) {
   storeConformance(name, fixtureOf);
   outputConformance(name, fixtureOf);
+  archiveConformance(name, fixtureOf);
 }

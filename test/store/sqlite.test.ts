@@ -6,8 +6,8 @@ import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemScheduler } from '../../src/base/system-scheduler.ts';
 import { FOREVER } from '../../src/store/forever.ts';
-import { openSqliteStore, type SqliteStore } from '../../src/store/index.ts';
-import type { Retention } from '../../src/store/port.ts';
+import { checkStore, openSqliteStore, type SqliteStore } from '../../src/store/index.ts';
+import type { ArchivedVersion, Retention, WayBack } from '../../src/store/port.ts';
 import {
   closedStore,
   finishedTask,
@@ -72,6 +72,17 @@ const flipLast = (table: string, column: string, no: number): void => {
     db.prepare(`UPDATE ${table} SET ${column} = ? WHERE no = ?`).run(bytes, no);
   });
 };
+
+const archived = (version: number): ArchivedVersion => ({
+  document: 'doc1',
+  version,
+  record: Uint8Array.of(1, 2, 3, version),
+  anchor: version % 4 === 0 ? Uint8Array.of(4, 5, version) : undefined,
+  texts: [{ sha256: String(version).padStart(64, '0'), bytes: 10 }],
+});
+
+const wayTo = (store: SqliteStore, version: number): Promise<WayBack | 'damaged' | undefined> =>
+  new Promise((resolve) => store.tenant('acme').archive.wayBack({ document: 'doc1', version, from: 12 }, resolve));
 
 /** Three chunks of pushes for everybody, one of tasks. */
 async function filled(): Promise<void> {
@@ -145,6 +156,66 @@ describe('damaged rows', () => {
   });
 });
 
+describe('damaged versions of documents', () => {
+  async function archive(): Promise<void> {
+    const store = await open();
+    store.tenant('acme').archive.put(Array.from({ length: 12 }, (_, index) => archived(index + 1)));
+    await close(store);
+  }
+
+  test('a version that leads over a damaged one is told to be damaged, others are found, and it is reported', async () => {
+    await archive();
+    flipLast('document_version', 'record', 7);
+    const store = await open();
+    expect(await wayTo(store, 6)).toBe('damaged');
+    expect(await wayTo(store, 7)).toMatchObject({ anchor: archived(8).anchor, records: [archived(8).record] });
+    expect(await wayTo(store, 4)).toMatchObject({ anchor: archived(4).anchor, records: [] });
+    expect(damaged).toEqual(['version 7 of doc1']);
+    const listed = await new Promise<readonly number[]>((resolve) =>
+      store
+        .tenant('acme')
+        .archive.list({ document: 'doc1', below: 9, limit: 3 }, (rows, next) =>
+          resolve([...rows.map(({ version }) => version), -(next ?? 0)]),
+        ),
+    );
+    expect(listed).toEqual([8, 6, -6]);
+  });
+
+  test('instead of a damaged anchor the next one is taken', async () => {
+    await archive();
+    flipLast('document_version', 'anchor', 8);
+    const store = await open();
+    const records = [12, 11, 10, 9, 8].map((version) => archived(version).record);
+    expect(await wayTo(store, 7)).toMatchObject({ anchor: archived(12).anchor, records });
+    expect(damaged).toEqual(['sections of version 8 of doc1']);
+  });
+
+  test('are found by the doctor, who takes out what cannot be read and nothing else', async () => {
+    await archive();
+    flipLast('document_version', 'record', 7);
+    flipLast('document_version', 'anchor', 12);
+    const messages = [
+      'version 7 of document doc1: what it replaced cannot be read',
+      'version 12 of document doc1: its list of sections cannot be read',
+    ];
+    for (const repair of [false, true]) {
+      const found = checkStore(dir, { repair });
+      expect(found).toEqual(messages.map((message) => ({ code: 'STORE_VERSIONS', message })));
+    }
+    expect(checkStore(dir, { repair: false })).toEqual([]);
+    const store = await open();
+    expect(await wayTo(store, 6)).toBeUndefined();
+    expect(await wayTo(store, 11)).toMatchObject({ anchor: undefined, records: [archived(12).record] });
+    // Older versions, found by their own anchor, may have its text.
+    const seven = archived(7).texts.map(({ sha256 }) => sha256);
+    const named = await new Promise<ReadonlySet<string>>((resolve) =>
+      store.tenant('acme').archive.named({ hashes: seven }, resolve),
+    );
+    expect([...named]).toEqual(seven);
+    expect(damaged).toEqual([]);
+  });
+});
+
 describe('retention', () => {
   test('rows that a crash left after their floors were stored are removed by the next one', async () => {
     await filled();
@@ -187,10 +258,12 @@ describe('retention of finished tasks', () => {
     await filled();
     edit((db) => {
       db.exec('DROP TABLE finished_chunk; DROP TABLE stat; DROP TABLE stat_tenant; DROP TABLE output');
+      db.exec('DROP TABLE document_version; DROP TABLE document_text; DROP TABLE document_gone');
       db.pragma('user_version = 1');
     });
     const kept = await open({ finishedMs: 1_000 });
     kept.tenant('acme').putOutput([{ task: 'tsk1', offset: 0, attempt: 1, data: 'x' }]);
+    kept.tenant('acme').archive.put([archived(1)]);
     await retained(kept, finishedTask(19).finishedAt + 1_000);
     expect((await getTask(kept.tenant('acme'), finishedTask(3).id))?.id).toBe(finishedTask(3).id);
     await retained(kept, later);
