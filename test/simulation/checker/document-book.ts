@@ -114,17 +114,15 @@ export class DocumentBook {
     if (!this.#texts.has(sha256)) this.#texts.set(sha256, { text, index });
   }
 
-  /** Nobody reads it any more: no version that is kept names it, and no conflict. */
+  /** Nobody reads it any more: no version that there ever was names it, and no conflict. */
   removed({ sha256 }: EventOf<'text.gone'>, index: number): void {
     const kept = this.#texts.get(sha256);
     this.#texts.delete(sha256);
     for (const { id, editions, gone } of this.docs.values()) {
       const latest = editions.at(-1)?.version ?? 0;
-      const named = editions
-        .slice(-this.#world.options.documentVersionsKept)
-        .find(({ sections }) => sections.some((section) => section.sha256 === sha256));
+      const named = editions.find(({ sections }) => sections.some((section) => section.sha256 === sha256));
       if (gone !== undefined || named === undefined) continue;
-      const message = `a text of ${id} version ${named.version} is removed, which is kept beside ${latest}`;
+      const message = `a text of ${id} version ${named.version} is removed, which can be read beside ${latest}`;
       this.#world.report('36', message, [kept?.index, named.mark.index, index]);
     }
     for (const { id, names, from, to } of this.conflicts.values()) {

@@ -16,6 +16,10 @@ const READS: ReadonlySet<string> = new Set([
   ...['section.list', 'comment.list'],
 ]);
 
+/** What is refused when there is no such version: those that are about any, and those that are about the newest ones. */
+const OF_ANY: ReadonlySet<string> = new Set(['document.get', 'document.diff', 'document.restore']);
+const OF_NEWEST: ReadonlySet<string> = new Set(['document.update', 'document.snapshot']);
+
 export class DocumentReads {
   readonly #world: World;
   readonly #care: DocumentCareReads;
@@ -28,7 +32,7 @@ export class DocumentReads {
   answer(book: DocumentBook, answer: Answer): void {
     const { event, op } = answer;
     if (!event.ok) {
-      if (op.method === 'document.get' && event.code === 'NOT_FOUND') this.#notFound(book, answer);
+      if (event.code === 'NOT_FOUND') this.#notFound(book, answer);
       if (event.code === 'INTERNAL') this.#world.report('36', `${op.method}: a text is lost`, [op.index, answer.index]);
       return;
     }
@@ -64,10 +68,12 @@ export class DocumentReads {
     this.#world.report('4', `${op.method} was answered with a version that it did not make`, [op.index, index]);
   }
 
-  /** It was there all the time, in the version that was asked for. */
+  /** It was there all the time, in the versions that were asked for: every one that it ever had is read, the newest are edited and kept. */
   #notFound(book: DocumentBook, { op, index }: Answer): void {
-    const doc = book.docs.get(text(op.params, 'id') ?? '');
+    const doc = book.docs.get(documentId(op) ?? '');
     if (doc === undefined || doc.gone !== undefined || doc.workspaceId !== undefined) return;
+    const ofNewest = OF_NEWEST.has(op.method);
+    if (!ofNewest && !OF_ANY.has(op.method)) return;
     const snapshot = text(op.params, 'snapshotId');
     if (snapshot !== undefined) {
       const kept = book.snapshots.get(snapshot);
@@ -75,13 +81,13 @@ export class DocumentReads {
         this.#world.report('76', `${snapshot} of ${doc.id} was not found`, [kept.from.index, op.index, index]);
       return;
     }
-    const asked = num(op.params, 'version');
+    const asked = ['version', 'from', 'to'].flatMap((name) => num(op.params, name) ?? []);
     const before = editionBefore(doc, op.index);
     const latest = doc.editions.at(-1)?.version ?? 0;
     if (before === undefined || text(op.params, 'sectionId') !== undefined) return;
-    const kept = latest - this.#world.options.documentVersionsKept;
-    if (asked !== undefined && (asked > before.version || asked <= kept)) return;
-    this.#world.report('38', `${doc.id} was not found`, [before.mark.index, op.index, index]);
+    const oldest = ofNewest ? latest - this.#world.options.documentVersionsKept : 0;
+    if (asked.some((version) => version > before.version || version <= oldest)) return;
+    this.#world.report('38', `${op.method}: ${doc.id} was not found`, [before.mark.index, op.index, index]);
   }
 
   #got(book: DocumentBook, answer: Ok, { doc, current }: { readonly doc: Doc; readonly current: Edition }): void {
@@ -137,6 +143,10 @@ export class DocumentReads {
       if (!same) return this.#wrong(answer, `version ${version} is told otherwise`, edition);
       version -= 1;
     }
+    // All are told, down to the first.
+    const next = num(event.result, 'next');
+    if (version !== (next ?? 1) - 1 && num(op.params, 'before') !== 1)
+      this.#wrong(answer, `the page ends with version ${version + 1}, and goes on before ${next}`);
   }
 
   #conflicts(book: DocumentBook, answer: Ok, doc: Doc): void {
