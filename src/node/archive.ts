@@ -35,7 +35,7 @@ export const DAMAGED_VERSION: Rejection = {
 };
 
 /** What an entry says goes there. */
-export function archive(facts: readonly ArchiveFact[], to: VersionArchive): void {
+export function archive(facts: readonly ArchiveFact[], to: Pick<VersionArchive, 'put' | 'drop'>): void {
   let versions: ArchivedVersion[] = [];
   for (const fact of facts) {
     if (fact.kind === 'version') {

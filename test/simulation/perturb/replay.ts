@@ -9,6 +9,8 @@ import { Engine, type EngineOptions } from '../../../src/engine/engine.ts';
 import { holdImage, loadRecord, TABLES, type LoadedRecord } from '../../../src/engine/kernel/image.ts';
 import type { Entry, EntryOutput } from '../../../src/engine/port.ts';
 import { backlog, explain, inspect, inbox, listTasks, searchTasks, workload } from '../../../src/engine/queries.ts';
+import { archive } from '../../../src/node/archive.ts';
+import type { ArchivedVersion } from '../../../src/store/port.ts';
 import type { Random } from '../random.ts';
 import { StateTracker, UNFOLLOWED } from '../state-tracker.ts';
 
@@ -114,8 +116,10 @@ export class OtherReplay {
   }
 }
 
-/** What an entry gave. Tasks that ended stand in the state, where their members have an order. */
-export function outputBytes({ finished, ...output }: EntryOutput): Uint8Array {
+/** What an entry gave. Tasks that ended, and versions, stand in the state, where their members have an order: of versions, what the store is given. */
+export function outputBytes({ finished, archived = [], ...output }: EntryOutput): Uint8Array {
   const ended = finished.map(({ id, status, rev }) => [id, status, rev]);
-  return encodeValue([output, ended]);
+  const put: (ArchivedVersion | string)[] = [];
+  archive(archived, { put: (versions) => put.push(...versions), drop: (document) => put.push(document) });
+  return encodeValue([output, ended, put]);
 }
