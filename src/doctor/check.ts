@@ -22,7 +22,7 @@ import { BlobsCheck, checkStore, leftUploads, openSqliteStore } from '../store/i
 import type { FinishedTask, Store } from '../store/port.ts';
 import { FOREVER } from '../store/forever.ts';
 import { finding, type Finding } from './findings.ts';
-import { checkTexts } from './texts.ts';
+import { checkArchivedTexts, checkTexts } from './texts.ts';
 
 /** Entries that are read at a time. */
 const PAGE = 1_000;
@@ -173,14 +173,18 @@ class TenantCheck {
       const { mendable, ...rest } = one;
       this.#say({ ...rest, tenant, repairable: mendable });
     }
-    this.#checkTexts(engine.state);
+    await this.#checkTexts(engine.state);
     await this.#compare(engine, finished);
   }
 
-  #checkTexts(state: State): void {
-    const { blobs, tenant, looked } = this.#parts;
+  async #checkTexts(state: State): Promise<void> {
+    const { blobs, store, tenant, looked } = this.#parts;
     if (blobs === undefined) return;
     const named = checkTexts({ tenant, state, blobs }, (found) => this.#say(found));
+    if (store !== undefined) {
+      const { archive } = store.tenant(tenant);
+      await checkArchivedTexts({ tenant, archive, blobs, named }, (found) => this.#say(found));
+    }
     const counted = blobs.count(tenant, named);
     if (counted instanceof Error) return this.#say(finding('TEXTS_UNREADABLE', { tenant, message: counted.message }));
     looked.blobs += counted.blobs;

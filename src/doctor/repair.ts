@@ -49,7 +49,8 @@ export async function repair(dir: string, scheduler: Scheduler, checked: Checked
   try {
     const store = await openSqliteStore({ dir, scheduler, ...FOREVER, onFatal: fatal });
     try {
-      if (rebuilt || codes.has('STORE_LACKS') || codes.has('STORE_CHUNK') || codes.has('STORE_VERSIONS')) done.push(...(await refill(log, store)));
+      if (rebuilt || codes.has('STORE_LACKS') || codes.has('STORE_CHUNK') || codes.has('STORE_VERSIONS'))
+        done.push(...(await refill(log, store)));
     } finally {
       await new Promise<void>((closed) => store.close(closed));
     }

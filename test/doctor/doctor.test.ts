@@ -167,6 +167,27 @@ const DAMAGES: readonly Damage[] = [
     plant: (dir) => edit(store(dir), 'UPDATE stat SET data = zeroblob(length(data))'),
   },
   {
+    what: 'an old version of a document that cannot be read',
+    codes: ['STORE_VERSIONS'],
+    mended: true,
+    plant: (dir) =>
+      edit(
+        store(dir),
+        "INSERT INTO document_version (tenant, document, version, bytes, record) VALUES (1, 'doc_none', 1, 4, x'0102030405060708')",
+      ),
+  },
+  {
+    what: 'a text of an old version that is not there',
+    codes: ['TEXT_MISSING'],
+    mended: false,
+    plant: (dir) =>
+      edit(
+        store(dir),
+        `INSERT INTO document_text (tenant, sha256, version)
+         SELECT no, x'${'ab'.repeat(32)}', 1 FROM tenant WHERE id = 'default'`,
+      ),
+  },
+  {
     what: 'a store of a longer log',
     codes: ['STORE_AHEAD'],
     mended: true,
