@@ -103,18 +103,10 @@ class StoreWorker {
       case 'namedTexts':
       case 'archivedTexts':
         return yield* this.#archived(ask);
-      case 'floor': {
-        const tenant = this.#tenants.find(ask.tenant);
-        return tenant === undefined ? { rev: 0, keptFrom: 0 } : this.#history.floor(tenant, ask.audiences);
-      }
-      case 'newest': {
-        const tenant = this.#tenants.find(ask.tenant);
-        return tenant === undefined ? 0 : this.#history.newest(tenant);
-      }
-      case 'applied': {
-        const tenant = this.#tenants.find(ask.tenant);
-        return tenant === undefined ? 0 : this.#applied.of(tenant);
-      }
+      case 'floor':
+      case 'newest':
+      case 'applied':
+        return this.#mark(ask);
       case 'begin':
         this.#begin(ask);
         return null;
@@ -130,6 +122,15 @@ class StoreWorker {
         this.#files(ask.kind);
         return null;
     }
+  }
+
+  #mark(ask: StoreAskOf<'floor' | 'newest' | 'applied'>): StoreAnswer {
+    const tenant = this.#tenants.find(ask.tenant);
+    if (ask.kind === 'floor') {
+      return tenant === undefined ? { rev: 0, keptFrom: 0 } : this.#history.floor(tenant, ask.audiences);
+    }
+    if (tenant === undefined) return 0;
+    return ask.kind === 'newest' ? this.#history.newest(tenant) : this.#applied.of(tenant);
   }
 
   *#archived(ask: StoreAskOf<'versions' | 'wayBack' | 'namedTexts' | 'archivedTexts'>): Sliced<StoreAnswer> {

@@ -9,7 +9,7 @@ import { Engine, type EngineOptions } from '../../../src/engine/engine.ts';
 import { holdImage, loadRecord, TABLES, type LoadedRecord } from '../../../src/engine/kernel/image.ts';
 import type { Entry, EntryOutput } from '../../../src/engine/port.ts';
 import { backlog, explain, inspect, inbox, listTasks, searchTasks, workload } from '../../../src/engine/queries.ts';
-import { archive } from '../../../src/node/archive.ts';
+import { archive } from '../../../src/node/kept.ts';
 import type { ArchivedVersion } from '../../../src/store/port.ts';
 import type { Random } from '../random.ts';
 import { StateTracker, UNFOLLOWED } from '../state-tracker.ts';

@@ -137,7 +137,7 @@ export const DOCUMENT_BUGS: readonly PlantedBug[] = [
   {
     name: 'texts-of-archived-versions-swept',
     runs,
-    file: 'src/node/archive.ts',
+    file: 'src/node/kept.ts',
     find: 'texts: replaced.filter(({ sid }) => ended.has(sid))',
     replace: 'texts: replaced.filter(({ sid }) => ended.has(sid) && sections === undefined)',
     breaks: 'Texts are removed that versions have which the state keeps no more.',
