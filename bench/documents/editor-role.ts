@@ -105,6 +105,19 @@ class Editor {
     return { read: medians(read), edit: medians(edit) };
   }
 
+  async past({ id, rounds }: { readonly id: string; readonly rounds: number }) {
+    const [read, list] = [new Samples(), new Samples()];
+    for (let round = 0; round < rounds; round += 1) {
+      const beganAt = performance.now();
+      await this.#client.document.get({ id, version: 1 });
+      const readAt = performance.now();
+      await this.#client.document.history({ id, before: 50 });
+      read.add(readAt - beganAt);
+      list.add(performance.now() - readAt);
+    }
+    return { read: percentiles(read.values()).p50, list: percentiles(list.values()).p50 };
+  }
+
   /** Editors take documents in turn, and sections of a document in turn; what somebody edits is passed over. */
   async #all(
     { ids, kind, editors }: Pick<EditOptions, 'ids' | 'kind' | 'editors'>,
@@ -167,6 +180,7 @@ playRole<EditorCalls>(() => {
     create: (params) => connected().create(params),
     edit: (params) => connected().edit(params),
     age: (params) => connected().age(params),
+    past: (params) => connected().past(params),
     times: (params) => connected().times(params),
   };
 });

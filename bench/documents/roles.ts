@@ -41,6 +41,11 @@ export type EditorCalls = {
     readonly params: { readonly id: string; readonly versions: number; readonly editors: number };
     readonly result: null;
   };
+  /** Median ms of reading its first version, and of the page of its history that has that. */
+  readonly past: {
+    readonly params: { readonly id: string; readonly rounds: number };
+    readonly result: { readonly read: number; readonly list: number };
+  };
   readonly times: {
     readonly params: { readonly ids: readonly string[]; readonly rounds: number };
     readonly result: TimesResult;

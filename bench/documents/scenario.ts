@@ -2,8 +2,8 @@
  * `bench documents`: edits a second of one document and of 1,000, small ones and the largest that there are; whether reading
  * and editing slow down with history; whether the server's heap grows with content.
  *
- * Whoever edits is a process of its own. The history of 10,000 versions was made by so many edits; of them the server keeps the newest
- * ones (`documentVersionsKept`), and the figures say how many.
+ * Whoever edits is a process of its own. The history of 10,000 versions was made by so many edits; of them the engine keeps the newest
+ * ones (`documentVersionsKept`), and the figures say how many. The first version is read from the store.
  */
 import { join } from 'node:path';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -82,6 +82,8 @@ class Run {
   readonly p99s = new Map<string, number[]>();
   readonly slower: { readonly read: number[]; readonly edit: number[] } = { read: [], edit: [] };
   readonly times: { readonly read: number[]; readonly edit: number[] } = { read: [], edit: [] };
+  /** Of the first version. */
+  readonly past: { readonly read: number[]; readonly list: number[] } = { read: [], list: [] };
   readonly heap = new Map<number, number[]>();
   cores = '';
 
@@ -144,6 +146,12 @@ class Run {
     const made = await editor.call('create', { count: 2, bytes: SMALL, sections: SECTIONS });
     await editor.call('age', { id: must(made[1], 'a document'), versions, editors: EDITORS });
     const rounds = quick ? QUICK_ROUNDS : ROUNDS;
+    const past = await editor.call('past', { id: must(made[1], 'a document'), rounds });
+    this.past.read.push(past.read);
+    this.past.list.push(past.list);
+    this.#context.say(
+      `  version 1 of ${versions}: read in ${past.read.toFixed(2)} ms, the last page of them in ${past.list.toFixed(2)} ms`,
+    );
     const { read, edit } = await editor.call('times', { ids: made, rounds });
     for (const [name, [fresh = 0, old = 0]] of [
       ['read', read],
@@ -172,6 +180,8 @@ async function run(context: ScenarioContext): Promise<ScenarioReport> {
   }
   const versions = context.quick ? QUICK_VERSIONS : VERSIONS;
   const kept = `after ${versions} versions (${LIMITS.documentVersionsKept} kept)`;
+  figures[`read version 1 of ${versions}`] = figure(runs.past.read, 'ms');
+  figures[`list the first of ${versions} versions`] = figure(runs.past.list, 'ms');
   const ratios: Record<string, Ratio> = {};
   for (const name of ['read', 'edit'] as const) {
     figures[`${name} ${kept}`] = figure(runs.times[name], 'ms');
