@@ -17,6 +17,7 @@ import { sectionsIn, versionOf } from './kept.ts';
 
 type KnownDocument = NonNullable<ReturnType<State['documents']['get']>>;
 type History = DocumentResults['document.history'];
+
 export interface FoundSections {
   readonly version: number;
   readonly sections: readonly SectionRecord[];
