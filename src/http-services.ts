@@ -2,7 +2,7 @@
 import type { Rejection } from '../protocol/wire/codes.ts';
 import { OPERATIONS } from '../protocol/wire/operations.ts';
 import type { Method, Results } from '../protocol/wire/types.ts';
-import { AttemptGuard, authorise, type Rates } from './access/index.ts';
+import { AttemptGuard, authorise, tooOften, type Rates } from './access/index.ts';
 import { systemScheduler } from './base/system-scheduler.ts';
 import type { AdminAccess, Authenticate, BlobService } from './http/index.ts';
 import type { Node } from './node/node.ts';
@@ -31,7 +31,7 @@ export function httpServices(parts: ServicesParts): { readonly admin: AdminAcces
     const retryAfterMs = rates.ofPrincipal(principal).ask(method);
     if (retryAfterMs === 0) return undefined;
     metrics.rateLimited(OPERATIONS[method].class);
-    return { code: 'RATE_LIMIT_EXCEEDED', message: 'Too many requests of this kind in a second.', retryAfterMs };
+    return tooOften(retryAfterMs);
   };
   return {
     admin: {

@@ -3,7 +3,7 @@ export { accessMatrix, authorise, authoriseHello, type AccessRow } from './autho
 export { AttemptGuard } from './guard.ts';
 export { createJwtAuthenticator, isJwt, type JwtOptions, type KeySource } from './jwt.ts';
 export { KeyFeed, type KeySourceOptions } from './key-source.ts';
-export { Rates, type PrincipalRates, type RateCounters, type RateSettings } from './rates.ts';
+export { Rates, tooOften, type PrincipalRates, type RateCounters, type RateSettings } from './rates.ts';
 export { parseKeySet, type VerifyingKey } from './key-set.ts';
 export {
   SYSTEM_TENANT,

@@ -15,10 +15,16 @@
  */
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { OPERATIONS, type Operation, type OperationClass } from '../../protocol/wire/operations.ts';
+import type { Rejection } from '../../protocol/wire/codes.ts';
 import type { Method } from '../../protocol/wire/types.ts';
 import { addressGroup } from '../base/address.ts';
 import { must } from '../base/assert.ts';
 import type { Principal } from '../node/port.ts';
+
+/** What somebody is told who has to wait so long. */
+export function tooOften(retryAfterMs: number): Rejection {
+  return { code: 'RATE_LIMIT_EXCEEDED', message: 'Too many requests of this kind in a second.', retryAfterMs };
+}
 
 /** A limiter of the library: of so many points in a second, or in a minute, for each key. */
 export interface RateCounters {

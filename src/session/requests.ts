@@ -17,6 +17,7 @@ import { parseParams, rejectionOf } from '../../protocol/schema/params.ts';
 import type { Frame, Meta, Method, Value, ValueMap } from '../../protocol/wire/types.ts';
 import type { Scheduler } from '../base/scheduler.ts';
 import type { Attached, Reply, RequestIn } from '../node/port.ts';
+import { tooOften } from '../access/index.ts';
 import { errorFrame, resultFrame } from './frames.ts';
 import type { SessionRates } from './observer.ts';
 import type { EdgeMetrics, Tracing } from '../telemetry/port.ts';
@@ -129,8 +130,7 @@ export class Requests {
 
   #tooOften(id: number, method: Method, waitMs: number): 'refused' {
     this.#host.metrics.rateLimited(OPERATIONS[method].class);
-    const message = 'Too many requests of this kind in a second.';
-    return this.#refuse(id, { code: 'RATE_LIMIT_EXCEEDED', message, retryAfterMs: waitMs });
+    return this.#refuse(id, tooOften(waitMs));
   }
 
   #refuse(id: number, rejection: Rejection): 'refused' {

@@ -7,9 +7,9 @@
  * LK1 Nothing is ever sent twice (wire.ts). When the connection ends, every command without an answer rejects with LinkLost,
  *    and nobody knows whether it ran.
  * LK2 A server that is silent for too long is left: a half-open connection would keep its commands for ever.
+ * LK3 The identity (run id) is asked once, when the connection begins: what this connection says is said to that process.
  * LK4 A connection that took a command and cannot say what became of it has ended, though nothing else has said so yet: whoever
  *    tries again at once would meet it for ever.
- * LK3 The identity (run id) is asked once, when the connection begins: what this connection says is said to that process.
  */
 import type { Scheduler } from '../../base/scheduler.ts';
 import { fieldsOf, textOf } from './replies.ts';
