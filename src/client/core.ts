@@ -13,6 +13,7 @@
  * C3 The position moves before the handler of a push runs, and never back within a session.
  * C4 All frames of one turn leave in as few messages as the limits allow.
  * C5 No promise, no timer of its own: it runs under any Scheduler.
+ * C6 Who leaves and has something to say yet does not wait out a pause that only this client took for itself.
  */
 import { encodeFrameParts, readMessage } from '../../protocol/wire/codec.ts';
 import { CLOSE, mayResume } from '../../protocol/wire/codes.ts';
@@ -34,6 +35,7 @@ import { asServerError, clientError, serverError, type MusterError } from './err
 import { FrameWriter } from './frames.ts';
 import { encodeHello } from './hello.ts';
 import { readError, readGoaway, readPush, readWelcome, type PushIn } from './incoming.ts';
+import type { Phase, Session } from './phase.ts';
 import type { CloseInfo, CorePorts, Socket, SocketHandler } from './ports.ts';
 import { IDS_MAX, Pending, RequestTable, type Call } from './requests.ts';
 
@@ -91,22 +93,6 @@ const BYE_MS = 3_000;
 const LATE_MS = 1_000;
 const NO_CLOSE_CODE = 1006;
 
-interface Session {
-  readonly id: string;
-  readonly secret: string;
-  position: number;
-}
-
-type Phase =
-  | { readonly kind: 'idle' }
-  | { readonly kind: 'waiting'; readonly cancel: () => void }
-  | { readonly kind: 'token' }
-  | { readonly kind: 'dialing'; readonly socket: Socket; readonly cancel: () => void; readonly token: string }
-  | { readonly kind: 'greeting'; readonly socket: Socket; readonly cancel: () => void }
-  | { readonly kind: 'online'; readonly socket: Socket; readonly since: number }
-  | { readonly kind: 'leaving'; readonly socket: Socket; readonly cancel: () => void }
-  | { readonly kind: 'closed' };
-
 export class ClientCore {
   readonly #options: CoreOptions;
   readonly #ports: CorePorts;
@@ -119,6 +105,8 @@ export class ClientCore {
   /** There was a session before: a fresh one means that pushes may be missing. */
   #hadSession = false;
   #attempt = 0;
+  /** C6 */
+  #hastens = false;
   /** GOAWAY: when to come back at the earliest (monotonic). */
   #notBefore: number | undefined;
   /** GOAWAY said stop. */
@@ -229,6 +217,15 @@ export class ClientCore {
       default:
         unreachable(this.#phase);
     }
+  }
+
+  /** From now on nothing but the server's word keeps this client from coming back soon (C6). */
+  hasten(): void {
+    this.#hastens = true;
+    const phase = this.#phase;
+    if (phase.kind !== 'waiting' || phase.told) return;
+    phase.cancel();
+    this.#connect();
   }
 
   #connect(): void {
@@ -530,7 +527,7 @@ export class ClientCore {
     this.#notBefore = undefined;
     const wait =
       told === undefined
-        ? Math.max(retryAfterMs, backoffMs(this.#ports.entropy, this.#attempt))
+        ? Math.max(retryAfterMs, backoffMs(this.#ports.entropy, this.#hastens ? 0 : this.#attempt))
         : Math.max(0, told - now);
     if (told === undefined) this.#attempt += 1;
     const message =
@@ -539,7 +536,7 @@ export class ClientCore {
     const cancel = this.#ports.scheduler.after(wait, () => {
       if (generation === this.#generation) this.#connect(); // C2
     });
-    const generation = this.#begin({ kind: 'waiting', cancel });
+    const generation = this.#begin({ kind: 'waiting', cancel, told: told !== undefined || retryAfterMs > 0 });
     this.#table.disconnected();
     this.#events.state('offline', { message, closeCode: info.code, retryInMs: wait });
   }

@@ -161,6 +161,7 @@ export class Sdk {
     if (options.withinMs !== undefined)
       this.#cancelClose = this.#options.ports.scheduler.after(options.withinMs, () => this.core.close(options.requeue));
     this.#settle();
+    if (options.drain) this.core.hasten();
   }
 
   /** Closes when what was waited for has come. */

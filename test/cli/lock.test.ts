@@ -1,4 +1,5 @@
 /** `muster lock …` with a real server and real programs. */
+import { writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { until } from '../support/until.ts';
 import { Place, type Running } from './processes.ts';
@@ -164,6 +165,19 @@ it('keeps the lock over a server that is killed and started again', TIMEOUT, asy
   expect(await held.ended).toBe(0);
   expect(await token('two')).toBeGreaterThan(first);
   expect(await waits.ended).toBe(4);
+});
+
+it('says so when the server could not be told that the lock is free', TIMEOUT, async () => {
+  const held = under('deploy', `${work('one')}; exit 3`, '--grace', '2m');
+  await token('one');
+  await place.server.stop('SIGKILL');
+  writeFileSync(place.path('one.go'), '');
+  expect(await held.ended).toBe(3);
+  expect(held.err).toMatch(
+    /the server could not be told that the lock is free: others get it when its grace is over\n$/,
+  );
+  await place.serve();
+  expect((await place.runQuickly('lock', 'inspect', 'deploy')).out).toMatch(/^deploy: held by 1, 0 waiting\n/);
 });
 
 it('stops the program when it is killed itself, and the lock goes on when its grace is over', TIMEOUT, async () => {

@@ -852,6 +852,47 @@ describe('the end', () => {
     expect(again.take().map(([op]) => op)).toEqual([5, 21]);
   });
 
+  it('does not wait out its own pause when it drains, and comes back soon as long as it does', () => {
+    const world = new World();
+    world.online();
+    const one = ask(world, 1);
+    world.settle();
+    for (let n = 0; n < 8; n += 1) {
+      world.link.end();
+      if (n < 7) world.redial();
+    }
+    const dialled = world.links.length;
+    world.sdk.close({ drain: true, requeue: true, withinMs: 5_000 });
+    expect(world.links).toHaveLength(dialled + 1);
+    world.link.end();
+    expect(world.states.at(-1)?.[1]?.retryInMs).toBeLessThanOrEqual(500);
+    world.scheduler.advance(500);
+    expect(world.links).toHaveLength(dialled + 2);
+    world.link.open();
+    world.link.say(welcome({ resumed: true }));
+    world.settle();
+    world.link.result(world.link.requests()[0]?.id ?? 0);
+    expect(one.replies).toHaveLength(1);
+    world.link.end(4511);
+    expect(world.closed).toEqual({ error: undefined });
+    expect(world.scheduler.timers).toBe(0);
+  });
+
+  it('comes back no sooner than the server said, also when it drains', () => {
+    const world = new World();
+    const link = world.online();
+    ask(world, 1);
+    world.settle();
+    link.say([13, 0, { reason: 'r', action: 'resume', delayMs: [4_000, 4_000] }]);
+    link.end();
+    world.sdk.close({ drain: true, requeue: true });
+    expect(world.links).toHaveLength(1);
+    world.scheduler.advance(3_999);
+    expect(world.links).toHaveLength(1);
+    world.scheduler.advance(1);
+    expect(world.links).toHaveLength(2);
+  });
+
   it.each(['idle', 'dialing', 'greeting', 'waiting'])('ends at once while %s, and leaves no timer', (phase) => {
     const world = new World();
     if (phase !== 'idle') world.sdk.start();

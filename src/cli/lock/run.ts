@@ -54,9 +54,12 @@ export async function runUnder({
   const [program = '', ...args] = context.program;
   const leaving = leave();
   const client = await context.connect({ name: 'muster-lock', signal: leaving.signal });
+  /** Of the lock, from its grant on. */
+  let held: AbortSignal | undefined;
   try {
     const { lock: path, env, before, after } = await what(client);
     const end = await client.lock.with(path, optionsOf(flags, leaving.signal), async (lock) => {
+      held = lock.signal;
       tell(lock, context);
       await before?.();
       leaving.signal.throwIfAborted();
@@ -80,8 +83,18 @@ export async function runUnder({
     throw error;
   } finally {
     leaving.over();
-    await client.close({ drain: true, timeoutMs: LEAVE_MS });
+    if ((await leftUnheard(client)) && held?.aborted === false) context.output.note(UNHEARD);
   }
+}
+
+const UNHEARD = 'the server could not be told that the lock is free: others get it when its grace is over';
+
+/** Ends the client; true if there was no connection to the last. Then the server was tried for as long as leaving may take. */
+async function leftUnheard(client: Client): Promise<boolean> {
+  let last = client.state;
+  client.on('state', (state) => (last = state === 'closed' ? last : state));
+  await client.close({ drain: true, timeoutMs: LEAVE_MS });
+  return last !== 'online';
 }
 
 /** A signal while the lock is waited for ends the command. */
