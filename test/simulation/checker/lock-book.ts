@@ -42,7 +42,7 @@ export interface Delay {
   readonly perhaps: Needs;
   readonly from: Mark;
   readonly until: number;
-  /** Its owner may have got it again. */
+  /** Nobody can be sure of it: its owner may have got it again, or what was said of it when it was acquired differs. */
   readonly over: boolean;
 }
 

@@ -98,7 +98,7 @@ export class LockQueues {
       if (!presence.there || !presence.sure) continue;
       const passed = clashes(wanted(book, before, claimOf(wait)), fresh).find((path) =>
         READINGS.every((reading) =>
-          comesBefore(book, { first: claimOf(wait), other: claim, path }, reading, [before, rest]),
+          surelyBefore(book, { first: claimOf(wait), other: claim, path }, reading, [before, rest]),
         ),
       );
       if (passed === undefined) continue;
@@ -204,27 +204,45 @@ function keeps(book: LockBook, state: LockState, claim: Claim, mark: Mark): bool
     const { there, sure } = book.presence(wait.view.owner, mark);
     if (!there && sure) return false;
     return clashes(wants, wait.needs).some((path) =>
-      READINGS.some((reading) => comesBefore(book, { first: claimOf(wait), other: claim, path }, reading, [state])),
+      READINGS.some((reading) => perhapsBefore(book, { first: claimOf(wait), other: claim, path }, reading, state)),
     );
   });
 }
 
-/** Of two that exclude each other on a path. `states`: what the first holds in all of them counts for it, what the other holds in any. */
-function comesBefore(
-  book: LockBook,
-  { first, other, path }: { readonly first: Claim; readonly other: Claim; readonly path: string },
-  reading: Reading,
-  states: readonly LockState[],
-): boolean {
+/** Two that exclude each other on a path. */
+interface Pair {
+  readonly first: Claim;
+  readonly other: Claim;
+  readonly path: string;
+}
+
+/** `states`: what the first holds in all of them counts for it, what the other holds in any. */
+function surelyBefore(book: LockBook, pair: Pair, reading: Reading, states: readonly LockState[]): boolean {
+  const { first, other, path } = pair;
   const holds =
     ({ owner }: Claim) =>
     (state: LockState) =>
       holdsOn(book, state, { owner, path, reading });
   const a = states.every(holds(first));
-  // What is kept for its last owner is as if that held it still.
-  const kept = book.delays.some(({ owner, perhaps }) => book.same(owner, other.owner) && perhaps.has(path));
-  const b = kept || states.some(holds(other));
+  const b = isKeptFor(book, other, path).perhaps || states.some(holds(other));
   return a === b ? first.place < other.place : a;
+}
+
+function perhapsBefore(book: LockBook, pair: Pair, reading: Reading, state: LockState): boolean {
+  const { first, other, path } = pair;
+  const holds = ({ owner }: Claim): boolean => holdsOn(book, state, { owner, path, reading });
+  const a = isKeptFor(book, first, path).perhaps || holds(first);
+  const b = isKeptFor(book, other, path).surely || holds(other);
+  return a === b ? first.place < other.place : a;
+}
+
+/** What is kept for its last owner is as if that held it still. */
+function isKeptFor(book: LockBook, { owner }: Claim, path: string): { perhaps: boolean; surely: boolean } {
+  const own = book.delays.filter((delay) => book.same(delay.owner, owner));
+  return {
+    perhaps: own.some(({ perhaps }) => perhaps.has(path)),
+    surely: own.some(({ needs, over }) => !over && needs.has(path)),
+  };
 }
 
 /** Surely: for what the owner of the other one holds, or for the other one itself. */
@@ -237,7 +255,7 @@ function waitsFor(book: LockBook, wait: Wait, other: Wait): boolean {
   }
   return clashes(wants, other.needs).some((path) =>
     READINGS.every((reading) =>
-      comesBefore(book, { first: claimOf(other), other: claimOf(wait), path }, reading, [state]),
+      surelyBefore(book, { first: claimOf(other), other: claimOf(wait), path }, reading, [state]),
     ),
   );
 }
