@@ -128,6 +128,11 @@ export const KEPT: readonly KeptRun[] = [
     found: 'a lock that ended without progress, long before the time that its view had promised was over',
   },
   {
+    script: 'seed-16911',
+    found:
+      'a lock that was asked back under its token, converted in the time that its owner had, and ended all the same',
+  },
+  {
     script: 'seed-4347',
     found:
       'a lock that was acquired once more with a delay, of which nobody said that it counts, and its owner does not come first',

@@ -122,7 +122,7 @@ export class LockLives {
     if (forcing.graceMs > 0 || !mark.drained) return;
     for (const held of before.held.values()) {
       const now = after.held.get(held.view.id);
-      if (now?.view.token !== held.view.token || !isMeant(forcing, held)) continue;
+      if (now?.view.token !== held.view.token || !isMeant(book, forcing, held)) continue;
       this.#world.report('33', `${held.view.id} was unlocked by force, and is held on`, [held.since.index, mark.index]);
     }
   }
@@ -280,7 +280,7 @@ export class LockLives {
   }
 
   #notForced({ book, mark }: LockStep, held: Held, lost: LockTold): { id: '33'; message: string } | undefined {
-    const meant = (this.#forcings.get(book) ?? []).filter((one) => isMeant(one, held));
+    const meant = (this.#forcings.get(book) ?? []).filter((one) => isMeant(book, one, held));
     const due = meant.filter(({ from, graceMs }) => mark.live - from.live >= graceMs);
     if (due.length === 0) return { id: '33', message: 'nobody asked for that, or its owner has time still' };
     const allowed = due.some(({ session, reason }) => {
@@ -328,9 +328,11 @@ export class LockLives {
   }
 }
 
-function isMeant({ path, expectToken, from }: Forcing, held: Held): boolean {
+function isMeant(book: LockBook, { path, expectToken, from }: Forcing, held: Held): boolean {
   const here = held.members.some((member) => member.path === path);
-  const named = expectToken === undefined || expectToken === held.view.token;
+  // It was named under the token that it had then; whoever converts it meanwhile is not spared by that.
+  const { id, token } = held.view;
+  const named = expectToken === undefined || expectToken === token || book.tokens.has(`${id} ${expectToken}`);
   return here && named && held.since.seq <= from.seq;
 }
 
