@@ -10,6 +10,7 @@ import { decodeEntry, encodeEntry } from '../../src/engine/entry.ts';
 import { stateHash } from '../../src/engine/kernel/image.ts';
 import type { State } from '../../src/engine/kernel/state.ts';
 import { ENGINE_VERSION, type Reply } from '../../src/engine/port.ts';
+import { textOf } from './documents/texts.ts';
 import { codeOf, Rig, sha256 } from './rig.ts';
 
 const BOUNDS = { ...LIMITS };
@@ -24,6 +25,8 @@ class Tenant {
   readonly boss: string;
   /** What was taken, by its number. */
   readonly ids: string[] = [];
+  /** What it is taken in. */
+  workspaceId = '';
 
   constructor() {
     for (let version = 2; version <= ENGINE_VERSION; version += 1) this.rig.one({ kind: 'upgrade', version });
@@ -62,6 +65,11 @@ class Tenant {
   id(no: number): string {
     return must(this.ids[no], 'what was taken');
   }
+
+  /** One operation on the shared state. */
+  apply(op: object): Reply {
+    return this.ask('state.apply', { workspaceId: this.workspaceId, ops: [op] });
+  }
 }
 
 interface Cap {
@@ -84,6 +92,17 @@ const HEAVY = { type: 'work', parameters: 'x'.repeat(1_000) };
 
 /** Ended tasks leave memory at once. */
 const keepNone = (): void => void Object.assign(LIMITS, { finishedKept: 0 });
+
+const inWorkspace = (t: Tenant): void => {
+  t.make(0, ['workspace.create', { name: 'home' }]);
+  t.workspaceId = t.id(0);
+};
+const setKey = (t: Tenant, no: number): Reply => t.apply({ op: 'set', key: `k${no}`, value: 'v' });
+const unsetFirst = (t: Tenant): void => void t.apply({ op: 'set', key: 'k0', value: null });
+const snapshot = (t: Tenant, no: number): Reply =>
+  t.make(no, ['state.snapshot', { workspaceId: t.workspaceId, name: `n${no}` }]);
+const dropFirst = (t: Tenant): void =>
+  void t.ask('state.deleteSnapshot', { workspaceId: t.workspaceId, snapshotId: t.id(0) });
 const cancelFirst = (t: Tenant): void => void t.ask('task.cancel', { id: t.id(0) });
 
 const CAPS: readonly Cap[] = [
@@ -191,6 +210,104 @@ const CAPS: readonly Cap[] = [
     take: (t, no) => t.ask('topic.publish', { topic: 'a', data: 1 }, { key: `k${no}` }),
     giveBack: ({ rig }) => void rig.tick(LIMITS.idempotencyMs),
   },
+  {
+    limit: 'workspacesMax',
+    by: 'workspace.create',
+    used: (s) => s.workspaces.size,
+    take: (t, no) => t.make(no, ['workspace.create', { name: `w${no}` }]),
+    giveBack: (t) => void t.ask('workspace.delete', { id: t.id(0) }),
+  },
+  {
+    limit: 'workspacesOfMemberMax',
+    by: 'workspace.create',
+    used: (s) => s.membersByUser.count('key:a'),
+    take: (t, no) => t.make(no, ['workspace.create', { name: `w${no}` }]),
+    giveBack: (t) => void t.ask('workspace.delete', { id: t.id(0) }),
+  },
+  {
+    limit: 'workspacesOfMemberMax',
+    by: 'member.add',
+    used: (s) => s.membersByUser.count('key:b'),
+    prepare: (t) => {
+      for (let no = 0; no <= ROOM; no += 1) t.make(no, ['workspace.create', { name: `w${no}` }]);
+    },
+    take: (t, no) => t.ask('member.add', { workspaceId: t.id(no), userId: 'key:b', role: 'viewer' }),
+    giveBack: (t) => void t.ask('member.remove', { workspaceId: t.id(0), userId: 'key:b' }),
+  },
+  {
+    limit: 'stateKeysMax',
+    by: 'state.apply',
+    used: (s) => s.stateValues.size,
+    prepare: inWorkspace,
+    take: setKey,
+    giveBack: unsetFirst,
+  },
+  {
+    limit: 'stateBytesMax',
+    by: 'state.apply',
+    used: (s) => must([...s.workspaces.held()][0], 'a workspace').stateBytes,
+    prepare: inWorkspace,
+    take: setKey,
+    giveBack: unsetFirst,
+  },
+  {
+    limit: 'statesBytesMax',
+    by: 'state.apply',
+    used: (s) => s.workspaceBytes.sum,
+    prepare: inWorkspace,
+    take: setKey,
+    giveBack: unsetFirst,
+  },
+  {
+    limit: 'statesBytesMax',
+    by: 'state.snapshot',
+    used: (s) => s.workspaceBytes.sum,
+    prepare: (t) => {
+      inWorkspace(t);
+      setKey(t, 0);
+    },
+    take: snapshot,
+    giveBack: dropFirst,
+  },
+  {
+    limit: 'snapshotsMax',
+    by: 'state.snapshot',
+    used: (s) => s.snapshotsByWorkspace.count(must([...s.workspaces.held()][0], 'a workspace').id),
+    prepare: inWorkspace,
+    take: snapshot,
+    giveBack: dropFirst,
+  },
+  {
+    limit: 'stateSetMax',
+    by: 'state.apply',
+    used: (s) => {
+      const [set] = s.stateValues.held();
+      return Array.isArray(set?.value) ? set.value.length : 0;
+    },
+    prepare: inWorkspace,
+    take: (t, no) => t.apply({ op: 'add_to_set', key: 'set', value: no }),
+    giveBack: (t) => void t.apply({ op: 'remove_from_set', key: 'set', value: 0 }),
+  },
+  {
+    limit: 'presencesMax',
+    by: 'presence.set',
+    used: (s) => s.presencesByWorkspace.count(must([...s.workspaces.held()][0], 'a workspace').id),
+    prepare: (t) => {
+      inWorkspace(t);
+      for (let no = 0; no <= ROOM; no += 1) t.ids[no] = t.rig.session();
+    },
+    take: (t, no) =>
+      t.ask('presence.set', { workspaceId: t.workspaceId, status: 'online' }, { session: t.id(no) }),
+    giveBack: (t) =>
+      void t.ask('presence.set', { workspaceId: t.workspaceId, status: 'offline' }, { session: t.id(0) }),
+  },
+  {
+    limit: 'documentsMax',
+    by: 'document.create',
+    used: (s) => s.documents.size,
+    take: (t, no) => t.make(no, ['document.create', { name: `d${no}`, text: textOf(0, ['# One']) }]),
+    giveBack: (t) => void t.ask('document.delete', { id: t.id(0) }),
+  },
 ];
 
 /** The state is what it would be if nobody had asked at that time. */
@@ -246,6 +363,30 @@ describe('at the bound', () => {
     expect([set(2), name('least_loaded')].map(codeOf)).toEqual(['ok', 'ok']);
     expect([...t.state.latest.held()]).toMatchObject([{ key: 'k', data: 2 }]);
     expect([...t.state.strategiesByKey]).toMatchObject([{ key: 'type a', strategy: 'least_loaded' }]);
+  });
+
+  it('of keys and bytes of a shared state what is there is changed and removed, and a set takes what it has', () => {
+    const t = new Tenant();
+    inWorkspace(t);
+    setKey(t, 0);
+    t.apply({ op: 'add_to_set', key: 'set', value: 1 });
+    const bytes = t.state.workspaceBytes.sum;
+    Object.assign(LIMITS, { stateKeysMax: 1, stateBytesMax: bytes, statesBytesMax: bytes, stateSetMax: 1 });
+    expect(codeOf(t.apply({ op: 'set', key: 'k0', value: 'w' }))).toBe('ok');
+    expect(codeOf(t.apply({ op: 'set', key: 'k0', value: 'more' }))).toBe('LIMIT_EXCEEDED');
+    expect(codeOf(t.apply({ op: 'add_to_set', key: 'set', value: 1 }))).toBe('ok');
+    expect(codeOf(t.apply({ op: 'remove_from_set', key: 'set', value: 1 }))).toBe('ok');
+    unsetFirst(t);
+    expect(t.state.stateValues.size).toBe(1);
+  });
+
+  it('of sessions that are present one that is says where it is now', () => {
+    const t = new Tenant();
+    inWorkspace(t);
+    const be = (status: string): Reply => t.ask('presence.set', { workspaceId: t.workspaceId, status });
+    expect(codeOf(be('online'))).toBe('ok');
+    Object.assign(LIMITS, { presencesMax: 1 });
+    expect(codeOf(be('busy'))).toBe('ok');
   });
 
   it('of idempotency keys what is remembered is answered again, an end of work is taken, and a library that acknowledges makes room', () => {
