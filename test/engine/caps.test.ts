@@ -296,8 +296,7 @@ const CAPS: readonly Cap[] = [
       inWorkspace(t);
       for (let no = 0; no <= ROOM; no += 1) t.ids[no] = t.rig.session();
     },
-    take: (t, no) =>
-      t.ask('presence.set', { workspaceId: t.workspaceId, status: 'online' }, { session: t.id(no) }),
+    take: (t, no) => t.ask('presence.set', { workspaceId: t.workspaceId, status: 'online' }, { session: t.id(no) }),
     giveBack: (t) =>
       void t.ask('presence.set', { workspaceId: t.workspaceId, status: 'offline' }, { session: t.id(0) }),
   },
