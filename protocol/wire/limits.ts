@@ -318,6 +318,8 @@ export const LIMITS = {
   /** Finished tasks that stay in memory; older ones are read from the store. */
   finishedKept: 512,
   apiKeysMax: 10_000,
+  /** One that was revoked or has expired is listed for so long; at the bound above the one that ended first goes at once. */
+  apiKeyKeptMs: 30 * 24 * 3_600_000,
   tenantsMax: 1_000,
   latestMax: 10_000,
 

@@ -3,7 +3,7 @@ import { assert, unreachable } from '../base/assert.ts';
 import { accepted, rejected, type Context } from './kernel/context.ts';
 import type { State } from './kernel/state.ts';
 import type { Timer } from './kernel/timers.ts';
-import { ENGINE_VERSION, type Reply, type SystemCommand } from './port.ts';
+import { ENGINE_VERSION, KEYS_LEAVE_VERSION, type Reply, type SystemCommand } from './port.ts';
 import type { FollowUp } from './records.ts';
 import { drainOver } from './agents/lifecycle.ts';
 import { probe } from './agents/quarantine.ts';
@@ -44,7 +44,8 @@ import { feedRun } from './letters/runs.ts';
 import { runWorkspaceWork } from './workspaces/parting.ts';
 import { presenceDue } from './workspaces/presence.ts';
 import { prune, settle } from './trees/subtasks.ts';
-import { createTenant, installKey } from './tenants/tenants.ts';
+import { installKey, keyLeaves, keysFromNowOn } from './tenants/keys.ts';
+import { createTenant } from './tenants/tenants.ts';
 
 const DONE: { readonly reply: Reply } = { reply: accepted(null) };
 
@@ -68,6 +69,7 @@ export function runSystem(s: State, c: Context, command: SystemCommand): HelloDe
         `the log goes on under version ${command.version}, and this build knows ${ENGINE_VERSION}: start a later one`,
       );
       c.events.push({ kind: 'upgraded', version: command.version });
+      if (command.version === KEYS_LEAVE_VERSION) keysFromNowOn(s, c);
       return DONE;
     case 'mend':
       return { reply: mend(s, c) };
@@ -141,6 +143,8 @@ export function runTimer(s: State, c: Context, timer: Timer): void {
       return presenceDue(s, c, timer.entity);
     case 'notification':
       return notificationExpired(s, c, timer.entity);
+    case 'apiKey':
+      return keyLeaves(s, c, timer.entity);
   }
   unreachable(timer.kind);
 }

@@ -15,7 +15,7 @@ import type { RuleTrees, TaskRecord } from './records.ts';
 export type { ArchiveFact, DocumentVersionRecord, LockFact, NotificationFact, RuleTrees, SectionRecord };
 
 /** The behaviour that the state is under; a build takes part only while it supports it. */
-export const ENGINE_VERSION = 7;
+export const ENGINE_VERSION = 8;
 /** From here on: agents are rated, a failed task goes elsewhere, waiting counts as priority. */
 export const WORK_VERSION = 2;
 /** From here on: there are locks. */
@@ -41,6 +41,8 @@ export const MOVES_VERSION = 6;
 export const PUBLIC_SINCE_VERSION = 6;
 /** From here on: a document may have 10 MiB, and not 256 KiB alone. */
 export const LARGE_DOCUMENTS_VERSION = 7;
+/** From here on: api keys that have ended leave. */
+export const KEYS_LEAVE_VERSION = 8;
 /** The oldest state and log that this build can still run. */
 export const ENGINE_VERSION_MIN = 1;
 
@@ -200,6 +202,8 @@ export type SystemCommand =
       readonly id: string;
       readonly secretHash: string;
       readonly role: Role;
+      /** The one with which its tenant began. */
+      readonly first?: true;
     }
   /**
    * The occurrences of a schedule after its cursor, computed outside: those that are due, oldest first (of too many the

@@ -19,9 +19,11 @@ import { runView } from './letters/runs.ts';
 import { scheduleView } from './schedules/schedules.ts';
 import { cursorOf, ruleView, rulesAfter } from './rules/rules.ts';
 import { taskView } from './tasks/view.ts';
-import { apiKeyView, tenantView } from './tenants/tenants.ts';
+import { apiKeyView } from './tenants/keys.ts';
+import { tenantView } from './tenants/tenants.ts';
 
 export { lockMustWait } from './locks/foresight.ts';
+export { keysBeside } from './tenants/keys.ts';
 
 /** How many records one page may look at before it returns what it has, with a cursor. */
 const SCAN_MAX = 5_000;

@@ -501,6 +501,11 @@ export interface ApiKeyRecord {
   readonly revokedAt: number | undefined;
 }
 
+/** When it ended, or will by itself; undefined: neither. */
+export function endOfKey({ expiresAt, revokedAt }: ApiKeyRecord): number | undefined {
+  return expiresAt === undefined || revokedAt === undefined ? (expiresAt ?? revokedAt) : Math.min(expiresAt, revokedAt);
+}
+
 export interface TenantRecord {
   readonly id: string;
   readonly createdAt: number;

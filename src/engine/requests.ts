@@ -53,7 +53,7 @@ import { answerTask, askFromTask, steerTask } from './tasks/talk.ts';
 import { addRule, removeRule, reorderRules, updateRule } from './rules/rules.ts';
 import { delegateTask } from './trees/delegate.ts';
 import { distributeTask } from './trees/distribute.ts';
-import { createApiKey, revokeApiKey } from './tenants/tenants.ts';
+import { createApiKey, isRevoked, revokeApiKey } from './tenants/keys.ts';
 import { publish, subscribe, unsubscribe } from './topics/topics.ts';
 import { charge, NEEDS, refuseNeeds, type Needs } from './workspaces/access.ts';
 import { addMember, removeMember, setMemberRole } from './workspaces/members.ts';
@@ -243,8 +243,7 @@ function decide(
 ): Reply {
   const { session, command } = asked;
   const { principal } = session;
-  const key = principal.keyId === undefined ? undefined : s.apiKeys.get(principal.keyId);
-  if (key?.revokedAt !== undefined) return rejected('UNAUTHENTICATED', 'The credential was revoked.');
+  if (isRevoked(s, principal)) return rejected('UNAUTHENTICATED', 'The credential was revoked.');
   if (principal.expiresAt !== undefined && principal.expiresAt <= c.now)
     return rejected('UNAUTHENTICATED', 'The credential has expired.');
   const row = rowOf(command.method);

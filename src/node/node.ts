@@ -19,7 +19,7 @@ import { Calendar } from '../calendar/index.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import { Engine, type EngineOptions } from '../engine/engine.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
-import { listTenants, proposeMoves } from '../engine/queries.ts';
+import { keysBeside, listTenants, proposeMoves } from '../engine/queries.ts';
 import { LogFault, type LogDriver, type TenantLog } from '../log/port.ts';
 import type { Store } from '../store/port.ts';
 import type { Tracing } from '../telemetry/port.ts';
@@ -295,7 +295,8 @@ export class Node implements NodePort {
       const serving = this.#servings.get(id);
       if (fault !== undefined || serving === undefined || record === undefined) return done(fault);
       if (serving.tenant.engine.state.apiKeys.get(record.keyId) !== undefined) return done(undefined);
-      const command = { kind: 'key.install', id: record.keyId, secretHash: record.secretHash, role: 'admin' } as const;
+      const { keyId, secretHash } = record;
+      const command = { kind: 'key.install', id: keyId, secretHash, role: 'admin', first: true } as const;
       serving.tenant.submit(command, (output) => {
         done(output.reply.ok ? undefined : new Error('the key of the tenant could not be installed'));
       });
@@ -446,9 +447,9 @@ export class Node implements NodePort {
     if (tenant === SYSTEM || !this.#exists(tenant)) return { code: 'NOT_FOUND', message: 'No such tenant.' };
     const serving = this.#servings.get(tenant);
     if (serving?.tenant.serving !== true) return NOT_SERVED;
-    const { size } = serving.tenant.engine.state.apiKeys;
-    if (size < LIMITS.apiKeysMax) return undefined;
-    return { code: 'LIMIT_EXCEEDED', message: `The tenant has ${size} api keys, which is its limit.` };
+    const { state } = serving.tenant.engine;
+    if (keysBeside(state, state.counters.now) < LIMITS.apiKeysMax) return undefined;
+    return { code: 'LIMIT_EXCEEDED', message: `The tenant has ${state.apiKeys.size} api keys, which is its limit.` };
   }
 
   #listTenants(asked: Params['tenant.list']): Reply {

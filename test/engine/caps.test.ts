@@ -131,6 +131,11 @@ const CAPS: readonly Cap[] = [
     by: 'apiKey.create',
     used: (s) => s.apiKeys.size,
     take: (t, no) => t.ask('apiKey.create', { role: 'member', keyId: `k${no}`, secretHash: 'h' }),
+    // It leaves when its time is over.
+    giveBack: (t) => {
+      t.ask('apiKey.revoke', { id: 'k0' });
+      t.rig.tick(LIMITS.apiKeyKeptMs);
+    },
   },
   {
     limit: 'tenantsMax',

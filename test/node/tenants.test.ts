@@ -1,7 +1,11 @@
 /** Tenants and their administrators' keys, made by the operator: once, and never lost for good. */
-import { describe, expect, test } from 'vitest';
-import type { Reply } from '../../src/node/port.ts';
+import { afterEach, describe, expect, test } from 'vitest';
+import { LIMITS } from '../../protocol/wire/limits.ts';
+import type { Principal, Reply } from '../../src/node/port.ts';
 import { NodeRig, type Client } from '../support/node-rig.ts';
+
+const BOUNDS = { ...LIMITS };
+afterEach(() => void Object.assign(LIMITS, BOUNDS));
 
 function started(): { rig: NodeRig; operator: Client } {
   const rig = new NodeRig().start();
@@ -107,5 +111,38 @@ describe('apiKey.revoke', () => {
     expect(revoke()).toBe('INVALID_TRANSITION');
     rig.result(operator, 'apiKey.create', { role: 'admin', tenant: 'acme' });
     expect(revoke()).toBe('ok');
+  });
+
+  test('and a first key that has left is not made good again by any start', () => {
+    Object.assign(LIMITS, { apiKeyKeptMs: 60_000 });
+    const { rig, operator } = started();
+    const made = rig.result(operator, 'tenant.create', { id: 'acme' });
+    const other = rig.result(operator, 'apiKey.create', { role: 'admin', tenant: 'acme' });
+    const holder = (key: unknown): Principal => rig.holder(String(key));
+    rig.result(rig.client(holder(other['key'])), 'apiKey.revoke', { id: String(made['id']) });
+    const ids = (): unknown[] => {
+      const keys = rig.result(rig.client(holder(other['key'])), 'apiKey.list')['keys'] as { readonly id: string }[];
+      return keys.map(({ id }) => id);
+    };
+    expect(ids()).toHaveLength(2);
+    rig.scheduler.advance(60_000);
+    rig.scheduler.settle();
+    expect(ids()).toEqual([other['id']]);
+    rig.restart();
+    expect(ids()).toEqual([other['id']]);
+    expect(() => holder(made['key'])).toThrow();
+  });
+
+  test('makes room for keys of the operator too', () => {
+    Object.assign(LIMITS, { apiKeysMax: 2 });
+    const { rig, operator } = started();
+    const made = rig.result(operator, 'tenant.create', { id: 'acme' });
+    const params = { role: 'admin', tenant: 'acme' };
+    const other = rig.result(operator, 'apiKey.create', params);
+    expect(codeOf(rig.ask(operator, 'apiKey.create', { params }))).toBe('LIMIT_EXCEEDED');
+    rig.result(rig.client(rig.holder(String(other['key']))), 'apiKey.revoke', { id: String(made['id']) });
+    const third = rig.result(operator, 'apiKey.create', params);
+    expect(rig.holder(String(third['key']))).toMatchObject({ tenant: 'acme', role: 'admin' });
+    expect(codeOf(rig.ask(operator, 'apiKey.create', { params }))).toBe('LIMIT_EXCEEDED');
   });
 });

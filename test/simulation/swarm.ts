@@ -132,6 +132,7 @@ export function drawTuning(random: Random): Tuning {
       // From a stream of its own, so that seeds go on to mean what they meant.
       finishedKept: random.fork('finished').pick([0, 2, 16, LIMITS.finishedKept]),
       scheduleLateMs: random.fork('late').pick([500, 3_000, LIMITS.scheduleLateMs]),
+      apiKeyKeptMs: random.fork('kept keys').pick([0, 3_000, LIMITS.apiKeyKeptMs]),
       snapshotItems: small(0.5, 1, LIMITS.snapshotItems),
       pageDefault: small(0.3, 2, LIMITS.pageDefault),
       lossesMax: small(0.2, 2, LIMITS.lossesMax),

@@ -14,9 +14,11 @@ import type { Timer, TimerKind } from '../kernel/timers.ts';
 import { hasFreeSlot } from '../assignment/group.ts';
 import { Tries } from '../assignment/tries.ts';
 import type { AgentRecord, TaskRecord } from '../records.ts';
+import { KEYS_LEAVE_VERSION } from '../port.ts';
 import { isUnconfirmed, statusBelow } from '../tasks/control-record.ts';
 import { lose, requeue } from '../tasks/moves.ts';
 import { isHeld, isTerminal } from '../tasks/transitions.ts';
+import { leavesAt } from '../tenants/keys.ts';
 import { ids, type Check } from './check.ts';
 import { FAMILY_CHECKS } from './families.ts';
 import { TASK_LOCK_CHECKS } from './task-locks.ts';
@@ -118,6 +120,7 @@ export const CHECKS: { readonly [C in FindingCode]: Check } = {
       ...s.assignments.hold().map(({ key }) => nameOf({ kind: 'stop', entity: key })),
       ...s.sessions.hold().map(({ id }) => nameOf({ kind: 'expire', entity: id })),
       ...s.schedules.hold().map(({ id }) => nameOf({ kind: 'occur', entity: id })),
+      ...s.apiKeys.hold().map(({ id }) => nameOf({ kind: 'apiKey', entity: id })),
       ...lockTimersExpected(s).map(nameOf),
     ],
     wrong: ({ state: s }, name) => {
@@ -209,6 +212,7 @@ const KINDS: readonly TimerKind[] = [
   'probe',
   'unstick',
   'occur',
+  'apiKey',
   'lockGrace',
   ...LOCK_TIMERS,
 ];
@@ -250,6 +254,7 @@ const ORPHANED: { readonly [K in TimerKind]?: Orphaned } = {
   drain: unlessAgent,
   probe: unlessAgent,
   occur: (s, entity) => (s.schedules.get(entity) === undefined ? 'the schedule is not there' : undefined),
+  apiKey: (s, entity) => (s.apiKeys.get(entity) === undefined ? 'the api key is not there' : undefined),
   lockGrace: (s, entity) => (s.lockOwners.get(entity)?.awaySince === undefined ? 'the owner is not away' : undefined),
   lockWait: lockTimerOrphaned('lockWait'),
   lockLease: lockTimerOrphaned('lockLease'),
@@ -289,6 +294,10 @@ function dueOf(s: State, timer: TimerKind, entity: string): number | undefined {
   if (timer === 'occur') {
     const schedule = s.schedules.get(entity);
     return schedule?.status === 'ended' ? now + LIMITS.scheduleEndedMs : schedule?.next;
+  }
+  if (timer === 'apiKey') {
+    const key = s.counters.engineVersion < KEYS_LEAVE_VERSION ? undefined : s.apiKeys.get(entity);
+    return key === undefined ? undefined : leavesAt(key);
   }
   const task = s.tasks.get(entity);
   return task === undefined ? undefined : dueOfTask(s, timer, { task, now, live });

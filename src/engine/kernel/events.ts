@@ -97,6 +97,7 @@ export type Event =
   | { readonly kind: 'unsubscribed'; readonly key: string }
   | { readonly kind: 'latestSet'; readonly record: LatestRecord }
   | { readonly kind: 'apiKeyChanged'; readonly record: ApiKeyRecord }
+  | { readonly kind: 'apiKeyRemoved'; readonly id: string }
   | { readonly kind: 'tenantCreated'; readonly record: TenantRecord }
   | { readonly kind: 'timerSet'; readonly timer: TimerKind; readonly entity: string; readonly due: number }
   | { readonly kind: 'timerCleared'; readonly timer: TimerKind; readonly entity: string }
@@ -172,6 +173,9 @@ export function evolve(s: State, event: Event, effects: Effects): void {
       return s.latest.put(event.record);
     case 'apiKeyChanged':
       return s.apiKeys.put(event.record);
+    case 'apiKeyRemoved':
+      s.apiKeys.drop(event.id);
+      return count(s, { keysRemoved: (s.counters.keysRemoved ?? 0) + 1 });
     case 'tenantCreated':
       return s.tenants.put(event.record);
     case 'timerSet':

@@ -4,21 +4,22 @@
  * D1 Everything here is in the snapshot and in the state hash; what is derived (groups of agents) is not.
  */
 import { byCodeUnits } from '../../base/order.ts';
-import type {
-  AgentRecord,
-  ApiKeyRecord,
-  AssignmentRecord,
-  LatestRecord,
-  LetterRecord,
-  LetterRunRecord,
-  ScheduleRecord,
-  RuleRecord,
-  SessionRecord,
-  StickyRecord,
-  StrategyRecord,
-  SubscriptionRecord,
-  TaskRecord,
-  TenantRecord,
+import {
+  endOfKey,
+  type AgentRecord,
+  type ApiKeyRecord,
+  type AssignmentRecord,
+  type LatestRecord,
+  type LetterRecord,
+  type LetterRunRecord,
+  type ScheduleRecord,
+  type RuleRecord,
+  type SessionRecord,
+  type StickyRecord,
+  type StrategyRecord,
+  type SubscriptionRecord,
+  type TaskRecord,
+  type TenantRecord,
 } from '../records.ts';
 import type {
   CommentRecord,
@@ -75,6 +76,8 @@ export interface Counters {
   notificationsPassed?: number;
   /** Workspaces that were ever made; undefined: none. */
   workspaces?: number;
+  /** Api keys that have left; undefined: none. */
+  keysRemoved?: number;
 }
 
 /** Every log begins under the first version; a later one comes with a logged upgrade. */
@@ -304,6 +307,13 @@ export class State {
 
   readonly apiKeys = new Table<ApiKeyRecord>('apiKeys', (r) => r.id, this.journal);
   readonly apiKeysById = this.apiKeys.index(new IdIndex<ApiKeyRecord>(this.apiKeys));
+  /** Those that have ended or will by themselves. */
+  readonly apiKeysByEnd = this.apiKeys.index(
+    new OrderIndex<ApiKeyRecord>(
+      (a, b) => (endOfKey(a) ?? 0) - (endOfKey(b) ?? 0) || byId(a, b),
+      (key) => endOfKey(key) !== undefined,
+    ),
+  ).set;
 
   readonly tenants = new Table<TenantRecord>('tenants', (r) => r.id, this.journal);
   readonly tenantsById = this.tenants.index(new IdIndex<TenantRecord>(this.tenants));

@@ -46,6 +46,8 @@ export type TimerKind =
   | 'presence'
   /** wall: a notification is kept no longer. */
   | 'notification'
+  /** wall: an api key that ended is kept no longer. */
+  | 'apiKey'
   /** wall: nobody answered a question. */
   | 'ask'
   /** wall: a sticky key is bound to its agent no more. */
@@ -77,6 +79,7 @@ export const CLOCK_OF: { readonly [K in TimerKind]: Clock } = {
   lockRevoke: 'live',
   presence: 'live',
   notification: 'wall',
+  apiKey: 'wall',
   ask: 'wall',
   unstick: 'wall',
   occur: 'wall',
@@ -147,6 +150,7 @@ export class Timers {
       lockRevoke: of('lockRevoke'),
       presence: of('presence'),
       notification: of('notification'),
+      apiKey: of('apiKey'),
       ask: of('ask'),
       unstick: of('unstick'),
       occur: of('occur'),

@@ -22,6 +22,7 @@ import { mayListen } from '../workspaces/guard.ts';
 import { sessionAbsent } from '../workspaces/presence.ts';
 import { refusePatterns } from '../topics/topics.ts';
 import { ownerAway, ownerBack, ownersOf, sessionGone, surrender, takenOver, takeOver } from '../locks/owners.ts';
+import { isRevoked } from '../tenants/keys.ts';
 import { endSubscriptions, loseSession, removeSession } from './ending.ts';
 
 export type HelloDecision = {
@@ -60,9 +61,8 @@ export function hello(s: State, c: Context, command: HelloCommand): HelloDecisio
   if (outcome?.kind === 'foreign') {
     return { reply: rejected('UNAUTHORIZED', 'The session belongs to another principal.') };
   }
-  const key = command.principal.keyId === undefined ? undefined : s.apiKeys.get(command.principal.keyId);
   const { expiresAt } = command.principal;
-  if (key?.revokedAt !== undefined || (expiresAt !== undefined && expiresAt <= c.now)) {
+  if (isRevoked(s, command.principal) || (expiresAt !== undefined && expiresAt <= c.now)) {
     return { reply: rejected('UNAUTHENTICATED', 'The credential was revoked or has expired.') };
   }
   if (command.agent !== undefined) {
