@@ -41,6 +41,8 @@ export const MOVES_VERSION = 6;
 export const PUBLIC_SINCE_VERSION = 6;
 /** From here on: a document may have 10 MiB, and not 256 KiB alone. */
 export const LARGE_DOCUMENTS_VERSION = 7;
+/** From here on: versions of documents that the state keeps no more are edited from and kept under names, with sections that come with the request. */
+export const OLD_BASES_VERSION = 8;
 /** From here on: api keys that have ended leave. */
 export const KEYS_LEAVE_VERSION = 8;
 /** The oldest state and log that this build can still run. */
@@ -91,10 +93,15 @@ export interface PreparedSection {
   readonly under?: true;
 }
 
+/** What an edit is compared with of a section that it was made of. */
+export type BaseSection = Pick<SectionRecord, 'sid' | 'version' | 'sha256'>;
+
 /** A text as it was prepared for an edit of a document. */
 export interface PreparedText {
   /** The version that it was made of; 0: of none. */
   readonly base: number;
+  /** All sections of that version, as the store has them, if the state did not go back to it any more. */
+  readonly from?: readonly BaseSection[];
   readonly sections: readonly PreparedSection[];
   readonly nextNumber: number;
   /** Its sections mean what they do beside those of this version only. */
@@ -112,6 +119,10 @@ export interface Prepared {
   'document.update': Omit<Params['document.update'], 'content' | 'blob'> & TextOf;
   'document.resolve': Omit<Params['document.resolve'], 'content' | 'blob'> & TextOf;
   'document.restore': Params['document.restore'] & TextOf;
+  'document.snapshot': Params['document.snapshot'] & {
+    /** All sections of the version, as the store has them, if the state did not go back to it any more. */
+    readonly sections?: readonly SectionRecord[];
+  };
   'comment.create': Omit<Params['comment.create'], 'content'> & { readonly sha256: string; readonly bytes: number };
   'section.update': Omit<Params['section.update'], 'content' | 'blob'> & TextOf;
   'apiKey.create': Params['apiKey.create'] & { readonly keyId: string; readonly secretHash: string };

@@ -21,6 +21,8 @@ type History = DocumentResults['document.history'];
 export interface FoundSections {
   readonly version: number;
   readonly sections: readonly SectionRecord[];
+  /** It is out of the store: the state does not name its texts. */
+  readonly archived?: true;
 }
 
 export interface ArchiveParts {
@@ -49,7 +51,7 @@ export function findSections(
   const oldest = oldestSections(state, known); // NV1
   asked.wayBack({ document: known.id, version, from: oldest.version }, (way) => {
     if (way === undefined || way === 'damaged') return done(way);
-    done({ version, sections: wentBack(oldest.sections, way) });
+    done({ version, sections: wentBack(oldest.sections, way), archived: true });
   });
 }
 

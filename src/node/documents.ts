@@ -16,7 +16,6 @@ import { resolve } from '../documents/conflicts.ts';
 import type { ResultOf } from '../documents/jobs.ts';
 import type { State } from '../engine/kernel/state.ts';
 import type { PreparedParams, PreparedText } from '../engine/port.ts';
-import { sectionsAt } from '../engine/queries.ts';
 import type { VersionArchive } from '../store/port.ts';
 import { DAMAGED_VERSION, findSections, type FoundSections } from './archive.ts';
 import type { BlobTransfers } from './blobs.ts';
@@ -31,6 +30,7 @@ import {
   wrong,
   type Done,
   type Found,
+  type Prepared,
   type Ready,
   type Told,
 } from './text-work.ts';
@@ -55,6 +55,12 @@ const SIDES = 3;
 
 export type ConflictRecord = NonNullable<ReturnType<State['documentConflicts']['get']>>;
 type KnownDocument = NonNullable<ReturnType<State['documents']['get']>>;
+
+/** A document as it is, and a version of it. */
+interface VersionOf {
+  readonly known: KnownDocument;
+  readonly wanted: FoundSections;
+}
 
 interface OpenConflict {
   readonly record: ConflictRecord;
@@ -97,24 +103,83 @@ export class Documents {
     prepared: Ready<PreparedParams['document.update']>,
   ): void {
     const { content: _, blob: __, ...rest } = params;
-    const bytes = this.#parts.state().documents.get(params.id)?.bytes ?? 0;
-    this.work.within(bytesOf(params) + bytes, prepared, (done) => {
-      this.work.sent(principal, params, (sent) => {
-        if (!sent.ok) return done(sent);
-        const state = this.#parts.state();
-        const known = state.documents.get(params.id);
-        const sections = known === undefined ? undefined : sectionsAt(state, known, params.version);
-        if (known === undefined || sections === undefined) return done({ ok: true, params: rest, release: none }); // ND1
-        const { nextNumber } = known;
-        this.work.load(sections, (loaded, why) => {
-          if (loaded === undefined) return done({ ok: false, rejection: why });
-          const form = formOf(known.type);
-          const asked = { text: sent.params, version: params.version, form, sectionId: params.sectionId };
-          this.work.make({ ...asked, base: { sections: loaded, nextNumber } }, (made) =>
+    this.#version(params, (of) => {
+      if (of === undefined) return prepared({ ok: true, params: rest, release: none }); // ND1
+      if ('ok' in of) return prepared(of);
+      this.work.within(bytesOf(params) + total(of.wanted.sections), prepared, (done) => {
+        this.work.sent(principal, params, (sent) => {
+          if (!sent.ok) return done(sent);
+          this.#update({ ...of, text: sent.params, sectionId: params.sectionId }, (made) =>
             done(made.ok ? { ...made, params: { ...rest, text: made.params } } : made),
           );
         });
       });
+    });
+  }
+
+  #update(
+    of: VersionOf & { readonly text: string; readonly sectionId: string | undefined },
+    done: Ready<PreparedText>,
+  ): void {
+    const { known, wanted, text, sectionId } = of;
+    const { nextNumber, type } = known;
+    this.#held(wanted, done, (held) =>
+      this.work.load(wanted.sections, (sections, why) => {
+        if (sections === undefined) return held({ ok: false, rejection: why });
+        const asked = { text, version: wanted.version, form: formOf(type), sectionId };
+        this.work.make({ ...asked, base: { sections, nextNumber } }, (made) => {
+          if (!made.ok || wanted.archived !== true) return held(made);
+          const from = wanted.sections.map(({ sid, version, sha256 }) => ({ sid, version, sha256 }));
+          held({ ...made, params: { ...made.params, from } });
+        });
+      }),
+    );
+  }
+
+  /** ND3: runs `begin` while the texts of a version that the state does not name are held, and as long as what it prepared is. */
+  #held<P>(wanted: FoundSections, done: Ready<P>, begin: (done: Ready<P>) => void): void {
+    if (wanted.archived !== true) return begin(done);
+    this.work.hold(wanted.sections, (held) => {
+      if (!held.ok) return done(held);
+      begin((made) => {
+        if (!made.ok) held.release();
+        done(
+          made.ok
+            ? {
+                ...made,
+                release: () => {
+                  made.release();
+                  held.release();
+                },
+              }
+            : made,
+        );
+      });
+    });
+  }
+
+  /** ND2. Undefined: there is no such document or version. */
+  #version(
+    asked: { readonly id: string; readonly version?: number; readonly snapshotId?: string },
+    done: (found: VersionOf | Extract<Prepared<never>, { readonly ok: false }> | undefined) => void,
+  ): void {
+    const state = this.#parts.state();
+    const known = state.documents.get(asked.id);
+    if (known === undefined) return done(undefined);
+    const { version, snapshotId } = asked;
+    findSections({ state, archive: this.#parts.archive }, { known, version, snapshotId }, (wanted) => {
+      if (wanted === 'damaged') done({ ok: false, rejection: DAMAGED_VERSION });
+      else done(wanted === undefined ? undefined : { known, wanted });
+    });
+  }
+
+  /** A version that the store alone has comes with the request. */
+  snapshot(params: DocumentParams['document.snapshot'], done: Ready<PreparedParams['document.snapshot']>): void {
+    this.#version(params, (of) => {
+      if (of !== undefined && 'ok' in of) return done(of);
+      const { archived, sections } = of?.wanted ?? { sections: [] };
+      if (archived !== true) return done({ ok: true, params, release: none }); // ND1
+      this.work.hold(sections, (held) => done(held.ok ? { ...held, params: { ...params, sections } } : held));
     });
   }
 
@@ -133,24 +198,16 @@ export class Documents {
 
   /** The text of another version, as an edit of the current one. */
   restore(params: DocumentParams['document.restore'], prepared: Ready<PreparedParams['document.restore']>): void {
-    const state = this.#parts.state();
-    const known = state.documents.get(params.id);
-    if (known === undefined) return prepared({ ok: true, params, release: none }); // ND1
-    const { version, snapshotId } = params;
-    findSections({ state, archive: this.#parts.archive }, { known, version, snapshotId }, (wanted) => {
-      if (wanted === undefined)
+    this.#version(params, (of) => {
+      if (of === undefined)
         prepared({ ok: true, params, release: none }); // ND1
-      else if (wanted === 'damaged') prepared({ ok: false, rejection: DAMAGED_VERSION });
-      else this.#restore({ known, wanted, params }, prepared);
+      else if ('ok' in of) prepared(of);
+      else this.#restore({ ...of, params }, prepared);
     });
   }
 
   #restore(
-    of: {
-      readonly known: KnownDocument;
-      readonly wanted: FoundSections;
-      readonly params: DocumentParams['document.restore'];
-    },
+    of: VersionOf & { readonly params: DocumentParams['document.restore'] },
     prepared: Ready<PreparedParams['document.restore']>,
   ): void {
     const { known, wanted, params } = of;

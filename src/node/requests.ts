@@ -149,6 +149,10 @@ export class Requests {
       const params = request.params as Params['document.restore'];
       return this.#withText(caller, { request, prepare: (made) => this.#parts.documents.restore(params, made) }, done);
     },
+    'document.snapshot': (caller, request, done) => {
+      const params = request.params as Params['document.snapshot'];
+      return this.#withText(caller, { request, prepare: (made) => this.#parts.documents.snapshot(params, made) }, done);
+    },
     'comment.create': (caller, request, done) => {
       const params = request.params as Params['comment.create'];
       return this.#withText(caller, { request, prepare: (made) => this.#parts.documents.comment(params, made) }, done);

@@ -1,8 +1,8 @@
 /**
  * Texts as the methods of documents need them: read, worked upon, and made durable before a command names them.
  *
- * ND3 What was put is held until its entry is applied or will never be; what an edit leaves as it was is named by its base, without which the edit
- *     is refused.
+ * ND3 What was put is held until its entry is applied or will never be, and so is what a version has that the store alone names; what an edit
+ *     leaves as it was is named by its base, without which the edit is refused.
  * ND4 An edit is given to the log only with so many sections as a document may have.
  */
 import type { Rejection } from '../../protocol/wire/codes.ts';
@@ -174,6 +174,20 @@ export class TextWork {
           why,
         ),
     );
+  }
+
+  /** ND3: of texts that are there. */
+  hold(
+    sections: readonly SectionOf[],
+    done: (held: { readonly ok: true; readonly release: () => void } | Refused) => void,
+  ): void {
+    const { texts, tenant } = this.#parts;
+    if (texts === undefined) return done({ ok: false, rejection: NO_TEXTS });
+    const hashes = [...new Set(sections.map(({ sha256 }) => sha256))];
+    texts.given.blobs.hold(tenant, hashes, (outcome) => {
+      if (outcome.kind === 'held') done({ ok: true, release: () => outcome.release() });
+      else done({ ok: false, rejection: outcome.kind === 'missing' ? LOST : REFUSED[outcome.kind] });
+    });
   }
 
   work<N extends WorkName>(name: N, input: InputOf<N>, done: Done<ResultOf<N>>): void {

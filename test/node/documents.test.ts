@@ -1,8 +1,10 @@
 /** Documents through a node: texts on their way in and out, conflicts with their texts, crashes between text and entry. */
+import { hash } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { DocumentResults } from '../../protocol/wire/documents.ts';
 import type { Method, Results, Value } from '../../protocol/wire/types.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
+import type { Blobs } from '../../src/store/blobs/port.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { NodeRig, puttingBy, type Client } from '../support/node-rig.ts';
 
@@ -137,7 +139,6 @@ describe('versions', () => {
     for (let version = 2; version < 70; version += 1) {
       result(ann, 'document.update', { id, version, content: `# One\n\n${version}\n` });
     }
-    expect(refused(bob, 'document.snapshot', { id, version: 1 }).code).toBe('NOT_FOUND');
     rig.sweepTexts();
     rig.scheduler.advance(25 * 60 * 60 * 1_000);
     rig.sweepTexts();
@@ -209,12 +210,11 @@ describe('versions that are older than the engine keeps', () => {
     expect(result(bob, 'document.history', { id, before: 1 })).toEqual({ versions: [] });
   });
 
-  it('are restored, and who edits them is told that they are too old', () => {
+  it('are restored', () => {
     age();
     expect(result(bob, 'document.restore', { id, version: 7 })).toMatchObject({ document: { version: NEWEST + 1 } });
     expect(content()).toBe(said(7));
     expect(result(bob, 'document.history', { id, limit: 1 }).versions).toMatchObject([{ restored: 7 }]);
-    expect(refused(bob, 'document.update', { id, version: 7, content: TEXT }).code).toBe('NOT_FOUND');
     age(NEWEST + 2, NEWEST + 2 + LIMITS.documentVersionsKept);
     expect(result(bob, 'document.history', { id, before: NEWEST + 2, limit: 1 }).versions).toMatchObject([
       { version: NEWEST + 1, by: 'key:bob', restored: 7 },
@@ -255,7 +255,133 @@ describe('versions that are older than the engine keeps', () => {
     expect([oldest > 2, oldest < NEWEST - LIMITS.documentVersionsKept]).toEqual([true, true]);
     sweep();
     for (const { version } of listed) expect([version, got(version)]).toEqual([version, said(version)]);
-    expect(refused(bob, 'document.restore', { id, version: 2 }).code).toBe('NOT_FOUND');
+    for (const [method, more] of [
+      ['document.restore', {}],
+      ['document.snapshot', {}],
+      ['document.update', { content: TEXT }],
+    ] as const)
+      expect(refused(bob, method, { id, version: 2, ...more }).code, method).toBe('NOT_FOUND');
+    const section = { documentId: id, version: 2, sectionId: 's1', content: '# One\n' };
+    expect(refused(bob, 'section.update', section).code).toBe('NOT_FOUND');
+  });
+});
+
+describe('edits of versions that are older than the engine keeps', () => {
+  const DAY_MS = 24 * 60 * 60 * 1_000;
+  const LAST = 2 * LIMITS.documentVersionsKept + 10;
+  const FIRST = '# One\n\na\n\n# Two\n\nb\n\n# Three\n\nc\n';
+
+  /** Told what is held; gives what is told of its release. */
+  let holding: ((hashes: readonly string[]) => () => void) | undefined;
+  beforeEach(() => (holding = undefined));
+  const watched = (blobs: Blobs): Blobs => ({
+    ...puttingBy(blobs, (...asked) => blobs.put(...asked)),
+    hold: (tenant, hashes, done) => {
+      const released = holding?.(hashes);
+      blobs.hold(tenant, hashes, (outcome) => {
+        if (outcome.kind !== 'held') return done(outcome);
+        done({
+          kind: 'held',
+          release: () => {
+            released?.();
+            outcome.release();
+          },
+        });
+      });
+    },
+  });
+
+  /** The first section is edited all the time; the second was, early. */
+  const age = (archiveBytes?: number): void => {
+    const store = archiveBytes === undefined ? {} : { documentArchiveBytes: archiveBytes };
+    begin({ store: (scheduler) => memoryStore({ scheduler, ...store }), blobs: watched });
+    id = result(ann, 'document.create', { name: 'plan', content: FIRST }).document.id;
+    result(ann, 'document.update', { id, version: 1, sectionId: 's2', content: '# Two\n\nB\n\n' });
+    for (let version = 2; version < LAST; version += 1)
+      result(ann, 'document.update', { id, version, sectionId: 's1', content: `# One\n\n${version}\n\n` });
+  };
+  const sweep = (): void => {
+    for (let times = 0; times < 3; times += 1) {
+      rig.sweepTexts();
+      rig.scheduler.advance(DAY_MS + 1);
+    }
+  };
+
+  it.each([
+    ['as a whole', 'document.update'],
+    ['by section', 'section.update'],
+  ] as const)('are accepted %s where nobody has changed anything since, and conflict elsewhere', (_how, method) => {
+    age();
+    const write = (sectionId: string, text: string): ReturnType<typeof refused> => {
+      if (method === 'section.update')
+        return refused(bob, method, { documentId: id, version: 1, sectionId, content: text });
+      const pieces = FIRST.split(/(?=# )/u).map((piece, at) => (`s${at + 1}` === sectionId ? text : piece));
+      return refused(bob, method, { id, version: 1, content: pieces.join('') });
+    };
+    expect(write('s3', '# Three\n\nC\n').code).toBe('ok');
+    expect(content()).toBe(`# One\n\n${LAST - 1}\n\n# Two\n\nB\n\n# Three\n\nC\n`);
+    const refusal = write('s2', '# Two\n\nx\n\n');
+    expect(refusal).toMatchObject({ code: 'DOCUMENT_CONFLICT', details: { currentVersion: LAST + 1 } });
+    const [conflict] = result(bob, 'document.conflicts', { id, conflictId: conflictOf(refusal) }).conflicts;
+    expect(conflict).toMatchObject({ baseVersion: 1, version: LAST + 1, base: FIRST });
+    result(ann, 'document.resolve', { conflictId: conflictOf(refusal), resolution: 'manual', content: FIRST });
+    expect(content()).toBe(FIRST);
+  });
+
+  it('leave a conflict whose texts stay when the version itself is forgotten', () => {
+    age(20_000);
+    const refusal = refused(bob, 'document.update', { id, version: 1, content: FIRST.replace('b', 'x') });
+    expect(refusal.code).toBe('DOCUMENT_CONFLICT');
+    for (let version = LAST; version < 5 * LAST; version += 1)
+      result(ann, 'document.update', { id, version, sectionId: 's1', content: `# One\n\n${version}\n\n` });
+    rig.retain();
+    sweep();
+    expect(refused(bob, 'document.get', { id, version: 1 }).code).toBe('NOT_FOUND');
+    const [conflict] = result(bob, 'document.conflicts', { id, conflictId: conflictOf(refusal) }).conflicts;
+    expect(conflict).toMatchObject({ base: FIRST, ours: FIRST.replace('b', 'x') });
+  });
+
+  it.each([
+    ['document.snapshot', {}],
+    ['document.update', { content: FIRST.replace('b', 'x') }],
+    ['document.update', { content: FIRST.replace('c', 'x') }],
+  ] as const)('by %s hold the texts of the version until the entry is there, and no longer', (method, more) => {
+    age();
+    const { sections } = result(bob, 'document.get', { id, version: 1 }).document;
+    const heads: number[] = [];
+    const head = (): number => rig.node.serving('default')?.tenant.head?.seq ?? 0;
+    holding = (hashes) => {
+      expect(hashes).toHaveLength(sections.length);
+      heads.push(head());
+      return () => heads.push(head());
+    };
+    refused(bob, method, { id, version: 1, ...more });
+    const [before = 0, ...after] = heads;
+    expect(after).toEqual([before + 1]);
+  });
+
+  it('which are kept under names stay so when they are forgotten', () => {
+    age(20_000);
+    const { snapshot } = result(bob, 'document.snapshot', { id, version: 1, name: 'first' });
+    for (let version = LAST; version < 5 * LAST; version += 1)
+      result(ann, 'document.update', { id, version, sectionId: 's1', content: `# One\n\n${version}\n\n` });
+    rig.retain();
+    sweep();
+    expect(refused(bob, 'document.get', { id, version: 1 }).code).toBe('NOT_FOUND');
+    expect(result(bob, 'document.get', { id, snapshotId: snapshot.id })).toMatchObject({ version: 1, content: FIRST });
+    result(bob, 'document.restore', { id, snapshotId: snapshot.id });
+    expect(content()).toBe(FIRST);
+  });
+
+  it('whose texts are lost are refused, and change nothing', () => {
+    age();
+    rig.blobs.of('default').delete(hash('sha256', '# One\n\na\n\n', 'hex'));
+    for (const [method, more] of [
+      ['document.update', { content: FIRST.replace('c', 'C') }],
+      ['document.snapshot', {}],
+    ] as const)
+      expect(refused(bob, method, { id, version: 1, ...more }).code, method).toBe('INTERNAL');
+    expect(result(bob, 'document.history', { id, limit: 1 }).versions[0]?.version).toBe(LAST);
   });
 });
 

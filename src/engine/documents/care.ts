@@ -2,10 +2,12 @@
  * What is done with a document beside editing it: named anew, archived, kept under a name; and locks of its sections.
  *
  * DC1 An archived document is read, deleted, kept and unarchived; its text and its name stay as they are.
+ * DC2 A version that the state keeps no more is kept under a name with the sections that come with the request, out of the store.
  */
 import { documentPath, type DocumentParams, type DocumentResults } from '../../../protocol/wire/documents.ts';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import { accepted, rejected, type Context, type Decide } from '../kernel/context.ts';
+import { OLD_BASES_VERSION, type PreparedParams } from '../port.ts';
 import { acquireLock } from '../locks/acquire.ts';
 import type { DocumentRecord, DocumentSnapshotRecord } from './document-records.ts';
 import { caredFor, change, editable, isSnapshotOf, NO_SNAPSHOT, tell } from './documents.ts';
@@ -43,14 +45,15 @@ const setArchived =
 export const archiveDocument = setArchived(true);
 export const unarchiveDocument = setArchived(false);
 
-export const snapshotDocument: Decide<DocumentParams['document.snapshot']> = (s, c, { session, params }) => {
+export const snapshotDocument: Decide<PreparedParams['document.snapshot']> = (s, c, { session, params }) => {
   const known = caredFor(s, params.id);
   if ('ok' in known) return known;
   const { name, version = known.version } = params;
   if (s.snapshotsByDocument.count(known.id) >= LIMITS.documentSnapshotsMax) {
     return rejected('LIMIT_EXCEEDED', `A document has at most ${LIMITS.documentSnapshotsMax} snapshots.`);
   }
-  const sections = sectionsAt(s, known, version);
+  const early = s.counters.engineVersion < OLD_BASES_VERSION;
+  const sections = sectionsAt(s, known, version) ?? (early ? undefined : params.sections); // DC2
   if (sections === undefined) return notKept(known, version);
   const by = session.principal.id;
   const made = { id: c.random.id('dsn'), document: known.id, name, version };

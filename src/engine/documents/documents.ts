@@ -18,6 +18,7 @@ import type { State } from '../kernel/state.ts';
 import {
   DOCUMENT_CARE_VERSION,
   DOCUMENTS_VERSION,
+  type BaseSection,
   type PreparedParams,
   type PreparedSection,
   type PreparedText,
@@ -33,7 +34,6 @@ import {
   type DocumentConflictRecord,
   type DocumentRecord,
   type DocumentVersionRecord,
-  type SectionRecord,
 } from './document-records.ts';
 import { judgeEdit, notKept, recordOf, refuseLocked, sectionsAt } from './edits.ts';
 import { documentView } from './view.ts';
@@ -148,7 +148,7 @@ export const updateDocument: Decide<PreparedParams['document.update']> = (s, c, 
   const known = editable(s, params.id);
   if ('ok' in known) return known;
   const { text, token } = params;
-  if (sectionsAt(s, known, params.version) === undefined) return notKept(known, params.version);
+  if (text === undefined && sectionsAt(s, known, params.version) === undefined) return notKept(known, params.version);
   return edit(s, c, { session, known, text, token });
 };
 
@@ -206,7 +206,7 @@ function conflict(
   of: {
     readonly session: SessionRecord;
     readonly known: DocumentRecord;
-    readonly base: readonly SectionRecord[];
+    readonly base: readonly BaseSection[];
     readonly baseVersion: number;
     readonly ours: readonly PreparedSection[];
   },

@@ -8,6 +8,8 @@
  * ED5 A stale edit is not accepted if the heading of a section of it would be swallowed by one that came to stand before it since: that
  *     has an open paragraph, and both meant what they do where they were written (documents/sections/edit.ts).
  * ED4 An edit that changes nothing is accepted and makes no version.
+ * ED6 A version that the state keeps no more does not change either. What was its text comes with the edit, out of the store, and is judged as if it
+ *     were kept. An edit whose version left the state after it was prepared without that is to come again.
  */
 import { documentPath } from '../../../protocol/wire/documents.ts';
 import { LIMITS } from '../../../protocol/wire/limits.ts';
@@ -19,6 +21,8 @@ import { ownersOf, shownOwner } from '../locks/owners.ts';
 import {
   DOCUMENT_CARE_VERSION,
   LARGE_DOCUMENTS_VERSION,
+  OLD_BASES_VERSION,
+  type BaseSection,
   type PreparedSection,
   type PreparedText,
   type Refusal,
@@ -37,6 +41,14 @@ export function sectionsAt(s: State, known: DocumentRecord, version: number): re
     sections = before(sections, made);
   }
   return sections;
+}
+
+/** ED6. The sections of the version that an edit was made of; refused: they are neither in the state nor came with it. */
+function baseOf(s: State, known: DocumentRecord, text: PreparedText): readonly BaseSection[] | Refusal {
+  const kept = sectionsAt(s, known, text.base);
+  if (kept !== undefined) return kept;
+  if (s.counters.engineVersion < OLD_BASES_VERSION || text.base > known.version) return notKept(known, text.base);
+  return text.from ?? OUTRUN;
 }
 
 /** The oldest version that the state can go back to, with its sections; 0: there was nothing before what it has. */
@@ -73,7 +85,7 @@ interface Difference {
   readonly structural: boolean;
 }
 
-function differenceOf(base: readonly SectionRecord[], made: readonly PreparedSection[]): Difference {
+function differenceOf(base: readonly BaseSection[], made: readonly PreparedSection[]): Difference {
   const before = new Map(base.map((section) => [section.sid, section]));
   const now = new Set(made.map(({ sid }) => sid));
   const changed = made.filter(({ sid, sha256 }) => before.get(sid)?.sha256 !== sha256).map(({ sid }) => sid);
@@ -86,7 +98,7 @@ function differenceOf(base: readonly SectionRecord[], made: readonly PreparedSec
 
 export type Judged =
   | { readonly kind: 'same' }
-  | { readonly kind: 'conflict'; readonly base: readonly SectionRecord[] }
+  | { readonly kind: 'conflict'; readonly base: readonly BaseSection[] }
   | { readonly kind: 'made'; readonly record: DocumentRecord; readonly version: DocumentVersionRecord };
 
 export interface EditAsked {
@@ -103,8 +115,8 @@ export function judgeEdit(
   c: Context,
   { session, known, text, token, restored }: EditAsked,
 ): Judged | Refusal {
-  const base = sectionsAt(s, known, text.base);
-  if (base === undefined) return notKept(known, text.base);
+  const base = baseOf(s, known, text);
+  if ('ok' in base) return base;
   const { touched, structural } = differenceOf(base, text.sections);
   if (touched.length === 0) return { kind: 'same' };
   const locked = refuseLocked(s, session, { known, touched: structural ? undefined : touched, token });
@@ -146,6 +158,9 @@ function documentBytesMax(s: State): number {
   return s.counters.engineVersion < LARGE_DOCUMENTS_VERSION ? LIMITS.documentInlineBytes : LIMITS.documentBytes;
 }
 
+/** ED6 */
+const OUTRUN = rejected('UNAVAILABLE', 'The document has got many versions while the edit was prepared.');
+
 export function notKept({ version }: DocumentRecord, asked: number): Refusal {
   return rejected('NOT_FOUND', `Version ${asked} is not kept.`, { currentVersion: version });
 }
@@ -153,7 +168,7 @@ export function notKept({ version }: DocumentRecord, asked: number): Refusal {
 /** ED1, ED2 */
 function stands(of: {
   readonly known: DocumentRecord;
-  readonly base: readonly SectionRecord[];
+  readonly base: readonly BaseSection[];
   readonly touched: readonly string[];
   readonly alone: boolean;
   readonly of: number;
@@ -171,7 +186,7 @@ function isSwallowed(
   s: State,
   of: {
     readonly known: DocumentRecord;
-    readonly base: readonly SectionRecord[];
+    readonly base: readonly BaseSection[];
     readonly touched: readonly string[];
     readonly text: PreparedText;
   },

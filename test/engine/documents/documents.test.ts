@@ -101,7 +101,8 @@ describe('an edit', () => {
       expect(found).toEqual(place + 1 >= said.length - LIMITS.documentVersionsKept ? made.map(hashOf) : undefined);
     }
     expect(rig.engine.state.versionsByDocument.count(id)).toBe(LIMITS.documentVersionsKept);
-    expect(update(ann, 1, ['q', 'b', 'c'])).toBe('NOT_FOUND');
+    // It was prepared while the version was kept, so it is to be prepared anew.
+    expect(update(ann, 1, ['q', 'b', 'c'])).toBe('UNAVAILABLE');
   });
 
   it('is refused while others hold a lock of what it changes, and by its token', () => {

@@ -16,9 +16,12 @@ const READS: ReadonlySet<string> = new Set([
   ...['section.list', 'comment.list'],
 ]);
 
-/** What is refused when there is no such version: those that are about any, and those that are about the newest ones. */
-const OF_ANY: ReadonlySet<string> = new Set(['document.get', 'document.diff', 'document.restore']);
-const OF_NEWEST: ReadonlySet<string> = new Set(['document.update', 'document.snapshot']);
+/** What is refused when there is no such version; of those that read also when there is no such section. */
+const EDITS: ReadonlySet<string> = new Set(['document.update', 'section.update']);
+const OF_VERSIONS: ReadonlySet<string> = new Set([
+  ...['document.get', 'document.diff', 'document.restore', 'document.snapshot'],
+  ...EDITS,
+]);
 
 export class DocumentReads {
   readonly #world: World;
@@ -68,12 +71,11 @@ export class DocumentReads {
     this.#world.report('4', `${op.method} was answered with a version that it did not make`, [op.index, index]);
   }
 
-  /** It was there all the time, in the versions that were asked for: every one that it ever had is read, the newest are edited and kept. */
+  /** It was there all the time, in the versions that were asked for: every one that it ever had is read, edited and kept. */
   #notFound(book: DocumentBook, { op, index }: Answer): void {
     const doc = book.docs.get(documentId(op) ?? '');
     if (doc === undefined || doc.gone !== undefined || doc.workspaceId !== undefined) return;
-    const ofNewest = OF_NEWEST.has(op.method);
-    if (!ofNewest && !OF_ANY.has(op.method)) return;
+    if (!OF_VERSIONS.has(op.method)) return;
     const snapshot = text(op.params, 'snapshotId');
     if (snapshot !== undefined) {
       const kept = book.snapshots.get(snapshot);
@@ -83,10 +85,8 @@ export class DocumentReads {
     }
     const asked = ['version', 'from', 'to'].flatMap((name) => num(op.params, name) ?? []);
     const before = editionBefore(doc, op.index);
-    const latest = doc.editions.at(-1)?.version ?? 0;
-    if (before === undefined || text(op.params, 'sectionId') !== undefined) return;
-    const oldest = ofNewest ? latest - this.#world.options.documentVersionsKept : 0;
-    if (asked.some((version) => version > before.version || version <= oldest)) return;
+    if (before === undefined || (!EDITS.has(op.method) && text(op.params, 'sectionId') !== undefined)) return;
+    if (asked.some((version) => version > before.version || version < 1)) return;
     this.#world.report('38', `${op.method}: ${doc.id} was not found`, [before.mark.index, op.index, index]);
   }
 
