@@ -236,6 +236,7 @@ function helloGuard(): Guard<HelloBody> {
       session: isId,
       secret: name(LIMITS.idBytes),
       rev: int(0, Number.MAX_SAFE_INTEGER),
+      told: int(0, Number.MAX_SAFE_INTEGER),
     }),
     features: array(LIMITS.featuresMax, name(LIMITS.nameBytes)),
   });

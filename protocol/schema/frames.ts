@@ -14,7 +14,9 @@ export const hello: z.ZodType<HelloBody> = z.object({
   auth: z.object({ token: credential }),
   agent: agentShape.exactOptional(),
   subs: distinct(subscription, LIMITS.subsHelloMax, (one) => one).exactOptional(),
-  resume: z.object({ session: id, secret: name(LIMITS.idBytes), rev: position }).exactOptional(),
+  resume: z
+    .object({ session: id, secret: name(LIMITS.idBytes), rev: position, told: position.exactOptional() })
+    .exactOptional(),
   features: z.array(name(LIMITS.nameBytes)).max(LIMITS.featuresMax).exactOptional(),
 });
 

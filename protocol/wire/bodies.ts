@@ -7,7 +7,13 @@ export interface HelloBody {
   readonly auth: { readonly token: string };
   readonly agent?: AgentShape;
   readonly subs?: readonly string[];
-  readonly resume?: { readonly session: string; readonly secret: string; readonly rev: number };
+  readonly resume?: {
+    readonly session: string;
+    readonly secret: string;
+    readonly rev: number;
+    /** The largest rev of the RESULTs of the session. */
+    readonly told?: number;
+  };
   readonly features?: readonly string[];
 }
 
@@ -29,6 +35,8 @@ export interface WelcomeBody {
   readonly rev: number;
   readonly resumed: boolean;
   readonly reason?: 'expired' | 'gap' | 'epoch' | 'auth';
+  /** With `epoch`: what the client was told up to here is there; what it was told behind it is lost. Absent: that is not known. */
+  readonly kept?: number;
   readonly snapshot?: SessionSnapshot;
   readonly agent?: { readonly id: string };
   readonly principal: { readonly id: string; readonly tenant: string; readonly role: Role };

@@ -80,8 +80,11 @@ export interface ClientEvents {
   push: [push: PushIn];
   /** Said to this agent, to a capability that it advertises, or to everyone; each once. */
   notification: [notification: NotificationData];
-  /** Pushes may be missing: read again what you follow. `epoch`: the server lost its end, and answers of late may be lost too. */
-  gap: [reason: string];
+  /**
+   * Pushes may be missing: read again what you follow. `epoch`: the log lost its end, and with it what answers said behind the rev `kept` (of a task
+   * as of anything: its `rev`); absent: it is not known from where on.
+   */
+  gap: [reason: string, kept?: number];
   notice: [kind: string, body: ValueMap];
   warning: [warning: ClientWarning];
   /** The end: after `close`, or with the reason why the server does not want this client back. */
@@ -179,7 +182,7 @@ export class Client implements Omit<Methods, 'agent' | 'task' | 'topic' | 'lock'
       events: {
         state: (state, outage) => this.#enter(state, outage),
         push: (push) => this.#push(push),
-        gap: (reason) => this.#events.emit('gap', reason),
+        gap: (reason, kept) => this.#events.emit('gap', reason, ...(kept === undefined ? [] : [kept])),
         welcome: (welcome) => {
           this.#welcome = welcome;
         },

@@ -14,6 +14,7 @@
  * C4 All frames of one turn leave in as few messages as the limits allow.
  * C5 No promise, no timer of its own: it runs under any Scheduler.
  * C6 Who leaves and has something to say yet does not wait out a pause that only this client took for itself.
+ * C7 Answers are no position, but whoever comes back says up to where it was answered: a log that lost its end may lack that.
  */
 import { encodeFrameParts, readMessage } from '../../protocol/wire/codec.ts';
 import { CLOSE, mayResume } from '../../protocol/wire/codes.ts';
@@ -35,7 +36,7 @@ import { asServerError, clientError, serverError, type MusterError } from './err
 import { FrameWriter } from './frames.ts';
 import { encodeHello } from './hello.ts';
 import { readError, readGoaway, readPush, readWelcome, type PushIn } from './incoming.ts';
-import type { Phase, Session } from './phase.ts';
+import { toldBy, type Phase, type Session } from './phase.ts';
 import type { CloseInfo, CorePorts, Socket, SocketHandler } from './ports.ts';
 import { IDS_MAX, Pending, RequestTable, type Call } from './requests.ts';
 
@@ -271,7 +272,7 @@ export class ClientCore {
       ...(subs === undefined || subs.length === 0 ? {} : { subs }),
       ...(session === undefined
         ? {}
-        : { resume: { session: session.id, secret: session.secret, rev: session.position } }),
+        : { resume: { session: session.id, secret: session.secret, rev: session.position, ...toldBy(session) } }),
     };
     const hello = encodeHello(body);
     if (!(hello instanceof Uint8Array)) {
@@ -328,6 +329,7 @@ export class ClientCore {
 
   #result({ id, body }: Frame): void {
     const { rev, r: result = null } = body;
+    if (typeof rev === 'number' && this.#session !== undefined && rev > this.#session.told) this.#session.told = rev; // C7
     this.#table.result(id, typeof rev === 'number' ? rev : 0, result);
   }
 
@@ -384,7 +386,8 @@ export class ClientCore {
     }
     phase.cancel();
     const position = welcome.resumed ? Math.max(this.#session?.position ?? 0, welcome.rev) : welcome.rev;
-    this.#session = { id: welcome.session, secret: welcome.secret, position };
+    const told = welcome.resumed ? (this.#session?.told ?? 0) : 0;
+    this.#session = { id: welcome.session, secret: welcome.secret, position, told };
     const lost = this.#hadSession && !welcome.resumed;
     this.#hadSession = true;
     this.#provenAt = this.#helloAt;

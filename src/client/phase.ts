@@ -5,6 +5,13 @@ export interface Session {
   readonly id: string;
   readonly secret: string;
   position: number;
+  /** The largest rev that an answer had. */
+  told: number;
+}
+
+/** C7 of core.ts. Only what says more than the position. */
+export function toldBy({ position, told }: Session): { readonly told?: number } {
+  return told > position ? { told } : {};
 }
 
 /** Of a connection; core.ts draws how they follow each other. Each owns its timer. */

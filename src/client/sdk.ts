@@ -20,7 +20,8 @@ export interface SdkEvents {
   /** Everything that was pushed but orders to this agent. */
   push(push: PushIn): void;
   /** Pushes may be missing: the session could not be resumed, or the server says so. */
-  gap(reason: string): void;
+  /** `kept`: what was told up to here is there, if that is known. */
+  gap(reason: string, kept?: number): void;
   welcome(welcome: WelcomeBody): void;
   notice(kind: string, body: ValueMap): void;
   note(note: AgentNote): void;
@@ -178,7 +179,7 @@ export class Sdk {
     this.locks.welcome(welcome);
     this.waits.missed(welcome.resumed);
     this.#options.events.welcome(welcome);
-    if (lost) this.#options.events.gap(welcome.reason ?? 'expired');
+    if (lost) this.#options.events.gap(welcome.reason ?? 'expired', welcome.kept);
   }
 
   #push(push: PushIn): void {

@@ -14,6 +14,8 @@
  *    the node decides by those how much of its time trees have while others ask.
  * K8 Locks that an administrator ends are ended before anything else that follows: nothing is granted between two of them.
  *    Circles of requests are looked for after all else that follows: what is granted meanwhile may end them.
+ * K9 An entry of another epoch than the one before says where the log went on: whatever was told behind that, in former epochs, is lost. No
+ *    command says so, which might be lost itself, or come twice.
  */
 import type { OutputPiece } from '../../protocol/wire/control.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -25,7 +27,7 @@ import type { Context } from './kernel/context.ts';
 import { EntryRandom } from './kernel/random.ts';
 import { State } from './kernel/state.ts';
 import type { WorkQueue } from './kernel/work-queue.ts';
-import { ENGINE_VERSION, ENGINE_VERSION_MIN, WORK_VERSION } from './port.ts';
+import { ENGINE_VERSION, ENGINE_VERSION_MIN, EPOCHS_VERSION, WORK_VERSION } from './port.ts';
 import type {
   ArchiveFact,
   Command,
@@ -75,6 +77,9 @@ interface Output {
 export interface EngineOptions {
   readonly followUpsMax?: number;
 }
+
+/** Who listens is told where the log went on. */
+const LOG_TOPIC = 'tenant.log';
 
 /** So many finished tasks leave memory with an entry, and so many more for each of its commands, which finish no more. */
 const ARCHIVED_BASE = 64;
@@ -174,8 +179,21 @@ export class Engine implements Effects {
     counters.lastTs = Math.max(counters.lastTs, entry.ts);
     counters.now = Math.max(counters.now, entry.ts);
     counters.seq = entry.seq;
+    const { epoch: before } = counters;
+    const after = this.state.rev;
     counters.epoch = entry.epoch;
     counters.position += 1;
+    if (entry.seq > 1 && entry.epoch > before) this.#goOn(before, after);
+  }
+
+  /** K9 */
+  #goOn(before: number, after: number): void {
+    const { counters } = this.state;
+    if (counters.engineVersion < EPOCHS_VERSION) return;
+    const { epoch, now: at, epochs = [{ epoch: before, after: 0 }] } = counters;
+    counters.epochs = [...epochs, { epoch, after }].slice(-LIMITS.epochsKept);
+    const [event, topic] = ['log.recovered', LOG_TOPIC];
+    this.push({ kind: 'pushed', event, to: [`t:${topic}`], topic, data: { epoch, after, at } });
   }
 
   #expireKeys(): void {

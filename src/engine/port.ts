@@ -41,6 +41,8 @@ export const MOVES_VERSION = 6;
 export const PUBLIC_SINCE_VERSION = 6;
 /** From here on: a document may have 10 MiB, and not 256 KiB alone. */
 export const LARGE_DOCUMENTS_VERSION = 7;
+/** From here on: the state knows where the log went on in another epoch, and tells it. */
+export const EPOCHS_VERSION = 8;
 /** From here on: versions of documents that the state keeps no more are edited from and kept under names, with sections that come with the request. */
 export const OLD_BASES_VERSION = 8;
 /** From here on: api keys that have ended leave. */

@@ -67,6 +67,8 @@ export type HelloOutcome =
       readonly rev: number;
       readonly resumed: boolean;
       readonly reason?: 'expired' | 'gap' | 'epoch' | 'auth';
+      /** With `epoch`: what the client was told up to here is there. */
+      readonly kept?: number;
       readonly snapshot?: SessionSnapshot;
       readonly agentId?: string;
     }

@@ -203,12 +203,18 @@ export class Requests {
     done: Answer,
   ): void {
     const { system, scheduler } = this.#parts;
-    if (method === 'tenant.list') scheduler.defer(() => done(system.listTenants(params as Params['tenant.list'])));
-    else if (method === 'backup.create') system.backup(backupOf(params), done);
-    else if (method === 'job.list') scheduler.defer(() => done(system.listJobs()));
-    else if (method === 'node.list') scheduler.defer(() => done(system.listNodes()));
+    const ofServer = (reply: Reply): void => done(this.#here(reply));
+    if (method === 'tenant.list') scheduler.defer(() => ofServer(system.listTenants(params as Params['tenant.list'])));
+    else if (method === 'backup.create') system.backup(backupOf(params), ofServer);
+    else if (method === 'job.list') scheduler.defer(() => ofServer(system.listJobs()));
+    else if (method === 'node.list') scheduler.defer(() => ofServer(system.listNodes()));
     else if (method === 'blob.put') this.#putBlob(caller.principal, params as Params['blob.put'], done);
     else read({ ...this.#parts, caller }, { method, params }, done);
+  }
+
+  /** What is answered of the server, or was decided in another log: positions of the caller are those of its own. */
+  #here(reply: Reply): Reply {
+    return reply.ok ? { ...reply, rev: this.#parts.tenant.engine.state.rev } : reply;
   }
 
   /** No write to the log, and more on the disk all the same. */
@@ -345,11 +351,8 @@ export class Requests {
   #createTenant(caller: Caller, request: RequestIn, done: Answer): boolean {
     const { id } = request.params as Params['tenant.create'];
     const by = caller.principal.id;
-    const { system, tenant } = this.#parts;
-    system.createTenant({ id, by, dedupe: this.#nameOf(caller, request) }, (reply) => {
-      // It was decided in another log: the caller's positions are those of its own.
-      done(reply.ok ? { ...reply, rev: tenant.engine.state.rev } : reply);
-    });
+    const asked = { id, by, dedupe: this.#nameOf(caller, request) };
+    this.#parts.system.createTenant(asked, (reply) => done(this.#here(reply)));
     return true;
   }
 

@@ -252,7 +252,7 @@ export class Serving {
   ): void {
     const { resume } = asked;
     const { state } = this.tenant.engine;
-    if (!this.#epochs.knows(resume.rev)) return this.#hello(asked, 'epoch', done);
+    if (!this.#epochs.knows(...toldTo(resume))) return this.#hello(asked, 'epoch', done);
     if (state.sessions.get(resume.session) === undefined) return this.#hello(asked, undefined, done);
     this.hub.covers(resume.session, resume.rev, (covered) => this.#hello(asked, covered ? undefined : 'gap', done));
   }
@@ -387,12 +387,16 @@ export class Serving {
       const line = this.hub.attach({ session: welcome.session, attach: welcome.attach, delivery, rev: welcome.rev });
       const attached = new AttachedSession({ serving: this, line, principal });
       const { attach: _, snapshot, ...told } = welcome;
+      const { resume } = body;
+      const kept =
+        welcome.reason === 'epoch' && resume !== undefined ? this.#epochs.kept(...toldTo(resume)) : undefined;
       const wanted = !welcome.resumed && (body.agent !== undefined || body.resume !== undefined);
       done({
         kind: 'welcome',
         attached,
         secret,
         ...told,
+        ...(kept === undefined ? undefined : { kept }),
         ...(wanted && snapshot !== undefined ? { snapshot } : undefined),
       });
     });
@@ -471,6 +475,11 @@ export class Serving {
     this.hub.closeAll('UNAVAILABLE', 'The tenant is halted.');
     this.#parts.halted(this.id, error);
   }
+}
+
+/** What a client that comes back has been told, by its own word. */
+function toldTo({ rev, told }: NonNullable<HelloBody['resume']>): readonly number[] {
+  return told === undefined ? [rev] : [rev, told];
 }
 
 function indexOf(

@@ -76,7 +76,7 @@ export interface WelcomeParts {
 
 export function welcomeBody(parts: WelcomeParts): WelcomeBody {
   const { outcome, principal, minor, now, node } = parts;
-  const { session, secret, rev, resumed, reason, snapshot, agentId } = outcome;
+  const { session, secret, rev, resumed, reason, kept, snapshot, agentId } = outcome;
   return {
     v: [MAJOR, minor],
     session,
@@ -84,6 +84,7 @@ export function welcomeBody(parts: WelcomeParts): WelcomeBody {
     rev,
     resumed,
     ...(reason === undefined ? {} : { reason }),
+    ...(kept === undefined ? {} : { kept }),
     ...(snapshot === undefined ? {} : { snapshot }),
     ...(agentId === undefined ? {} : { agent: { id: agentId } }),
     principal: { id: principal.id, tenant: principal.tenant, role: principal.role },

@@ -130,11 +130,12 @@ describe('resuming', () => {
     world.link.end();
     world.redial();
     const [, , hello] = world.link.open();
-    expect(hello['resume']).toEqual({ session: 'ses_1', secret: 'secret_1', rev: 110 });
+    // What it was answered is no position, and said beside it.
+    expect(hello['resume']).toEqual({ session: 'ses_1', secret: 'secret_1', rev: 110, told: 500 });
     world.link.say(welcome({ resumed: true, rev: 110, secret: 'secret_2' }));
     world.link.end();
     world.redial();
-    expect(world.link.open()[2]['resume']).toEqual({ session: 'ses_1', secret: 'secret_2', rev: 110 });
+    expect(world.link.open()[2]['resume']).toEqual({ session: 'ses_1', secret: 'secret_2', rev: 110, told: 500 });
     expect(world.gaps).toEqual([]);
   });
 
@@ -175,6 +176,25 @@ describe('resuming', () => {
     world.reconnect({ session: 'ses_2', secret: 's', rev: 20, resumed: false, reason: 'epoch' });
     expect(world.sdk.core.position).toBe(20);
     expect(world.gaps).toEqual(['epoch']);
+  });
+
+  it('says what it was answered last of the session that it resumes alone, and only if that says more than the position', () => {
+    const world = new World();
+    const resume = (): unknown => {
+      world.link.end();
+      world.redial();
+      return world.link.open()[2]['resume'];
+    };
+    const link = world.online({ rev: 100 });
+    link.result(1, {}, 90);
+    expect(resume()).toEqual({ session: 'ses_1', secret: 'secret_1', rev: 100 });
+    world.link.say(welcome({ resumed: true, rev: 100, secret: 'secret_2' }));
+    world.link.result(1, {}, 130);
+    world.link.result(2, {}, 120);
+    expect(resume()).toEqual({ session: 'ses_1', secret: 'secret_2', rev: 100, told: 130 });
+    world.link.say(welcome({ session: 'ses_2', secret: 's', rev: 20, resumed: false, reason: 'epoch', kept: 17 }));
+    expect(world.gaps).toEqual(['epoch up to 17']);
+    expect(resume()).toEqual({ session: 'ses_2', secret: 's', rev: 20 });
   });
 
   it('acknowledges with PONG the position that it has processed', () => {

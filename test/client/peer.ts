@@ -184,7 +184,7 @@ export class World {
       events: {
         state: (state, outage) => this.states.push(outage === undefined ? [state] : [state, outage]),
         push: (push) => this.pushes.push(push),
-        gap: (reason) => this.gaps.push(reason),
+        gap: (reason, kept) => this.gaps.push(kept === undefined ? reason : `${reason} up to ${kept}`),
         welcome: () => undefined,
         notice: (kind, body) => this.notices.push([kind, body]),
         note: (note) => this.notes.push(note),

@@ -26,12 +26,19 @@ import { performMoves } from './golden-moves.ts';
 import { performNotifications } from './golden-notifications.ts';
 import { performWorkspaces } from './golden-workspaces.ts';
 import { performTrees } from './golden-trees.ts';
+import { performVersion8 } from './golden-version-8.ts';
 import { Rig, sha256 } from './rig.ts';
 
 interface Recording {
   readonly engineVersion: number;
   readonly epoch: number;
-  readonly entries: readonly { readonly ts: number; readonly payload: string; readonly stateHash: string }[];
+  readonly entries: readonly {
+    readonly ts: number;
+    /** If it is another one. */
+    readonly epoch?: number;
+    readonly payload: string;
+    readonly stateHash: string;
+  }[];
 }
 
 /** Every method and system command of the kernel, every way in which a task ends, time by both clocks. */
@@ -401,6 +408,12 @@ const GOLDEN: readonly Golden[] = [
     frozen: true,
     perform: performLargeDocuments,
   },
+  {
+    name: 'keys that leave, old versions of documents, epochs',
+    file: new URL('golden/version-8.json', import.meta.url),
+    frozen: false,
+    perform: performVersion8,
+  },
 ];
 
 function record(golden: Golden): Recording {
@@ -408,9 +421,10 @@ function record(golden: Golden): Recording {
   golden.perform(rig);
   const engine = new Engine();
   const entries = rig.log.map((logged) => {
-    engine.apply(decodeEntry(logged.payload, { ...logged, epoch: 1 }));
+    engine.apply(decodeEntry(logged.payload, logged));
     return {
       ts: logged.ts,
+      ...(logged.epoch === 1 ? {} : { epoch: logged.epoch }),
       payload: Buffer.from(logged.payload).toString('base64'),
       stateHash: stateHash(engine.state, sha256),
     };
@@ -434,8 +448,8 @@ describe('the golden logs', () => {
     it('gives the recorded state after every entry', () => {
       const recording = JSON.parse(readFileSync(file, 'utf8')) as Recording;
       const engine = new Engine();
-      for (const [i, { ts, payload, stateHash: expected }] of recording.entries.entries()) {
-        const entry = decodeEntry(Buffer.from(payload, 'base64'), { seq: i + 1, epoch: recording.epoch, ts });
+      for (const [i, { ts, epoch = recording.epoch, payload, stateHash: expected }] of recording.entries.entries()) {
+        const entry = decodeEntry(Buffer.from(payload, 'base64'), { seq: i + 1, epoch, ts });
         for (const command of entry.commands) seen.add(command.kind === 'request' ? command.method : command.kind);
         engine.apply(entry);
         expect(stateHash(engine.state, sha256), `after entry ${i + 1}`).toBe(expected);

@@ -14,17 +14,18 @@ export const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').up
 
 export interface Logged {
   readonly seq: number;
+  readonly epoch: number;
   readonly ts: number;
   readonly payload: Uint8Array;
 }
-
-const EPOCH = 1;
 
 export class Rig {
   engine: Engine;
   readonly log: Logged[] = [];
   readonly pushes: Push[] = [];
   now = 1_800_000_000_000;
+  /** Of the entries from here on. */
+  epoch = 1;
   #draws = 0;
   readonly #ids = new Map<string, number>();
   readonly #options: EngineOptions;
@@ -40,9 +41,9 @@ export class Rig {
     this.#draws += 1;
     const random = createHash('md5').update(String(this.#draws)).digest();
     const payload = encodeEntry({ node: 'n1', random, commands });
-    const logged = { seq: this.log.length + 1, ts: this.now, payload };
+    const logged = { seq: this.log.length + 1, epoch: this.epoch, ts: this.now, payload };
     this.log.push(logged);
-    const output = this.engine.apply(decodeEntry(payload, { ...logged, epoch: EPOCH }));
+    const output = this.engine.apply(decodeEntry(payload, logged));
     this.pushes.push(...output.pushes);
     return output;
   }
@@ -156,7 +157,7 @@ export class Rig {
 
   replayed(from: Engine = new Engine(this.#options)): Engine {
     for (const logged of this.log) {
-      if (logged.seq > from.state.counters.seq) from.apply(decodeEntry(logged.payload, { ...logged, epoch: EPOCH }));
+      if (logged.seq > from.state.counters.seq) from.apply(decodeEntry(logged.payload, logged));
     }
     return from;
   }

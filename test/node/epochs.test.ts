@@ -62,6 +62,103 @@ describe('after the end of a log was lost', () => {
   });
 });
 
+/** Two operators: of both the position is kept, and of one the answer to what it asked last is lost. */
+describe('whose answer was lost, though its position was not', () => {
+  const scene = (): { rig: NodeRig; left: Left; told: number; kept: number; task: string; others: string } => {
+    const rig = new NodeRig().start();
+    const client = rig.client(rig.operator);
+    const { session, secret, rev } = must(client.welcome, 'a welcome');
+    const first = rig.ask(client, 'task.create', { params: { type: 'kept', watch: false } });
+    const head = must(rig.node.serving('default'), 'default').tenant;
+    const [seq, kept] = [head.head?.seq ?? 0, head.engine.state.rev];
+    const second = rig.ask(client, 'task.create', {
+      params: { type: 'lost', watch: false },
+      id: client.id,
+      key: 'once',
+    });
+    if (!first.ok || !second.ok) throw new Error('both were made');
+    const idOf = (reply: { readonly result: unknown }): string =>
+      (reply.result as { readonly task: { readonly id: string } }).task.id;
+    loseAfter(rig, seq);
+    return { rig, left: { session, secret, rev }, told: second.rev, kept, task: idOf(second), others: idOf(first) };
+  };
+  const types = (rig: NodeRig, client: Client): unknown[] =>
+    (rig.result(client, 'task.list')['tasks'] as { readonly type: string }[]).map(({ type }) => type).toSorted();
+
+  test('who says so is not resumed, and is told up to where all is there', () => {
+    const { rig, left, told, kept } = scene();
+    const client = rig.client(rig.operator, { resume: { ...left, told } });
+    expect(client.welcome).toMatchObject({ resumed: false, reason: 'epoch', kept });
+    expect(told).toBeGreaterThan(kept);
+    expect(types(rig, client)).toEqual(['kept']);
+  });
+
+  test('and asks once more under its key, which has its effect once', () => {
+    const { rig, left, told } = scene();
+    const client = rig.client(rig.operator, { resume: { ...left, told } });
+    for (let times = 0; times < 3; times += 1)
+      rig.ask(client, 'task.create', { params: { type: 'lost', watch: false }, key: 'once' });
+    expect(types(rig, client)).toEqual(['kept', 'lost']);
+  });
+
+  test('who says nothing of it, or was told only what is there, is resumed', () => {
+    const { rig, left, kept } = scene();
+    expect(rig.client(rig.operator, { resume: { ...left, told: kept } }).welcome?.resumed).toBe(true);
+    const other = scene();
+    expect(other.rig.client(other.rig.operator, { resume: other.left }).welcome?.resumed).toBe(true);
+  });
+
+  test('is told so also when the log has gone on for longer, from a snapshot, and was started again', () => {
+    const { rig, left, told, kept } = scene();
+    const other = rig.client(rig.operator);
+    for (const one of ['1', '2', '3', '4', '5', '6']) publish(rig, other, one);
+    let made = false;
+    rig.node.checkpoint(
+      () => true,
+      () => (made = true),
+    );
+    while (!made) rig.scheduler.advance(10);
+    rig.restart();
+    const client = rig.client(rig.operator, { resume: { ...left, told } });
+    expect(client.welcome).toMatchObject({ resumed: false, reason: 'epoch', kept });
+  });
+});
+
+test('a session that was opened in what is lost ends by reason `epoch`', () => {
+  const rig = new NodeRig().start();
+  const seq = must(rig.node.serving('default'), 'default').tenant.head?.seq ?? 0;
+  const { left } = listener(rig);
+  loseAfter(rig, seq);
+  expect(rig.client(rig.operator, { resume: left }).welcome).toMatchObject({ resumed: false, reason: 'epoch' });
+});
+
+test('who listens to `tenant.log` is told where the log went on, and it stands in the history of the topic', () => {
+  const rig = new NodeRig().start();
+  const early = rig.client(rig.operator, { subs: ['tenant.log'] });
+  const { session, secret, rev } = must(early.welcome, 'a welcome');
+  const { tenant } = must(rig.node.serving('default'), 'default');
+  const [seq, after] = [tenant.head?.seq ?? 0, tenant.engine.state.rev];
+  publish(rig, early, 'lost');
+  loseAfter(rig, seq);
+  const back = rig.client(rig.operator, { resume: { session, secret, rev } });
+  rig.scheduler.settle();
+  const told = { e: 'log.recovered', t: 'tenant.log', d: { epoch: 2, after, at: expect.any(Number) } };
+  expect(back.heard()).toMatchObject([told]);
+  expect(rig.result(back, 'topic.history', { topic: 'tenant.log' })['messages']).toHaveLength(1);
+});
+
+test('what is answered of the server has a position of the tenant that asks', () => {
+  const rig = new NodeRig().start();
+  const operator = rig.client(rig.operator);
+  const revOf = (tenant: string): number => must(rig.node.serving(tenant), tenant).tenant.engine.state.rev;
+  for (let n = 0; n < 5; n += 1) rig.result(operator, 'tenant.create', { id: `t${n}` });
+  for (const method of ['tenant.list', 'node.list', 'tenant.create', 'job.list', 'backup.create'] as const) {
+    const reply = rig.ask(operator, method, { params: method === 'tenant.create' ? { id: 'last' } : {} });
+    if (reply.ok) expect(reply.rev, method).toBe(revOf('default'));
+  }
+  expect(revOf('system')).not.toBe(revOf('default'));
+});
+
 describe('a position', () => {
   const at = (epoch: number, position: number): State => {
     const state = new State();
@@ -79,7 +176,38 @@ describe('a position', () => {
     expect(lost.filter((one) => epochs.knows(one))).toEqual([]);
   });
 
-  test('of an epoch that had ended before the snapshot counts as lost', () => {
+  test('is kept up to where the log went on first without what was told', () => {
+    const epochs = new Epochs(at(1, 3));
+    for (const state of [at(1, 5), at(1, 9), at(3, 12), at(4, 20)]) epochs.applied(state);
+    const kept: readonly [number[], number | undefined][] = [
+      [[rev(1, 10)], rev(1, 9)],
+      [[rev(1, 9), rev(1, 40)], rev(1, 9)],
+      [[rev(2, 10)], rev(1, 9)],
+      [[rev(3, 30)], rev(3, 12)],
+      [[rev(1, 11), rev(3, 30)], rev(1, 9)],
+      [[rev(0, 1)], undefined],
+      [[rev(4, 21)], undefined],
+      [[rev(1, 4), rev(9, 1)], undefined],
+    ];
+    for (const [revs, expected] of kept) {
+      expect(epochs.knows(...revs), String(revs)).toBe(false);
+      expect(epochs.kept(...revs), String(revs)).toBe(expected);
+    }
+  });
+
+  test('of an epoch that had ended before the snapshot is known if the state knows where', () => {
+    const begun = [
+      { epoch: 1, after: 0 },
+      { epoch: 2, after: rev(1, 9) },
+    ];
+    const state = at(2, 30);
+    Object.assign(state.counters, { epochs: begun });
+    const epochs = new Epochs(state);
+    expect([rev(1, 9), rev(1, 10), rev(2, 30)].map((one) => epochs.knows(one))).toEqual([true, false, true]);
+    expect(epochs.kept(rev(1, 10))).toBe(rev(1, 9));
+  });
+
+  test('of an epoch that had ended before the snapshot, and the state does not know where, counts as lost', () => {
     const epochs = new Epochs(at(2, 30));
     expect([rev(1, 5), rev(2, 1), rev(2, 30), rev(2, 31)].map((one) => epochs.knows(one))).toEqual([
       false,

@@ -76,8 +76,20 @@ export interface Counters {
   notificationsPassed?: number;
   /** Workspaces that were ever made; undefined: none. */
   workspaces?: number;
+  /**
+   * The epochs of the log, oldest first, at most `epochsKept`; of the first one it is not known where it began. Undefined: there was no other
+   * since `EPOCHS_VERSION`.
+   */
+  epochs?: readonly EpochBegun[];
   /** Api keys that have left; undefined: none. */
   keysRemoved?: number;
+}
+
+/** An epoch of the log. */
+export interface EpochBegun {
+  readonly epoch: number;
+  /** The rev up to which the log went that it continues; what was told behind that in former epochs is lost. */
+  readonly after: number;
 }
 
 /** Every log begins under the first version; a later one comes with a logged upgrade. */

@@ -14,7 +14,7 @@ import { bindAgent, described, findAgent, giveUp, refuseAgent, resumeTimers, tel
 import { restick } from '../assignment/sticky.ts';
 import { accepted, rejected, type Context } from '../kernel/context.ts';
 import type { State } from '../kernel/state.ts';
-import type { HelloCommand, Reply, WelcomeResult } from '../port.ts';
+import { EPOCHS_VERSION, type HelloCommand, type Reply, type WelcomeResult } from '../port.ts';
 import { declaredOf, type SessionRecord } from '../records.ts';
 import { release } from '../notifications/keep.ts';
 import { notifiedAway, notifiedBack } from '../notifications/seen.ts';
@@ -42,7 +42,7 @@ function resumable(
 ): Resumable {
   const { resume, principal } = hello;
   const session = s.sessions.get(resume.session);
-  if (session === undefined) return { kind: 'no', reason: 'expired' };
+  if (session === undefined) return { kind: 'no', reason: isLost(s, resume) ? 'epoch' : 'expired' };
   if (session.principal.id !== principal.id) return { kind: 'foreign' };
   const agents = session.principal.role === 'agent' && principal.role === 'agent';
   if (agents && session.principal.agent !== principal.agent) return { kind: 'foreign' };
@@ -53,6 +53,11 @@ function resumable(
   if (resume.gap !== undefined) return { kind: 'no', reason: resume.gap, proven: session };
   if (resume.rev > s.rev) return { kind: 'no', reason: 'epoch', proven: session };
   return { kind: 'yes', session, rev: resume.rev };
+}
+
+/** It may have been opened in what the log lost. */
+function isLost(s: State, { gap }: NonNullable<HelloCommand['resume']>): boolean {
+  return s.counters.engineVersion >= EPOCHS_VERSION && gap === 'epoch';
 }
 
 export function hello(s: State, c: Context, command: HelloCommand): HelloDecision {

@@ -561,6 +561,22 @@ const RESUMING: readonly Transcript[] = [
     ],
   },
   {
+    name: 'resume-unknown-answer',
+    rules: ['O5', 'O15'],
+    steps: [
+      ...open('a'),
+      drop('a'),
+      connect('b'),
+      send(
+        'b',
+        hello('$admin', {
+          resume: { session: '$session-a', secret: '$secret-a', rev: '$rev-a', told: 9_007_199_254_740_991 },
+        }),
+      ),
+      expect('b', welcome({ resumed: false, reason: 'epoch', kept: absent, snapshot: { tasks: [] } })),
+    ],
+  },
+  {
     name: 'resume-expired',
     rules: ['L4', 'O10'],
     steps: [
