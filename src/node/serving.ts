@@ -252,8 +252,12 @@ export class Serving {
   ): void {
     const { resume } = asked;
     const { state } = this.tenant.engine;
-    if (!this.#epochs.knows(...toldTo(resume))) return this.#hello(asked, 'epoch', done);
-    if (state.sessions.get(resume.session) === undefined) return this.#hello(asked, undefined, done);
+    const told = toldTo(resume);
+    const isKnown = this.#epochs.knows(...told);
+    const isThere = state.sessions.get(resume.session) !== undefined;
+    // Of one that is not there, beyond all that this log has told, it may be that it was another tenant's.
+    if (!isKnown && (isThere || this.#epochs.kept(...told) !== undefined)) return this.#hello(asked, 'epoch', done);
+    if (!isThere) return this.#hello(asked, undefined, done);
     this.hub.covers(resume.session, resume.rev, (covered) => this.#hello(asked, covered ? undefined : 'gap', done));
   }
 

@@ -142,9 +142,8 @@ export function evolve(s: State, event: Event, effects: Effects): void {
     case 'unstuck':
       return s.sticky.drop(event.key);
     case 'strategySet':
-      return s.strategies.put(event.record);
     case 'strategyUnset':
-      return s.strategies.drop(event.key);
+      return event.kind === 'strategySet' ? s.strategies.put(event.record) : s.strategies.drop(event.key);
     case 'scheduleChanged':
       return s.schedules.put(event.record);
     case 'scheduleRemoved':
@@ -172,10 +171,8 @@ export function evolve(s: State, event: Event, effects: Effects): void {
     case 'latestSet':
       return s.latest.put(event.record);
     case 'apiKeyChanged':
-      return s.apiKeys.put(event.record);
     case 'apiKeyRemoved':
-      s.apiKeys.drop(event.id);
-      return count(s, { keysRemoved: (s.counters.keysRemoved ?? 0) + 1 });
+      return changeKey(s, event);
     case 'tenantCreated':
       return s.tenants.put(event.record);
     case 'timerSet':
@@ -221,6 +218,12 @@ function changeService(
     case 'rulesChanged':
       return changeRules(s, event);
   }
+}
+
+function changeKey(s: State, event: Extract<Event, { readonly kind: 'apiKeyChanged' | 'apiKeyRemoved' }>): void {
+  if (event.kind === 'apiKeyChanged') return s.apiKeys.put(event.record);
+  s.apiKeys.drop(event.id);
+  count(s, { keysRemoved: (s.counters.keysRemoved ?? 0) + 1 });
 }
 
 function count(s: State, counters: Partial<Counters>): void {

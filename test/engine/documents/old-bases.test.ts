@@ -42,7 +42,7 @@ class Kept {
   /** Without what differs by the number of versions that are kept. */
   get conflicts(): unknown[] {
     return [...this.rig.engine.state.conflictsByDocument.after(this.id, '')].map(
-      ({ id: _, document: __, ...rest }) => rest,
+      ({ by, baseVersion, version, base, ours, theirs }) => ({ by, baseVersion, version, base, ours, theirs }),
     );
   }
 
