@@ -48,7 +48,8 @@ export async function openLog(options: OpenLogOptions): Promise<OpenedLog> {
   const tail = join(data, 'tail');
   if (redis === undefined) {
     if (existsSync(tail)) throw wrongKind(data, 'the log of this data directory is in Redis: start with --redis'); // OL1
-    const driver = await openSqliteLog({ dir: data, scheduler, onFatal, onTrouble: options.onSnapshotTrouble });
+    const onTrouble = options.onSnapshotTrouble;
+    const driver = await openSqliteLog({ dir: data, scheduler, onFatal, onTrouble, commitsHere: true });
     return { driver, files: driver };
   }
   if (existsSync(join(data, 'muster.db'))) {

@@ -18,20 +18,22 @@ logConformance('memory', async () => {
   };
 });
 
-logConformance('sqlite', async () => {
-  const dir = await mkdtemp(join(tmpdir(), 'muster-log-'));
-  return {
-    open: () =>
-      openSqliteLog({
-        dir,
-        scheduler: systemScheduler,
-        onFatal: (fault) => {
-          throw fault;
-        },
-      }),
-    cleanup: () => rm(dir, { recursive: true }),
-  };
-});
+for (const commitsHere of [false, true])
+  logConformance(commitsHere ? 'sqlite, small groups on the main thread' : 'sqlite', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'muster-log-'));
+    return {
+      open: () =>
+        openSqliteLog({
+          dir,
+          commitsHere,
+          scheduler: systemScheduler,
+          onFatal: (fault) => {
+            throw fault;
+          },
+        }),
+      cleanup: () => rm(dir, { recursive: true }),
+    };
+  });
 
 let redis: Awaited<ReturnType<typeof emptyRedis>>;
 beforeAll(async () => {

@@ -44,9 +44,10 @@ afterEach(() => {
 });
 
 /** Runs the writer until so many appends were acknowledged, then kills it. */
-async function write(data: string, acks: number, trace?: string): Promise<void> {
+async function write(data: string, acks: number, how: { where: string; trace?: string }): Promise<void> {
+  const { where, trace } = how;
   const script = new URL('./writer.js', import.meta.url).pathname;
-  const args = [script, built('src/log/sqlite/index.ts'), built('src/base/system-scheduler.ts'), data];
+  const args = [script, built('src/log/sqlite/index.ts'), built('src/base/system-scheduler.ts'), data, where];
   const [program, ...rest] =
     trace === undefined ? [process.execPath, ...args] : ['strace', ...recording(trace), process.execPath, ...args];
   const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -92,41 +93,45 @@ const acksIn = (call: Call): string[] =>
   call.kind === 'said' ? call.text.split('\n').filter((line) => / \d+\.\d+\.\d+$/.test(line)) : [];
 
 describe('the SQLite log after a loss of power', () => {
-  test('has everything that was acknowledged, or is refused by name', { timeout: 180_000 }, async () => {
-    const data = join(dir, 'data');
-    await write(data, 20);
-    expect(recover(data)).not.toBeInstanceOf(LogFault);
-    const before = filesOf(data);
-    await write(data, ACKS, join(dir, 'trace'));
-    const calls = callsOf(readFileSync(join(dir, 'trace'), 'latin1'), new Set(FILES));
-    expect(calls.filter((call) => call.kind === 'sync').length).toBeGreaterThan(10);
-    expect(calls.some((call) => call.kind === 'write' && call.file === 'muster.db')).toBe(true);
-    const acks = calls.flatMap(acksIn);
-    expect(acks.length).toBeGreaterThanOrEqual(ACKS);
+  test.each(['in the worker', 'here'])(
+    'has everything that was acknowledged, or is refused by name, with small groups committed %s',
+    { timeout: 180_000 },
+    async (where) => {
+      const data = join(dir, 'data');
+      await write(data, 20, { where });
+      expect(recover(data)).not.toBeInstanceOf(LogFault);
+      const before = filesOf(data);
+      await write(data, ACKS, { where, trace: join(dir, 'trace') });
+      const calls = callsOf(readFileSync(join(dir, 'trace'), 'latin1'), new Set(FILES));
+      expect(calls.filter((call) => call.kind === 'sync').length).toBeGreaterThan(10);
+      expect(calls.some((call) => call.kind === 'write' && call.file === 'muster.db')).toBe(true);
+      const acks = calls.flatMap(acksIn);
+      expect(acks.length).toBeGreaterThanOrEqual(ACKS);
 
-    const random = new Random('power loss');
-    const cuts = new Set(Array.from({ length: IMAGES }, () => random.below(calls.length)));
-    const disk = new Disk(before);
-    const acked: string[] = [];
-    let opened = 0;
-    for (const [index, call] of calls.entries()) {
-      disk.play(call);
-      acked.push(...acksIn(call));
-      if (!cuts.has(index)) continue;
-      const missing = missingIn(disk.image(random), acked);
-      if (missing instanceof LogFault) continue;
-      expect(missing, `after call ${index} of ${calls.length}`).toBe(0);
-      opened += 1;
-    }
-    // A refusal needs an operator: it must be the exception.
-    expect(opened).toBeGreaterThan(cuts.size * 0.9);
+      const random = new Random('power loss');
+      const cuts = new Set(Array.from({ length: IMAGES }, () => random.below(calls.length)));
+      const disk = new Disk(before);
+      const acked: string[] = [];
+      let opened = 0;
+      for (const [index, call] of calls.entries()) {
+        disk.play(call);
+        acked.push(...acksIn(call));
+        if (!cuts.has(index)) continue;
+        const missing = missingIn(disk.image(random), acked);
+        if (missing instanceof LogFault) continue;
+        expect(missing, `after call ${index} of ${calls.length}`).toBe(0);
+        opened += 1;
+      }
+      // A refusal needs an operator: it must be the exception.
+      expect(opened).toBeGreaterThan(cuts.size * 0.9);
 
-    // The same without what syncs promise: otherwise the images would prove nothing.
-    const careless = new Disk(before);
-    for (const call of calls) if (call.kind !== 'sync') careless.play(call);
-    const lost = missingIn(careless.image(random), acked);
-    expect(lost instanceof LogFault || lost > 0).toBe(true);
-  });
+      // The same without what syncs promise: otherwise the images would prove nothing.
+      const careless = new Disk(before);
+      for (const call of calls) if (call.kind !== 'sync') careless.play(call);
+      const lost = missingIn(careless.image(random), acked);
+      expect(lost instanceof LogFault || lost > 0).toBe(true);
+    },
+  );
 
   test('has the snapshots that were taken, and none that is not whole', { timeout: 120_000 }, async () => {
     const data = join(dir, 'data');

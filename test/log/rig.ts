@@ -8,13 +8,12 @@ import { join } from 'node:path';
 import { Committer } from '../../src/log/sqlite/commit.ts';
 import { faultOf } from '../../src/log/sqlite/fault.ts';
 import { openFiles, type LogFiles } from '../../src/log/sqlite/file.ts';
-import { GroupWriter } from '../../src/log/sqlite/lane.ts';
+import { GroupWriter, LaneControl } from '../../src/log/sqlite/lane.ts';
 import { unpackEntries } from '../../src/log/sqlite/page.ts';
 import { Reader, type Sliced } from '../../src/log/sqlite/reader.ts';
 import { Tenants, type Tenant } from '../../src/log/sqlite/tenants.ts';
 import { Trimmer } from '../../src/log/sqlite/trimmer.ts';
 import { LogFault } from '../../src/log/port.ts';
-import type { Clocks } from '../../src/log/stamps.ts';
 
 export class Rig {
   readonly files: LogFiles;
@@ -22,12 +21,13 @@ export class Rig {
   readonly committer: Committer;
   readonly reader: Reader;
   readonly trimmer: Trimmer;
+  readonly #control = new LaneControl();
 
-  constructor(dir: string, clocks?: () => Clocks) {
+  constructor(dir: string) {
     this.files = openFiles(dir);
     try {
       this.tenants = new Tenants(this.files);
-      this.committer = new Committer(this.files, this.tenants, clocks);
+      this.committer = new Committer(this.files, this.tenants, this.#control);
       this.reader = new Reader(this.files.db, this.tenants);
       this.trimmer = new Trimmer(this.files.db, this.tenants, {
         wrote: (bytes) => this.committer.wrote(bytes),
@@ -47,8 +47,11 @@ export class Rig {
   append(tenant: Tenant, ...payloads: readonly string[]): void {
     const area = new Uint8Array(new SharedArrayBuffer(1024 * 1024));
     const bytes = payloads.map((payload) => new TextEncoder().encode(payload));
-    new GroupWriter(area).add(tenant.no, tenant.head.seq + 1, bytes);
+    const ts = Math.max(tenant.head.ts, Date.now());
+    new GroupWriter(area).add({ tenantNo: tenant.no, first: tenant.head.seq + 1, ts }, bytes);
     this.committer.group(area);
+    this.files.head.write(tenant.no, tenant.head);
+    this.#control.wroteHead();
   }
 
   /** All payloads, verified. */

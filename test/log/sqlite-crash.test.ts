@@ -19,10 +19,10 @@ interface Writer {
   readonly lines: AsyncIterable<string>;
 }
 
-/** With `limitKiB` every file that grows beyond it fails to be written. */
-function startWriter(dir: string, limitKiB?: number): Writer {
+/** With `limitKiB` every file that grows beyond it fails to be written. `where`: whose thread commits what is small. */
+function startWriter(dir: string, where: Where, limitKiB?: number): Writer {
   const script = new URL('./writer.js', import.meta.url).pathname;
-  const args = [script, built('src/log/sqlite/index.ts'), built('src/base/system-scheduler.ts'), dir];
+  const args = [script, built('src/log/sqlite/index.ts'), built('src/base/system-scheduler.ts'), dir, where];
   const child =
     limitKiB === undefined
       ? spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -47,7 +47,9 @@ function expectRecovered(dir: string, acked: ReadonlyMap<string, readonly string
   }
 }
 
-describe('the SQLite log in processes', () => {
+type Where = 'here' | 'in the worker';
+
+describe.each(['in the worker', 'here'] as const)('the SQLite log in processes, small groups committed %s', (where) => {
   let dir: string;
   let acked: Map<string, string[]>;
 
@@ -79,7 +81,7 @@ describe('the SQLite log in processes', () => {
 
   test('kill -9 in the midst of commits loses nothing that was acknowledged', { timeout: 180_000 }, async () => {
     for (const acks of [1, 7, 40, 180, 333, 700, 90, 12]) {
-      await life(startWriter(dir), (count) => count >= acks);
+      await life(startWriter(dir, where), (count) => count >= acks);
       expectRecovered(dir, acked);
     }
     expect(acked.get('acme')!.length + acked.get('beta')!.length).toBeGreaterThan(1_000);
@@ -89,24 +91,24 @@ describe('the SQLite log in processes', () => {
     'a disk that cannot take more ends the process, and keeps what was acknowledged',
     { timeout: 120_000 },
     async () => {
-      const writer = startWriter(dir, 1_500);
+      const writer = startWriter(dir, where, 1_500);
       const others = await life(writer, () => false);
       expect(writer.process.exitCode).toBe(1);
       expect(others.at(-1)).toMatch(/^fatal IO: /);
       expect(acked.get('acme')!.length).toBeGreaterThan(10);
       expectRecovered(dir, acked);
       // With room again it goes on where it was.
-      await life(startWriter(dir), (count) => count >= 50);
+      await life(startWriter(dir, where), (count) => count >= 50);
       expectRecovered(dir, acked);
     },
   );
 
   test('a second process is told who is in the way', { timeout: 120_000 }, async () => {
-    const first = startWriter(dir);
+    const first = startWriter(dir, where);
     let others: string[] = [];
     for await (const line of first.lines) {
       if (line !== 'ready') break;
-      const second = startWriter(dir);
+      const second = startWriter(dir, where);
       others = await life(second, () => false);
       expect(second.process.exitCode).toBe(2);
     }
@@ -114,6 +116,6 @@ describe('the SQLite log in processes', () => {
     expect(others[0]).toContain(`another process has the data directory ${dir} open`);
     first.process.kill('SIGKILL');
     await once(first.process, 'exit');
-    await life(startWriter(dir), (count) => count >= 5);
+    await life(startWriter(dir, where), (count) => count >= 5);
   });
 });

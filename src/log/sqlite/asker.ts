@@ -24,6 +24,11 @@ export class Asker {
     this.#send = send;
   }
 
+  /** Everything that was asked is answered. */
+  get idle(): boolean {
+    return this.#waiting.size === 0;
+  }
+
   ask<K extends CallKind>(ask: AskOf<K>, handlers: Handlers<K>): void {
     this.#lastId += 1;
     this.#waiting.set(this.#lastId, handlers);

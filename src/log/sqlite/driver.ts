@@ -1,7 +1,7 @@
 /**
  * The log on SQLite, seen from the main thread.
  *
- * Owns: the worker thread, the free space of the disk, the end after a fatal fault. Does not own: groups (groups.ts),
+ * Owns: the worker thread, the head records, the free space of the disk, the end after a fatal fault. Does not own: groups (groups.ts),
  * snapshots (snapshot-store.ts), the database (worker.ts and below it).
  *
  * D1 After a fatal fault no outcome is known: pending appends get UNKNOWN, tails and asks the fault, `onFatal` is
@@ -19,7 +19,10 @@ import type { Scheduler } from '../../base/scheduler.ts';
 import { workerUrl } from '../../base/worker-url.ts';
 import { LogFault, type LogDriver } from '../port.ts';
 import { Asker } from './asker.ts';
+import { faultOf } from './fault.ts';
 import { Groups } from './groups.ts';
+import { HeadFile } from './head-file.ts';
+import { Here } from './here.ts';
 import { LaneControl } from './lane.ts';
 import { faultMessage, type FaultMessage, type FromWorker, type ToWorker, type WorkerStart } from './messages.ts';
 import { SnapshotFiles } from './snapshot-store.ts';
@@ -37,6 +40,10 @@ export interface SqliteLogOptions {
   readonly onTrouble?: (file: string, why: string) => void;
   /** What may be trimmed is known elsewhere; default: what a snapshot beside the log covers. */
   readonly covered?: (tenant: string) => number;
+  /** Small groups may be committed on this thread while the worker has nothing to do. Default: none are. */
+  readonly commitsHere?: boolean;
+  /** None are while commits take longer than this, on average. Default: 2 ms. */
+  readonly slowMs?: number;
 }
 
 /** Opens the log of a data directory, which is made if it is not there. Rejects with a LogFault. */
@@ -52,6 +59,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<SqliteLo
   return log;
 }
 
+type Ready = Extract<FromWorker, { readonly kind: 'ready' }>;
 type Disk = { readonly freeBytes: number; readonly freePercent: number };
 
 export class SqliteLog implements LogDriver {
@@ -64,7 +72,10 @@ export class SqliteLog implements LogDriver {
   readonly #groups: Groups;
   readonly #asker: Asker;
   readonly #logs = new Map<string, SqliteTenantLog | undefined>();
-  #starting: { readonly ready: (fileId: Uint8Array) => void; readonly failed: (fault: LogFault) => void } | undefined;
+  readonly #byNo = new Map<number, SqliteTenantLog>();
+  #head: HeadFile | undefined;
+  #here: Here | undefined;
+  #starting: { readonly ready: (ready: Ready) => void; readonly failed: (fault: LogFault) => void } | undefined;
   #closing: (() => void) | undefined;
   #fatal: LogFault | undefined;
   #ended = false;
@@ -74,7 +85,8 @@ export class SqliteLog implements LogDriver {
 
   constructor(options: SqliteLogOptions) {
     this.#options = options;
-    const start: WorkerStart = { dir: options.dir, control: this.#control.shared };
+    const { dir, scheduler, commitsHere = false } = options;
+    const start: WorkerStart = { dir, control: this.#control.shared, shared: commitsHere };
     this.#worker = new Worker(workerUrl(import.meta.url, './worker.ts'), {
       name: 'muster-log',
       workerData: start,
@@ -89,15 +101,28 @@ export class SqliteLog implements LogDriver {
       this.#worker.postMessage(message, []);
       this.#control.ring();
     };
-    this.#groups = new Groups(this.#control, post);
+    this.#groups = new Groups({
+      control: this.#control,
+      scheduler,
+      post,
+      here: () => this.#here,
+      wroteHead: (no, record) => {
+        must(this.#head, 'entries come when the files are open').write(no, record);
+        this.#control.wroteHead();
+      },
+      failed: (error) => {
+        this.#fail(faultMessage(faultOf(error, 'writing the log')));
+        void this.#worker.terminate(); // D1: nothing more is written
+      },
+    });
     this.#asker = new Asker((id, ask) => {
       const fatal = this.#fatal;
       if (fatal === undefined) post({ kind: 'ask', id, ask });
-      else this.#options.scheduler.defer(() => this.#asker.refused(id, faultMessage(fatal)));
+      else scheduler.defer(() => this.#asker.refused(id, faultMessage(fatal)));
     });
     this.snapshots = new SnapshotFiles({
-      dir: join(options.dir, 'snapshots'),
-      defer: (fn) => options.scheduler.defer(fn),
+      dir: join(dir, 'snapshots'),
+      defer: (fn) => scheduler.defer(fn),
       logOf: (tenant) => must(this.#logs.get(tenant), `the log of tenant ${tenant} is open when a snapshot is taken`),
       onTrouble: (file, why) => options.onTrouble?.(file, why),
     });
@@ -105,9 +130,20 @@ export class SqliteLog implements LogDriver {
 
   /** Resolves when the files are open. */
   async ready(): Promise<void> {
-    const fileId = await new Promise<Uint8Array>((resolve, reject) => {
+    const { fileId, shared } = await new Promise<Ready>((resolve, reject) => {
       this.#starting = { ready: resolve, failed: reject };
     });
+    const { dir, scheduler } = this.#options;
+    this.#head = HeadFile.open(join(dir, 'head'));
+    if (shared)
+      this.#here = new Here({
+        dir,
+        scheduler,
+        control: this.#control,
+        logByNo: (no) => must(this.#byNo.get(no), `the log of tenant ${no} is open`),
+        asked: () => !this.#asker.idle,
+        slowMs: this.#options.slowMs,
+      });
     await this.snapshots.load(fileId); // D3
     await this.#refreshDisk();
     this.#fileId = fileId;
@@ -127,6 +163,7 @@ export class SqliteLog implements LogDriver {
     this.#logs.set(tenant, undefined);
     const host: TenantHost = {
       asker: this.#asker,
+      clocks: () => ({ wall: Date.now(), mono: performance.now() }),
       covered: () => this.#options.covered?.(tenant) ?? this.snapshots.newest(tenant)?.meta.seq ?? 0,
       held: (trimmed) => {
         if (this.#held) this.#options.scheduler.defer(trimmed);
@@ -146,6 +183,7 @@ export class SqliteLog implements LogDriver {
         answered: (opened) => {
           const log = new SqliteTenantLog(tenant, opened, host);
           this.#logs.set(tenant, log);
+          this.#byNo.set(log.no, log);
           done(log);
         },
         refused: (fault) => {
@@ -173,6 +211,12 @@ export class SqliteLog implements LogDriver {
     this.#asker.ask<'release'>({ kind: 'release' }, { answered: () => undefined, refused: () => undefined });
   }
 
+  /** Group commits so far, by the thread that did them. */
+  commits(): { readonly main: number; readonly log: number } {
+    const { here, sent } = this.#groups.counts;
+    return { main: here, log: sent };
+  }
+
   disk(): Disk | undefined {
     return this.#disk;
   }
@@ -188,7 +232,10 @@ export class SqliteLog implements LogDriver {
   #closeWhenIdle(): void {
     if (this.#closing === undefined || !this.#groups.idle || this.#fatal !== undefined) return;
     const ended = (): void => undefined; // the thread's exit is what counts
-    const close = (): void => this.#asker.ask<'close'>({ kind: 'close' }, { answered: ended, refused: ended });
+    const close = (): void => {
+      this.#closeFiles();
+      this.#asker.ask<'close'>({ kind: 'close' }, { answered: ended, refused: ended });
+    };
     this.snapshots.close(close); // D3
   }
 
@@ -206,7 +253,7 @@ export class SqliteLog implements LogDriver {
         this.#asker.refused(message.id, message.fault);
         return;
       case 'ready':
-        this.#starting?.ready(message.fileId);
+        this.#starting?.ready(message);
         this.#starting = undefined;
         return;
       case 'fatal':
@@ -233,8 +280,16 @@ export class SqliteLog implements LogDriver {
     this.#options.onFatal(fault);
   }
 
+  #closeFiles(): void {
+    this.#here?.close();
+    this.#here = undefined;
+    this.#head?.close();
+    this.#head = undefined;
+  }
+
   #exited(): void {
     this.#ended = true;
+    this.#closeFiles();
     if (this.#closing === undefined) this.#fail({ fault: 'IO', message: "the log's thread ended" });
     else this.#closing();
   }

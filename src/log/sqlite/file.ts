@@ -5,7 +5,8 @@
  * snapshots (snapshot-store.ts).
  *
  * F1 `lock.db` is held by an EXCLUSIVE transaction as long as the process lives: a second process has no business here.
- * F2 `journal_mode` and `synchronous` are set and read back. One connection does all writes and checkpoints.
+ * F2 `journal_mode` and `synchronous` are set and read back. One connection does all checkpoints; it does all writes too, unless
+ *    the database is shared: then the main thread has a second one, and they take turns (lane.ts).
  * F3 A database is made only where nothing says that there was one: `head` without `muster.db` is a fault.
  * F4 Bulk work (removal of rows) is written without a sync of its own: the next commit of entries
  *    syncs the write-ahead log with all that stands before it, and nothing depends on it sooner. `synchronous` is FULL
@@ -18,7 +19,8 @@
  * - Page size 16 KiB: as fast as 4 KiB for small commits (0.137 against 0.123–0.150 ms), 10–20 % faster for large
  *   ones (0.29 against 0.33 ms, checkpoints 2.0 against 2.9 ms).
  * - `locking_mode=EXCLUSIVE` spares the lock calls of each transaction: below what can be measured here, but it also
- *   keeps any other program from checkpointing.
+ *   keeps any other program from checkpointing. A shared database cannot have it: there another program that reads or writes
+ *   waits for its turn as any user of SQLite does, and the log for `busyMs` at most.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
@@ -30,6 +32,8 @@ import { faultOf } from './fault.ts';
 import { fileIdBytes, HeadFile } from './head-file.ts';
 
 export const pageBytes = 16 * 1024;
+/** How long the log waits for another program that has the database locked. */
+const busyMs = 10_000;
 const schemaVersion = 2;
 /** "MUST" */
 const applicationId = 0x4d555354;
@@ -49,15 +53,18 @@ export interface LogFiles {
   readonly head: HeadFile;
   /** `head` was deleted beside a database in use: what is there counts, in a new epoch. */
   readonly accepted: boolean;
+  /** A second connection of this process may be opened. */
+  readonly shared: boolean;
   /** F4: runs a transaction that need not be durable before later ones are. */
   lazily(write: () => void): void;
   close(): void;
 }
 
-export function openFiles(dir: string): LogFiles {
+/** `shared`: wanted; where the file system cannot share memory by files it is not to be had. */
+export function openFiles(dir: string, shared = false): LogFiles {
   const lock = lockDirectory(dir);
   try {
-    const files = openLocked(dir);
+    const files = openLocked(dir, shared);
     return {
       ...files,
       lazily: (write) => lazily(files.db, write),
@@ -70,6 +77,23 @@ export function openFiles(dir: string): LogFiles {
   } catch (error) {
     lock.close();
     throw faultOf(error, `opening ${join(dir, 'muster.db')}`);
+  }
+}
+
+/** The main thread's connection to a database that the worker has opened and shares. It waits for no other program. */
+export function openBeside(dir: string): Database.Database {
+  const path = join(dir, 'muster.db');
+  let db: Database.Database | undefined;
+  try {
+    db = new Database(path, { timeout: 0, fileMustExist: true });
+    db.pragma('wal_autocheckpoint=0');
+    db.pragma('cell_size_check=ON');
+    checkJournal(db);
+    syncCommits(db);
+    return db;
+  } catch (error) {
+    db?.close();
+    throw faultOf(error, `opening ${path} once more`);
   }
 }
 
@@ -95,7 +119,7 @@ export function lockDirectory(dir: string): Database.Database {
   }
 }
 
-function openLocked(dir: string): Pick<LogFiles, 'db' | 'head' | 'accepted'> {
+function openLocked(dir: string, wanted: boolean): Pick<LogFiles, 'db' | 'head' | 'accepted' | 'shared'> {
   const dbPath = join(dir, 'muster.db');
   const headPath = join(dir, 'head');
   const there = { db: existsSync(dbPath), head: existsSync(headPath) };
@@ -109,8 +133,9 @@ function openLocked(dir: string): Pick<LogFiles, 'db' | 'head' | 'accepted'> {
     const recorded = head !== undefined && head.records.size > 0;
     if (!there.db && recorded)
       throw new LogFault('TRUNCATED', `${dbPath} is gone, but ${headPath} knows of entries in it`); // F3
-    db = new Database(dbPath, { timeout: 0 });
-    configure(db);
+    const opened = openDatabase(dbPath, wanted);
+    const { shared } = opened;
+    db = opened.db;
     const fresh = isFresh(db);
     if (fresh && recorded)
       throw new LogFault('TRUNCATED', `${dbPath} is empty, but ${headPath} knows of entries in it`); // F3
@@ -123,7 +148,7 @@ function openLocked(dir: string): Pick<LogFiles, 'db' | 'head' | 'accepted'> {
       throw new LogFault('WRONG_LOG', `${headPath} belongs to another database than ${dbPath}`);
     }
     syncDirectory(dir);
-    return { db, head, accepted };
+    return { db, head, accepted, shared };
   } catch (error) {
     db?.close();
     head?.close();
@@ -131,18 +156,50 @@ function openLocked(dir: string): Pick<LogFiles, 'db' | 'head' | 'accepted'> {
   }
 }
 
+function openDatabase(path: string, wanted: boolean): { readonly db: Database.Database; readonly shared: boolean } {
+  if (wanted) {
+    const db = new Database(path, { timeout: busyMs });
+    try {
+      configure(db, 'NORMAL');
+      return { db, shared: true };
+    } catch (error) {
+      db.close();
+      if (!cannotShare(error)) throw error;
+    }
+  }
+  const db = new Database(path, { timeout: 0 });
+  try {
+    configure(db, 'EXCLUSIVE');
+    return { db, shared: false };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** The file system has no memory that is shared by a file, which a write-ahead log of several connections needs. */
+function cannotShare(error: unknown): boolean {
+  const code = error instanceof Database.SqliteError ? error.code : '';
+  return code.startsWith('SQLITE_IOERR_SHM') || code === 'SQLITE_CANTOPEN' || code === 'SQLITE_PROTOCOL';
+}
+
 /** F2 */
-function configure(db: Database.Database): void {
+function configure(db: Database.Database, locking: 'NORMAL' | 'EXCLUSIVE'): void {
   db.pragma(`page_size=${pageBytes}`);
-  db.pragma('locking_mode=EXCLUSIVE');
+  db.pragma(`locking_mode=${locking}`);
   db.pragma('journal_mode=WAL');
   db.pragma('wal_autocheckpoint=0');
   db.pragma('cell_size_check=ON');
+  checkJournal(db);
+  syncCommits(db);
+  db.prepare('SELECT count(*) FROM sqlite_master').get(); // where memory cannot be shared, this says so
+}
+
+function checkJournal(db: Database.Database): void {
   const journal: unknown = db.pragma('journal_mode', { simple: true });
   if (journal !== 'wal') {
     throw new LogFault('IO', `this file system cannot keep a write-ahead log (${String(journal)})`);
   }
-  syncCommits(db);
 }
 
 function syncCommits(db: Database.Database): void {

@@ -10,9 +10,9 @@
  *     per tenant  two slots of 64 bytes, written in turn, so that a torn write leaves the other:
  *                 u32 "HEAD" · u32 tenant no · f64 seq · 32 bytes chain · CRC-32 of these 48
  *
- * H1 A slot is written after the commit, so it is never ahead of the log.
+ * H1 A slot is written after the commit, so it is never ahead of the log; and before anybody hears of the commit, by the main thread.
  * H2 It is written by pwrite and not synced in the commit's path: the page cache survives the end of the process,
- *    which is when the write-ahead log is recovered. `sync` is called behind it, for power loss together with damage.
+ *    which is when the write-ahead log is recovered. The worker syncs behind it, for power loss together with damage.
  * H3 A slot that was never written is zero. A tenant both of whose slots are damaged is a fault: nothing can be proved.
  * H4 Deleting the file is how an operator accepts a shorter log; the next start then begins a new epoch.
  */
@@ -110,12 +110,12 @@ export class HeadFile {
     this.#unsynced = true;
   }
 
-  get unsynced(): boolean {
-    return this.#unsynced;
+  sync(): void {
+    if (this.#unsynced) this.syncAll();
   }
 
-  sync(): void {
-    if (!this.#unsynced) return;
+  /** Also what was written through another handle of the file. */
+  syncAll(): void {
     fdatasyncSync(this.#fd); // H2
     this.#unsynced = false;
   }

@@ -8,6 +8,8 @@ import type { LogFault, LogFaultName, LogHead } from '../port.ts';
 export interface WorkerStart {
   readonly dir: string;
   readonly control: SharedArrayBuffer;
+  /** The main thread would write to the database too. */
+  readonly shared: boolean;
 }
 
 /** Of which state a log's newest snapshot is. */
@@ -84,8 +86,8 @@ export type FromWorker =
   | number
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Calls[CallKind]['answer'] }
   | { readonly kind: 'refused'; readonly id: number; readonly fault: FaultMessage }
-  /** The directory is locked, the files are open; its log has this id. */
-  | { readonly kind: 'ready'; readonly fileId: Uint8Array }
+  /** The directory is locked, the files are open; its log has this id. `shared`: the main thread may open the database too. */
+  | { readonly kind: 'ready'; readonly fileId: Uint8Array; readonly shared: boolean }
   /** Nothing more will come; the process must end. Also the answer to a start that failed. */
   | { readonly kind: 'fatal'; readonly fault: FaultMessage };
 

@@ -1,7 +1,7 @@
 /**
  * One tenant's log on the main thread.
  *
- * Owns: the numbering of what was sent, the tail's switch from reading to live. Does not own: groups (driver.ts).
+ * Owns: the numbering and the stamps of what was sent, the tail's switch from reading to live. Does not own: groups (groups.ts).
  *
  * TL1 Until the tail has caught up it reads pages; what is committed meanwhile is read too. Then entries are
  *    delivered as they are committed. Both happen in one order of messages from the worker, so that nothing is left
@@ -10,6 +10,7 @@
  */
 import { assert, must } from '../../base/assert.ts';
 import type { AppendOutcome, LogEntry, LogFault, LogHead, TailSink, TenantLog } from '../port.ts';
+import { Stamps, type Clocks } from '../stamps.ts';
 import { startFault } from '../verify.ts';
 import type { Asker } from './asker.ts';
 import type { Opened, Page } from './messages.ts';
@@ -30,6 +31,7 @@ export interface TenantHost {
   /** A backup is being made: nothing is forgotten. Calls back later. */
   held(done: () => void): boolean;
   append(log: SqliteTenantLog, payloads: readonly Uint8Array[], done: (outcome: AppendOutcome) => void): void;
+  clocks(): Clocks;
 }
 
 export class SqliteTenantLog implements TenantLog {
@@ -44,6 +46,7 @@ export class SqliteTenantLog implements TenantLog {
   #head: LogHead;
   /** The newest entry that was sent to the worker. */
   #sent: number;
+  readonly #stamps: Stamps;
   #tail: Tail = { kind: 'none' };
 
   constructor(tenant: string, opened: Opened, host: TenantHost) {
@@ -54,6 +57,7 @@ export class SqliteTenantLog implements TenantLog {
     this.opened = { baseSeq: opened.baseSeq, headSeq: opened.head.seq };
     this.#head = opened.head;
     this.#sent = opened.head.seq;
+    this.#stamps = new Stamps({ wall: opened.head.ts, mono: host.clocks().mono });
     this.#host = host;
   }
 
@@ -106,11 +110,16 @@ export class SqliteTenantLog implements TenantLog {
     this.#host.asker.ask<'verify'>({ kind: 'verify', no: this.no }, { answered: () => done(), refused: done });
   }
 
-  /** Numbers for entries that are about to be sent: the seq of the first. */
-  take(count: number): number {
+  /** The newest entry that was delivered, or read when it was opened. */
+  get head(): LogHead {
+    return this.#head;
+  }
+
+  /** Numbers for entries that are about to be sent, the seq of the first, and their stamp. */
+  take(count: number): { readonly first: number; readonly ts: number } {
     const first = this.#sent + 1;
     this.#sent += count;
-    return first;
+    return { first, ts: this.#stamps.next(this.#host.clocks()) };
   }
 
   /** The entries are durable; they are the next ones. */

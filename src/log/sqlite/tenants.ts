@@ -8,6 +8,7 @@
  * T1 A log never ends before its recorded head and has the recorded chain there: else it is not opened.
  * T2 A tenant that the head file knows and the database does not is a fault of the whole directory.
  * T3 Numbers of tenants are never used again.
+ * T4 Where a log ends is read again after another thread had the turn at the database.
  */
 import { randomUUID } from 'node:crypto';
 import type Database from 'better-sqlite3';
@@ -32,10 +33,12 @@ export interface Tenant {
   head: LogHead;
   /** Why its log cannot be opened. */
   fault?: LogFault;
+  /** At which `version` of the database its head was read. */
+  version: number;
 }
 
 /** The row of an entry. */
-export function positionOf(tenant: Tenant, seq: number): number {
+export function positionOf(tenant: { readonly no: number }, seq: number): number {
   return tenant.no * positions + seq;
 }
 
@@ -46,11 +49,13 @@ export class Tenants {
   readonly #put: Database.Statement<[number, Uint8Array]>;
   readonly #chainOf: Database.Statement<[number]>;
   readonly #last: Database.Statement<[number, number]>;
+  readonly #version: () => number;
 
-  /** `epoch`: at least this one, where a new one begins. */
-  constructor(files: LogFiles, epoch = 0) {
+  /** `epoch`: at least this one, where a new one begins. `version`: changes when another thread has appended. */
+  constructor(files: LogFiles, epoch = 0, version = () => 0) {
     const { db } = files;
     this.#files = files;
+    this.#version = version;
     this.#put = db.prepare(
       'INSERT INTO tenant (no, record) VALUES (?, ?) ON CONFLICT (no) DO UPDATE SET record = excluded.record',
     );
@@ -72,7 +77,9 @@ export class Tenants {
   }
 
   byNo(no: number): Tenant {
-    return must(this.#byNo.get(no), `there is no tenant ${no}`);
+    const tenant = must(this.#byNo.get(no), `there is no tenant ${no}`);
+    this.#refresh(tenant);
+    return tenant;
   }
 
   byId(id: string): Tenant | undefined {
@@ -84,7 +91,7 @@ export class Tenants {
     const no = Math.max(0, ...this.#byNo.keys()) + 1; // T3: rows are never deleted
     const logId = randomUUID();
     const start: LogHead = { seq: 0, ts: 0, chain: chainStart(logId) };
-    const tenant: Tenant = { no, id, logId, epoch: 1, base: start, head: start };
+    const tenant: Tenant = { no, id, logId, epoch: 1, base: start, head: start, version: this.#version() };
     this.save(tenant);
     this.#add(tenant);
     return tenant;
@@ -124,9 +131,18 @@ export class Tenants {
       epoch: record.integer('epoch'),
       base,
       head: base,
+      version: this.#version(),
     };
     this.#add(tenant);
     this.#recoverHead(tenant);
+  }
+
+  /** T4 */
+  #refresh(tenant: Tenant): void {
+    const version = this.#version();
+    if (tenant.version === version) return;
+    tenant.version = version;
+    if (tenant.fault === undefined) this.#recoverHead(tenant);
   }
 
   #recoverHead(tenant: Tenant): void {

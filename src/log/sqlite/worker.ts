@@ -1,5 +1,5 @@
 /**
- * The log's worker thread: it alone touches the database, and sleeps on the bell between.
+ * The log's worker thread: it touches the database while it has the turn (lane.ts), and sleeps on the bell between.
  *
  * W1 Between two steps of anything else a waiting group of appends is committed: one never waits longer than one step.
  * W2 Other work goes on even when groups come without pause: one step after each; chores rest between (pace.ts).
@@ -57,8 +57,8 @@ class LogWorker {
     const { db } = files;
     this.#control = new LaneControl(control);
     this.#files = files;
-    this.#tenants = new Tenants(this.#files);
-    this.#committer = new Committer(this.#files, this.#tenants);
+    this.#tenants = new Tenants(this.#files, 0, () => this.#control.returns());
+    this.#committer = new Committer(this.#files, this.#tenants, this.#control);
     this.#reader = new Reader(db, this.#tenants);
     this.#trimmer = new Trimmer(db, this.#tenants, {
       wrote: (bytes) => this.#committer.wrote(bytes),
@@ -68,7 +68,7 @@ class LogWorker {
   }
 
   run(): void {
-    post({ kind: 'ready', fileId: new Uint8Array(this.#files.head.fileId) });
+    post({ kind: 'ready', fileId: new Uint8Array(this.#files.head.fileId), shared: this.#files.shared });
     while (!this.#closed) {
       const heard = this.#control.heard();
       this.#receive();
@@ -103,6 +103,7 @@ class LogWorker {
 
   #commit(): boolean {
     if (this.#control.groups() === this.#groups) return false;
+    this.#receive(); // The area of a group is posted before the group is sent, and may have come since.
     this.#committer.group(must(this.#areas[this.#groups % areaCount], 'a group has an area'));
     this.#groups += 1;
     post(this.#groups);
@@ -233,7 +234,7 @@ function started(files: LogFiles, control: SharedArrayBuffer): LogWorker {
 
 function main(start: WorkerStart): void {
   try {
-    const worker = started(openFiles(start.dir), start.control);
+    const worker = started(openFiles(start.dir, start.shared), start.control);
     try {
       worker.run();
     } catch (error) {
