@@ -162,6 +162,7 @@ class Server implements RunningServer {
     this.#traces = this.#hooks.traces ?? (await tracesOf(process.env));
     const onFatal = (error: Error): void => this.#fatal(error);
     const { driver, redis, files, texts: place, relay } = await this.#openLog(onFatal);
+    if (files !== undefined) this.#metrics.watchCommits(() => files.commits());
     this.#driver = driver;
     this.#redis = redis;
     const store = await this.#openStore(relay, onFatal);

@@ -92,6 +92,18 @@ export class Metrics implements MetricsText, JobMetrics {
     watchJobs(this.#scrape, figures);
   }
 
+  /** Where the log is in files: its group commits so far, by thread. Once. */
+  watchCommits(commits: () => { readonly main: number; readonly log: number }): void {
+    this.#scrape.counter(
+      {
+        name: 'muster_log_commits_total',
+        help: 'Group commits of the embedded log, by the thread that made them.',
+        labels: ['thread'],
+      },
+      () => Object.entries(commits()).map(([thread, value]) => ({ labels: { thread }, value })),
+    );
+  }
+
   /** Where the log is on Redis. Once. */
   watchRedis(figures: () => RedisFigures): void {
     watchRedis(this.#scrape, figures);

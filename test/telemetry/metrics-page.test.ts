@@ -28,6 +28,7 @@ function whole(): Metrics {
   const metrics = new Metrics();
   metrics.transport('ws');
   metrics.watch(() => NODE);
+  metrics.watchCommits(() => ({ main: 0, log: 0 }));
   metrics.watchBacklog(() => ({ types: [], missing: [], exact: true }));
   metrics.watchQuotas(
     () => Object.fromEntries(WORKSPACE_RESOURCES.map((one) => [one, { most: 0, near: 0 }])) as QuotaFigures,
