@@ -45,7 +45,7 @@ describe('turns', () => {
     const control = new LaneControl();
     expect(control.takeOver()).toBe(false);
     // It slept, for no time, and woke.
-    expect(control.sleep(control.heard(), 0)).toBe(false);
+    expect(control.park(control.heard(), 0)).toBe(false);
     expect(control.takeOver()).toBe(false);
   });
 
@@ -62,7 +62,7 @@ describe('turns', () => {
       while (Atomics.load(counter, 1) === 0) {
         for (let n = 0; n < 200; n += 1) counter[0] += 1;
         turns += 1;
-        control.sleep(control.heard(), turns % 3 === 0 ? 0 : 0.2);
+        control.park(control.heard(), turns % 3 === 0 ? 0 : 0.2);
       }
       parentPort.postMessage(turns);
     `;

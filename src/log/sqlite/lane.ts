@@ -139,7 +139,7 @@ export class LaneControl {
   }
 
   /** Worker: sleeps until the bell is no longer `heard`, without the turn; false if `ms` passed without a ring. */
-  sleep(heard: number, ms: number): boolean {
+  park(heard: number, ms: number): boolean {
     Atomics.store(this.#words, turn, free);
     const rung = Atomics.wait(this.#words, bell, heard, ms) !== 'timed-out';
     Atomics.store(this.#words, wanted, 1);

@@ -89,7 +89,7 @@ class LogWorker {
   #sleep(heard: number): void {
     const restMs = this.#chores.length > 0 ? this.#pace.restMs(performance.now()) : Infinity;
     const tidyMs = this.#committer.untidy ? idleMs : Infinity;
-    const rung = this.#control.sleep(heard, Math.min(restMs, tidyMs));
+    const rung = this.#control.park(heard, Math.min(restMs, tidyMs));
     if (!rung && tidyMs <= restMs) this.#committer.tidy();
   }
 
