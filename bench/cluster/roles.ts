@@ -32,3 +32,8 @@ export type WorkersCalls = {
 };
 
 export type SubmittersNotes = SubmitterNotes;
+
+/** A Socket.IO server that shares a Redis with others. */
+export type SocketIoCalls = {
+  readonly listen: { readonly params: { readonly redis: number }; readonly result: { readonly port: number } };
+};

@@ -4,9 +4,7 @@
  * First dispatch on one node beside BullMQ alone, each on a Redis of its own that syncs every write, one after the other in each round. Then
  * 1, 2 and 3 nodes that share a Redis, with 1, 4 and 16 tenants: each tenant has a submitter at one node and its agent at the next one, and all
  * tenants together have as many tasks in flight whatever their number. After each run every task of it must have been executed once and told
- * once.
- *
- * Fan-out over two nodes is not measured: what is said about it stands in the output.
+ * once. Last fan-out over two nodes, beside Socket.IO with its Redis streams adapter (fan-out.ts).
  */
 import { must } from '../../src/base/assert.ts';
 import type { Range } from '../dispatch/roles.ts';
@@ -24,6 +22,7 @@ import {
   type ScenarioReport,
 } from '../harness/scenario.ts';
 import { atLeast, figure, pairedRatio, percentiles } from '../harness/statistics.ts';
+import { fanOutFigures, fanOutRatios, measureFanOut, type Fanned } from './fan-out.ts';
 import { musterOnRedis, startNodes, targets, tenantKeys } from './nodes.ts';
 import type { SubmittersCalls, SubmittersNotes, TenantsResult, WorkersCalls } from './roles.ts';
 
@@ -38,9 +37,7 @@ const QUICK_MS = 300;
 
 const MUSTER_OVER_BULLMQ = 3;
 /** Names of what may be measured alone. */
-const PARTS = ['dispatch', 'nodes'] as const;
-const NOT_MEASURED =
-  "Fan-out over two nodes beside Socket.IO with its Redis streams adapter is not measured: the adapter is no dependency of this project's.";
+const PARTS = ['dispatch', 'nodes', 'fan-out'] as const;
 
 interface Spread {
   readonly name: string;
@@ -117,18 +114,27 @@ async function run(context: ScenarioContext): Promise<ScenarioReport> {
   const variants = [musterOnRedis(), bullmq('bullmq-always', 'always')];
   const dispatched: Measured[] = [];
   const spread: Spread[] = [];
+  const fanned: Fanned[] = [];
   for (let round = 1; round <= context.runs; round += 1) {
     context.say(`round ${round} of ${context.runs}`);
     const order = round % 2 === 1 ? variants : variants.toReversed();
     for (const variant of wanted('dispatch') ? order : []) dispatched.push(...(await measureVariant(variant, context)));
-    if (!wanted('nodes')) continue;
-    for (const nodes of context.quick ? QUICK_NODES : NODES)
-      for (const tenants of context.quick ? QUICK_TENANTS : TENANTS)
-        spread.push(await measureNodes(context, nodes, tenants));
+    if (wanted('nodes')) spread.push(...(await measureSpread(context)));
+    if (wanted('fan-out')) fanned.push(...(await measureFanOut(context, round)));
   }
-  context.say(NOT_MEASURED);
-  const figures = { ...dispatchFigures(dispatched), ...spreadFigures(spread) };
-  return { figures, ratios: ratiosOf(dispatched), bottleneck: `${bottleneckOf(dispatched, spread)} ${NOT_MEASURED}` };
+  return {
+    figures: { ...dispatchFigures(dispatched), ...spreadFigures(spread), ...fanOutFigures(fanned) },
+    ratios: { ...ratiosOf(dispatched), ...fanOutRatios(fanned) },
+    bottleneck: bottleneckOf({ dispatched, spread, fanned }),
+  };
+}
+
+async function measureSpread(context: ScenarioContext): Promise<readonly Spread[]> {
+  const spread: Spread[] = [];
+  for (const nodes of context.quick ? QUICK_NODES : NODES)
+    for (const tenants of context.quick ? QUICK_TENANTS : TENANTS)
+      spread.push(await measureNodes(context, nodes, tenants));
+  return spread;
 }
 
 function dispatchFigures(all: readonly Measured[]): Record<string, Figure> {
@@ -179,17 +185,23 @@ function ratiosOf(all: readonly Measured[]): Record<string, Ratio> {
 }
 
 /** Who used the processor, in the last run of each. */
-function bottleneckOf(dispatched: readonly Measured[], spread: readonly Spread[]): string {
+function bottleneckOf(of: {
+  readonly dispatched: readonly Measured[];
+  readonly spread: readonly Spread[];
+  readonly fanned: readonly Fanned[];
+}): string {
   const last = new Map<string, Usage>();
-  for (const { variant, inFlight, used } of dispatched)
+  for (const { variant, inFlight, used } of of.dispatched)
     if (inFlight === LEVELS[0]) last.set(`${variant} at ${inFlight}`, used);
-  for (const { name, used } of spread) last.set(name, used);
+  for (const { name, used } of of.spread) last.set(name, used);
+  for (const { variant, cell, used } of of.fanned) last.set(`fan-out, ${variant}, ${cell}`, used);
   return `${[...last].map(([name, used]) => `${name}: ${describeUsage(used)} cores`).join('; ')}.`;
 }
 
 export const cluster: Scenario = {
   name: 'cluster',
-  summary: 'the log on Redis: one node beside BullMQ; 1 to 3 nodes with 1 to 16 tenants',
+  summary:
+    'the log on Redis: one node beside BullMQ; 1 to 3 nodes with 1 to 16 tenants; fan-out over two nodes beside Socket.IO',
   runs: 3,
   run,
 };

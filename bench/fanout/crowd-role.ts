@@ -7,7 +7,7 @@ import { playRole } from '../harness/role.ts';
 import { Samples } from '../harness/statistics.ts';
 import { SPEECH, type Speech } from './dialects.ts';
 import { RawSocket } from './raw-socket.ts';
-import type { CrowdCalls, CrowdTarget, Flood, FloodResult, Paced, PacedResult } from './roles.ts';
+import type { CrowdCalls, CrowdNotes, CrowdTarget, Flood, FloodResult, Paced, PacedResult } from './roles.ts';
 import { numberAt, placeOf, textOf } from './text.ts';
 
 const AT_ONCE = 64;
@@ -40,8 +40,11 @@ class Crowd {
   #window = 0;
   #whole: (() => void) | undefined;
 
-  constructor(target: CrowdTarget) {
+  readonly #mark: (at: CrowdNotes['window']) => void;
+
+  constructor(target: CrowdTarget, mark: (at: CrowdNotes['window']) => void) {
     this.#target = target;
+    this.#mark = mark;
     this.speech = SPEECH[target.dialect];
   }
 
@@ -52,18 +55,23 @@ class Crowd {
         next += 1;
         const listener = new Listener(this);
         this.listeners.push(listener);
-        await listener.open(this.#target);
+        await listener.open(this.#target, this.#portOf(next));
       }
     };
     await Promise.race([Promise.all(Array.from({ length: AT_ONCE }, open)), this.#failure()]);
     await Promise.race([this.#openPublisher(), this.#failure()]);
   }
 
+  #portOf(at: number): number {
+    const { ports } = this.#target;
+    return must(ports[at % ports.length], 'a port');
+  }
+
   async #openPublisher(): Promise<void> {
     const { path, subprotocol } = this.speech;
     let joined: (() => void) | undefined;
     const ready = new Promise<void>((resolve) => (joined = resolve));
-    const socket = await RawSocket.open(this.#target.port, path, subprotocol, {
+    const socket = await RawSocket.open(this.#portOf(0), path, subprotocol, {
       message: (from, bytes, start, end) => {
         const read = this.speech.read(bytes.subarray(start, end));
         if (read.answer !== undefined) from.write(read.answer);
@@ -94,8 +102,10 @@ class Crowd {
     this.#window = window;
     this.#publish(window);
     await this.#for(warmMs);
+    this.#mark('begin');
     const [messages, deliveries, began] = [this.#oldest, this.#deliveries, performance.now()];
     await this.#for(measureMs);
+    this.#mark('end');
     const result = {
       messages: this.#oldest - messages,
       deliveries: this.#deliveries - deliveries,
@@ -200,10 +210,10 @@ class Listener {
     this.#crowd = crowd;
   }
 
-  async open(target: CrowdTarget): Promise<void> {
+  async open(target: CrowdTarget, port: number): Promise<void> {
     const { path, subprotocol } = this.#crowd.speech;
     const joined = new Promise<void>((resolve) => (this.#joined = resolve));
-    this.#socket = await RawSocket.open(target.port, path, subprotocol, {
+    this.#socket = await RawSocket.open(port, path, subprotocol, {
       message: (socket, bytes, from, to) => {
         this.#socket = socket;
         this.#message(bytes, from, to);
@@ -266,11 +276,11 @@ class Listener {
   }
 }
 
-playRole<CrowdCalls>(() => {
+playRole<CrowdCalls, CrowdNotes>((notify) => {
   let crowd: Crowd | undefined;
   return {
     gather: async (target) => {
-      crowd = new Crowd(target);
+      crowd = new Crowd(target, (at) => notify('window', at));
       await crowd.gather();
       return null;
     },

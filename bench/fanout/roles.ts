@@ -5,7 +5,8 @@ export const DIALECTS = ['muster', 'plain', 'socketio'] as const;
 export type Dialect = (typeof DIALECTS)[number];
 
 export interface CrowdTarget {
-  readonly port: number;
+  /** Subscribers go round these; messages are published at the first. */
+  readonly ports: readonly number[];
   readonly dialect: Dialect;
   /** Muster's credential. */
   readonly key: string;
@@ -50,5 +51,8 @@ export type CrowdCalls = {
   readonly flood: { readonly params: Flood; readonly result: FloodResult };
   readonly pace: { readonly params: Paced; readonly result: PacedResult };
 };
+
+/** Sent at both ends of a flood's measured window, for sampling processor time. */
+export type CrowdNotes = { readonly window: 'begin' | 'end' };
 
 export type PlainCalls = { readonly listen: { readonly params: null; readonly result: { readonly port: number } } };

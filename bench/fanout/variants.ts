@@ -30,7 +30,7 @@ export async function setUp(context: ScenarioContext, variant: Variant, subscrib
     cleanup: context.cleanup,
   });
   const { port, dialect, key } = server;
-  await crowd.call('gather', { port, dialect, key, subscribers });
+  await crowd.call('gather', { ports: [port], dialect, key, subscribers });
   return {
     crowd,
     http: server.http,

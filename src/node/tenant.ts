@@ -361,7 +361,7 @@ export class Tenant implements TailSink {
 
   #appended(outcome: AppendOutcome, sent: readonly Sent[]): void {
     this.#appending = false;
-    if (this.#halted !== undefined) return;
+    if (this.#halted !== undefined) return this.#settleIdle();
     switch (outcome.kind) {
       case 'appended':
         this.beside?.lag.known(outcome.last, this.#options.scheduler.mono());

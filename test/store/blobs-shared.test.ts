@@ -185,6 +185,44 @@ describe('blobs of two nodes', () => {
     expect(await get(1, 'one')).toBe('one');
   });
 
+  test('what one lists and the other has forgotten stays, whatever the clock of that one, until the first is gone', async () => {
+    (await put(0, 'old')).release();
+    await allLetGo();
+    for (const days of [0, 1, 2, 30]) {
+      expect((await sweep(1, days * UNREFERENCED_MS)).count).toBe(0);
+      expect((await sweep(1, (days + 1) * UNREFERENCED_MS)).count).toBe(0);
+      expect((await sweep(0, days * UNREFERENCED_MS, { named: ['old'] })).count).toBe(0);
+    }
+    await sweep(1, 40 * UNREFERENCED_MS);
+    const [lists] = (await client.hget(keys.marks, nameOf('old')))?.match(/n_\w+/) ?? [];
+    const [other] = (await client.hkeys(meta)).filter((field) => /^pass:/.test(field) && field !== `pass:${lists}`);
+    await client.hdel(meta, String(other));
+    expect((await sweep(1, 41 * UNREFERENCED_MS)).count).toBe(1);
+  });
+
+  test('a mark of a build that did not ask all nodes is taken for one that nobody has agreed to', async () => {
+    (await put(0, 'old')).release();
+    await allLetGo();
+    await client.hset(keys.marks, nameOf('old'), '0:0');
+    expect((await sweep(1, UNREFERENCED_MS)).count).toBe(0);
+    expect((await sweep(0, UNREFERENCED_MS)).count).toBe(1);
+  });
+
+  test('a sweep goes on while the memory of Redis is full, and makes room', async () => {
+    (await put(0, 'old')).release();
+    await allLetGo();
+    await client.config('SET', 'maxmemory', '1');
+    try {
+      expect(await asked(0, 'new')).toEqual({ kind: 'full' });
+      await sweep(0, 0);
+      await sweep(1, 0);
+      expect((await sweep(0, UNREFERENCED_MS)).count).toBe(1);
+      expect(await client.hlen(keys.data)).toBe(0);
+    } finally {
+      await client.config('SET', 'maxmemory', '0');
+    }
+  });
+
   test('what Redis lost is put again: what is new before the next append, all that is named by the next sweep', async () => {
     await node(0).follow();
     (await put(0, 'new')).release();

@@ -259,6 +259,7 @@ export const UNITS: { readonly [name: string]: Unit } = {
     ],
     packages: [
       '@nats-io/',
+      '@socket.io/redis-streams-adapter',
       'amqplib',
       'socket.io',
       'better-sqlite3',

@@ -7,6 +7,10 @@
  * TS3 A text is removed only if nobody who may still append holds it, it has been marked for long enough, and whoever found that nobody
  *     names it had applied every entry that was in the log when it was marked. With TS2: every entry that could name it.
  * TS4 A hold counts as long as its node has a pass: one that lost it appends nothing more (scripts.ts, S2).
+ * TS5 And only if every node that has a pass has found that nobody names it, since it was marked: each keeps old versions in a store of its own, and
+ *     one that lacks some (it began with a hole, or has dropped them) does not know which texts those name. So no clock decides that either.
+ * TS6 A sweep is let write when the memory of Redis is full, since it makes room: Redis looks for memory before the first write of a script that
+ *     takes some, and the first of this one takes none.
  */
 import { script } from './script.ts';
 
@@ -74,11 +78,17 @@ return {'OK'}
 `);
 
 /**
- * TS3. ARGV: the newest entry that whoever asks had applied before it looked, the time, for how long nobody must have named what is removed, how
+ * TS3, TS5. ARGV: the node, the newest entry that it had applied before it looked, the time, for how long nobody must have named what is removed, how
  * many of the hashes are named by somebody; these, then those that nobody names. → count and bytes of what was removed, then those that are
- * named and not there
+ * named and not there. A mark: when it was set, the newest entry then, and which nodes found since that nobody names the text.
  */
 const settle = script(`
+redis.call('HDEL', KEYS[4], '') -- TS6
+local living = {}
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  local node = string.match(field, '^pass:(.+)$')
+  if node then living[#living + 1] = node end
+end
 local held = {}
 for _, field in ipairs(redis.call('HKEYS', KEYS[5])) do
   local name, node = string.match(field, '^(%x+) (.+)$')
@@ -88,26 +98,38 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[5])) do
     redis.call('HDEL', KEYS[5], field)
   end
 end
-local applied, now, patience, named = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local me, applied, now, patience, named = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local function agreed(found)
+  for _, node in ipairs(living) do
+    if not string.find(found, ' ' .. node .. ' ', 1, true) then return false end
+  end
+  return true
+end
 local head = redis.call('HGET', KEYS[1], 'seq') or '0'
 local count, bytes, gone = 0, 0, {}
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   local name = ARGV[i]
   local there = redis.call('HEXISTS', KEYS[2], name) == 1
-  if i < 5 + named then
+  if i < 6 + named then
     redis.call('HDEL', KEYS[4], name)
     if not there then gone[#gone + 1] = name end
   elseif there and held[name] then
     redis.call('HDEL', KEYS[4], name)
   elseif there then
-    local since, seq = string.match(redis.call('HGET', KEYS[4], name) or '', '^(%d+):(%d+)$')
+    local mark = redis.call('HGET', KEYS[4], name) or ''
+    local since, seq, found = string.match(mark, '^(%d+):(%d+)(.*)$')
     if not since then
-      redis.call('HSET', KEYS[4], name, ARGV[2] .. ':' .. head)
-    elseif tonumber(since) <= now - patience and tonumber(seq) <= applied then
+      since, seq, found = ARGV[3], head, ''
+    end
+    if found == '' then found = ' ' end
+    if not string.find(found, ' ' .. me .. ' ', 1, true) then found = found .. me .. ' ' end
+    if mark ~= '' and tonumber(since) <= now - patience and tonumber(seq) <= applied and agreed(found) then
       count, bytes = count + 1, bytes + redis.call('HSTRLEN', KEYS[2], name)
       redis.call('HDEL', KEYS[2], name)
       redis.call('HDEL', KEYS[4], name)
       redis.call('ZREM', KEYS[3], name)
+    elseif mark ~= since .. ':' .. seq .. found then
+      redis.call('HSET', KEYS[4], name, since .. ':' .. seq .. found)
     end
   end
 end

@@ -135,7 +135,7 @@ export class RedisTexts {
     const { applied, now, unreferencedMs, referenced, unreferenced } = settling;
     const figures = [applied, now, unreferencedMs, referenced.length].map(String);
     const work = this.#asked(tenant, async (session): Promise<TextsSettled> => {
-      const args = [...figures, ...referenced, ...unreferenced];
+      const args = [this.#host.node, ...figures, ...referenced, ...unreferenced];
       const [count, bytes, ...gone] = await this.#run(session, { tenant, script: TEXT_SCRIPTS.settle }, args);
       return { count: integerOf(count), bytes: integerOf(bytes), gone: gone.map(textOf) };
     });

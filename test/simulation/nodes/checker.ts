@@ -28,19 +28,30 @@ export class NodesChecker {
   readonly #events: NodesEvent[] = [];
   /** The newest entry of each process and tenant. */
   readonly #heads = new Map<string, AppliedEvent>();
+  /** By the chain after an entry: the entry before it. What a process began with a snapshot of, others have read. */
+  readonly #before = new Map<string, AppliedEvent>();
+  /** By the chain after an entry: what it changed, as somebody saw it who had read those before. */
+  readonly #whole = new Map<string, AppliedEvent>();
   readonly #hashes = new Map<string, AppliedEvent>();
   readonly #fencedOnes = new Set<string>();
   readonly #living = new Set<string>();
+  /** Entries of which there was a snapshot. */
+  readonly #snapshots = new Set<number>([0]);
   #lossy = false;
+  #disturbed = false;
 
   add(event: NodesEvent): void {
     this.#events.push(event);
     if (event.kind === 'applied') this.#applied(event);
     else if (event.kind === 'stored') this.#stored(event);
     else if (event.kind === 'lossy') this.#lose();
+    else if (event.kind === 'disturbed') this.#disturbed = true;
+    else if (event.kind === 'snapshot') this.#snapshots.add(event.seq);
+    else if (event.kind === 'trimmed') this.#trimmed(event);
+    else if (event.kind === 'early') this.#early(event);
     else if (event.kind === 'node.start') this.#living.add(event.process);
     else if (event.kind === 'fenced') this.#fenced(event);
-    else if (event.kind === 'node.refused' && OF_LOSS.has(event.fault) && !this.#lossy)
+    else if (event.kind === 'node.refused' && OF_LOSS.has(event.fault) && !this.#mayLose && !this.#overtaken(event))
       this.#found('N8', `${event.process} found ${event.fault} in tenant ${event.tenant} although nothing was lost`);
     else if (event.kind === 'node.end' && event.why === TAKEN_FOR_DEAD && !this.#fencedOnes.has(event.process))
       this.#found('N12', `${event.process} ended, and nobody had taken its name away`);
@@ -64,16 +75,45 @@ export class NodesChecker {
 
   /** N4 */
   #applied(event: AppliedEvent): void {
-    const { process, tenant, seq, epoch, chain, hash } = event;
+    const { process, tenant, seq, epoch, chain, hash, ts } = event;
     const key = `${process} ${tenant}`;
     const before = this.#heads.get(key);
-    if (seq !== (before?.seq ?? 0) + 1) this.#found('N4', `${process} applied entry ${seq} after ${before?.seq ?? 0}`);
+    const after = before?.seq ?? (this.#snapshots.has(seq - 1) ? seq - 1 : 0);
+    if (seq !== after + 1) this.#found('N4', `${process} applied entry ${seq} after ${after}`);
+    if (before !== undefined) this.#before.set(chain, before);
     if (before !== undefined && epoch < before.epoch) this.#found('N11', `the epoch fell to ${epoch} at entry ${seq}`);
+    if (before !== undefined && ts < before.ts) this.#found('N11', `time fell at entry ${seq}, to ${ts}`);
     this.#heads.set(key, event);
+    if (!event.first) this.#whole.set(chain, event);
     if (hash === undefined) return;
     const same = this.#hashes.get(`${tenant} ${chain}`);
     if (same === undefined) this.#hashes.set(`${tenant} ${chain}`, event);
     else if (same.hash !== hash) this.#found('N4', `${process} and ${same.process} differ after entry ${seq}`);
+  }
+
+  /** Redis may have lost what a node had read: nodes that all live put everything back. */
+  get #mayLose(): boolean {
+    return this.#lossy && this.#disturbed;
+  }
+
+  /** Who was taken for dead may be overtaken by the trim; it could have known, or not. */
+  #overtaken({ process, fault }: Extract<NodesEvent, { kind: 'node.refused' }>): boolean {
+    return fault === 'GAP' && this.#fencedOnes.has(process);
+  }
+
+  /** N15 */
+  #trimmed({ seq, kept }: Extract<NodesEvent, { kind: 'trimmed' }>): void {
+    const newer = [...this.#snapshots].filter((one) => one >= seq);
+    if (!this.#snapshots.has(seq) || newer.length < 2)
+      this.#found('N15', `the log was trimmed to entry ${seq}; snapshots are of ${[...this.#snapshots].join(', ')}`);
+    for (const [process, upTo] of kept)
+      if (upTo < seq) this.#found('N15', `the log was trimmed to entry ${seq}, and ${process} has it up to ${upTo}`);
+  }
+
+  /** N14 */
+  #early({ process, by, silentMs, connectedMs }: Extract<NodesEvent, { kind: 'early' }>): void {
+    const what = `${process} was taken for dead ${silentMs} ms after it was heard of, by ${by}`;
+    this.#found('N14', `${what}, which was connected for ${connectedMs} ms`);
   }
 
   /** Names of those that serve may be among what is lost. */
@@ -109,13 +149,21 @@ export class NodesChecker {
       else if (final.get(event.seq)?.chain !== event.chain)
         this.#found('N4', `${event.process} and ${final.get(event.seq)?.process} have another entry ${event.seq}`);
     }
+    this.#fill(final);
     const lost = [...others.values()].filter(({ seq, chain }) => final.get(seq)?.chain !== chain);
-    if (serving.size > 0 && lost.length > 0 && !this.#lossy)
+    if (serving.size > 0 && lost.length > 0 && !this.#mayLose)
       this.#found(
         'N8',
         `${lost[0]?.process} had applied entry ${lost[0]?.seq}, which is gone, although nothing was lost`,
       );
     return { final, lost };
+  }
+
+  /** What stands in a snapshot those have not read who began from it: it is what leads to what they read. */
+  #fill(final: Map<number, AppliedEvent>): void {
+    let first = final.get(Math.min(...final.keys()));
+    for (; first !== undefined; first = this.#before.get(first.chain)) final.set(first.seq, first);
+    for (const [seq, event] of final) final.set(seq, this.#whole.get(event.chain) ?? event);
   }
 
   /** N2 */
@@ -148,7 +196,7 @@ export class NodesChecker {
   #positions(): void {
     const spans = new Map<string, AppliedEvent>();
     for (const event of this.#events)
-      if (event.kind === 'applied' && event.tenant === TENANT) spans.set(event.chain, event);
+      if (event.kind === 'applied' && event.tenant === TENANT && !event.first) spans.set(event.chain, event);
     const sorted = [...spans.values()].toSorted((a, b) => a.rev - b.rev);
     for (const [i, event] of sorted.entries()) {
       const before = sorted[i - 1];
@@ -173,7 +221,8 @@ export class NodesChecker {
     for (const event of [...final.values()].toSorted((a, b) => a.seq - b.seq)) {
       for (const { id, mark } of event.made) {
         const other = byMark.get(mark);
-        if (mark.startsWith('k') && other !== undefined) this.#found('N6', `${mark} is task ${other} and task ${id}`);
+        // Whoever asks under a mark asks once, and the SDK asks again under the same number, or the same key.
+        if (other !== undefined) this.#found('N6', `${mark} is task ${other} and task ${id}`);
         byMark.set(mark, id);
       }
       for (const { id, token } of event.assigned) {
@@ -203,9 +252,10 @@ export class NodesChecker {
       if (event.kind !== 'end') continue;
       if (!event.quiet) this.#found('N9', event.why);
       for (const [i, { seq }] of event.log.entries())
-        if (seq !== i + 1) return this.#found('N11', `entry ${i + 1} of the log is ${seq}`);
-      if (event.quiet && found.length > 0 && event.log.length !== final.size)
-        this.#found('N11', `the log has ${event.log.length} entries, and nodes read ${final.size}`);
+        if (seq !== event.base + i + 1) return this.#found('N11', `entry ${event.base + i + 1} of the log is ${seq}`);
+      const there = event.base + event.log.length;
+      if (event.quiet && found.length > 0 && there !== final.size)
+        this.#found('N11', `the log has ${there} entries, and nodes read ${final.size}`);
     }
   }
 }

@@ -4,12 +4,23 @@ import type { NodesAction } from './plan.ts';
 import type { NodesSimulation } from './simulation.ts';
 import type { SimNode } from './sim-node.ts';
 
-type Fault = Exclude<NodesAction, { readonly do: 'create' | 'lock' }>;
+type Fault = Exclude<NodesAction, { readonly do: 'create' | 'lock' | 'checkpoint' }>;
+
+/** Faults through which every node lives and keeps its way to Redis. */
+const LEAVES_ALL_NODES: ReadonlySet<Fault['do']> = new Set([
+  'drop',
+  'move',
+  'kill',
+  'redis.failover',
+  'redis.flush',
+  'redis.stick',
+]);
 
 export function makeNodesFault(run: NodesSimulation, fault: Fault): void {
   const { redis } = run;
   run.recorder.fault(fault.do === 'trap' ? `${fault.fate} at ${fault.on}` : nameOf(fault));
   run.recorder.restless(noticedMs());
+  if (!LEAVES_ALL_NODES.has(fault.do)) run.add({ kind: 'disturbed' });
   switch (fault.do) {
     case 'drop':
       return run.programs.get(fault.program)?.drop();

@@ -28,6 +28,9 @@ export interface AppliedEvent {
   readonly tenant: string;
   readonly seq: number;
   readonly epoch: number;
+  readonly ts: number;
+  /** The process began with a snapshot of the entry before: what this one changed is not known. */
+  readonly first: boolean;
   readonly chain: string;
   /** Positions of this entry: after `from`, up to `rev`. */
   readonly from: number;
@@ -60,14 +63,30 @@ export type NodesEvent =
   | { readonly kind: 'node.repaired'; readonly process: string; readonly message: string }
   /** Others took its place among those that serve. `excused`: it could not know, as it stood still, or the clock of Redis was set forward. */
   | { readonly kind: 'fenced'; readonly process: string; readonly connections: number; readonly excused: boolean }
+  /** A snapshot counts that was made of the state after this entry. */
+  | { readonly kind: 'snapshot'; readonly seq: number }
+  /** The log begins behind this entry from now on. `kept`: up to where each that has a pass said that its store has what it needs. */
+  | { readonly kind: 'trimmed'; readonly seq: number; readonly kept: readonly (readonly [string, number])[] }
+  /** It was taken for dead before its time. */
+  | {
+      readonly kind: 'early';
+      readonly process: string;
+      readonly by: string;
+      readonly silentMs: number;
+      readonly connectedMs: number;
+    }
   /** A replica that may lack what was told took the primary's place. */
   | { readonly kind: 'lossy' }
+  /** Something else than that, and than what happens to programs, went wrong: nodes, or Redis. */
+  | { readonly kind: 'disturbed' }
   | {
       readonly kind: 'welcome';
       readonly program: string;
       readonly process: string;
       readonly session: string;
       readonly resumed: boolean;
+      /** Why not. */
+      readonly reason: string | undefined;
       readonly rev: number;
     }
   | {
@@ -101,5 +120,7 @@ export type NodesEvent =
       readonly kind: 'end';
       readonly quiet: boolean;
       readonly why: string;
+      /** The newest entry that was trimmed. */
+      readonly base: number;
       readonly log: readonly { readonly seq: number; readonly link: string }[];
     };

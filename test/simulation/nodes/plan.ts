@@ -24,6 +24,8 @@ export type NodesAction = { readonly at: number } & (
   | { readonly do: 'lock'; readonly program: string; readonly path: string; readonly holdMs: number }
   | { readonly do: 'drop' | 'move' | 'kill'; readonly program: string }
   | { readonly do: 'crash' | 'stop'; readonly node: number; readonly downMs: number }
+  /** A node makes a snapshot, behind which the log is trimmed, when it gets to it. */
+  | { readonly do: 'checkpoint'; readonly node: number }
   | { readonly do: 'stall'; readonly node: number; readonly ms: number }
   | { readonly do: 'jump'; readonly node: number | 'redis'; readonly ms: number }
   | { readonly do: 'isolate'; readonly node: number; readonly ms: number; readonly silently: boolean }

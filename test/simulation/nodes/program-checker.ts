@@ -6,6 +6,7 @@ export function judgePrograms(events: readonly NodesEvent[], histories: Historie
   judgeCreated(events, { ...histories, lossy }, found);
   judgeRefused(events, histories, found);
   judgeAttached(histories, found);
+  judgeResumed(events, { ...histories, lossy }, found);
   judgePushes(events, found);
   judgeTold(events, histories, found);
 }
@@ -45,6 +46,26 @@ function judgeAttached({ final }: Histories, found: Found): void {
         found('N7', `attachment ${attach} of ${session} came twice, at entry ${seq}`);
       numbers.set(session, attach);
     }
+  }
+}
+
+/** N8: whoever was told of what is lost begins anew, and nobody else for that reason. */
+function judgeResumed(events: readonly NodesEvent[], of: Histories & { readonly lossy: boolean }, found: Found): void {
+  const epochs = new Map<string, number>();
+  const positions = new Map<string, number>();
+  for (const event of events) {
+    if (event.kind === 'applied' && event.tenant === 'default') epochs.set(event.process, event.epoch);
+    if (event.kind !== 'push' && event.kind !== 'welcome') continue;
+    const { program, process, session, rev } = event;
+    const key = `${program} ${session}`;
+    const position = positions.get(key) ?? 0;
+    positions.set(key, Math.max(position, rev));
+    if (event.kind !== 'welcome') continue;
+    if (event.reason === 'epoch' && !of.lossy)
+      found('N8', `${program} was told by ${process} that the log lost something, and nothing was lost`);
+    const lost = event.resumed ? of.lost.find((one) => one.from < position && position <= one.rev) : undefined;
+    if (lost !== undefined && lost.epoch < (epochs.get(process) ?? 0))
+      found('N8', `${program} was resumed by ${process} at ${position}, which is of an entry ${lost.seq} that is lost`);
   }
 }
 

@@ -61,6 +61,11 @@ export class Program {
     return sdk.core.online && sdk.core.unanswered === 0 && (sdk.agent?.isIdle ?? true);
   }
 
+  /** The process that welcomed it on the connection that it has. */
+  get attachedTo(): string | undefined {
+    return this.#running?.socket?.attachedTo;
+  }
+
   start(): void {
     if (this.#running !== undefined) return;
     this.#incarnation += 1;
@@ -233,6 +238,10 @@ class NodeSocket implements Socket {
       });
   }
 
+  get attachedTo(): string | undefined {
+    return this.#closed || this.#session === '' ? undefined : this.#process;
+  }
+
   send(message: Uint8Array): void {
     if (!this.#closed) this.#connection?.write(message);
   }
@@ -264,7 +273,8 @@ class NodeSocket implements Socket {
       const { body } = frame;
       if (frame.op === Op.WELCOME) {
         this.#session = String(body['session']);
-        const about = { resumed: body['resumed'] === true, rev: Number(body['rev']) };
+        const reason = typeof body['reason'] === 'string' ? body['reason'] : undefined;
+        const about = { resumed: body['resumed'] === true, reason, rev: Number(body['rev']) };
         add({ kind: 'welcome', program, process: this.#process, session: this.#session, ...about });
       } else if (frame.op === Op.PUSH && typeof body['rev'] === 'number') {
         const about = { rev: body['rev'], text: textOf(body) };

@@ -51,8 +51,8 @@ export interface ServerParts {
   readonly shelf: ScriptShelf;
   /** Drawn for each process. */
   readonly runId: () => string;
-  /** It was done, as a primary does it. */
-  readonly wrote: (server: RedisServer, write: Write) => void;
+  /** It was done, as a primary does it: what one command, or one script, wrote. */
+  readonly wrote: (server: RedisServer, writes: readonly Write[]) => void;
   readonly minReplicas: number;
 }
 
@@ -166,7 +166,7 @@ export class RedisServer {
   #wrote(writes: readonly Write[]): void {
     this.offset += 1;
     for (const replica of this.#replicas) replica.send(writes);
-    for (const write of writes) this.#parts.wrote(this, write);
+    this.#parts.wrote(this, writes);
     this.#wake();
   }
 

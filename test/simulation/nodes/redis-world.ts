@@ -26,7 +26,7 @@ export interface WorldOptions {
   readonly time: VirtualTime;
   readonly random: Random;
   readonly tuning: RedisTuning;
-  readonly wrote: (server: RedisServer, write: Write) => void;
+  readonly wrote: (server: RedisServer, writes: readonly Write[]) => void;
 }
 
 /** Longer than anybody is silent before others take it for dead. */

@@ -96,10 +96,6 @@ export class SimNode {
     return this.#process?.name;
   }
 
-  get connections(): number {
-    return this.network.links.length;
-  }
-
   /** Serving everything that there is. */
   get whole(): boolean {
     const process = this.#process;
@@ -143,6 +139,11 @@ export class SimNode {
         ),
       );
     });
+  }
+
+  /** As the job does. What comes of it is in Redis. */
+  checkpoint(): void {
+    this.node?.serving('default')?.checkpoint(() => undefined);
   }
 
   stall(ms: number): void {
@@ -264,8 +265,9 @@ export class SimNode {
     if (process?.name !== name) return;
     const fault = nameOf(error);
     this.#options.observer.refused(name, tenant, fault);
-    if (fault === 'LOCKED' && process.ready) {
-      this.#end(process, TAKEN_FOR_DEAD); // SN2
+    // The log was trimmed under it: as the composition root does, it ends, and the next one begins from a snapshot.
+    if ((fault === 'LOCKED' || fault === 'GAP') && process.ready) {
+      this.#end(process, fault === 'GAP' ? 'the log was trimmed under it' : TAKEN_FOR_DEAD); // SN2
       this.#restart(SUPERVISED_MS);
     } else if (HOPELESS.has(fault)) {
       process.lane.after(OPERATOR_MS, () => {

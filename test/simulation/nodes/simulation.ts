@@ -23,6 +23,7 @@ import type { RedisServer, Write } from './redis-server.ts';
 import { RedisWorld } from './redis-world.ts';
 import { SimNode, type SimNodeObserver } from './sim-node.ts';
 import { Watcher } from './watcher.ts';
+import { Words } from './words.ts';
 
 const START = 1_700_000_000_000;
 const LOOK_MS = 500;
@@ -47,6 +48,7 @@ export class NodesSimulation {
   readonly #world: Lane;
   readonly #lanes = new Set<Lane>();
   readonly #watcher = new Watcher();
+  readonly #words: Words;
   readonly #added = new Set<string>();
   healed = false;
 
@@ -55,12 +57,13 @@ export class NodesSimulation {
     const random = new Random(`nodes run ${plan.seed}`);
     this.time = new VirtualTime(random.fork('order'), START);
     this.#world = this.time.lane('world');
+    this.#words = new Words(this.time);
     this.recorder = new Recorder(this.time, new Marks());
     this.redis = new RedisWorld({
       time: this.time,
       random: random.fork('redis'),
       tuning: plan.redis,
-      wrote: (server, write) => this.#wrote(server, write),
+      wrote: (server, writes) => this.#wrote(server, writes),
     });
     const observer = this.#observer();
     this.nodes = Array.from({ length: plan.nodes }, (_, i) => {
@@ -115,6 +118,7 @@ export class NodesSimulation {
     if (this.healed) return;
     if (action.do === 'create') this.programs.get(action.program)?.create(action.mark, action);
     else if (action.do === 'lock') this.programs.get(action.program)?.lock(action.path, action.holdMs);
+    else if (action.do === 'checkpoint') this.nodes[action.node % this.nodes.length]?.checkpoint();
     else makeNodesFault(this, action);
   }
 
@@ -147,7 +151,7 @@ export class NodesSimulation {
     for (const node of this.nodes) {
       if (!node.whole) return `node ${node.name} does not serve`;
       const serving = node.node?.serving('default');
-      const head = this.redis.primary.data.stream('muster:{default}:log').length;
+      const head = Number(this.redis.primary.data.hash('muster:{default}:meta').get('seq'));
       const { state } = serving?.tenant.engine ?? {};
       if (state?.counters.seq !== head) return `node ${node.name} has not read everything`;
       for (const task of state.tasks.scan())
@@ -171,19 +175,43 @@ export class NodesSimulation {
     const log = this.redis.primary.data
       .stream('muster:{default}:log')
       .map(({ order, fields }) => ({ seq: order[1], link: fields[3] ?? '' }));
-    this.add({ kind: 'end', quiet, why, log });
+    this.add({ kind: 'end', quiet, why, base: this.#base(this.redis.primary).seq, log });
   }
 
-  #wrote(server: RedisServer, [command, key = '', ...args]: Write): void {
-    if (command === 'XADD') this.#stored(server, key, args);
-    else if (command === 'HDEL' && key.endsWith(':meta')) {
-      const gone = args.find((field) => field.startsWith('pass:'))?.slice('pass:'.length);
-      const node = this.nodes.find(({ process }) => process === gone);
-      if (gone === undefined || node === undefined) return;
-      // One that begins or ends has let nobody in, or go: it may take its own name away.
-      const connections = node.node === undefined ? 0 : node.connections;
-      this.add({ kind: 'fenced', process: gone, connections, excused: node.wasStalled || this.redis.wasSetForward });
+  #wrote(server: RedisServer, writes: readonly Write[]): void {
+    const by = this.#words.heard(server.name, writes);
+    for (const [command, key = '', ...args] of writes) {
+      if (command === 'XADD') this.#stored(server, key, args);
+      else if (command === 'HDEL' && key.endsWith(':meta')) this.#fenced(server, { key, args, by });
+      else if (command === 'HSET' && key === 'muster:{default}:snapshots')
+        this.add({ kind: 'snapshot', seq: Number(args[0]) });
+      else if (command === 'XTRIM' && key === 'muster:{default}:log')
+        this.add({ kind: 'trimmed', ...this.#base(server) });
     }
+  }
+
+  #base({ data }: RedisServer): { readonly seq: number; readonly kept: readonly (readonly [string, number])[] } {
+    const meta = data.hash('muster:{default}:meta');
+    const kept = [...meta].flatMap(([name]): readonly (readonly [string, number])[] =>
+      name.startsWith('pass:') ? [[name.slice(5), Number(meta.get(`kept:${name.slice(5)}`) ?? -1)]] : [],
+    );
+    return { seq: Number(meta.get('baseSeq')), kept };
+  }
+
+  #fenced(
+    server: RedisServer,
+    of: { readonly key: string; readonly args: readonly string[]; readonly by: string | undefined },
+  ): void {
+    const gone = of.args.find((field) => field.startsWith('pass:'))?.slice('pass:'.length);
+    if (gone === undefined) return;
+    const early = this.redis.wasSetForward ? undefined : this.#words.early(server.name, { ...of, gone });
+    if (early !== undefined) this.add({ kind: 'early', process: gone, ...early });
+    const node = this.nodes.find(({ process }) => process === gone);
+    if (node === undefined) return;
+    // One that begins or ends has let nobody in, or go: it may take its own name away. Who only dialled it, and was not let in, goes on.
+    const attached = [...this.programs.values()].filter(({ attachedTo }) => attachedTo === gone);
+    const connections = node.node === undefined ? 0 : attached.length;
+    this.add({ kind: 'fenced', process: gone, connections, excused: node.wasStalled || this.redis.wasSetForward });
   }
 
   /** An entry stands in the log of a primary. */

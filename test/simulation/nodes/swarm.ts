@@ -1,5 +1,6 @@
 /** Draws runs of several nodes: one to five on a Redis with up to two replicas, few agents and submitters, and the faults of both. */
 import { Random } from '../random.ts';
+import { withFamily } from './families.ts';
 import type { NodesAction, NodesPlan, ProgramPlan } from './plan.ts';
 import type { TrapOn } from './redis-world.ts';
 
@@ -24,7 +25,7 @@ export function drawNodesPlan(seed: number): NodesPlan {
   const programs = drawPrograms(random.fork('programs'), nodes);
   const asks = drawAsks(random.fork('asks'), { programs, until: healAt });
   const faults = drawFaults(random.fork('faults'), { programs, nodes, replicas, until: healAt });
-  return {
+  const plan: NodesPlan = {
     format: 1,
     course: 'nodes',
     seed,
@@ -41,6 +42,7 @@ export function drawNodesPlan(seed: number): NodesPlan {
     healAt,
     settleMs: 300_000,
   };
+  return withFamily(random.fork('family'), plan);
 }
 
 function drawPrograms(random: Random, nodes: number): readonly ProgramPlan[] {
@@ -84,8 +86,8 @@ function drawAsks(random: Random, { programs, until }: Within): readonly NodesAc
   return [...tasks, ...locks];
 }
 
-/** Redis comes back with an older disk in kept scripts only. */
-type Kind = Exclude<NodesAction['do'], 'create' | 'lock' | 'redis.rewind'>;
+/** Redis comes back with an older disk in kept scripts only; checkpoints are no fault (families.ts). */
+type Kind = Exclude<NodesAction['do'], 'create' | 'lock' | 'redis.rewind' | 'checkpoint'>;
 
 const KINDS: readonly Kind[] = [
   'drop', 'move', 'kill', 'crash', 'stop', 'stall', 'jump', 'isolate', 'slow', 'trap', 'trap', 'trap',

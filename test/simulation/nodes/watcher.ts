@@ -46,7 +46,11 @@ export class Watcher {
   /** `process`: whose node it is. */
   applied(process: string, { tenant, entry, output, engine }: Applied): AppliedEvent {
     let follower = this.#followers.get(engine);
-    if (follower === undefined) this.#followers.set(engine, (follower = new Follower(engine)));
+    const first = follower === undefined && entry.seq > 1;
+    if (follower === undefined) {
+      this.#followers.set(engine, (follower = new Follower(engine)));
+      if (first) follower.rev = output.rev - output.pushes.length - 1;
+    }
     // A new epoch has positions of its own.
     const from = Math.max(follower.rev, entry.epoch * 2 ** 40);
     follower.rev = output.rev;
@@ -57,6 +61,8 @@ export class Watcher {
       tenant,
       seq: entry.seq,
       epoch: entry.epoch,
+      ts: entry.ts,
+      first,
       chain: Buffer.from(entry.chain).toString('hex'),
       from,
       rev: output.rev,
