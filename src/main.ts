@@ -265,6 +265,7 @@ class Server implements RunningServer {
           });
         },
         snapshotDamaged: (tenant, seq, why) => this.#snapshotTrouble({ tenant, seq, why }),
+        moved: (made) => this.#metrics.node.moved(made),
         checkpointed: (tenant, outcome) => {
           if ('seq' in outcome) this.#metrics.node.checkpoint(outcome);
           else if ('error' in outcome) this.#log.error('checkpoint failed', { tenant, error: outcome.error });

@@ -19,7 +19,7 @@ import { Calendar } from '../calendar/index.ts';
 import type { Entropy, Scheduler } from '../base/scheduler.ts';
 import { Engine, type EngineOptions } from '../engine/engine.ts';
 import type { Sha256 } from '../engine/kernel/image.ts';
-import { keysBeside, listTenants, proposeMoves } from '../engine/queries.ts';
+import { keysBeside, listTenants } from '../engine/queries.ts';
 import { LogFault, type LogDriver, type TenantLog } from '../log/port.ts';
 import type { Store } from '../store/port.ts';
 import type { Tracing } from '../telemetry/port.ts';
@@ -28,6 +28,7 @@ import { loadNewest, type CheckpointDone, type Loaded, type LoadParts } from './
 import { Texts, type DocumentTexts } from './texts.ts';
 import { Inspections } from './inspections.ts';
 import type { HelloOutcome, NodePort, Principal, Reply } from './port.ts';
+import { moveWork, type MovesMade } from './moves.ts';
 import { listNodes } from './nodes.ts';
 import { withCursor } from './read-parts.ts';
 import { toReply, unavailable, type Access, type Answer, type MintedKey, type SystemPort } from './requests.ts';
@@ -52,6 +53,8 @@ export interface NodeEvents {
   /** O3: the store of a tenant has nothing of what was before the entry `seq`. */
   readonly storeBegins?: (tenant: string, seq: number) => void;
   readonly snapshotDamaged?: (tenant: string, seq: number, why: string) => void;
+  /** Work that nobody had begun was to go to other agents. */
+  readonly moved?: (made: MovesMade) => void;
   readonly checkpointed?: (tenant: string, outcome: Parameters<CheckpointDone>[0]) => void;
 }
 
@@ -238,10 +241,11 @@ export class Node implements NodePort {
     };
     for (const { tenant } of this.servings) {
       if (!tenant.serving) continue;
-      const moves = proposeMoves(tenant.engine, this.#options.scheduler.now());
-      if (moves.length === 0) continue;
       open += 1;
-      tenant.submit({ kind: 'task.move', moves }, settle);
+      moveWork(tenant, this.#options.scheduler.now(), (made) => {
+        if (made.proposed > 0) this.#options.events?.moved?.(made);
+        settle();
+      });
     }
     settle();
   }

@@ -35,6 +35,7 @@ export class WriteFigures implements NodeMetrics {
   #storeDamaged = 0;
   #snapshotTroubles = 0;
   #statesDiffered = 0;
+  readonly #moves = { applied: 0, refused: 0 };
 
   constructor(scrape: Scrape) {
     const histogram = (name: string, help: string, bounds: readonly number[]) =>
@@ -87,6 +88,14 @@ export class WriteFigures implements NodeMetrics {
       },
       () => [{ value: this.#statesDiffered }],
     );
+    scrape.counter(
+      {
+        name: 'muster_rebalance_moves_total',
+        help: 'Proposed moves of work that nobody had begun, by what became of them.',
+        labels: ['outcome'],
+      },
+      () => Object.entries(this.#moves).map(([outcome, value]) => ({ labels: { outcome }, value })),
+    );
     scrape.gauge({ name: 'muster_checkpoint_bytes', help: 'Size of the last checkpoint.' }, () => [
       { value: this.#checkpointBytes },
     ]);
@@ -126,6 +135,11 @@ export class WriteFigures implements NodeMetrics {
   checkpoint(run: { readonly ms: number; readonly bytes: number }): void {
     this.#checkpointSeconds.observe(run.ms / 1_000);
     this.#checkpointBytes = run.bytes;
+  }
+
+  moved({ proposed, applied }: { readonly proposed: number; readonly applied: number }): void {
+    this.#moves.applied += applied;
+    this.#moves.refused += proposed - applied;
   }
 
   storeDamaged(): void {

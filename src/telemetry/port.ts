@@ -62,6 +62,8 @@ export interface NodeMetrics {
   lock(what: LockOutcome, waitedMs?: number): void;
   pushed(pushClass: PushClass, count: number): void;
   checkpoint(run: { readonly ms: number; readonly bytes: number }): void;
+  /** Moves of work that nobody had begun were proposed, and so many of them done. */
+  moved(moves: { readonly proposed: number; readonly applied: number }): void;
   /** Rows of the read store turned out to be damaged, and count as dropped. */
   storeDamaged(): void;
   /** A snapshot of the state cannot be used or removed. */

@@ -1,6 +1,7 @@
 /** Rebalancing as a job of a node: agents come and go, and what they have not begun follows. */
 import { describe, expect, it } from 'vitest';
 import { must } from '../../src/base/assert.ts';
+import { proposeMoves } from '../../src/engine/queries.ts';
 import { startHousekeeping } from '../../src/housekeeping.ts';
 import { EmbeddedJobs } from '../../src/jobs/index.ts';
 import { NodeRig, type Client } from '../support/node-rig.ts';
@@ -36,6 +37,28 @@ describe('the job', () => {
     ]);
     expect(eventsOf(second, 'task.assigned')).toHaveLength(2);
     expect(rig.halted).toEqual([]);
+    expect(rig.moved).toEqual(['2 of 2']);
+  });
+
+  it('tells how many of the moves were done: none of those that another proposal came before', () => {
+    const rig = new NodeRig().start();
+    agent(rig, 'first');
+    const boss = rig.client(rig.operator);
+    for (let at = 0; at < 4; at += 1) rig.ask(boss, 'task.create', { params: { type: 'work' } });
+    for (const name of ['second', 'third']) agent(rig, name);
+    rig.scheduler.advance(5_500);
+    const { tenant } = must(
+      [...rig.node.servings].find(({ id }) => id === 'default'),
+      'the tenant is served',
+    );
+    const moves = proposeMoves(tenant.engine, rig.scheduler.now());
+    const [one, other] = new Set(moves.map(({ to }) => to));
+    // Another node proposes the same work for other agents.
+    const before = moves.map((move) => ({ ...move, to: must(move.to === one ? other : one, 'two agents') }));
+    tenant.submit({ kind: 'task.move', moves: before });
+    rig.node.rebalance(() => undefined);
+    rig.scheduler.settle();
+    expect(rig.moved).toEqual([`0 of ${moves.length}`]);
   });
 
   it('leaves what was accepted, and says nothing to the log when there is nothing to move', () => {

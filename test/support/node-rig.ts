@@ -148,6 +148,8 @@ export class NodeRig {
   readonly differs: Mismatch[] = [];
   /** Tenants whose store has a hole before an entry. */
   readonly begun: string[] = [];
+  /** Moves that were done, of those that were proposed. */
+  readonly moved: string[] = [];
   readonly #options: NodeRigOptions;
   #draws = 0;
   log: MemoryLog | undefined;
@@ -223,6 +225,7 @@ export class NodeRig {
         halted: (tenant) => this.halted.push(tenant),
         differs: (_, mismatch) => this.differs.push(mismatch),
         storeBegins: (tenant, seq) => this.begun.push(`${tenant} ${seq}`),
+        moved: ({ proposed, applied }) => this.moved.push(`${applied} of ${proposed}`),
       },
       ...(ring === undefined ? {} : { ring }),
     });

@@ -34,6 +34,8 @@ export class NodesChecker {
   readonly #whole = new Map<string, AppliedEvent>();
   readonly #hashes = new Map<string, AppliedEvent>();
   readonly #fencedOnes = new Set<string>();
+  /** At a server, which knows it. */
+  readonly #fencedAt = new Set<string>();
   readonly #living = new Set<string>();
   /** Entries of which there was a snapshot. */
   readonly #snapshots = new Set<number>([0]);
@@ -119,22 +121,25 @@ export class NodesChecker {
   /** Names of those that serve may be among what is lost. */
   #lose(): void {
     this.#lossy = true;
+    this.#fencedAt.clear();
     for (const process of this.#living) this.#fencedOnes.add(process);
   }
 
   /** N10 */
-  #fenced({ process, connections, excused }: Extract<NodesEvent, { kind: 'fenced' }>): void {
+  #fenced({ process, server, tenant, connections, excused }: Extract<NodesEvent, { kind: 'fenced' }>): void {
     this.#fencedOnes.add(process);
+    this.#fencedAt.add(`${server} ${tenant} ${process}`);
     if (connections > 0 && !excused)
       this.#found('N10', `${process} was taken for dead while it had ${connections} connections`);
   }
 
   /** N5, N8 */
-  #stored({ process, tenant, seq, member, repaired }: StoredEvent): void {
+  #stored({ process, server, tenant, seq, member, repaired }: StoredEvent): void {
     if (repaired) return;
     const head = this.#heads.get(`${process} ${tenant}`)?.seq ?? 0;
     if (seq <= head) this.#found('N8', `${process} had entry ${head} of ${tenant}, and appended entry ${seq}`);
-    if (!member) this.#found('N5', `${process} appended entry ${seq} of ${tenant}, and was fenced`);
+    if (!member || this.#fencedAt.has(`${server} ${tenant} ${process}`))
+      this.#found('N5', `${process} appended entry ${seq} of ${tenant}, and was fenced`);
   }
 
   /** CK1 */

@@ -13,6 +13,8 @@ type Family = keyof typeof SHARES;
 
 /** Others take a node for dead after 15 s of silence, at their next beat. */
 const DEAD_MS = [16_000, 26_000] as const;
+/** A node that is no slower has told how far its copy goes in time (recovery.ts, RC7). */
+export const SLOW_MS = 500;
 /** A snapshot is made of the state after an entry that all nodes hash: one in 30 s. Two of them stand, and the log is trimmed to the older. */
 const CHECKPOINT_MS = 36_000;
 
@@ -68,6 +70,11 @@ function lossy(random: Random, plan: NodesPlan): NodesPlan {
     { at: at + ms - 5, do: 'redis.failover', lossy: true, downMs: random.spread(500, 5_000) },
   ];
   const nodes = Math.max(2, plan.nodes);
+  // Its copy of the log ends before that of the others.
+  if (random.chance(0.7)) {
+    const behindMs = random.between(100, SLOW_MS);
+    actions.push({ at: at + ms - 1_500, do: 'slow', node: random.below(nodes), ms: behindMs, forMs: 1_490 });
+  }
   return withActions({ ...plan, nodes, redis: { ...plan.redis, replicas: 2 }, actions: kept }, actions);
 }
 

@@ -1,5 +1,6 @@
 /** Makes the faults of a plan of several nodes. */
 import { noticedMs } from '../network.ts';
+import { SLOW_MS } from './families.ts';
 import type { NodesAction } from './plan.ts';
 import type { NodesSimulation } from './simulation.ts';
 import type { SimNode } from './sim-node.ts';
@@ -16,11 +17,15 @@ const LEAVES_ALL_NODES: ReadonlySet<Fault['do']> = new Set([
   'redis.stick',
 ]);
 
+function leavesAllNodes(fault: Fault): boolean {
+  return LEAVES_ALL_NODES.has(fault.do) || (fault.do === 'slow' && fault.ms <= SLOW_MS);
+}
+
 export function makeNodesFault(run: NodesSimulation, fault: Fault): void {
   const { redis } = run;
   run.recorder.fault(fault.do === 'trap' ? `${fault.fate} at ${fault.on}` : nameOf(fault));
   run.recorder.restless(noticedMs());
-  if (!LEAVES_ALL_NODES.has(fault.do)) run.add({ kind: 'disturbed' });
+  if (!leavesAllNodes(fault)) run.add({ kind: 'disturbed' });
   switch (fault.do) {
     case 'drop':
       return run.programs.get(fault.program)?.drop();

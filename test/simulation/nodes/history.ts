@@ -62,7 +62,14 @@ export type NodesEvent =
   | { readonly kind: 'node.differs'; readonly process: string; readonly message: string }
   | { readonly kind: 'node.repaired'; readonly process: string; readonly message: string }
   /** Others took its place among those that serve. `excused`: it could not know, as it stood still, or the clock of Redis was set forward. */
-  | { readonly kind: 'fenced'; readonly process: string; readonly connections: number; readonly excused: boolean }
+  | {
+      readonly kind: 'fenced';
+      readonly process: string;
+      readonly server: string;
+      readonly tenant: string;
+      readonly connections: number;
+      readonly excused: boolean;
+    }
   /** A snapshot counts that was made of the state after this entry. */
   | { readonly kind: 'snapshot'; readonly seq: number }
   /** The log begins behind this entry from now on. `kept`: up to where each that has a pass said that its store has what it needs. */

@@ -94,6 +94,8 @@ export class RedisWorld implements WireWorld {
   readonly #slow = new Map<string, { readonly until: number; readonly ms: number }>();
   #followers: Follower[] = [];
   #primary: RedisServer;
+  /** How often each server was promoted: what it knew before may be gone. */
+  readonly #terms = new Map<RedisServer, number>();
   #dialled = 0;
   #jumpedAt = -Infinity;
 
@@ -119,6 +121,11 @@ export class RedisWorld implements WireWorld {
 
   get primary(): RedisServer {
     return this.#primary;
+  }
+
+  /** A server from one promotion to the next. */
+  nameOf(server: RedisServer): string {
+    return `${server.name}, ${this.#terms.get(server) ?? 0} times promoted`;
   }
 
   wire(node: string, lane: Lane): RedisWire {
@@ -299,6 +306,7 @@ export class RedisWorld implements WireWorld {
   #promote(next: RedisServer): void {
     this.#cutFollowers();
     next.role = 'primary';
+    this.#terms.set(next, (this.#terms.get(next) ?? 0) + 1);
     this.#primary = next;
     this.#followAll();
   }

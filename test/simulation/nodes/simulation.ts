@@ -211,12 +211,14 @@ export class NodesSimulation {
     // One that begins or ends has let nobody in, or go: it may take its own name away. Who only dialled it, and was not let in, goes on.
     const attached = [...this.programs.values()].filter(({ attachedTo }) => attachedTo === gone);
     const connections = node.node === undefined ? 0 : attached.length;
-    this.add({ kind: 'fenced', process: gone, connections, excused: node.wasStalled || this.redis.wasSetForward });
+    const excused = node.wasStalled || this.redis.wasSetForward;
+    const where = { server: this.redis.nameOf(server), tenant: tenantOf(of.key) };
+    this.add({ kind: 'fenced', process: gone, ...where, connections, excused });
   }
 
   /** An entry stands in the log of a primary. */
   #stored(server: RedisServer, key: string, [id = '', ...fields]: readonly string[]): void {
-    const tenant = /\{(.*)\}/.exec(key)?.[1] ?? '';
+    const tenant = tenantOf(key);
     const [epoch = 0, seq = 0] = id.split('-').map(Number);
     const [, ts = '', , link = '', , packed = ''] = fields;
     const payload = Buffer.from(packed, 'latin1').subarray(4, -4);
@@ -224,7 +226,7 @@ export class NodesSimulation {
     const known = `${tenant} ${link}`;
     const event: StoredEvent = {
       kind: 'stored',
-      server: server.name,
+      server: this.redis.nameOf(server),
       tenant,
       seq,
       epoch,
@@ -270,6 +272,10 @@ export class NodesSimulation {
       quiet,
     };
   }
+}
+
+function tenantOf(key: string): string {
+  return /\{(.*)\}/.exec(key)?.[1] ?? '';
 }
 
 function claims(plan: NodesPlan, token: string): Principal | undefined {

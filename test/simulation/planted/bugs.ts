@@ -13,6 +13,7 @@ import { ENGINE_BUGS } from './engine-bugs.ts';
 import { HANDING_BUGS } from './handing-bugs.ts';
 import { LOCK_BUGS } from './lock-bugs.ts';
 import { LOG_BUGS } from './log-bugs.ts';
+import { NODE_BUGS } from './node-bugs.ts';
 import { NOTICE_BUGS } from './notice-bugs.ts';
 import { PLACING_BUGS } from './placing-bugs.ts';
 import { REFERENCE_BUGS } from './reference-bugs.ts';
@@ -45,4 +46,5 @@ export const BUGS: readonly PlantedBug[] = [
   ...DOCUMENT_BUGS,
   ...DOCUMENT_CARE_BUGS,
   ...WORKSPACE_BUGS,
+  ...NODE_BUGS,
 ];
