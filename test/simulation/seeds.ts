@@ -154,6 +154,10 @@ export const KEPT: readonly KeptRun[] = [
     found: 'a node that was taken for dead while it began, and neither served nor ended',
   },
   {
+    script: 'seed-4000049',
+    found: 'a node that was taken for dead with an append on its way, while it was being stopped, and never ended',
+  },
+  {
     script: 'seed-3000137',
     found: 'a task that was moved while another one of its key, which allows more, was held beside it',
   },
