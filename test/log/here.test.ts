@@ -51,7 +51,7 @@ describe('turns', () => {
 
   test('never both at once', { timeout: 60_000 }, async () => {
     const control = new LaneControl();
-    const counter = new Int32Array(new SharedArrayBuffer(8));
+    const counter = new Int32Array(new SharedArrayBuffer(12));
     // Each adds by reading and writing, in many steps: what both do at once is lost.
     const source = `
       import { parentPort, workerData } from 'node:worker_threads';
@@ -62,6 +62,7 @@ describe('turns', () => {
       while (Atomics.load(counter, 1) === 0) {
         for (let n = 0; n < 200; n += 1) counter[0] += 1;
         turns += 1;
+        Atomics.store(counter, 2, turns);
         control.park(control.heard(), turns % 3 === 0 ? 0 : 0.2);
       }
       parentPort.postMessage(turns);
@@ -71,8 +72,9 @@ describe('turns', () => {
     });
     const ended = new Promise<number>((resolve, reject) => worker.once('message', resolve).once('error', reject));
     let taken = 0;
-    while (taken < 3_000) {
-      if (!control.takeOver()) {
+    // How often the worker comes to its turn while this thread asks for them is the machine's affair: each has its many.
+    while (taken < 3_000 || Atomics.load(counter, 2) < 500) {
+      if (taken - 3_000 > Atomics.load(counter, 2) || !control.takeOver()) {
         control.ring();
         await new Promise((resolve) => setImmediate(resolve));
         continue;
@@ -84,7 +86,7 @@ describe('turns', () => {
     Atomics.store(counter, 1, 1);
     control.ring();
     const turns = await ended;
-    expect(turns).toBeGreaterThan(10);
+    expect(turns).toBeGreaterThanOrEqual(500);
     expect(counter[0]).toBe(200 * (taken + turns));
     expect([control.returns(), control.takeWritten(), control.takeWritten()]).toEqual([taken, taken, 0]);
   });
