@@ -9,7 +9,9 @@ import { Cleanup } from '../../bench/harness/cleanup.ts';
 import { explain, runChaos } from './run.ts';
 import type { ChaosReport } from './run.ts';
 import { LONG, SHORT, shortfalls } from './forms.ts';
+import { isArgumentFault, seedArgument, wholeArgument } from '../support/arguments.ts';
 
+const USAGE = 'npm run test:chaos -- [--long] [--seed N] [--runs N] [--tasks N] [--dir DIR] [--json]';
 const EXIT_BROKEN = 1;
 const EXIT_NOT_RUN = 2;
 
@@ -70,14 +72,13 @@ function readArguments(): { long: boolean; json: boolean; seed: number; runs: nu
     },
   });
   const { long, json, dir } = values;
-  const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
   return {
     long,
     json,
     dir,
-    seed,
-    runs: Number(values.runs),
-    ...(values.tasks === undefined ? {} : { tasks: Number(values.tasks) }),
+    seed: seedArgument(values.seed),
+    runs: wholeArgument('runs', values.runs, 1),
+    ...(values.tasks === undefined ? {} : { tasks: wholeArgument('tasks', values.tasks, 1) }),
   };
 }
 
@@ -92,6 +93,8 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (fault) {
-  process.stderr.write(`${fault instanceof Error ? (fault.stack ?? fault.message) : String(fault)}\n`);
+  const said = isArgumentFault(fault) ? `${fault.message}\n${USAGE}` : undefined;
+  const reason = fault instanceof Error ? (fault.stack ?? fault.message) : String(fault);
+  process.stderr.write(`${said ?? reason}\n`);
   process.exitCode = EXIT_NOT_RUN;
 }

@@ -6,6 +6,7 @@
  * Exit codes: 0 nothing was lost and nothing doubled, 1 something was, or it took longer than it may, 2 the run itself failed.
  */
 import { parseArgs } from 'node:util';
+import { ArgumentError, isArgumentFault, seedArgument, wholeArgument } from '../support/arguments.ts';
 import { FaultBed } from './faults.ts';
 import { Fleet } from './fleet.ts';
 import { BETWEEN_FAULTS, FAULTS, LONG, NODES, ROLLING, ROLLING_BOUNDS, SHORT } from './forms.ts';
@@ -14,6 +15,8 @@ import { Rivals } from './rivals.ts';
 import { Supervisor } from './supervisor.ts';
 import { Verdict, VIOLATIONS } from './verdict.ts';
 
+const USAGE =
+  'npm run test:cluster -- [--long | --rolling | --faults [--only WORD]] [--seed N] [--tasks N] [--agents N] [--json]';
 const EXIT_BROKEN = 1;
 const EXIT_NOT_RUN = 2;
 
@@ -67,6 +70,7 @@ async function underFaults(
     const clients = await Promise.all(fleet.nodes.map(({ proxy }) => fleet.client(proxy.port)));
     const rivals = new Rivals(clients, verdict);
     const all = bed.faults(fleet, supervisor).filter(({ name }) => name.includes(only));
+    if (all.length === 0) throw new ArgumentError(`No fault's name has "${only}" in it.`);
     const faults = { all, between: BETWEEN_FAULTS, rivals };
     const load = new Load(fleet, { ...FAULTS, ...asked, faults }, verdict);
     const report = await load.run();
@@ -106,10 +110,10 @@ async function main(): Promise<void> {
     },
   });
   const form = values.faults ? FAULTS : values.rolling ? ROLLING : values.long ? LONG : SHORT;
-  const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
+  const seed = seedArgument(values.seed);
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
-  const { tasks = form.tasks, agents = form.agents } = values;
-  const asked = { tasks: Number(tasks), agents: Number(agents), seed, say };
+  const numberOf = (name: 'tasks' | 'agents'): number => wholeArgument(name, values[name] ?? `${form[name]}`, 1);
+  const asked = { tasks: numberOf('tasks'), agents: numberOf('agents'), seed, say };
   say(`seed ${seed}`);
   const print = (report: LoadReport, text: string): void => {
     const { verdict: _, ...figures } = report;
@@ -128,6 +132,8 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (fault) {
-  process.stderr.write(`${fault instanceof Error ? (fault.stack ?? fault.message) : String(fault)}\n`);
+  const said = isArgumentFault(fault) ? `${fault.message}\n${USAGE}` : undefined;
+  const reason = fault instanceof Error ? (fault.stack ?? fault.message) : String(fault);
+  process.stderr.write(`${said ?? reason}\n`);
   process.exitCode = EXIT_NOT_RUN;
 }

@@ -6,12 +6,14 @@
  *
  * Z1 A request with an id that reached a living connection is answered once, within `PATIENCE_MS`, or the connection ends.
  * Z2 Nothing is answered INTERNAL.
- * Z3 What a link draws depends on the seed and its number; not on time, but on the ids that the server gave.
+ * Z3 A request is refused with a code that PROTOCOL.md says of its method.
+ * Z4 What a link draws depends on the seed and its number; not on time, but on the ids that the server gave.
  */
 import { isMap as isBody } from '../../protocol/wire/codec.ts';
 import { Op, type Frame, type ValueMap } from '../../protocol/wire/types.ts';
 import { Random } from '../chaos/random.ts';
 import type { Form } from '../conformance/forms.ts';
+import { documentedErrors, type Documented } from '../support/documented-errors.ts';
 import { helloBody, playAttacks } from './attacks.ts';
 import { loadCorpus, type Corpus, type Seed } from './corpus.ts';
 import { AGENT, type AttackFigures, type FuzzPlan, type FuzzTold } from './fuzz-roles.ts';
@@ -23,6 +25,8 @@ import { Pace } from './pace.ts';
 import { oddly, violation } from './violations.ts';
 import { delay } from './delay.ts';
 
+/** What a barrier asks for. */
+const BARRIER = 'session.snapshot';
 const PATIENCE_MS = 30_000;
 /** For what need not have an answer: half a frame waits for its other half. */
 const BRIEF_MS = 300;
@@ -63,6 +67,7 @@ export class Fuzzer {
   readonly #answers = new Map<string, number>();
   readonly #broken: string[] = [];
   readonly #known = new Known();
+  readonly #documented = documentedErrors();
   #attacks: { readonly [name: string]: AttackFigures } = {};
   #written = 0;
   #connections = 0;
@@ -139,6 +144,7 @@ export class Fuzzer {
       pace: this.#pace,
       count: (kind, frames) => this.#count(kind, frames),
       answered: (code) => add(this.#answers, code, 1),
+      documented: this.#documented,
       breaks: (what) => this.#breaks(what),
       opened: (status) => {
         this.#connections += 1;
@@ -174,6 +180,7 @@ interface WorkerOptions {
   readonly pace: Pace;
   readonly count: (kind: string, frames: number) => void;
   readonly answered: (code: string) => void;
+  readonly documented: Documented;
   readonly breaks: (what: string) => void;
   readonly opened: (status: number) => void;
 }
@@ -181,7 +188,8 @@ interface WorkerOptions {
 /** One place of a link: connection after connection, with a session that it takes along where it can. */
 class Worker {
   readonly #options: WorkerOptions;
-  readonly #owed = new Set<number>();
+  /** What is not answered yet: the method by the id of its request. */
+  readonly #owed = new Map<number, string>();
   readonly #answered = new Set<number>();
   readonly #said: string[] = [];
   #session: Session | undefined;
@@ -281,7 +289,7 @@ class Worker {
   #gentle(link: Link): void {
     const { random, draw, count } = this.#options;
     const message = draw.gentle();
-    for (const id of message.owed) this.#owed.add(id);
+    for (const [id, method] of message.owed) this.#owed.set(id, method);
     count(message.kind, message.frames);
     if (random.chance(0.1)) {
       this.#note(`${message.kind}, oddly`, message.payload);
@@ -293,10 +301,10 @@ class Worker {
   async #settled(link: Link): Promise<boolean> {
     const { draw, breaks } = this.#options;
     const { id, payload } = draw.barrier();
-    this.#owed.add(id);
+    this.#owed.set(id, BARRIER);
     this.#say(link, 'barrier', payload);
     if (await this.#until(() => link.isEnded || this.#owed.size === 0)) return !link.isEnded;
-    breaks(this.#shown(`unanswered: ${[...this.#owed].slice(0, 5).join(', ')}`));
+    breaks(this.#shown(`unanswered: ${[...this.#owed.keys()].slice(0, 5).join(', ')}`));
     return false;
   }
 
@@ -316,7 +324,7 @@ class Worker {
     }
     // Not everything ends the connection: then an answer to a read shows that it lives.
     const { id, payload } = draw.barrier();
-    this.#owed.add(id);
+    this.#owed.set(id, BARRIER);
     link.message(payload);
     await this.#until(() => link.isEnded || !this.#owed.has(id), BRIEF_MS);
     // What was taken may have used up any id; of what ended the connection nothing was executed.
@@ -341,7 +349,7 @@ class Worker {
   }
 
   #take(frame: Frame): void {
-    const { known, answered, breaks } = this.#options;
+    const { known, answered, documented, breaks } = this.#options;
     const { op, id, body } = frame;
     if (op === Op.WELCOME) this.#welcome(body);
     if (op === Op.PUSH && typeof body['rev'] === 'number' && this.#session !== undefined)
@@ -352,6 +360,9 @@ class Worker {
       const code = String(body['code']);
       answered(code);
       if (code === 'INTERNAL') breaks(this.#shown(`INTERNAL: ${JSON.stringify(body)}`)); // Z2
+      const method = this.#owed.get(id);
+      if (method !== undefined && !documented(method, code))
+        breaks(this.#shown(`${method} was refused with ${code}, which PROTOCOL.md does not say of it`)); // Z3
     }
     if (op !== Op.RESULT && op !== Op.ERROR) {
       this.#wake();

@@ -14,9 +14,12 @@ import { Cleanup } from '../../bench/harness/cleanup.ts';
 import { MusterError } from '../../src/client/node.ts';
 import type { TransportName } from '../../src/transport/choose.ts';
 import { FORMS, type Form } from '../conformance/forms.ts';
+import { choiceArgument, isArgumentFault, seedArgument, wholeArgument } from '../support/arguments.ts';
 import { LIFTED, runPhase, type PhaseReport } from './run.ts';
 import { BOUNDS, framesOf, missed, round } from './verdict.ts';
 
+const USAGE =
+  'npm run fuzz -- [--frames N] [--seed N] [--transport ws|uws] [--form msgpack|json] [--rate N] [--json] [--dir DIR]';
 const EXIT_MISSED = 1;
 const EXIT_NOT_RUN = 2;
 const PHASES: readonly { readonly name: string; readonly share: number; readonly limits: readonly string[] }[] = [
@@ -121,11 +124,11 @@ function readArguments(): Args {
   return {
     json,
     dir,
-    frames: Number(values.frames),
-    rate: Number(values.rate),
-    seed: values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed),
-    transports: names.filter((name) => transport === undefined || name === transport),
-    forms: FORMS.filter((name) => form === undefined || name === form),
+    frames: wholeArgument('frames', values.frames, 1),
+    rate: wholeArgument('rate', values.rate, 1),
+    seed: seedArgument(values.seed),
+    transports: choiceArgument('transport', transport, names),
+    forms: choiceArgument('form', form, FORMS),
   };
 }
 
@@ -140,7 +143,9 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (fault) {
-  process.stderr.write(`${fault instanceof Error ? (fault.stack ?? fault.message) : String(fault)}\n`);
+  const said = isArgumentFault(fault) ? `${fault.message}\n${USAGE}` : undefined;
+  const reason = fault instanceof Error ? (fault.stack ?? fault.message) : String(fault);
+  process.stderr.write(`${said ?? reason}\n`);
   if (fault instanceof MusterError) process.stderr.write(`${JSON.stringify(fault.details)}\n`);
   process.exit(EXIT_NOT_RUN);
 }

@@ -31,10 +31,11 @@ export interface Message {
   readonly kind: string;
   readonly payload: Uint8Array;
   readonly frames: number;
-  /** Ids of requests in it that must be answered. */
-  readonly owed: readonly number[];
+  /** Ids of requests in it that must be answered, with the methods that they ask for. */
+  readonly owed: ReadonlyMap<number, string>;
 }
 
+const NOTHING_OWED: Message['owed'] = new Map();
 const WILD_ID = 2 ** 31;
 const FRAMES_MAX = 66;
 const BATCH_MAX = 12;
@@ -86,7 +87,7 @@ export class Draw {
       kind,
       payload,
       frames,
-      owed: [],
+      owed: NOTHING_OWED,
     });
     if (draw < 0.38) return rough('bytes', this.#damaged(this.#requests('', 1, (seed) => seed.params).payload));
     if (draw < 0.46) return rough('spliced', this.#spliced());
@@ -147,7 +148,7 @@ export class Draw {
   }
 
   #requests(kind: string, count: number, paramsOf: (seed: Seed) => Wild): Message {
-    const owed: number[] = [];
+    const owed = new Map<number, string>();
     const frames: Wild[] = [];
     for (let at = 0; at < count; at += 1) {
       const seed = this.#seed();
@@ -157,7 +158,7 @@ export class Draw {
       const body =
         isMap(params) && Object.keys(params).length === 0 ? { m: seed.method } : { m: seed.method, p: params };
       frames.push(Object.keys(meta).length === 0 ? [Op.REQUEST, id, body] : [Op.REQUEST, id, body, { ...meta }]);
-      owed.push(id);
+      owed.set(id, seed.method);
     }
     const payload = this.#together(frames);
     // A value that the profile refuses ends the connection, with everything behind it unanswered.
@@ -188,7 +189,7 @@ export class Draw {
       [random.between(1, 63) * 2, 0, { a: strange(this.#draws('lawful')) }],
       [random.between(23, 127) | 1, 0, {}],
     ]);
-    return { kind: 'control', payload: this.#encode(frame), frames: 1, owed: [] };
+    return { kind: 'control', payload: this.#encode(frame), frames: 1, owed: NOTHING_OWED };
   }
 
   #unknownMethod(): Message {
@@ -206,7 +207,7 @@ export class Draw {
       null,
     ]);
     const body = random.chance(0.8) ? { m, p: strange(this.#draws('lawful')) } : strange(this.#draws('lawful'));
-    return { kind: 'method', payload: this.#encode([Op.REQUEST, id, body]), frames: 1, owed: [] };
+    return { kind: 'method', payload: this.#encode([Op.REQUEST, id, body]), frames: 1, owed: NOTHING_OWED };
   }
 
   /** The ids of vectors replaced by those of things that are there. */

@@ -3,11 +3,13 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { METHOD_SCHEMAS } from '../../protocol/schema/methods.ts';
+import { ERROR_CODES } from '../../protocol/wire/codes.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import { SCAN_REASONS } from '../../protocol/wire/scan.ts';
-import { AGENT_STATUSES, TASK_STATUSES } from '../../protocol/wire/types.ts';
+import { AGENT_STATUSES, Op, TASK_STATUSES } from '../../protocol/wire/types.ts';
 import { TRANSITIONS } from '../../src/engine/tasks/transitions.ts';
 import { SERVER_TOPICS } from '../../src/engine/topics/topics.ts';
+import { documentedErrors } from '../support/documented-errors.ts';
 import { CLIENTS } from './vectors/clients.ts';
 import { SESSIONS } from './vectors/sessions.ts';
 import { OPERATING } from './vectors/operating.ts';
@@ -145,6 +147,54 @@ describe('PROTOCOL.md', () => {
         expect(text, `${method} ${name}`).toContain(`\`${name}${optional ? '?' : ''}\``);
       }
     }
+  });
+
+  it('says of each method with which codes it may be refused', () => {
+    const says = documentedErrors(PAPER);
+    const methods = Object.keys(METHOD_SCHEMAS);
+    for (const code of ['INVALID_PARAMS', 'UNAUTHORIZED', 'INVALID_FRAME'])
+      expect(
+        methods.filter((method) => !says(method, code)),
+        code,
+      ).toEqual([]);
+    expect(says('task.accept', 'STALE_TOKEN'), 'by the rule of tokens').toBe(true);
+    expect(says('schedule.trigger', 'QUEUE_FULL'), 'by another method').toBe(true);
+    expect(says('section.unlock', 'NOT_HELD'), 'by another method').toBe(true);
+    expect(says('task.create', 'OUTCOME_UNKNOWN'), 'by being a write').toBe(true);
+    expect(says('task.get', 'OUTCOME_UNKNOWN')).toBe(false);
+    expect(says('task.get', 'STALE_TOKEN')).toBe(false);
+    expect(says('task.steal', 'UNKNOWN_METHOD')).toBe(true);
+    expect(says('task.steal', 'TASK_NOT_FOUND')).toBe(false);
+    const unsaid = Object.keys(ERROR_CODES).filter((code) => !methods.some((method) => says(method, code)));
+    // What only a frame, or a push, is refused with.
+    expect(unsaid).toEqual(['UNKNOWN_METHOD', 'WAIT_TIMEOUT', 'RESOURCE_GONE']);
+    expect(() => documentedErrors(PAPER.replace('Errors: as of `lock.release`', 'Errors: as of that'))).toThrow(
+      'section.unlock',
+    );
+    expect(() => documentedErrors(PAPER.replace('Errors: as of `lock.release`', 'Errors: as of `lock.free`'))).toThrow(
+      'lock.free',
+    );
+  });
+
+  it('says of a method what transcripts expect', () => {
+    const says = documentedErrors(PAPER);
+    const isFrame = (value: unknown, op: number): value is readonly [number, number, { m?: string; code?: string }] =>
+      Array.isArray(value) && value[0] === op;
+    let refusals = 0;
+    for (const { name, steps } of TRANSCRIPTS) {
+      const asked = new Map<string, string>();
+      for (const step of steps) {
+        const { on, frame, frames = [] } = step as { on?: string; frame?: unknown; frames?: readonly unknown[] };
+        for (const one of frame === undefined ? frames : [frame]) {
+          if (isFrame(one, Op.REQUEST)) asked.set(`${on} ${one[1]}`, one[2].m ?? '');
+          const method = isFrame(one, Op.ERROR) ? asked.get(`${on} ${one[1]}`) : undefined;
+          if (!isFrame(one, Op.ERROR) || method === undefined || one[2].code === undefined) continue;
+          refusals += 1;
+          expect(says(method, one[2].code), `${name}: ${method} ${one[2].code}`).toBe(true);
+        }
+      }
+    }
+    expect(refusals).toBeGreaterThan(20);
   });
 
   it('names no param that a method does not have', () => {

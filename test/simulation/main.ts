@@ -5,7 +5,7 @@
  * in reports/simulation; `--replay` runs a script again. Exit code 1: a violation was found. `--planted` runs builds
  * with deliberate bugs instead; exit code 1: one of them was not found.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -57,6 +57,12 @@ function isUsage(fault: unknown): fault is Error {
 function whole(text: string | undefined, otherwise: number): number {
   const number = text === undefined ? otherwise : Number(text);
   if (!Number.isSafeInteger(number) || number < 0) throw new UsageError(`${text} is not a whole number`);
+  return number;
+}
+
+function positive(text: string | undefined, otherwise: number): number {
+  const number = whole(text, otherwise);
+  if (number === 0) throw new UsageError('no seed at all shows nothing');
   return number;
 }
 
@@ -164,6 +170,7 @@ async function report(sum: Sum, options: Options): Promise<void> {
 }
 
 async function replay(file: string, json: boolean): Promise<void> {
+  if (!existsSync(file)) throw new UsageError(`there is no file ${file}`);
   const plan = readScript(readFileSync(file, 'utf8'));
   const { violations, events, steps } = isOfNodes(plan) ? await simulateNodes(plan) : simulate(plan, EVERY_LOOK);
   const { seed } = plan;
@@ -214,7 +221,7 @@ async function main(): Promise<void> {
   if (course !== undefined && !isCourse(course))
     throw new UsageError(`${course} is not one of ${Object.keys(COURSES).join(', ')}`);
   const options: Options = {
-    seeds: whole(values.seeds, 100),
+    seeds: positive(values.seeds, 100),
     from: whole(values.from, 1),
     workers,
     shrinkMs: whole(values.shrink, 20) * 1_000,

@@ -9,11 +9,13 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Cleanup } from '../../bench/harness/cleanup.ts';
 import { MusterError } from '../../src/client/node.ts';
+import { choiceArgument, isArgumentFault, seedArgument, wholeArgument } from '../support/arguments.ts';
 import { FAULTS } from './faults.ts';
 import { runSoak } from './run.ts';
 import { slopePerMinute } from './trend.ts';
 import { afterWarmUp, missedBySoak, SOAK_BOUNDS, type SoakBounds, type SoakFigures } from './verdict.ts';
 
+const USAGE = 'npm run soak -- [--minutes M] [--transport ws|uws] [--rate N] [--seed N] [--json] [--dir DIR]';
 const EXIT_MISSED = 1;
 const EXIT_NOT_RUN = 2;
 const MINUTE_MS = 60_000;
@@ -30,19 +32,20 @@ async function main(): Promise<void> {
       dir: { type: 'string', default: tmpdir() },
     },
   });
+  const minutes = wholeArgument('minutes', values.minutes, 1);
+  const rate = wholeArgument('rate', values.rate, 1);
+  const seed = seedArgument(values.seed);
+  const [transport = 'ws'] = choiceArgument('transport', values.transport, ['ws', 'uws'] as const);
   const cleanup = new Cleanup();
   process.on('exit', () => cleanup.abandon());
-  const minutes = Number(values.minutes);
-  const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
   const dir = cleanup.directory(values.dir, 'muster-soak-');
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
-  const transport = values.transport === 'uws' ? 'uws' : 'ws';
   say(`${transport}, seed ${seed}`);
   const figures = await runSoak({
     transport,
     minutes,
     seed,
-    rate: Number(values.rate),
+    rate,
     data: join(dir, 'data'),
     cleanup,
     say,
@@ -88,7 +91,9 @@ function asText(figures: SoakFigures, bounds: SoakBounds, missed: readonly strin
 try {
   await main();
 } catch (fault) {
-  process.stderr.write(`${fault instanceof Error ? (fault.stack ?? fault.message) : String(fault)}\n`);
+  const said = isArgumentFault(fault) ? `${fault.message}\n${USAGE}` : undefined;
+  const reason = fault instanceof Error ? (fault.stack ?? fault.message) : String(fault);
+  process.stderr.write(`${said ?? reason}\n`);
   if (fault instanceof MusterError) process.stderr.write(`${JSON.stringify(fault.details)}\n`);
   process.exit(EXIT_NOT_RUN);
 }
