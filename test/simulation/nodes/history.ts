@@ -96,6 +96,16 @@ export type NodesEvent =
       readonly reason: string | undefined;
       readonly rev: number;
     }
+  /** A WELCOME left a process, over this connection. */
+  | { readonly kind: 'speaks'; readonly process: string; readonly conn: string; readonly session: string }
+  /** A push left a process. */
+  | {
+      readonly kind: 'sent';
+      readonly process: string;
+      readonly conn: string;
+      readonly session: string;
+      readonly rev: number;
+    }
   | {
       readonly kind: 'push';
       readonly program: string;

@@ -14,6 +14,7 @@ export const NODES_INVARIANTS = {
   N13: 'what was refused was not done',
   N14: 'nobody is taken for dead before 15 s of silence, nor by one that has not itself been connected for as long',
   N15: 'the log is trimmed to the older of two snapshots that count, and no further than every node has what it keeps',
+  N16: 'what came after a session was attached anew leaves no process over an older connection, once it knows of that',
   N11: 'the log is dense, no entry of it is older than the one before, and it is what nodes read',
 } as const;
 

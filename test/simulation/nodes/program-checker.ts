@@ -6,6 +6,7 @@ export function judgePrograms(events: readonly NodesEvent[], histories: Historie
   judgeCreated(events, { ...histories, lossy }, found);
   judgeRefused(events, histories, found);
   judgeAttached(histories, found);
+  judgeSpeakers(events, found);
   judgeResumed(events, { ...histories, lossy }, found);
   judgePushes(events, found);
   judgeTold(events, histories, found);
@@ -46,6 +47,26 @@ function judgeAttached({ final }: Histories, found: Found): void {
         found('N7', `attachment ${attach} of ${session} came twice, at entry ${seq}`);
       numbers.set(session, attach);
     }
+  }
+}
+
+/** N16 */
+function judgeSpeakers(events: readonly NodesEvent[], found: Found): void {
+  /** Of a process and session: the newest attachment that the process has applied, and the position of its entry. */
+  const attached = new Map<string, { readonly attach: number; readonly rev: number }>();
+  /** Of a connection: which attachment it was when it was welcomed. */
+  const speaks = new Map<string, number>();
+  for (const event of events) {
+    if (event.kind === 'applied' && event.tenant === 'default') {
+      const { process, rev } = event;
+      for (const { session, attach } of event.attached) attached.set(`${process} ${session}`, { attach, rev });
+    }
+    if (event.kind !== 'speaks' && event.kind !== 'sent') continue;
+    const newest = attached.get(`${event.process} ${event.session}`);
+    if (newest === undefined) continue;
+    if (event.kind === 'speaks') speaks.set(event.conn, newest.attach);
+    else if ((speaks.get(event.conn) ?? newest.attach) < newest.attach && event.rev > newest.rev)
+      found('N16', `${event.process} sent ${event.rev} to ${event.session} as it was before ${newest.rev}`);
   }
 }
 

@@ -24,6 +24,7 @@ import type { Recorder } from '../recorder.ts';
 import type { Lane, VirtualTime, Wall } from '../scheduler.ts';
 import { sha256 } from '../state-tracker.ts';
 import { TAKEN_FOR_DEAD } from './history.ts';
+import { Overheard } from './overheard.ts';
 import { TailDisk } from './tail-disk.ts';
 import type { RedisWorld } from './redis-world.ts';
 import { sessionLog } from '../session-log.ts';
@@ -46,6 +47,9 @@ export interface SimNodeObserver {
   ready(process: string): void;
   ended(process: string, why: string): void;
   applied(process: string, applied: Applied): void;
+  /** A connection speaks for the session from now on. `conn` is one of all. */
+  welcomed(process: string, conn: string, session: string): void;
+  sent(process: string, conn: string, push: { readonly session: string; readonly rev: number }): void;
   refused(process: string, tenant: string, fault: string): void;
   differs(process: string, message: string): void;
   repaired(process: string, message: string): void;
@@ -313,13 +317,19 @@ export class SimNode {
   #accept(process: Process): Accept {
     return (connection: Connection): ConnectionHandler => {
       let handler: ConnectionHandler | undefined;
+      const conn = `${process.name} ${connection.id}`;
+      const { observer } = this.#options;
+      const overheard = new Overheard(connection, {
+        welcomed: (session) => observer.welcomed(process.name, conn, session),
+        sent: (session, rev) => observer.sent(process.name, conn, { session, rev }),
+      });
       const guarded = (fn: (handler: ConnectionHandler) => void): void => {
         process.lane.defer(() => {
           if (handler !== undefined) fn(handler);
         });
       };
       process.lane.defer(() => {
-        handler = process.sessions.accept(connection);
+        handler = process.sessions.accept(overheard);
       });
       return {
         message: (bytes) => guarded((to) => to.message(bytes)),

@@ -248,6 +248,8 @@ export class NodesSimulation {
       ready: (process) => this.add({ kind: 'node.ready', process }),
       ended: (process, why) => this.add({ kind: 'node.end', process, why }),
       applied: (process, applied) => this.add(this.#watcher.applied(process, applied)),
+      welcomed: (process, conn, session) => this.add({ kind: 'speaks', process, conn, session }),
+      sent: (process, conn, { session, rev }) => this.add({ kind: 'sent', process, conn, session, rev }),
       refused: (process, tenant, fault) => this.add({ kind: 'node.refused', process, tenant, fault }),
       differs: (process, message) => this.add({ kind: 'node.differs', process, message }),
       repaired: (process, message) => this.add({ kind: 'node.repaired', process, message }),

@@ -195,6 +195,15 @@ const TELLING: readonly PlantedBug[] = [
     breaks: 'An append that was not answered counts as one that was not made.',
     invariants: ['N13', 'N6'],
   },
+  {
+    name: 'older-connection-goes-on',
+    runs: 'nodes',
+    file: 'src/engine/sessions/sessions.ts',
+    find: "    c.events.push({ kind: 'connectionEnded', session: before.id, attach: before.attach, why: 'replaced' });\n",
+    replace: '',
+    breaks: 'A node that learns that a session has gone to another goes on telling its older connection.',
+    invariants: ['N16'],
+  },
 ];
 
 export const NODE_BUGS: readonly PlantedBug[] = [...SCRIPTS, ...RECOVERY, ...MEMBERS, ...TELLING];
