@@ -84,6 +84,14 @@ const EXITS: { readonly [code: string]: Exit } = {
   DOCUMENT_CONFLICT: Exit.CONFLICT,
 };
 
+/** What to do when a server cannot listen where it should. */
+const LISTENING: { readonly [code: string]: string } = {
+  EADDRINUSE:
+    'Another program listens there, perhaps a server that runs already: stop it, or name others with --port, --http-port (0: any that is free).',
+  EADDRNOTAVAIL: 'This machine has no such address: name one that it has with --host.',
+  EACCES: 'Ports below 1024 need more rights: name others with --port, --http-port.',
+};
+
 /** What to tell of any error, and how to exit. */
 export function told(error: unknown): Told {
   if (error instanceof CliError) {
@@ -106,7 +114,9 @@ export function told(error: unknown): Told {
     // The system and the log name the code in their words too: `listen EADDRINUSE: address already in use`.
     const at = error.message.indexOf(`${code}: `);
     const message = at === -1 ? error.message : error.message.slice(at + code.length + 2);
-    return { code, message, exit: code === 'CONFIG' ? Exit.USAGE : Exit.FAILED };
+    const words = 'syscall' in error && error.syscall === 'listen' ? LISTENING[code] : undefined;
+    const exit = code === 'CONFIG' ? Exit.USAGE : Exit.FAILED;
+    return { code, message, exit, ...(words === undefined ? {} : { words }) };
   }
   return { code: 'INTERNAL', message: String(error), exit: Exit.FAILED };
 }

@@ -157,7 +157,10 @@ describe('serve', { timeout: 60_000 }, () => {
       '--log-level',
       'silent',
     );
-    expect([taken.code, taken.err]).toEqual([1, expect.stringMatching(/^error: EADDRINUSE: address already in use/)]);
+    expect([taken.code, taken.err]).toEqual([
+      1,
+      expect.stringMatching(/^error: EADDRINUSE: address already in use.*\n.*--port, --http-port/),
+    ]);
   });
 });
 
@@ -496,6 +499,7 @@ describe('demo', { timeout: 120_000 }, () => {
     const figures = JSON.parse(shown.out) as { total: Record<string, number> };
     expect(figures).toMatchObject({
       files: 30,
+      found: 30,
       killed: { agents: 1, servers: 1 },
       total: { tasks: 90, doneOnce: 90, lost: 0, doubled: 0, wrong: 0 },
       ok: true,
@@ -507,13 +511,11 @@ describe('demo', { timeout: 120_000 }, () => {
     mkdirSync(place.path('files'));
     for (let i = 0; i < 5; i += 1) writeFileSync(place.path(`files/${i}.txt`), `file ${i}\n`);
     process.env['TMPDIR'] = place.path('.');
-    const shown = await place.run('demo', place.path('files'), '--json');
+    const shown = await place.run('demo', place.path('files'), '--files', '4');
     expect([shown.code, shown.err]).toEqual([0, '']);
-    expect(JSON.parse(shown.out)).toMatchObject({
-      killed: { agents: 1, servers: 1 },
-      total: { tasks: 15, doneOnce: 15 },
-      ok: true,
-    });
+    expect(shown.out).toContain(`4 of the 5 files (--files 5 takes all) of ${place.path('files')}: each is`);
+    expect(shown.out).toMatch(/│ total +│ +12 │ +12 │ +\d+ │ +\d+ │ +0 │ +0 │ +0 │/);
+    expect(shown.out).toMatch(/12 tasks in [\d.]+ s; agents killed: 1, servers killed: 1; every task was done/);
     expect(temporary()).toEqual([]);
   });
 

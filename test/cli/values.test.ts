@@ -267,6 +267,19 @@ describe('exit codes', () => {
     [Object.assign(new Error('x'), { name: 'ConfigError' }), Exit.USAGE],
     ['words', Exit.FAILED],
   ])('%s', (error, exit) => expect(told(error).exit).toBe(exit));
+
+  it.each([
+    ['EADDRINUSE', '--port'],
+    ['EADDRNOTAVAIL', '--host'],
+  ])('%s of a server that is to listen says what to do next', (code, option) => {
+    const fault = Object.assign(new Error(`listen ${code}: there is no listening 127.0.0.1:1`), {
+      code,
+      syscall: 'listen',
+    });
+    expect(told(fault)).toMatchObject({ code, message: 'there is no listening 127.0.0.1:1' });
+    expect(told(fault).words).toContain(option);
+    expect(told(Object.assign(fault, { syscall: 'connect' })).words).toBeUndefined();
+  });
 });
 
 describe('output of a program', () => {
@@ -340,8 +353,12 @@ describe('files of the demonstration', () => {
     ])
       put(path, path === 'empty' ? '' : 'x');
     symlinkSync(folder, join(folder, 'loop'));
-    expect(pickFiles(folder, 10).map((file) => file.path)).toEqual(['a.txt', 'b/c.txt', 'b/d/e.txt']);
-    expect(pickFiles(folder, 2).map((file) => file.path)).toEqual(['a.txt', 'b/c.txt']);
+    const picked = (max: number) => {
+      const { files, found } = pickFiles(folder, max);
+      return [found, ...files.map((file) => file.path)];
+    };
+    expect(picked(10)).toEqual([3, 'a.txt', 'b/c.txt', 'b/d/e.txt']);
+    expect(picked(2)).toEqual([3, 'a.txt', 'b/c.txt']);
     expect(() => pickFiles(join(folder, 'none'), 10)).toThrow(CliError);
     expect(() => pickFiles(join(folder, '.git'), 10)).not.toThrow();
     mkdirSync(join(folder, 'nothing'));
@@ -350,7 +367,7 @@ describe('files of the demonstration', () => {
 
   it('knows a file that has changed', () => {
     put('a.txt', 'x');
-    const [file] = pickFiles(folder, 1);
+    const [file] = pickFiles(folder, 1).files;
     expect(isUnchanged(folder, file!)).toBe(true);
     utimesSync(join(folder, 'a.txt'), 1, 1);
     expect(isUnchanged(folder, file!)).toBe(false);

@@ -16,8 +16,14 @@ const BYTES_MAX = 4 * 1024 * 1024;
 /** Entries looked at, so that a home folder does not take minutes. */
 const ENTRIES_MAX = 50_000;
 
+export interface Picked {
+  readonly files: readonly PickedFile[];
+  /** How many there were to pick from. */
+  readonly found: number;
+}
+
 /** At most `max` files, spread over the folder; hidden ones and folders of tools are left out. */
-export function pickFiles(folder: string, max: number): readonly PickedFile[] {
+export function pickFiles(folder: string, max: number): Picked {
   const found: PickedFile[] = [];
   let seen = 0;
   const queue = [folder];
@@ -37,9 +43,8 @@ export function pickFiles(folder: string, max: number): readonly PickedFile[] {
   if (found.length === 0) throw usage(`There is no file in ${folder} that the demonstration could work on.`);
   found.sort((a, b) => byCodeUnits(a.path, b.path));
   const step = Math.max(1, found.length / max);
-  return Array.from({ length: Math.min(max, found.length) }, (_, i) => found[Math.floor(i * step)]).filter(
-    (file) => file !== undefined,
-  );
+  const picked = Array.from({ length: Math.min(max, found.length) }, (_, i) => found[Math.floor(i * step)]);
+  return { files: picked.filter((file) => file !== undefined), found: found.length };
 }
 
 /** False if the file is no longer what it was when it was picked. */

@@ -11,7 +11,7 @@ import { Child, type ChildOptions } from './child.ts';
 import { isUnchanged, pickFiles, type PickedFile } from './files.ts';
 import { readJournal } from './journal.ts';
 import { judge, type Evidence, type Verdict } from './verdict.ts';
-import { table, View } from './view.ts';
+import { LEGEND, table, View } from './view.ts';
 import { KINDS, work, type Kind } from './work.ts';
 
 export interface DemoOptions {
@@ -36,7 +36,7 @@ interface Wanted {
 export async function runDemo(options: DemoOptions, context: Context): Promise<void> {
   const { output } = context;
   const folder = resolve(options.folder);
-  const files = pickFiles(folder, options.files);
+  const { files, found } = pickFiles(folder, options.files);
   let interrupted: CliError | undefined;
   const interruption = context.untilStopped().then((signal) => {
     interrupted = new CliError('INTERRUPTED', `stopped by ${signal}`, signalExit(signal));
@@ -54,14 +54,20 @@ export async function runDemo(options: DemoOptions, context: Context): Promise<v
   const demo = new Demo(fleet, files, new View(output, files.length * KINDS.length));
   try {
     output.say(
-      `${files.length} files of ${folder}: each is hashed, counted and compressed by one of ${AGENTS.length} agents.`,
+      `${counted(files.length, found)} of ${folder}: each is hashed, counted and compressed by one of ${AGENTS.length} agents.`,
     );
     const began = performance.now();
     const verdict = await Promise.race([demo.run(), interruption]);
     const seconds = (performance.now() - began) / 1_000;
     report(
       verdict,
-      { folder, files: files.length, seconds, killed: { agents: fleet.killed.size, servers: fleet.serversKilled } },
+      {
+        folder,
+        files: files.length,
+        found,
+        seconds,
+        killed: { agents: fleet.killed.size, servers: fleet.serversKilled },
+      },
       context,
     );
     await fleet.stop();
@@ -76,9 +82,15 @@ export async function runDemo(options: DemoOptions, context: Context): Promise<v
   }
 }
 
+function counted(files: number, found: number): string {
+  return files === found ? `${files} files` : `${files} of the ${found} files (--files ${found} takes all)`;
+}
+
 interface RunFigures {
   readonly folder: string;
   readonly files: number;
+  /** How many files there were to pick from. */
+  readonly found: number;
   readonly seconds: number;
   readonly killed: { readonly agents: number; readonly servers: number };
 }
@@ -91,7 +103,7 @@ function report(verdict: Verdict, run: RunFigures, context: Context): void {
     const words = verdict.ok
       ? 'every task was done, its result taken once'
       : `${tasks - doneOnce} of ${tasks} tasks were NOT done exactly once`;
-    return `\n${table(verdict)}\n\n${tasks} tasks in ${seconds} s; agents killed: ${agents}, servers killed: ${servers}; ${words}.`;
+    return `\n${table(verdict)}\n${LEGEND}\n\n${tasks} tasks in ${seconds} s; agents killed: ${agents}, servers killed: ${servers}; ${words}.`;
   });
   if (!verdict.ok) context.exit = Exit.FAILED;
 }

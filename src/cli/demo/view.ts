@@ -56,6 +56,15 @@ export class View {
   }
 }
 
+/** What the columns of the table mean. */
+export const LEGEND = [
+  'done once: its result was taken once, and is what the work gives when it is done again here',
+  'retried: it was given out more than once; begun again: it had been begun when its agent was killed',
+  'lost, doubled (taken, or under way, twice), wrong: none may be',
+]
+  .map((line) => `  ${line}`)
+  .join('\n');
+
 export function table(verdict: Verdict): string {
   const made = new Table({
     head: ['kind', 'tasks', 'done once', 'retried', 'begun again', 'lost', 'doubled', 'wrong'],
