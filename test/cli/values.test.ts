@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ProgramLines, type ProgramResult } from '../../src/cli/agent/lines.ts';
 import { nextSteps } from '../../src/cli/commands/serve.ts';
 import { isUnchanged, pickFiles } from '../../src/cli/demo/files.ts';
-import { readJournal, type JournalLine } from '../../src/cli/demo/journal.ts';
+import { isAtWork, readJournal, type JournalLine } from '../../src/cli/demo/journal.ts';
 import { judge, kindsOf, type Evidence } from '../../src/cli/demo/verdict.ts';
 import { KINDS, work } from '../../src/cli/demo/work.ts';
 import { findServer } from '../../src/cli/discovery.ts';
@@ -457,5 +457,19 @@ describe('the verdict of the demonstration', () => {
   it('leaves out the line that a killed agent did not finish', () => {
     const path = put('j', `${JSON.stringify(line('start', 1))}\n{"at":2,"ag`);
     expect(readJournal(path)).toEqual([line('start', 1)]);
+  });
+
+  it('knows an agent that is in the middle of something', () => {
+    const other = { pid: 2, task: 't2', token: '2' };
+    const atWork = (...lines: readonly JournalLine[]): boolean =>
+      isAtWork(put('j', lines.map((one) => `${JSON.stringify(one)}\n`).join('')), 1);
+    expect(atWork()).toBe(false);
+    expect(atWork(line('start', 1))).toBe(true);
+    expect(atWork(line('start', 1), line('end', 2))).toBe(false);
+    expect(atWork(line('start', 1), line('start', 2, { token: '2' }), line('end', 3))).toBe(true);
+    expect(atWork(line('start', 1, other)), 'what the process before it began').toBe(false);
+    const since = Array.from({ length: 16 }, (_, i) => line('end', 2 + i, other));
+    expect(atWork(line('start', 1), ...since), 'too long ago to be told').toBe(false);
+    expect(isAtWork(put('j', `${JSON.stringify(line('start', 1))}\n{"at":2,"ag`), 1)).toBe(true);
   });
 });

@@ -14,6 +14,9 @@ export interface ChildOptions {
 }
 
 const STOP_MS = 10_000;
+/** So long a moment is waited for at which a process is killed in the middle of something, and so often it is looked at. */
+const MOMENT_MS = 500;
+const LOOK_MS = 2;
 
 export class Child {
   readonly pid: number;
@@ -65,6 +68,20 @@ export class Child {
   kill(): Promise<number> {
     this.#process.kill('SIGKILL');
     return this.#ended;
+  }
+
+  /** kill -9 while `busy` says so, if it does before long; when it ended. The process stands still while it is looked at. */
+  async killWhile(busy: () => boolean): Promise<number> {
+    const until = performance.now() + MOMENT_MS;
+    while (!this.#over && performance.now() < until) {
+      this.#process.kill('SIGSTOP');
+      if (busy()) break;
+      this.#process.kill('SIGCONT');
+      await new Promise((resolve) => {
+        setTimeout(resolve, LOOK_MS);
+      });
+    }
+    return this.kill();
   }
 
   /** SIGTERM, and SIGKILL if that takes too long. True if it ended by itself. */

@@ -33,10 +33,29 @@ export class JournalWriter {
   }
 }
 
+/** So far back an execution is looked for that has not ended. */
+const RECENT_LINES = 16;
+
+/** Whether the process has begun something of late that it has not ended. */
+export function isAtWork(path: string, pid: number): boolean {
+  const open = new Set<string>();
+  for (const { pid: by, task, token, what } of linesOf(path).slice(-RECENT_LINES).map(parsed)) {
+    if (by !== pid) continue;
+    if (what === 'start') open.add(`${task} ${token}`);
+    else open.delete(`${task} ${token}`);
+  }
+  return open.size > 0;
+}
+
 /** A last line that was not written to its end is left out. */
 export function readJournal(path: string): readonly JournalLine[] {
-  return readFileSync(path, 'utf8')
-    .split('\n')
-    .slice(0, -1)
-    .map((line) => JSON.parse(line) as JournalLine);
+  return linesOf(path).map(parsed);
+}
+
+function linesOf(path: string): readonly string[] {
+  return readFileSync(path, 'utf8').split('\n').slice(0, -1);
+}
+
+function parsed(line: string): JournalLine {
+  return JSON.parse(line) as JournalLine;
 }

@@ -9,7 +9,7 @@ import { signalExit, type Context } from '../context.ts';
 import { CliError, Exit } from '../exit.ts';
 import { Child, type ChildOptions } from './child.ts';
 import { isUnchanged, pickFiles, type PickedFile } from './files.ts';
-import { readJournal } from './journal.ts';
+import { isAtWork, readJournal } from './journal.ts';
 import { judge, type Evidence, type Verdict } from './verdict.ts';
 import { LEGEND, table, View } from './view.ts';
 import { KINDS, work, type Kind } from './work.ts';
@@ -178,7 +178,8 @@ class Fleet {
     if (agent === undefined) return;
     // Few files are done before all agents are up: one that is killed has said that it was there.
     await agent.ready;
-    this.killed.set(agent.child.pid, await agent.child.kill());
+    const { pid } = agent.child;
+    this.killed.set(pid, await agent.child.killWhile(() => isAtWork(this.journal(name), pid)));
     await this.startAgent(name, agent.key);
   }
 
