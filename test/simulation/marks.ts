@@ -7,7 +7,7 @@ export const MARKS = {
   'session resumed after a restart of the server': 2_400,
   'resume refused: expired': 14,
   'resume refused: gap': 2,
-  'resume refused: epoch': 0,
+  'resume refused: epoch': 4,
   'resume refused: auth': 50,
   'resumed with the secret before the last': 54,
   'lost WELCOME': 47,

@@ -2,25 +2,28 @@
  * Runs in which one thing goes wrong that needs several others to be seen: drawn beside what every run has (swarm.ts), by a stream of their own.
  *
  * A node that stands still, or is cut off, until others take it for dead, while its clients ask for more; a failover to a replica that lacks
- * what was told, while all nodes live; nodes that die while they begin; checkpoints, so that the log is trimmed under whoever reads it.
+ * what was told, while all nodes live, or while all lose their power with it, so that it is lost for good; nodes that die while they begin;
+ * checkpoints, so that the log is trimmed under whoever reads it.
  */
 import type { Random } from '../random.ts';
 import type { NodesAction, NodesPlan } from './plan.ts';
 
 /** Out of a hundred runs. */
-const SHARES = { dead: 10, lossy: 10, begins: 6, trims: 10 } as const;
+const SHARES = { dead: 10, lossy: 10, begins: 6, trims: 10, gone: 10 } as const;
 type Family = keyof typeof SHARES;
 
 /** Others take a node for dead after 15 s of silence, at their next beat. */
 const DEAD_MS = [16_000, 26_000] as const;
 /** A node that is no slower has told how far its copy goes in time (recovery.ts, RC7). */
 export const SLOW_MS = 500;
+/** A disk that is slow to sync. */
+const SYNC_MS = 200;
 /** A snapshot is made of the state after an entry that all nodes hash: one in 30 s. Two of them stand, and the log is trimmed to the older. */
 const CHECKPOINT_MS = 36_000;
 
 export function withFamily(random: Random, plan: NodesPlan): NodesPlan {
   let at = random.below(100);
-  for (const family of ['dead', 'lossy', 'begins', 'trims'] as const) {
+  for (const family of ['dead', 'lossy', 'begins', 'trims', 'gone'] as const) {
     if (at < SHARES[family]) return planOf(random.fork(family), family, plan);
     at -= SHARES[family];
   }
@@ -39,6 +42,8 @@ function planOf(random: Random, family: Family, plan: NodesPlan): NodesPlan {
       return withActions({ ...plan, nodes: Math.max(2, plan.nodes) }, begins(random, Math.max(2, plan.nodes)));
     case 'trims':
       return trims(random, plan);
+    case 'gone':
+      return gone(random, plan);
   }
 }
 
@@ -76,6 +81,24 @@ function lossy(random: Random, plan: NodesPlan): NodesPlan {
     actions.push({ at: at + ms - 1_500, do: 'slow', node: random.below(nodes), ms: behindMs, forMs: 1_490 });
   }
   return withActions({ ...plan, nodes, redis: { ...plan.redis, replicas: 2 }, actions: kept }, actions);
+}
+
+/** What was told last is on its way to one of two replicas and to the disks of the nodes when all but that replica lose their power. */
+function gone(random: Random, plan: NodesPlan): NodesPlan {
+  const kept = plan.actions.filter(({ do: what }) => ['create', 'lock', 'drop', 'move'].includes(what));
+  const submitters = plan.clients.filter(({ capacity }) => capacity === undefined);
+  const at = random.between(4_000, 12_000);
+  const ms = random.between(100, 600);
+  const end = at + ms;
+  const actions: NodesAction[] = [
+    { at, do: 'redis.stick', replica: random.below(2), ms: ms + 100 },
+    ...asks(random, { program: random.pick(submitters).name, from: end - SYNC_MS, to: end, count: 8 }),
+    { at: end, do: 'redis.failover', lossy: true, downMs: random.spread(500, 5_000) },
+    ...Array.from({ length: plan.nodes }, (_, node): NodesAction => {
+      return { at: end, do: 'crash', node, downMs: random.spread(300, 5_000) };
+    }),
+  ];
+  return withActions({ ...plan, syncMs: SYNC_MS, redis: { ...plan.redis, replicas: 2 }, actions: kept }, actions);
 }
 
 function begins(random: Random, nodes: number): readonly NodesAction[] {

@@ -86,6 +86,7 @@ export class NodesSimulation {
   }
 
   add(event: NodesEvent): void {
+    if (event.kind === 'welcome' && event.reason === 'epoch') this.recorder.marks.count('resume refused: epoch');
     this.events.push(event);
   }
 
