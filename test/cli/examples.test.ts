@@ -1,4 +1,4 @@
-/** What docs/documents.md and docs/workspaces.md have their reader type into a shell, with one real server. */
+/** What README.md, docs/documents.md and docs/workspaces.md have their reader type into a shell and into programs, with one real server. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter } from 'node:path';
@@ -29,15 +29,17 @@ afterAll(async () => {
   await place.close();
 });
 
+/** Each example of a page in a language, as it stands there. */
+function blocksOf(page: string, language: 'sh' | 'js'): string[] {
+  const text = readFileSync(new URL(`../../${page}.md`, import.meta.url), 'utf8');
+  return Array.from(text.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm')), ([, block = '']) =>
+    block.trim(),
+  );
+}
+
 /** The lines of each example of a page, without remarks. */
 function examplesOf(page: string): string[][] {
-  const text = readFileSync(new URL(`../../docs/${page}.md`, import.meta.url), 'utf8');
-  return Array.from(text.matchAll(/^```sh\n([^]*?)^```$/gm), ([, lines = '']) =>
-    lines
-      .trim()
-      .split('\n')
-      .map((line) => line.replace(/ +# .*$/, '')),
-  );
+  return blocksOf(page, 'sh').map((block) => block.split('\n').map((line) => line.replace(/ +# .*$/, '')));
 }
 
 /** Of one command, as a shell splits them. */
@@ -65,7 +67,7 @@ function said(done: readonly Ended[]): string {
 }
 
 it('documents: a file is made a document, edited, merged, found, and locked', async () => {
-  const [first = [], upload = [], search = [], more = []] = examplesOf('documents');
+  const [first = [], upload = [], search = [], more = []] = examplesOf('docs/documents');
   writeFileSync(place.path('plan.md'), PLAN);
   const [create = '', pull = '', edit = '', push = ''] = first;
   const id = said(await run(create)).trim();
@@ -89,7 +91,7 @@ it('documents: a file is made a document, edited, merged, found, and locked', as
 });
 
 it('documents: a blob is put by curl', async () => {
-  const [line = ''] = examplesOf('documents')[1] ?? [];
+  const [line = ''] = examplesOf('docs/documents')[1] ?? [];
   writeFileSync(place.path('book.md'), PLAN);
   const key = place.read('data/admin.key').trim();
   // The shell makes of it what curl is given.
@@ -113,7 +115,7 @@ it('documents: a blob is put by curl', async () => {
 });
 
 it('workspaces: one is made, and all else is done in it', async () => {
-  const [[create = '', ...rest] = [], ...others] = examplesOf('workspaces');
+  const [[create = '', ...rest] = [], ...others] = examplesOf('docs/workspaces');
   const id = said(await run(create)).trim();
   expect([rest.length, others]).toEqual([6, []]);
   const outputs: string[] = [];
@@ -126,4 +128,59 @@ it('workspaces: one is made, and all else is done in it', async () => {
     expect.stringContaining('workspace.'),
     expect.stringMatching(/./),
   ]);
+});
+
+it('README: an agent in ten lines is given work and told something; a lock; a text', () => {
+  const blocks = blocksOf('README', 'js');
+  const [agent = '', work = '', words = '', lock = '', text = ''] = blocks;
+  expect([blocks.length, agent.split('\n').length]).toEqual([5, 11]);
+  const program = [
+    agent.replace('ws://127.0.0.1:7420/v1', place.url),
+    work,
+    'console.log(result.text);',
+    "const heard = new Promise((resolve) => client.on('notification', resolve));",
+    words,
+    'await heard;',
+    "const deploy = async ({ fence, signal }) => console.log('deployed', /^[0-9]+$/.test(fence), signal.aborted);",
+    lock,
+    "const { document: { id } } = await client.document.create({ name: 'plan', content: 'a draft' });",
+    text,
+    'console.log((await client.document.get({ id })).content);',
+    'await client.close();',
+  ].join('\n');
+  // In this clone the package finds itself by its name, as the page says.
+  const out = execFileSync(process.execPath, ['--input-type=module', '--eval', program], {
+    cwd: new URL('../../', import.meta.url),
+    env: { ...process.env, MUSTER_KEY: place.read('data/admin.key').trim() },
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
+  expect(out.split('\n')).toEqual(['Hello, Ada', 'style be brief today', 'deployed true false', 'a final', '']);
+});
+
+it('README: an agent from any program, and a program under a lock', async () => {
+  const lines = examplesOf('README')
+    .flat()
+    .filter((line) => line.startsWith('npx muster '));
+  const wordsAfter = (start: string): string[] => {
+    const line = must(
+      lines.find((one) => one.startsWith(start)),
+      start,
+    );
+    return wordsOf(line.slice('npx muster '.length));
+  };
+  for (const [name, does] of [
+    ['make-thumbnail.sh', 'cat > task.json\necho "::progress 40 text"\necho "{\\"of\\": \\"$MUSTER_TASK_TYPE\\"}"'],
+    ['deploy.sh', 'echo deployed'],
+  ] as const) {
+    writeFileSync(place.path(name), `#!/bin/sh\n${does}\n`);
+    chmodSync(place.path(name), 0o755);
+  }
+  const [agent = '', ...flags] = wordsAfter('npx muster agent');
+  const running = place.start(agent, '--json', ...flags);
+  const done = await place.run(...wordsAfter('npx muster task create'));
+  expect([done.code, JSON.parse(done.out)]).toEqual([0, { of: 'thumbnail' }]);
+  expect(JSON.parse(place.read('task.json'))).toMatchObject({ type: 'thumbnail', parameters: { file: 'a.png' } });
+  expect(await running.stop()).toBe(0);
+  expect(await place.run(...wordsAfter('npx muster lock run'))).toMatchObject({ code: 0, out: 'deployed\n' });
 });
