@@ -1,4 +1,5 @@
 /** Opens what keeps texts of documents and what works upon them; texts of versions before are moved there. */
+import { isUtf8 } from 'node:buffer';
 import { systemScheduler } from './base/system-scheduler.ts';
 import { DocumentThread } from './documents/index.ts';
 import type { RedisTexts } from './log/redis/texts.ts';
@@ -42,6 +43,7 @@ export async function openTexts(parts: {
     files,
     uploads,
     search,
+    isUtf8,
     run: (name, input, done) => thread.run(name, input, done),
     close: (done) => thread.close(() => uploads.close(() => search.close(() => blobs.close(done)))),
   };

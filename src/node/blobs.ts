@@ -154,7 +154,7 @@ export class BlobTransfers {
   #finish(of: UploadOf, data: Uint8Array, done: (fault: Rejection | undefined) => void): void {
     const { texts, tenant } = this.#parts;
     if (texts === undefined) return done(NO_TEXTS);
-    if (!isText(data)) return done(wrong('data', 'is not UTF-8'));
+    if (!(texts.given.isUtf8 ?? isText)(data)) return done(wrong('data', 'is not UTF-8'));
     const { blobs } = texts.given;
     blobs.put(tenant, [data], (stored) => {
       if (stored.kind !== 'stored') return done(REFUSED[stored.kind]);

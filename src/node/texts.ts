@@ -18,6 +18,8 @@ export interface DocumentTexts {
   readonly uploads?: Uploads;
   /** Undefined: nothing is searched. */
   readonly search?: SearchIndex | undefined;
+  /** Whether they are UTF-8, where the platform knows that sooner than by decoding them. */
+  readonly isUtf8?: (data: Uint8Array) => boolean;
   run<N extends WorkName>(name: N, input: InputOf<N>, done: (outcome: Outcome<N>) => void): void;
 }
 

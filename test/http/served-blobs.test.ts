@@ -66,6 +66,23 @@ describe('a server', () => {
   });
   afterAll(() => served.close());
 
+  // As RFC 3629 has it: what is overlong, a half of a pair or cut off is none.
+  test.each<[what: string, bytes: readonly number[], status: number]>([
+    ['two bytes', [0xc3, 0xa9], 201],
+    ['four bytes', [0xf0, 0x9f, 0x98, 0x80], 201],
+    ['a byte order mark', [0xef, 0xbb, 0xbf, 0x61], 201],
+    ['a zero', [0x61, 0x00], 201],
+    ['a byte that it does not have', [0x61, 0xff], 422],
+    ['what goes on without a beginning', [0x80], 422],
+    ['what is cut off', [0x61, 0xe2, 0x82], 422],
+    ['an overlong form', [0xc0, 0xaf], 422],
+    ['half of a pair', [0xed, 0xa0, 0x80], 422],
+    ['beyond the last letter', [0xf4, 0x90, 0x80, 0x80], 422],
+  ])('takes text alone: %s', async (_what, bytes, status) => {
+    const body = Buffer.from(bytes);
+    expect((await served.ask('PUT', { sha256: shaOf(body), body })).status).toBe(status);
+  });
+
   /** What the server has of it. */
   async function received(): Promise<number> {
     const answer = await served.ask('PUT', {
