@@ -15,6 +15,8 @@
  * FA3 Whatever ends a node, its supervisor starts it again. A fault that ends one is over when it serves.
  * FA4 A connection that is half open stays so: who waits for an answer on it has to give it up by himself. What was said on it arrives
  *     when others have long gone on, and must have no effect.
+ * FA5 Agents of a killed node that find no other one are away for longer than their grace: what they had accepted is given to others, and what they
+ *     say of it when they are back is refused.
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -34,6 +36,10 @@ const HANGS_MS = 6_000;
 const DELAY_MS = 300;
 /** FA4. Longer than nodes may take to be back. */
 const LATE_MS = 12_000;
+/** FA5. The next process in the directory loses the sessions of the one before at once, with the next beat of a node; then their grace runs. */
+const STRANDED_MS = 25_000;
+/** A client that was refused for so long tries again after 15 s at most, and has 15 s to be back like any other. */
+const STRANDED_AGENTS_MS = 30_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => void systemScheduler.after(ms, resolve));
 
@@ -76,6 +82,12 @@ export class FaultBed {
     const fault = (name: string, harm: () => Promise<void>): Fault => ({ name, harm });
     return [
       fault('a node is killed', () => this.#killNode(fleet, supervisor)),
+      {
+        name: 'a node is killed, and its clients find no other until their work is given up',
+        harm: () => this.#strand(fleet, supervisor),
+        agentsMs: STRANDED_AGENTS_MS,
+        losesAttempts: true,
+      },
       fault('clients lose their connections', async () => fleet.nodes.forEach(({ proxy }) => proxy.cut())),
       fault('nodes lose their connections to Redis', async () => this.way.cut()),
       fault('Redis is killed', () => this.#killRedis()),
@@ -109,6 +121,18 @@ export class FaultBed {
       killed.proxy.cut();
     });
     killed.proxy.lead(killed.port);
+  }
+
+  /** FA5 */
+  async #strand(fleet: Fleet, supervisor: Supervisor): Promise<void> {
+    const killed = fleet.node(1);
+    killed.proxy.refuse = true;
+    await restarted([killed], supervisor, async () => {
+      await killed.place.server.stop('SIGKILL');
+      killed.proxy.cut();
+    });
+    await pause(STRANDED_MS);
+    killed.proxy.refuse = false;
   }
 
   async #killRedis(): Promise<void> {

@@ -12,8 +12,8 @@ export class ClusterNode {
   httpUrl = '';
   #proxy: TcpProxy | undefined;
 
-  constructor(redis: { readonly url: string }) {
-    this.place = new Place({ MUSTER_REDIS: redis.url, MUSTER_SHARED: 'true' });
+  constructor(redis: { readonly url: string }, more: Readonly<Record<string, string>> = {}) {
+    this.place = new Place({ MUSTER_REDIS: redis.url, MUSTER_SHARED: 'true', ...more });
   }
 
   async serve(): Promise<void> {
@@ -44,6 +44,13 @@ export class ClusterNode {
   }
 }
 
+/** A Redis, how nodes reach it, and variables of their environment. */
+interface GivenRedis {
+  readonly redis: RedisServer;
+  readonly way: { readonly url: string };
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 export class Fleet {
   readonly redis: RedisServer;
   readonly nodes: readonly ClusterNode[];
@@ -57,10 +64,10 @@ export class Fleet {
     this.#meta = redis.client();
   }
 
-  /** The first node makes the administrator's key; the others find it in the log. `given`: a Redis, and how nodes reach it. */
-  static async start(count: number, given?: { redis: RedisServer; way: { readonly url: string } }): Promise<Fleet> {
+  /** The first node makes the administrator's key; the others find it in the log. */
+  static async start(count: number, given?: GivenRedis): Promise<Fleet> {
     const redis = given?.redis ?? (await RedisServer.start());
-    const nodes = Array.from({ length: count }, () => new ClusterNode(given?.way ?? redis));
+    const nodes = Array.from({ length: count }, () => new ClusterNode(given?.way ?? redis, given?.env));
     const fleet = new Fleet(redis, nodes);
     try {
       await fleet.#serve();

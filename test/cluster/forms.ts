@@ -47,6 +47,7 @@ export const FAULTS: Omit<LoadOptions, 'seed' | 'say' | 'faults'> = {
   agents: 20,
   tasks: 100,
   perSecond: 40,
+  longWork: 15,
   atOnce: 24,
   kills: [],
 };

@@ -23,6 +23,10 @@ export type Blow = 'node' | 'redis' | 'restart';
 export interface Fault {
   readonly name: string;
   readonly harm: () => Promise<void>;
+  /** Agents may be away for so long after it, if not the usual time. */
+  readonly agentsMs?: number;
+  /** Attempts of accepted work end by it: a run in which none does has not shown anything. */
+  readonly losesAttempts?: boolean;
 }
 
 export interface FaultReport {
@@ -41,6 +45,8 @@ export interface LoadOptions {
   readonly perSecond?: number;
   readonly agents: number;
   readonly tasks: number;
+  /** Out of a hundred tasks that take long; default: none. */
+  readonly longWork?: number;
   /** Requests of submitters under way. */
   readonly atOnce: number;
   /** What is done when so many tasks are there. */
@@ -70,8 +76,9 @@ export interface LoadReport {
   readonly faults: readonly FaultReport[];
 }
 
-/** Of the work of one task, in ms. */
+/** Of the work of one task, in ms, and of one that takes long. */
 const WORK_MS = [2, 40] as const;
+const LONG_WORK_MS = [2_000, 4_000] as const;
 const ENDS_MS = 120_000;
 /** After the end of a fault a task must have been created, and all agents must be back. */
 export const TAKEN_MS = 10_000;
@@ -144,7 +151,7 @@ export class Load {
       seconds: Math.round((performance.now() - began) / 100) / 10,
       tasks: this.#next,
       runs,
-      again: runs - new Set(this.#runs.map(({ task }) => task)).size,
+      again: this.#again,
       killed: this.#killed,
       backMs: this.#backMs,
       awayMs: Math.round(this.#awayMs),
@@ -152,6 +159,10 @@ export class Load {
       sessionsLost: this.#sessionsLost,
       faults: this.#faults,
     };
+  }
+
+  get #again(): number {
+    return this.#runs.length - new Set(this.#runs.map(({ task }) => task)).size;
   }
 
   async #agent(at: number): Promise<void> {
@@ -166,7 +177,7 @@ export class Load {
           this.#runs.push({ task: id, token, agent });
           this.#begun(numberIn(parameters));
           await new Promise<void>((resolve) => {
-            systemScheduler.after(this.#random.between(...WORK_MS), resolve);
+            systemScheduler.after(this.#workMs(), resolve);
           });
           return { parameters, agent };
         },
@@ -180,6 +191,12 @@ export class Load {
       if (state === 'online') this.#back(agent);
       else if (!this.#away.has(agent)) this.#away.set(agent, performance.now());
     });
+  }
+
+  #workMs(): number {
+    const isLong = this.#random.between(1, 100) <= (this.#options.longWork ?? 0);
+    const [least, most] = isLong ? LONG_WORK_MS : WORK_MS;
+    return this.#random.between(least, most);
   }
 
   get #type(): string {
@@ -282,8 +299,10 @@ export class Load {
   }
 
   /** False: what followed shows nothing more. */
-  async #undergo({ name, harm }: Fault, rivals: Rivals): Promise<boolean> {
+  async #undergo(fault: Fault, rivals: Rivals): Promise<boolean> {
+    const { name, harm, agentsMs = AGENTS_MS } = fault;
     const began = performance.now();
+    const again = this.#again;
     this.#isHarmed = true;
     try {
       await harm();
@@ -311,7 +330,9 @@ export class Load {
     this.#faults.push({ name, lastedMs, takenMs: taken.ms, agentsMs: agents.ms, lockMs: lock.ms });
     if (!taken.holds) this.#verdict.add('stuck', `${name}: no task was taken after it`);
     else if (taken.ms > TAKEN_MS) this.#verdict.add('late', `${name}: ${taken.ms} ms passed until a task was taken`);
-    if (agents.ms > AGENTS_MS) this.#verdict.add('away', `${name}: it was ${agents.ms} ms until all agents were back`);
+    if (fault.losesAttempts === true && this.#again === again)
+      this.#verdict.add('other', `${name}: no attempt was lost by it, so it showed nothing`);
+    if (agents.ms > agentsMs) this.#verdict.add('away', `${name}: it was ${agents.ms} ms until all agents were back`);
     if (!lock.holds) this.#verdict.add('stuck', `${name}: nobody was given the lock after it`);
     return taken.holds && agents.holds && lock.holds;
   }
