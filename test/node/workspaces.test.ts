@@ -81,6 +81,26 @@ describe('what is told of a workspace', () => {
     expect(told(again)).toEqual([3]);
   });
 
+  it.each([
+    ['from the ring', {}],
+    ['from the history', small],
+  ])('before an administrator was made a member is for him after a resume too, %s', (_, options) => {
+    begin(options);
+    const root = (more: Partial<HelloBody> = {}): Client =>
+      rig.client({ id: 'key:root', tenant: 'default', role: 'admin' }, more);
+    const away = root();
+    rig.result(away, 'topic.subscribe', { topic: `workspace.${workspaceId}` });
+    const { session, secret, rev } = must(away.welcome, 'a welcome');
+    away.attached.detach();
+    rig.scheduler.settle();
+    change(1);
+    member('root', 'guest');
+    change(2);
+    const again = root({ resume: { session, secret, rev } });
+    expect(again.welcome?.resumed).toBe(true);
+    expect(told(again)).toEqual([1, 2]);
+  });
+
   it('of its tasks is told to who created them only as long as that may read it', () => {
     const bob = person('bob');
     member('bob', 'editor');

@@ -51,9 +51,10 @@ export function hears(
 
 /** From which rev on it could read without a break, for all that is known. */
 function readsSince(s: State, principal: SessionRecord['principal'], workspace: string): number {
-  const member = memberOf(s, workspace, principal);
+  // An administrator of the tenant could before he became a member, and of what is gone nobody else hears (WP3).
   const known = s.workspaces.get(workspace);
-  if (principal.role === 'admin' || known === undefined) return member?.since ?? 0;
+  if (principal.role === 'admin' || known === undefined) return 0;
+  const member = memberOf(s, workspace, principal);
   if (member !== undefined && allows(member.role, 'read', 'private')) return member.since;
   return Math.max(member?.since ?? 0, known.publicSince ?? 0);
 }
