@@ -10,6 +10,7 @@ import type { Plan } from './plan.ts';
 import { drawPlan } from './swarm.ts';
 import { drawDocumentPlan } from './swarm-documents.ts';
 import { drawMovesPlan } from './swarm-moves.ts';
+import { drawTeamPlan } from './swarm-teams.ts';
 import { drawWorkspacePlan } from './swarm-workspaces.ts';
 
 export const COURSES = {
@@ -17,6 +18,7 @@ export const COURSES = {
   workspaces: { base: 2_000_000, draw: drawWorkspacePlan },
   moves: { base: 3_000_000, draw: drawMovesPlan },
   nodes: { base: 4_000_000, draw: drawNodesPlan },
+  teams: { base: 5_000_000, draw: drawTeamPlan },
 } as const;
 export type Course = keyof typeof COURSES;
 

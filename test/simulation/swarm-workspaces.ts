@@ -4,11 +4,12 @@
  */
 import type { StateOp, WorkspaceRole, WorkspaceVisibility } from '../../protocol/wire/workspaces.ts';
 import { WORKSPACE_ROLES, WORKSPACE_VISIBILITIES } from '../../protocol/wire/workspaces.ts';
-import type { Action, ClientPlan, Plan } from './plan.ts';
+import type { Action, ClientPlan, Plan, TaskPlan } from './plan.ts';
 import { Random } from './random.ts';
 import { drawTuning } from './swarm.ts';
 import { drawWork, drawWriters } from './swarm-documents.ts';
 import { drawFaults } from './swarm-faults.ts';
+import type { LockJob } from './swarm-locks.ts';
 
 const NAMES = ['w1', 'w2'] as const;
 const KEYS = ['k1', 'k2', 'k3'] as const;
@@ -43,12 +44,18 @@ export type SpaceJob =
   | { readonly what: 'present'; readonly status: 'online' | 'away' | 'offline' }
   | { readonly what: 'publish'; readonly mark: string }
   | { readonly what: 'listen'; readonly topic: string }
-  | { readonly what: 'document'; readonly mark: string; readonly edit: boolean };
+  | { readonly what: 'document'; readonly mark: string; readonly edit: boolean }
+  | { readonly what: 'task'; readonly task: TaskPlan }
+  /** Its paths are below that of the workspace. */
+  | { readonly what: 'hold'; readonly job: LockJob };
 
 export type SpaceAsk = { readonly do: 'workspace'; readonly name: string; readonly job: SpaceJob };
 
 export function drawWorkspacePlan(seed: number): Plan {
-  const random = new Random(`workspaces ${seed}`);
+  return drawSpaces(new Random(`workspaces ${seed}`), seed);
+}
+
+export function drawSpaces(random: Random, seed: number): Plan {
   const clients = drawWriters(random.fork('clients')).map((client): ClientPlan => {
     const { subs: _, ...rest } = { ...client, subs: [] };
     return { ...rest, subs: random.fork(client.name).chance(0.3) ? ['workspace.>'] : [] };
@@ -71,7 +78,7 @@ export function drawWorkspacePlan(seed: number): Plan {
 }
 
 /** As members are named. */
-const userOf = ({ name, agent }: ClientPlan): string => (agent === undefined ? `user:${name}` : `agent:${name}`);
+export const userOf = ({ name, agent }: ClientPlan): string => (agent === undefined ? `user:${name}` : `agent:${name}`);
 
 function drawAsks(
   random: Random,

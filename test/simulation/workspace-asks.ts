@@ -2,7 +2,9 @@
 import type { Method } from '../../protocol/wire/types.ts';
 import type { State } from '../../src/engine/kernel/state.ts';
 import type { Asked } from './asks.ts';
+import type { LockJob } from './swarm-locks.ts';
 import type { SpaceAsk, SpaceJob } from './swarm-workspaces.ts';
+import { paramsOf as taskParams } from './task-params.ts';
 
 type Job<W extends SpaceJob['what']> = Extract<SpaceJob, { readonly what: W }>;
 
@@ -72,6 +74,10 @@ function ask(job: Exclude<SpaceJob, { readonly what: 'create' }>, within: In): v
       return say(job.method, paramsOf(job, id));
     case 'document':
       return document(job, within);
+    case 'task':
+      return say('task.create', { ...taskParams(job.task), workspaceId });
+    case 'hold':
+      return client.lock(below(`workspace/${id}`, job.job));
   }
 }
 
@@ -85,6 +91,10 @@ function ofSnapshot(what: 'restore' | 'unsnapshot', { client, state, id }: In): 
   const newest = [...state.snapshotsByWorkspace.after(id, '')].toSorted((a, b) => b.at - a.at)[0];
   if (newest === undefined) return;
   client.ask(what === 'restore' ? 'state.restore' : 'state.deleteSnapshot', { workspaceId: id, snapshotId: newest.id });
+}
+
+function below(path: string, job: LockJob): LockJob {
+  return { ...job, paths: job.paths.map((one) => ({ ...one, path: `${path}/${one.path}` })) };
 }
 
 /** A new one, or an edit of the first. */

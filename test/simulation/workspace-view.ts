@@ -7,7 +7,7 @@ import { toldOn, writesOf } from './document-view.ts';
 import type { MadeEntry } from './entry-marks.ts';
 
 /** Methods that are about workspaces, or may be. */
-const ABOUT = /^(?:workspace|member|state|usage|presence|document|notification|lock|topic)\./;
+const ABOUT = /^(?:workspace|member|state|usage|presence|document|notification|lock|topic|task)\./;
 
 export function workspacesOf(made: MadeEntry): Partial<EventOf<'applied'>> {
   const { state, changes } = made;

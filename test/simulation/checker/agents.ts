@@ -4,7 +4,7 @@
 import type { AgentView, TaskView } from '../../../protocol/wire/types.ts';
 import { leaseIsOver } from './causes.ts';
 import type { AgentRec, Assignment, CauseKind, Change, Mark, Stop, TaskRec, Tenant } from './records.ts';
-import { isFit, isFree, isKept } from './placing.ts';
+import { isAble, isFit, isFree, isKept } from './placing.ts';
 import { isLet, rulesMoved } from './rules.ts';
 import { attachmentsAround, latest, viewsIn } from './records.ts';
 import { mayHaveRun, wasOk } from './request-book.ts';
@@ -51,7 +51,7 @@ export class Agents implements Family {
     const states = viewsIn(agent, start);
     const active = states.some((view) => view.status === 'active');
     if (!active) wrong(`assigned to ${agentId}, which is ${agent.view.status}`);
-    const missing = states.every((view) => !isFit(view, task));
+    const missing = states.every((view) => !isAble(view, task));
     const barred = states.every((view) => !isLet(view, task, given)) && !rulesMoved(task, start);
     if (barred) wrong(`assigned to ${agentId}, which a rule keeps from it`);
     if (missing) wrong(`assigned to ${agentId}, which lacks a capability or a label`);
@@ -120,7 +120,8 @@ export class Agents implements Family {
 
   /** The slot of a stopping assignment may still be taken. */
   #mayStop(agent: AgentRec, stop: Stop, mark: Mark): boolean {
-    const acks = acksOf(stop.assignment);
+    // One that was on its way when the assignment ended may have been carried out before that: it acknowledged nothing.
+    const acks = acksOf(stop.assignment).filter(({ index }) => index > stop.start.index);
     if (acks.some(wasOk)) return false;
     // Timers that are due wait behind the rest of the work.
     if (!mark.drained) return true;

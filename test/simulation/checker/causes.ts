@@ -1,9 +1,9 @@
 /**
  * Why an assignment ended: every lawful cause that the history has a record of. None means that it ended unlawfully.
  */
-import type { Assignment, AgentRec, Cause, CauseKind, Change, Conn, Mark, Op, Version } from './records.ts';
+import type { Assignment, AgentRec, Cause, CauseKind, Change, Conn, Mark, Op, TaskRec, Version } from './records.ts';
 import { roomMakers } from './placing.ts';
-import { attachmentsAround, withCausesOf } from './records.ts';
+import { attachmentsAround, latest, withCausesOf } from './records.ts';
 import { isChildCall, mayHaveRun } from './request-book.ts';
 import { items, num, same, text } from './values.ts';
 import { fallenAbove } from './trees.ts';
@@ -40,7 +40,7 @@ function fitting(ending: Ending, agent: AgentRec | undefined): readonly CauseKin
   if (status === 'cancelled') return ['cancel'];
   if (status === 'timed_out') return ['timeout', 'deadline', 'progressTimeout'];
   if (status === 'failed') return ['fail', ...failsWhenLost];
-  return [...BY_FAILURE, 'reject', 'release', 'bye', 'revoked', 'drained', 'pause', 'delegate', 'moved'];
+  return [...BY_FAILURE, 'reject', 'release', 'bye', 'revoked', 'drained', 'pause', 'delegate', 'moved', 'removed'];
 }
 
 export function causesOf(world: World, ending: Ending): Cause[] {
@@ -66,7 +66,7 @@ function requested(ending: Ending): Cause[] {
   // Whoever has confirmed it keeps it (BJ5).
   if (ended.confirmed === undefined && task.tenant.moves.has(`${task.id} ${ended.token}`))
     causes.push({ kind: 'moved' });
-  if (fallenAbove(task) !== undefined) causes.push({ kind: 'cancel' });
+  if (fallenAbove(task) !== undefined || isOfEnding(task)) causes.push({ kind: 'cancel' });
   for (const op of roomMakers(task, ending.prev.task)) {
     if (op.index <= next.mark.index) causes.push({ kind: 'cancel', op });
   }
@@ -129,9 +129,26 @@ function losses(world: World, ending: Ending, agent: AgentRec | undefined): Caus
     if (op.method === 'apiKey.revoke' && cutOff) causes.push({ kind: 'revoked', op });
     if (op.method === 'agent.deregister' && deregisters(op, agent)) causes.push({ kind: 'deregistered', op });
   }
+  if (isUnseated(ending, agent)) causes.push({ kind: 'removed' });
   const drain = ending.task.tenant.drains.find((op) => isOver(ending, agent, op));
   if (drain !== undefined) causes.push({ kind: 'drained', op: drain });
   return causes;
+}
+
+/** Where the task belongs its agent could not write at some time since it had it (S14). */
+function isUnseated({ task, ended, next }: Ending, { view }: AgentRec): boolean {
+  const { workspaceId } = next.task;
+  const { spaces } = task.tenant;
+  if (workspaceId === undefined || spaces === undefined) return false;
+  const since = { workspace: workspaceId, from: ended.start.index, until: next.mark.index };
+  return spaces.couldWrite({ user: `agent:${view.name}`, admin: false }, since) !== 'always';
+}
+
+/** With a workspace its tasks end (S16). */
+export function isOfEnding(task: TaskRec): boolean {
+  const { workspaceId } = latest(task).task;
+  const { spaces } = task.tenant;
+  return workspaceId !== undefined && spaces?.isEnding(workspaceId) === true;
 }
 
 /** The session has been away for the whole grace, in live time. */

@@ -50,9 +50,10 @@ export class Checker {
   constructor(options: Partial<CheckOptions> = {}) {
     const world = new World({ ...DEFAULT_OPTIONS, ...options });
     this.#world = world;
-    // Tasks stand before agents: the causes of an ending decide whether its slot must stay taken.
+    // Tasks stand before agents: the causes of an ending decide whether its slot must stay taken. Who is a member, of what, is asked by both.
     this.#families = [
       new Sessions(world),
+      new Workspaces(world),
       new Tasks(world),
       new TaskLocks(world),
       new Agents(world),
@@ -75,7 +76,6 @@ export class Checker {
       new Locks(world),
       new Notices(world),
       new Documents(world),
-      new Workspaces(world),
     ];
   }
 

@@ -36,7 +36,7 @@ export class Choices implements Family {
   }
 
   /** No task that waited before and still waits would have been before this one for the same agent. */
-  #urgency({ tenant, changes, mark }: AppliedStep, { started, next }: Change): void {
+  #urgency({ tenant, event, changes, mark }: AppliedStep, { started, next }: Change): void {
     const agent = tenant.agents.get(started?.agentId ?? '');
     if (started === undefined || agent === undefined || sameEntry(agent, mark)) return;
     // When its key comes to an agent, or back with it, what waited for that is placed at once.
@@ -44,7 +44,7 @@ export class Choices implements Family {
     const touched = new Set(changes.map(({ task }) => task));
     for (const tasks of tenant.pending.values()) {
       const [first] = tasks;
-      if (first === undefined || !isFit(agent.view, first)) continue;
+      if (first === undefined || !isFit(agent.view, first) || membersMoved(event, first)) continue;
       for (const waiting of tasks) {
         if (!isLet(agent.view, waiting) || rulesMoved(waiting, mark)) continue;
         // Its own priority may have changed again in the entry.
@@ -64,7 +64,14 @@ export class Choices implements Family {
   #strategy({ tenant, event, changes, mark }: AppliedStep, { started, next, task }: Change): void {
     const others = (event.sessions ?? []).length + (event.agentsGone ?? []).length;
     const moved = (event.agents ?? []).some(({ id }) => id !== started?.agentId);
-    if (started === undefined || others > 0 || moved || changes.some(({ ended }) => ended !== undefined)) return;
+    if (
+      started === undefined ||
+      others > 0 ||
+      moved ||
+      membersMoved(event, task) ||
+      changes.some(({ ended }) => ended !== undefined)
+    )
+      return;
     const chosen = tenant.agents.get(started.agentId);
     const before = chosen === undefined ? undefined : viewBefore(chosen, mark);
     if (chosen === undefined || before === undefined || !sameButActive(before, chosen.view)) return;
@@ -83,6 +90,11 @@ export class Choices implements Family {
       return;
     }
   }
+}
+
+/** Who could be given it may have changed in the entry. */
+function membersMoved({ workspaces }: AppliedStep['event'], task: TaskRec): boolean {
+  return workspaces !== undefined && latest(task).task.workspaceId !== undefined;
 }
 
 function couldTake(

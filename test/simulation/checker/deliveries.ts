@@ -101,7 +101,9 @@ export class Deliveries implements Family {
       const topic = `task.${task.id}`;
       const what = `${task.id} is ${status}`;
       const { prevRev: lo, rev: hi } = mark;
-      this.#add(tenant, { lo, hi, mark, topic, task: task.id, key: `${topic} ${status}`, what });
+      const workspace = next.task.workspaceId;
+      const above = workspace !== undefined;
+      this.#add(tenant, { lo, hi, mark, topic, task: task.id, workspace, above, key: `${topic} ${status}`, what });
     }
     for (const push of event.pushes ?? []) {
       if (push.notice !== undefined) continue;
@@ -291,7 +293,11 @@ function isForgotten({ tenant, welcome }: Conn, { agent }: Due): boolean {
 function mustGet(session: SessionRec, due: Due): boolean {
   if (due.topic === undefined) return due.session === session;
   const { topic, task, workspace, above, lo, hi } = due;
-  if (task !== undefined && session.watches.get(task) === true) return true;
+  if (task !== undefined && session.watches.get(task) === true)
+    return (
+      workspace === undefined ||
+      (session.tenant.spaces?.surelyReads(session, workspace, lo) === true && !mayHaveLeft(session, workspace, 0))
+    );
   return session.subs.some((sub) => {
     const meant = means(sub.topic, topic) || (above === true && sub.topic === `workspace.${workspace}`);
     if (!meant || sub.from === undefined || sub.from > lo || hi > sub.mustTo) return false;

@@ -76,7 +76,7 @@ function countFailures(ending: Ending, causes: readonly Cause[]): void {
   if (isLossy(ending) || causes.length === 0) return;
   const { task } = ending;
   const quiet = causes.filter(({ kind }) =>
-    ['reject', 'release', 'complete', 'cancel', 'drained', 'pause', 'delegate', 'moved'].includes(kind),
+    ['reject', 'release', 'complete', 'cancel', 'drained', 'pause', 'delegate', 'moved', 'removed'].includes(kind),
   ).length;
   const [min, max] = task.failures;
   task.failures = [quiet === 0 ? min + 1 : min, quiet < causes.length ? max + 1 : max];

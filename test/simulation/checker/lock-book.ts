@@ -248,3 +248,29 @@ export function memberList(params: unknown): LockMember[] {
     mode: (text(one, 'mode') ?? 'exclusive') as LockMode,
   }));
 }
+
+/** The workspaces that paths belong to. */
+export function workspacesOf(members: readonly LockMember[]): readonly string[] {
+  return members.flatMap(({ path }) => {
+    const [root, id] = path.split('/');
+    return root === 'workspace' && id !== undefined ? [id] : [];
+  });
+}
+
+/** Between two entries its owner could not write where these paths are, or no member of that name is known. */
+export function isOut(
+  book: LockBook,
+  of: { readonly owner: string; readonly members: readonly LockMember[]; readonly from: Mark; readonly until: Mark },
+): boolean {
+  const { spaces } = book.tenant;
+  if (spaces === undefined) return false;
+  return workspacesOf(of.members).some((workspace) => {
+    const between = { workspace, from: of.from.index, until: of.until.index };
+    return book
+      .sessionsOf(of.owner)
+      .some(
+        ({ principal = '', role }) =>
+          spaces.couldWrite({ user: principal, admin: role === 'admin' }, between) !== 'always',
+      );
+  });
+}

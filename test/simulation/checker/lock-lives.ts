@@ -3,7 +3,17 @@
  */
 import type { LockLossReason, LockView } from '../../../protocol/wire/locks.ts';
 import type { LockCommand, LockTold } from './history.ts';
-import { clashes, delayOf, holdOf, isLease, memberList, type Held, type LockBook } from './lock-book.ts';
+import {
+  clashes,
+  delayOf,
+  holdOf,
+  isLease,
+  isOut,
+  memberList,
+  workspacesOf,
+  type Held,
+  type LockBook,
+} from './lock-book.ts';
 import { lockOf, ordersOf, type LockStep } from './lock-entry.ts';
 import { covers, isWriting, needsOf, normalised } from './lock-modes.ts';
 import type { Attachment, Mark, SessionRec } from './records.ts';
@@ -262,7 +272,9 @@ export class LockLives {
         return this.#notForced(step, held, lost);
       case 'revoked':
       case 'deregistered':
-        return adminOps.length > 0 ? undefined : { id: '7', message: 'nobody asked for that' };
+        return adminOps.length > 0 || isParted(book, held, mark)
+          ? undefined
+          : { id: '7', message: 'nobody asked for that' };
       case 'replaced':
         return { id: '7', message: 'no such reason' };
     }
@@ -281,6 +293,7 @@ export class LockLives {
 
   #notForced({ book, mark }: LockStep, held: Held, lost: LockTold): { id: '33'; message: string } | undefined {
     const meant = (this.#forcings.get(book) ?? []).filter((one) => isMeant(book, one, held));
+    if (workspacesOf(held.members).some((id) => book.tenant.spaces?.isEnding(id) === true)) return undefined;
     const due = meant.filter(({ from, graceMs }) => mark.live - from.live >= graceMs);
     if (due.length === 0) return { id: '33', message: 'nobody asked for that, or its owner has time still' };
     const allowed = due.some(({ session, reason }) => {
@@ -348,4 +361,9 @@ export function awaySince(book: LockBook, owner: string, entry?: Mark): Mark | u
 function lastLost(sessions: readonly Attachment[]): Mark | undefined {
   if (sessions.length === 0 || sessions.some(({ attached }) => attached)) return undefined;
   return sessions.map(({ since }) => since).reduce((a, b) => (a.live >= b.live ? a : b));
+}
+
+/** Where it locks something its owner could not write at some time since it had it (S14). */
+function isParted(book: LockBook, { view, members, since }: Held, mark: Mark): boolean {
+  return isOut(book, { owner: view.owner, members, from: since, until: mark });
 }

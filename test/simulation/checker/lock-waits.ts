@@ -1,6 +1,6 @@
 /** How requests for locks end: 24 (in exactly one way, lawfully, and in time), and that their owners are told (67). */
 import type { LockTold } from './history.ts';
-import type { LockBook, Wait } from './lock-book.ts';
+import { isOut, membersOf, workspacesOf, type LockBook, type Wait } from './lock-book.ts';
 import { awaySince } from './lock-lives.ts';
 import type { LockStep } from './lock-entry.ts';
 import type { Mark } from './records.ts';
@@ -93,7 +93,9 @@ export class LockWaits {
         const asked = commands.some(
           (one) => one.method === 'lock.cancel' && one.ok && text(one.params, 'requestId') === wait.view.requestId,
         );
-        return asked || this.#isGone(book, wait) ? undefined : 'nobody asked for that';
+        const { view, since } = wait;
+        const parted = isOut(book, { owner: view.owner, members: membersOf(view), from: since, until: mark });
+        return asked || parted || this.#isGone(book, wait) ? undefined : 'nobody asked for that';
       }
       case 'NOT_HELD': {
         const id = text(params, 'id') ?? '';
@@ -103,6 +105,10 @@ export class LockWaits {
       case 'SESSION_EXPIRED': {
         const away = awaySince(book, wait.view.owner, mark) !== undefined;
         return away || this.#isGone(book, wait) ? undefined : 'its session is there';
+      }
+      case 'RESOURCE_GONE': {
+        const gone = workspacesOf(membersOf(wait.view)).some((id) => book.tenant.spaces?.isEnding(id) === true);
+        return gone ? undefined : 'what it was to lock is there';
       }
       case 'DEADLOCK':
       case 'REENTRY_LIMIT':

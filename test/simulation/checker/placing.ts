@@ -12,8 +12,16 @@ import { field, items, num, text } from './values.ts';
 import { isTerminal, requirementsOf } from './views.ts';
 import type { AppliedStep, Family, Step, World } from './world.ts';
 
-/** Does the agent have every capability that the task requires, and the labels that it selects? */
+/** The same, and it is a member where the task belongs (S14). */
 export function isFit(agent: AgentView, task: TaskRec): boolean {
+  const { workspaceId } = latest(task).task;
+  const { spaces } = task.tenant;
+  const lets = workspaceId === undefined || spaces === undefined || spaces.works(agent.name, workspaceId);
+  return lets && isAble(agent, task);
+}
+
+/** Does the agent have every capability that the task requires, and the labels that it selects? */
+export function isAble(agent: AgentView, task: TaskRec): boolean {
   const view = latest(task).task;
   const has = (need: string): boolean => agent.capabilities.some(({ name }) => name === need);
   return requirementsOf(task, view).every(has) && (view.selectors ?? []).every((one) => selects(one, agent));

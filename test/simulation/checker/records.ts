@@ -58,6 +58,8 @@ export type CauseKind =
   | 'pause'
   /** It was handed on. */
   | 'delegate'
+  /** Its agent is no member any more that may write where the task belongs. */
+  | 'removed'
   /** Nobody had begun it, and it was to go to another agent. */
   | 'moved';
 
@@ -277,8 +279,17 @@ export interface MarkedEffect {
 export interface SpaceReaders {
   /** Certainly one who hears of it: it could read from this position on, to the end. */
   surelyReads(session: SessionRec, workspace: string, from: number): boolean;
-  /** Of a topic of a document. */
+  /** Of a topic of a document or a task. */
   workspaceBehind(topic: string): string | undefined;
+  /** Whether somebody could write there before an entry and between it and another place of the history: all the time, or at some time. */
+  couldWrite(
+    who: { readonly user: string; readonly admin: boolean },
+    of: { readonly workspace: string; readonly from: number; readonly until: number },
+  ): 'always' | 'sometimes' | 'never';
+  /** It may be given what waits there now. */
+  works(agentName: string, workspace: string): boolean;
+  /** It is being deleted, or was. */
+  isEnding(workspace: string): boolean;
 }
 
 export interface Tenant {
@@ -313,7 +324,7 @@ export interface Tenant {
   readonly scheduled: Set<TaskRec>;
   /** Nobody's, until those below them have ended. */
   readonly waiting: Set<TaskRec>;
-  /** Pending tasks by what they require and select. */
+  /** Pending tasks by what they require and select, and where they belong. */
   readonly pending: Map<string, Set<TaskRec>>;
   /** Those in force, and the entry of their last change. */
   rules: readonly RuleRec[];

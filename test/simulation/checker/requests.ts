@@ -292,7 +292,7 @@ export class Requests implements Family {
     const task = op.method.startsWith('task.') ? op.tenant.tasks.get(id) : undefined;
     if (task === undefined) return;
     const born = task.versions[0]?.mark.index ?? Infinity;
-    if (event.code === 'TASK_NOT_FOUND' && born < op.index) {
+    if (event.code === 'TASK_NOT_FOUND' && born < op.index && mustSee(op, task)) {
       this.#world.report('47', `${op.method}: ${id} was not found`, [born, op.index, index]);
     }
     if (!HOLDER_CALLS.has(op.method) || event.code !== 'STALE_TOKEN') return;
@@ -350,4 +350,11 @@ export class Requests implements Family {
 
 function keyOf(op: Op, k: string): string {
   return JSON.stringify([op.tenant.id, op.session.principal, k]);
+}
+
+/** A task of a workspace is not there for who does not see that, and answers nobody when that is gone (S6, S16). */
+function mustSee({ tenant, session }: Op, task: TaskRec): boolean {
+  const { workspaceId } = latest(task).task;
+  const { rev } = task.versions[0]?.mark ?? { rev: 0 };
+  return workspaceId === undefined || tenant.spaces?.surelyReads(session, workspaceId, rev) !== false;
 }

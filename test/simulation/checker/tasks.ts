@@ -2,7 +2,7 @@
  * Tasks along their life: 42, 19, 46, 50, N, O, and with endings.ts 7, 26, 27, 43, 72, A. At the end: 5.
  */
 import type { TaskView } from '../../../protocol/wire/types.ts';
-import type { Ending } from './causes.ts';
+import { isOfEnding, type Ending } from './causes.ts';
 import { judgeEnding } from './endings.ts';
 import type { Assignment, Change, Op, TaskRec, Version } from './records.ts';
 import { roomMakers } from './placing.ts';
@@ -92,7 +92,8 @@ export class Tasks implements Family {
       this.#world.report('46', `${task.id}: starts ${(prev.runAt ?? 0) - mark.ts} ms before runAt`, [mark.index]);
     }
     if (to === prev.status) return;
-    if (to === 'cancelled' && fallenAbove(task) === undefined) this.#mustBeAsked(change, ['task.cancel']);
+    if (to === 'cancelled' && fallenAbove(task) === undefined && !isOfEnding(task))
+      this.#mustBeAsked(change, ['task.cancel']);
     if (to === 'timed_out') this.#checkTimeout(change, prev);
     if (change.started === undefined && to === 'accepted')
       this.#mustBeAsked(change, ['task.accept', 'task.resume', 'task.acknowledge']);

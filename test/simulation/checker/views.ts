@@ -37,7 +37,7 @@ export function requirementsOf(task: TaskRec, view: TaskView): readonly string[]
 
 /** Tasks with one of these fit the same agents. */
 function wantsOf(task: TaskRec, view: TaskView): string {
-  return [...requirementsOf(task, view), ...(view.selectors ?? [])].join(' ');
+  return [...requirementsOf(task, view), ...(view.selectors ?? []), view.workspaceId ?? ''].join(' ');
 }
 
 interface Changes {

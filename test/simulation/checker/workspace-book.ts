@@ -21,9 +21,13 @@ export class WorkspaceBook {
   spaces: Spaces = new Map();
   /** Documents: where they are, and their bytes. */
   readonly papers = new Map<string, { readonly workspace: string; readonly bytes: number }>();
+  /** Where tasks belong. */
+  readonly tasks = new Map<string, string>();
   /** Where documents were that are gone. */
   readonly #former = new Map<string, string>();
   readonly #past: Then[] = [];
+  /** Who could write and then could not, or the other way round, also within an entry. */
+  readonly #turns: { readonly index: number; readonly workspace: string; readonly user: string }[] = [];
 
   papersOf(workspace: string): Papers {
     const mine = [...this.papers.values()].filter((one) => one.workspace === workspace);
@@ -36,8 +40,9 @@ export class WorkspaceBook {
     this.papers.delete(document);
   }
 
-  /** Of a topic of a document. */
+  /** Of a topic of a document or a task. */
   workspaceBehind(topic: string): string | undefined {
+    if (topic.startsWith('task.')) return this.tasks.get(topic.split('.')[1] ?? '');
     if (!topic.startsWith('document.')) return undefined;
     const id = topic.slice('document.'.length);
     return this.papers.get(id)?.workspace ?? this.#former.get(id);
@@ -74,6 +79,35 @@ export class WorkspaceBook {
       return space !== undefined && may(space, who, of.to);
     });
     return states.every((one) => one) ? 'always' : states.includes(true) ? 'sometimes' : 'never';
+  }
+
+  couldWrite(
+    who: Who,
+    of: { readonly workspace: string; readonly from: number; readonly until: number },
+  ): 'always' | 'sometimes' | 'never' {
+    const could = this.could(who, { ...of, to: 'write' });
+    const turned = this.#turns.some(({ index, workspace, user }) => {
+      return workspace === of.workspace && user === who.user && index > of.from && index <= of.until;
+    });
+    return turned ? 'sometimes' : could;
+  }
+
+  /** One request of an entry made this of a workspace. */
+  changed({ index }: Mark, before: Space, after: Space): void {
+    for (const user of new Set([...before.members.keys(), ...after.members.keys()])) {
+      const who = { user, admin: false };
+      if (may(before, who, 'write') !== may(after, who, 'write'))
+        this.#turns.push({ index, workspace: before.id, user });
+    }
+  }
+
+  works(agentName: string, workspace: string): boolean {
+    const space = this.spaces.get(workspace);
+    return space?.status === 'active' && may(space, { user: `agent:${agentName}`, admin: false }, 'write');
+  }
+
+  isEnding(workspace: string): boolean {
+    return (this.spaces.get(workspace)?.status ?? 'deleting') === 'deleting';
   }
 
   /** Before or after the entry of this position. */

@@ -45,8 +45,11 @@ export class WorkspaceReads {
     if (then === undefined || space === undefined) return wrong('61', 'it was shown, and is not there');
     if (!may(space, who, to)) wrong('61', `it was shown, and may not ${to} it`);
     if (space.status !== 'deleting') {
-      const used = usageOf(space, book.papersAt(event.rev, workspace), then.now);
-      for (const [id, message] of shown(method, event, { space, used })) wrong(id, message);
+      const papers = book.papersAt(event.rev, workspace);
+      // Entries that have nothing to do with workspaces turn the day too.
+      const now = op.tenant.marks.findLast(({ rev }) => rev <= event.rev)?.ts ?? then.now;
+      const faults = [then.now, now].map((at) => shown(method, event, { space, used: usageOf(space, papers, at) }));
+      if (faults.every(({ length }) => length > 0)) for (const [id, message] of faults[0] ?? []) wrong(id, message);
     }
   }
 

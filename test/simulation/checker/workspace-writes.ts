@@ -60,6 +60,9 @@ const NEEDS: { readonly [method: string]: Need } = {
   'document.update': MAKES,
   'document.resolve': MAKES,
   'document.delete': { to: 'delete' },
+  'task.create': MAKES,
+  'lock.acquire': MAKES,
+  'lock.acquireAll': MAKES,
 };
 
 /** Not found is also a member, a snapshot or a document. */
@@ -101,7 +104,8 @@ function refused(
   const { need, allowed, active } = of;
   const user = text(params, 'userId') ?? '';
   const [role, before] = [text(params, 'role'), space.members.get(user)];
-  if (code === 'UNAUTHORIZED' && allowed && active) {
+  // Of one that is being deleted the members go before it does, between the requests of one entry.
+  if (code === 'UNAUTHORIZED' && allowed && active && space.status !== 'deleting') {
     const leaves = method === 'member.remove' && user === who.user;
     const ranks =
       method.startsWith('member.') &&
@@ -165,6 +169,8 @@ function made(space: Space, write: Write): Space {
       const cpu = space.cpu + (num(params, 'cpuSeconds') ?? 0);
       const next = { ...space, storage, cpu };
       if (storage < 0 || cpu < 0) wrong('60', 'more was given back than was reported');
+      // What it holds goes between the requests of one entry.
+      if (space.status === 'deleting') return next;
       within(write, space, next);
       const told = field(write.result, 'usage');
       const used = usageOf(next, papers, now);

@@ -5,11 +5,11 @@
 import { LIMITS } from '../../../protocol/wire/limits.ts';
 import type { InvariantId } from './invariants.ts';
 import type { EventOf, SpaceSeen, WorkspacesObservation, WriteSeen } from './history.ts';
-import type { Conn, Mark, Op, Tenant } from './records.ts';
+import type { Conn, Mark, Op, TaskRec, Tenant } from './records.ts';
 import { isFinal } from './request-book.ts';
 import { field, items, num, same, text } from './values.ts';
 import { WorkspaceBook, whoIs } from './workspace-book.ts';
-import { owners, usageOf, type Space } from './workspace-model.ts';
+import { may, owners, usageOf, type Space } from './workspace-model.ts';
 import { WorkspaceReads } from './workspace-reads.ts';
 import { written } from './workspace-writes.ts';
 import type { AppliedStep, Family, Step, World } from './world.ts';
@@ -34,9 +34,10 @@ export class Workspaces implements Family {
     if (conn !== undefined && event.kind === 'push') this.#told(book, { conn, event, index });
   }
 
-  #applied({ tenant, event, mark }: AppliedStep): void {
+  #applied(step: AppliedStep): void {
+    const { tenant, event, mark } = step;
     const seen = event.workspaces;
-    if (seen === undefined) return;
+    if (seen === undefined) return this.#works(step);
     let book = this.#books.get(tenant);
     if (book === undefined) {
       this.#books.set(tenant, (book = new WorkspaceBook()));
@@ -53,6 +54,36 @@ export class Workspaces implements Family {
     for (const id of event.documents?.gone ?? []) book.gone(id);
     this.#compare(book, seen, mark);
     book.keep(mark, seen.now);
+    this.#works(step);
+  }
+
+  /** What agents have of a workspace: they may write there when it is given to them, and when an entry leaves nothing to be done (S14). */
+  #works({ tenant, mark, changes, hidden }: AppliedStep): void {
+    const book = this.#books.get(tenant);
+    if (book === undefined) return;
+    for (const { task, next } of changes)
+      if (next.task.workspaceId !== undefined) book.tasks.set(task.id, next.task.workspaceId);
+    const given = [...changes.flatMap(({ started }) => started ?? []), ...hidden];
+    for (const { task, agentId } of given) this.#seated(book, { task, agentId, mark });
+    if (!mark.drained) return;
+    for (const { id, current } of tenant.held) {
+      const workspace = book.tasks.get(id);
+      const agent = tenant.agents.get(current?.agentId ?? '');
+      const space = workspace === undefined ? undefined : book.spaces.get(workspace);
+      if (space === undefined || agent === undefined || space.status === 'deleting') continue;
+      if (may(space, { user: `agent:${agent.view.name}`, admin: false }, 'write')) continue;
+      this.#world.report('61', `${id} is with ${agent.id}, which may not write in ${space.id}`, [mark.index]);
+    }
+  }
+
+  #seated(book: WorkspaceBook, of: { readonly task: TaskRec; readonly agentId: string; readonly mark: Mark }): void {
+    const { task, agentId, mark } = of;
+    const workspace = book.tasks.get(task.id);
+    const agent = task.tenant.agents.get(agentId);
+    if (workspace === undefined || agent === undefined) return;
+    const between = { workspace, from: (task.tenant.marks.at(-2) ?? mark).index, until: mark.index };
+    if (book.couldWrite({ user: `agent:${agent.view.name}`, admin: false }, between) !== 'never') return;
+    this.#world.report('61', `${task.id} was given to ${agentId}, which may not write in ${workspace}`, [mark.index]);
   }
 
   /** The request, if the entry is the first that carries it out. */
@@ -63,7 +94,11 @@ export class Workspaces implements Family {
     const byKey =
       k === undefined || method === 'topic.subscribe' ? byId : JSON.stringify([op.tenant.id, op.session.principal, k]);
     if (this.#ran.has(byId) || this.#ran.has(byKey)) return undefined;
-    if (!ok && !isFinal(code)) return op;
+    // It is answered again under its id, whatever has become of its sender since.
+    if (!ok && !isFinal(code)) {
+      if (code === 'UNAUTHORIZED') this.#ran.add(byId);
+      return op;
+    }
     this.#ran.add(byId);
     if (code !== 'BUSY') this.#ran.add(byKey);
     return op;
@@ -95,6 +130,7 @@ export class Workspaces implements Family {
     const next = written(space, { op, who: whoIs(op.session), now: seen.now, ok, code, result, papers, wrong });
     spaces.set(space.id, next);
     book.spaces = spaces;
+    book.changed(mark, space, next);
     if (!ok) return;
     const due = TOLD[op.method];
     if (due === undefined || !changed(space, next)) return;
@@ -134,7 +170,9 @@ export class Workspaces implements Family {
     // Of its end everybody hears who listened to it.
     if (workspace === undefined || session === undefined || event.event === 'workspace.deleted') return;
     const who = whoIs(session);
-    if (event.rev !== undefined && !book.couldAt(who, { workspace, rev: event.rev }) && !who.admin) {
+    // Of a workspace that is gone its administrators hear what is told again.
+    if (who.admin) return;
+    if (event.rev !== undefined && !book.couldAt(who, { workspace, rev: event.rev })) {
       this.#world.report('Z', `${who.user} is told of ${workspace} at ${event.rev}, where it could not read it`, [
         index,
       ]);
@@ -186,9 +224,19 @@ export function workspaceOfTopic(topic: string): string | undefined {
   return first === 'workspace' && id !== undefined && !/[*>]/.test(id) ? id : undefined;
 }
 
+/** Of the paths that a lock is asked for on: in runs they are all of one. */
+function workspaceOfLock(params: unknown): string | undefined {
+  const [first] = [text(params, 'path'), ...items(params, 'locks').map((one) => text(one, 'path'))].filter(
+    (path) => path !== undefined,
+  );
+  const [root, id] = first?.split('/') ?? [];
+  return root === 'workspace' ? id : undefined;
+}
+
 /** What a request is about. */
 function workspaceOf(book: WorkspaceBook, { method, params }: Op, result: unknown): string | undefined {
   if (method.startsWith('topic.')) return workspaceOfTopic(text(params, 'topic') ?? '');
+  if (method === 'lock.acquire' || method === 'lock.acquireAll') return workspaceOfLock(params);
   if (method === 'document.resolve') return text(field(result, 'document'), 'workspaceId');
   if (method.startsWith('document.') && method !== 'document.create')
     return book.papers.get(text(params, 'id') ?? '')?.workspace;

@@ -21,6 +21,7 @@ import { RULE_BUGS } from './rule-bugs.ts';
 import { SCHED_BUGS } from './sched-bugs.ts';
 import { PERTURB_BUGS } from './perturb-bugs.ts';
 import { TASK_LOCK_BUGS } from './task-lock-bugs.ts';
+import { TEAM_BUGS } from './team-bugs.ts';
 import { TOLD_BUGS } from './told-bugs.ts';
 import { TREE_BUGS } from './tree-bugs.ts';
 import { WORKSPACE_BUGS } from './workspace-bugs.ts';
@@ -47,4 +48,5 @@ export const BUGS: readonly PlantedBug[] = [
   ...DOCUMENT_CARE_BUGS,
   ...WORKSPACE_BUGS,
   ...NODE_BUGS,
+  ...TEAM_BUGS,
 ];

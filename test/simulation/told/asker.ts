@@ -38,7 +38,8 @@ export function askWhatBecame(simulation: Simulation, stories: Stories): readonl
     const asking: Asking = { simulation, client, stories: stories.of(tenant), report, open: 0 };
     asked.push(asking);
     const random = new Random(`told ${plan.seed} ${tenant}`);
-    const all = [...asking.stories.values()];
+    // What belongs to a workspace is not told to everybody.
+    const all = [...asking.stories.values()].filter(({ task }) => task.workspaceId === undefined);
     for (let n = 0; n < TIMELINES && all.length > 0; n += 1) askTimeline(asking, random.pick(all));
     askStats(asking, 'type');
     askStats(asking, 'agentId');
