@@ -28,6 +28,19 @@ type Text = { readonly content?: string; readonly blob?: string };
 const isOne = ({ content: sent, blob }: Text): boolean => (sent === undefined) !== (blob === undefined);
 const oneText = { error: 'is needed, or blob, and not both', path: ['content'] };
 
+/** Which text of a document: of `document.get` and `document.html`. */
+const read = z
+  .object({
+    id,
+    version: version.exactOptional(),
+    snapshotId: id.exactOptional(),
+    sectionId: id.exactOptional(),
+  })
+  .refine(({ version: of, snapshotId }) => of === undefined || snapshotId === undefined, {
+    error: 'goes not with snapshotId',
+    path: ['version'],
+  });
+
 export const DOCUMENT_SCHEMAS: { readonly [M in keyof DocumentParams]: z.ZodType<DocumentParams[M]> } = {
   'document.create': z
     .object({
@@ -37,17 +50,7 @@ export const DOCUMENT_SCHEMAS: { readonly [M in keyof DocumentParams]: z.ZodType
       type: name(LIMITS.typeBytes).exactOptional(),
     })
     .refine(isOne, oneText),
-  'document.get': z
-    .object({
-      id,
-      version: version.exactOptional(),
-      snapshotId: id.exactOptional(),
-      sectionId: id.exactOptional(),
-    })
-    .refine(({ version: of, snapshotId }) => of === undefined || snapshotId === undefined, {
-      error: 'goes not with snapshotId',
-      path: ['version'],
-    }),
+  'document.get': read,
   'document.list': z.object({
     workspaceId: id.exactOptional(),
     type: name(LIMITS.typeBytes).exactOptional(),
@@ -76,6 +79,7 @@ export const DOCUMENT_SCHEMAS: { readonly [M in keyof DocumentParams]: z.ZodType
   'document.rename': z.object({ id, name: name(LIMITS.nameBytes) }),
   'document.archive': named,
   'document.unarchive': named,
+  'document.html': read,
   'document.diff': z.object({ id, from: version, to: version.exactOptional() }),
   'document.restore': z
     .object({

@@ -8,6 +8,8 @@ export type DocumentResolution = (typeof DOCUMENT_RESOLUTIONS)[number];
 
 /** The type of which a document has sections; one of any other type is one section. */
 export const MARKDOWN = 'markdown';
+/** Of documents that `document.html` reads as HTML. */
+export const HTML = 'html';
 
 export interface SectionView {
   /** Stays when the section is edited, renamed or moved; never used again. */
@@ -111,6 +113,8 @@ export interface DocumentParams {
   'document.unarchive': { readonly id: string };
   /** `to`: the current version unless it is said. */
   'document.diff': { readonly id: string; readonly from: number; readonly to?: number };
+  /** As `document.get`, for a browser. */
+  'document.html': DocumentParams['document.get'];
   /** One of `version` and `snapshotId`. */
   'document.restore': {
     readonly id: string;
@@ -182,6 +186,8 @@ export interface DocumentResults {
     readonly added: number;
     readonly removed: number;
   };
+  /** `html`: a fragment without scripts, styles, forms and frames, whatever the document has. */
+  'document.html': { readonly version: number; readonly html: string };
   'document.restore': Changed;
   'document.snapshot': { readonly snapshot: DocumentSnapshotView };
   'document.snapshots': { readonly snapshots: readonly DocumentSnapshotView[] };

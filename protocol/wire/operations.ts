@@ -148,6 +148,7 @@ export const OPERATIONS: { readonly [M in Method]: Operation } = {
   'document.archive': { roles: WRITERS, class: 'control', access: 'write', ends: true },
   'document.unarchive': { roles: WRITERS, class: 'control', access: 'write' },
   'document.diff': { roles: EVERYONE, class: 'query', access: 'read' },
+  'document.html': { roles: EVERYONE, class: 'query', access: 'read' },
   'document.restore': { roles: WRITERS, class: 'work', access: 'write' },
   'document.snapshot': { roles: WRITERS, class: 'work', access: 'write' },
   'document.snapshots': { roles: EVERYONE, class: 'query', access: 'read' },
@@ -224,6 +225,7 @@ export type ReadMethod =
   | 'document.search'
   | 'document.history'
   | 'document.diff'
+  | 'document.html'
   | 'document.snapshots'
   | 'section.list'
   | 'comment.list'

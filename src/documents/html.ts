@@ -21,7 +21,14 @@ export const SHOWN_UNITS_MAX = 1_024 * 1_024;
 /** GitHub's list, without the boxes of task lists: CommonMark has none, so they would only be forms. */
 const LIST: Schema = { ...defaultSchema, tagNames: (defaultSchema.tagNames ?? []).filter((name) => name !== 'input') };
 
-export type ShownForm = 'markdown' | 'html';
+/** `plain`: as it is, in a `pre`. */
+export type ShownForm = 'markdown' | 'html' | 'plain';
+
+/** A newline after the tag would be taken for none, so there is one more. */
+function plain(text: string): Parameters<typeof toHtml>[0] {
+  const value = `\n${text}`;
+  return { type: 'element', tagName: 'pre', properties: {}, children: [{ type: 'text', value }] };
+}
 
 export class HtmlWriter {
   /** Raw HTML in Markdown is let through here and meets the same list as all other. */
@@ -31,7 +38,7 @@ export class HtmlWriter {
     if (text.length > SHOWN_UNITS_MAX) return { kind: 'refused', reason: 'TOO_LARGE' };
     try {
       const source = form === 'markdown' ? this.#markdown.render(text) : text;
-      const tree = sanitize(fromHtml(source, { fragment: true }), LIST);
+      const tree = form === 'plain' ? plain(text) : sanitize(fromHtml(source, { fragment: true }), LIST);
       return { kind: 'html', html: toHtml(tree, { closeSelfClosing: false, allowDangerousHtml: false }) };
     } catch (error) {
       // Trees are walked by recursion: the stack is the bound of their depth.

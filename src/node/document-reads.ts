@@ -205,6 +205,64 @@ function shownDiff(
 
 const TOO_FAR: Rejection = { code: 'TOO_LARGE', message: 'The versions differ in more than a diff has room for.' };
 
+export function readHtml(parts: ReadParts, params: DocumentParams['document.html'], done: Answer): void {
+  const { state } = parts.tenant.engine;
+  const known = readableDocument(state, parts.caller.principal, params.id);
+  if ('ok' in known) return refuse(parts, known.rejection, done);
+  const { rev } = state;
+  const { version, snapshotId, sectionId } = params;
+  findSections({ state, archive: parts.store.archive }, { known, version, snapshotId }, (found) => {
+    if (found === undefined) return refuse(parts, notThere(params, known.version), done);
+    if (found === 'damaged') return refuse(parts, DAMAGED_VERSION, done);
+    const wanted = sectionId === undefined ? found.sections : found.sections.filter(({ sid }) => sid === sectionId);
+    if (sectionId !== undefined && wanted.length === 0) {
+      return refuse(parts, { code: 'NOT_FOUND', message: 'No such section.' }, done);
+    }
+    render(parts, { type: known.type, found: { ...found, sections: wanted }, rev }, done);
+  });
+}
+
+/** What is too large to be shown is refused by its bytes, before it is read. */
+function render(
+  parts: ReadParts,
+  of: { readonly type: string; readonly found: FoundSections; readonly rev: number },
+  done: Answer,
+): void {
+  const { type, rev } = of;
+  const { version, sections } = of.found;
+  const bytes = total(sections);
+  if (bytes > LIMITS.documentInlineBytes) return refuse(parts, TOO_MUCH, done);
+  parts.documents.work.within<Found<DocumentResults['document.html']>>(
+    bytes,
+    (shown) => {
+      if (shown.ok) parts.scheduler.defer(() => done({ ok: true, rev, result: shown.params }));
+      else refuse(parts, shown.rejection, done);
+    },
+    (shown) => {
+      parts.documents.work.texts(
+        sections.map(({ sha256 }) => sha256),
+        (texts, why) => {
+          if (texts === undefined) return shown({ ok: false, rejection: why });
+          parts.documents.html({ text: texts.join(''), type }, (made) => shown(shownHtml(made, version)));
+        },
+      );
+    },
+  );
+}
+
+function shownHtml(made: Found<ResultOf<'html'>>, version: number): Found<DocumentResults['document.html']> {
+  if (!made.ok) return made;
+  const { params: shown } = made;
+  if (shown.kind === 'refused') {
+    return { ok: false, rejection: shown.reason === 'TOO_LARGE' ? TOO_MUCH : TOO_DEEP };
+  }
+  if (shown.html.length > LIMITS.documentInlineBytes) return { ok: false, rejection: TOO_MUCH };
+  return { ok: true, params: { version, html: shown.html } };
+}
+
+const TOO_MUCH: Rejection = { code: 'TOO_LARGE', message: 'The text is too large to be shown; ask for a section.' };
+const TOO_DEEP: Rejection = { code: 'TOO_LARGE', message: 'Elements are too deep in each other to be shown.' };
+
 export function readComments(parts: ReadParts, params: CommentParams['comment.list'], done: Answer): void {
   const { state } = parts.tenant.engine;
   const known = readableDocument(state, parts.caller.principal, params.documentId);

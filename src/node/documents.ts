@@ -10,7 +10,7 @@
  *     read before.
  */
 import type { CommentParams } from '../../protocol/wire/comments.ts';
-import { MARKDOWN, type ConflictSide, type DocumentParams } from '../../protocol/wire/documents.ts';
+import { HTML, MARKDOWN, type ConflictSide, type DocumentParams } from '../../protocol/wire/documents.ts';
 import { must } from '../base/assert.ts';
 import { resolve } from '../documents/conflicts.ts';
 import type { ResultOf } from '../documents/jobs.ts';
@@ -227,6 +227,13 @@ export class Documents {
         ),
       ),
     );
+  }
+
+  /** What a browser may show of a text, made in the documents' thread. */
+  html(of: { readonly text: string; readonly type: string }, done: Done<ResultOf<'html'>>): void {
+    const { text, type } = of;
+    const form = type === MARKDOWN || type === HTML ? type : 'plain';
+    this.work.work('html', { text, form }, done);
   }
 
   diff(

@@ -134,6 +134,7 @@ const EXPECTED: { readonly [M in Method]: string } = {
   'document.archive': '.amg.',
   'document.unarchive': '.amg.',
   'document.diff': '.amgv',
+  'document.html': '.amgv',
   'document.restore': '.amg.',
   'document.snapshot': '.amg.',
   'document.snapshots': '.amgv',

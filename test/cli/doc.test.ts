@@ -257,6 +257,7 @@ describe('looks', () => {
     expect(await place.json('doc', 'log', id, '--limit', '1')).toMatchObject({ versions: [{ version: 2 }], next: 2 });
     expect((await doc('show', id, '--of', '1')).out).toBe(TEXT);
     expect((await doc('show', file, '--section', 's2')).out).toBe('# Two\n\nb\n');
+    expect((await doc('show', file, '--section', 's2', '--html')).out).toBe('<h1>Two</h1>\n<p>b</p>\n');
     expect((await doc('get', file)).out).toMatch(/\ns1 +# One +2 +10\ns2 +# Two +1 +9\n$/);
     expect((await doc('list', '--type', 'markdown')).out).toContain(id);
     const unknown = await doc('show', 'nothing');

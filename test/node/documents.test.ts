@@ -123,6 +123,18 @@ describe('versions', () => {
     expect(refused(bob, 'document.diff', { id, from: 1, to: 7 }).code).toBe('NOT_FOUND');
   });
 
+  it('are shown as HTML, whole and by section', () => {
+    const shown = (params: Value): DocumentResults['document.html'] => result(bob, 'document.html', params);
+    expect(shown({ id })).toEqual({ version: 2, html: '<h1>One</h1>\n<p>A</p>\n' });
+    expect(shown({ id, version: 1, sectionId: 's2' })).toEqual({ version: 1, html: '<h1>Two</h1>\n<p>b</p>\n' });
+    expect(refused(bob, 'document.html', { id, version: 7 })).toMatchObject({
+      code: 'NOT_FOUND',
+      details: { currentVersion: 2 },
+    });
+    expect(refused(bob, 'document.html', { id, sectionId: 's9' }).code).toBe('NOT_FOUND');
+    expect(refused(bob, 'document.html', { id, snapshotId: 'dsn_9' }).code).toBe('NOT_FOUND');
+  });
+
   it('are restored as new ones, and sections that had gone come back under new ids', () => {
     expect(result(bob, 'document.restore', { id, version: 1 })).toMatchObject({ document: { version: 3 } });
     expect(content()).toBe(TEXT);

@@ -20,6 +20,12 @@ interface ListFlags {
 
 const SIDES = ['base', 'ours', 'theirs'] as const;
 
+interface ShowFlags {
+  readonly of?: number;
+  readonly section?: string;
+  readonly html?: true;
+}
+
 interface ResolveFlags {
   readonly content?: string;
   readonly token?: string;
@@ -46,17 +52,9 @@ export function addDocLooks(doc: Command, context: Context): void {
     .argument('<document>', 'ID or FILE')
     .option('--of <version>', 'of this version, if it is kept', wholeNumber)
     .option('--section <id>', 'of this section alone')
-    .action((what: string, { of, section }: { readonly of?: number; readonly section?: string }) =>
-      context.run(() =>
-        context.with(async (client) => {
-          const got = await client.document.get({
-            id: idOf(what),
-            ...(of === undefined ? {} : { version: of }),
-            ...(section === undefined ? {} : { sectionId: section }),
-          });
-          context.output.text(got, got.content);
-        }),
-      ),
+    .option('--html', 'as HTML that a page may show')
+    .action((what: string, flags: ShowFlags) =>
+      context.run(() => context.with((client) => show(client, { what, ...flags }, context))),
     );
   doc
     .command('log')
@@ -126,6 +124,24 @@ function lines(documents: readonly DocumentView[]): string {
     ]),
     'There is no document.',
   );
+}
+
+async function show(
+  client: Client,
+  { what, of, section, html }: ShowFlags & { readonly what: string },
+  { output }: Context,
+): Promise<void> {
+  const asked = {
+    id: idOf(what),
+    ...(of === undefined ? {} : { version: of }),
+    ...(section === undefined ? {} : { sectionId: section }),
+  };
+  if (html === true) {
+    const shown = await client.document.html(asked);
+    return output.text(shown, shown.html);
+  }
+  const got = await client.document.get(asked);
+  output.text(got, got.content);
 }
 
 async function get(client: Client, id: string, { output }: Context): Promise<void> {

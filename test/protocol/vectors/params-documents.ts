@@ -76,6 +76,12 @@ export const DOCUMENT_PARAMS: { readonly [M in keyof DocumentParams]: readonly P
     bad('no version', { id: 'doc_1' }, 'from'),
     bad('version 0', { id: 'doc_1', from: 0 }, 'from'),
   ],
+  'document.html': [
+    good('the current version', { id: 'doc_1' }),
+    good('a section of a version', { id: 'doc_1', version: 3, sectionId: 's2' }),
+    bad('nothing', {}, 'id'),
+    bad('a version and a snapshot', { id: 'doc_1', version: 1, snapshotId: 'dsn_1' }, 'version'),
+  ],
   'document.restore': [
     good('a version, under a lock', { id: 'doc_1', version: 3, token: '7' }),
     good('a snapshot', { id: 'doc_1', snapshotId: 'dsn_1' }),
