@@ -19,7 +19,12 @@ export type Shown =
 export const SHOWN_UNITS_MAX = 1_024 * 1_024;
 
 /** GitHub's list, without the boxes of task lists: CommonMark has none, so they would only be forms. */
-const LIST: Schema = { ...defaultSchema, tagNames: (defaultSchema.tagNames ?? []).filter((name) => name !== 'input') };
+const LIST: Schema = {
+  ...defaultSchema,
+  tagNames: (defaultSchema.tagNames ?? []).filter((name) => name !== 'input'),
+  // With what is in them: it is no text.
+  strip: [...(defaultSchema.strip ?? []), 'style'],
+};
 
 /** `plain`: as it is, in a `pre`. */
 export type ShownForm = 'markdown' | 'html' | 'plain';
