@@ -2,6 +2,7 @@
 import type { CommentParams } from '../../protocol/wire/comments.ts';
 import { documentPath, type DocumentParams, type DocumentResults } from '../../protocol/wire/documents.ts';
 import type { BlobParams, BlobRef } from '../../protocol/wire/blobs.ts';
+import { encodeValue } from '../../protocol/wire/codec.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
 import type { ResultOf } from '../documents/jobs.ts';
 import type { Rejection } from '../../protocol/wire/codes.ts';
@@ -60,7 +61,7 @@ function readFound(
     return refuse(parts, { code: 'NOT_FOUND', message: 'No such section.' }, done);
   }
   const document = { ...documentView(known), sections: sections.map(sectionView) };
-  if (total(wanted) > LIMITS.documentInlineBytes) {
+  if (!hasRoom(total(wanted), document)) {
     const blobs: readonly BlobRef[] = wanted.map(({ sha256, bytes }) => ({ sha256, bytes }));
     return parts.scheduler.defer(() => done({ ok: true, rev, result: { document, version, blobs } }));
   }
@@ -74,6 +75,15 @@ function readFound(
 }
 
 type KnownDocument = Exclude<ReturnType<typeof readableDocument>, { readonly ok: false }>;
+
+/** Of a frame, for what stands in it beside the result, and for the names and lengths of texts. */
+const FRAME_ROOM = 256;
+
+/** Whether texts of so many bytes fit a message with what else the answer has. */
+function hasRoom(bytes: number, beside: object): boolean {
+  const left = LIMITS.frameBytes - FRAME_ROOM - bytes;
+  return bytes <= LIMITS.documentInlineBytes && left >= 0 && encodeValue(beside).length <= left;
+}
 
 const total = (all: readonly { readonly bytes: number }[]): number => all.reduce((sum, { bytes }) => sum + bytes, 0);
 
@@ -110,7 +120,7 @@ export function readConflicts(parts: ReadParts, params: DocumentParams['document
 function conflictOf(record: ConflictRecord, sides: ConflictTexts): DocumentResults['document.conflicts'] {
   const { base, ours, theirs } = sides;
   const view = conflictView(record);
-  if (total([...base, ...ours, ...theirs]) > LIMITS.documentInlineBytes) {
+  if (!hasRoom(total([...base, ...ours, ...theirs]), view)) {
     return { conflicts: [{ ...view, blobs: { base: refsOf(base), ours: refsOf(ours), theirs: refsOf(theirs) } }] };
   }
   return { conflicts: [{ ...view, base: joined(base), ours: joined(ours), theirs: joined(theirs) }] };

@@ -1,6 +1,7 @@
 /** Documents through a node: texts on their way in and out, conflicts with their texts, crashes between text and entry. */
 import { hash } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { resultFrame } from '../../src/session/frames.ts';
 import type { DocumentResults } from '../../protocol/wire/documents.ts';
 import type { Method, Results, Value } from '../../protocol/wire/types.ts';
 import { LIMITS } from '../../protocol/wire/limits.ts';
@@ -64,6 +65,24 @@ describe('a document', () => {
       [1, 'key:ann', ['s1', 's2']],
     ]);
     expect(result(bob, 'document.list', {}).documents.map(({ name }) => name)).toEqual(['plan']);
+  });
+
+  it.each([
+    [1, 200_000, true],
+    [1, 261_000, true],
+    [1, 262_000, false],
+    [1, 262_144, false],
+    [900, 230, true],
+    [900, 280, false],
+    [1_000, 100, true],
+  ])('of %i sections of %i bytes is answered in a message, as text (%s) or by its blobs', (count, bytes, asText) => {
+    const section = (n: number): string => `# ${n}\n`.padEnd(bytes - 1, 'x') + '\n';
+    const whole = Array.from({ length: count }, (_, n) => section(n)).join('');
+    const made = result(ann, 'document.create', { name: 'long', content: whole });
+    const got = result(bob, 'document.get', { id: made.document.id });
+    expect(resultFrame(2 ** 31, 2 ** 52, { ...got }).length).toBeLessThanOrEqual(LIMITS.frameBytes);
+    expect(got.content === undefined ? 'blobs' : got.content === whole).toBe(asText || 'blobs');
+    expect(got.blobs?.length).toBe(asText ? undefined : count);
   });
 
   it('takes edits of different sections, whole or by section, of one version', () => {
