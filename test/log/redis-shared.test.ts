@@ -290,6 +290,18 @@ describe('what a node hands to another one', () => {
   });
 });
 
+describe('a connection', () => {
+  test('that is made, and of which nothing is heard then, is left in time', async () => {
+    const way = await TcpProxy.start(redis.port);
+    cleanups.push(() => way.close());
+    way.dropReplies = true;
+    await expect(node('n_deaf', { url: way.url })).rejects.toMatchObject({
+      fault: 'IO',
+      message: expect.stringContaining('INFO was not answered within 2000 ms'),
+    });
+  });
+});
+
 describe('a Redis that lost its end', () => {
   test('gets it back from the node whose copy goes furthest, before another one serves', async () => {
     const own = await RedisServer.start();

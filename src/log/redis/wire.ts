@@ -2,6 +2,8 @@
  * What a connection asks of the library that speaks the protocol of Redis, so that a simulator can be Redis.
  *
  * WR1 Nothing is ever sent twice: it neither reconnects nor keeps a queue nor sends again.
+ * WR2 A connection is there when the server has taken it; nothing is waited for before the first command, whose time is bounded
+ *     (link.ts). The library would wait for the answers to its own first words for ever.
  */
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Argument } from './link.ts';
@@ -20,9 +22,10 @@ export interface Wire {
   disconnect(): void;
 }
 
-export function redisWire(options: RedisOptions): Wire {
+export function redisWire({ connectionName = '', ...options }: RedisOptions): Wire {
   const redis = new Redis({
     ...options,
+    disableClientInfo: true, // WR2
     lazyConnect: true,
     // WR1
     retryStrategy: () => null,
@@ -35,7 +38,11 @@ export function redisWire(options: RedisOptions): Wire {
     keepAlive: 10_000,
   });
   return {
-    connect: () => redis.connect(),
+    connect: async () => {
+      await redis.connect();
+      // Whoever looks at the clients of Redis sees whose it is; nothing depends on it.
+      if (connectionName !== '') redis.client('SETNAME', connectionName).catch(() => undefined);
+    },
     call: (command, args) => redis.callBuffer(command, args.map(bufferOf)),
     onMessage: (told) =>
       void redis.on('messageBuffer', (channel: Buffer, bytes: Buffer) => told(channel.toString(), plain(bytes))),
