@@ -1,26 +1,6 @@
-/** Socket.IO over WebSockets: what one client sends is emitted to a room that all are in. */
-import { createServer } from 'node:http';
-import { Server } from 'socket.io';
-import { assert } from '../../src/base/assert.ts';
+/** Socket.IO: what one client sends is emitted to a room that all are in. */
 import { playRole } from '../harness/role.ts';
+import { listenSocketIo } from '../harness/socketio-server.ts';
 import type { PlainCalls } from './roles.ts';
 
-const ROOM = 'fan';
-
-playRole<PlainCalls>(() => ({
-  listen: () =>
-    new Promise((resolve, reject) => {
-      const http = createServer();
-      const io = new Server(http, { transports: ['websocket'], perMessageDeflate: false, serveClient: false });
-      io.on('connection', (socket) => {
-        void socket.join(ROOM);
-        socket.on('p', (text: string) => io.to(ROOM).emit('m', text));
-      });
-      http.once('error', reject);
-      http.listen({ host: '127.0.0.1', port: 0, backlog: 1_024 }, () => {
-        const address = http.address();
-        assert(typeof address === 'object' && address !== null, 'listens on a port');
-        resolve({ port: address.port });
-      });
-    }),
-}));
+playRole<PlainCalls>(() => ({ listen: () => listenSocketIo() }));

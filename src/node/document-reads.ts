@@ -61,7 +61,7 @@ function readFound(
     return refuse(parts, { code: 'NOT_FOUND', message: 'No such section.' }, done);
   }
   const document = { ...documentView(known), sections: sections.map(sectionView) };
-  if (!hasRoom(total(wanted), document)) {
+  if (!hasRoom(total(wanted), document, sections.length)) {
     const blobs: readonly BlobRef[] = wanted.map(({ sha256, bytes }) => ({ sha256, bytes }));
     return parts.scheduler.defer(() => done({ ok: true, rev, result: { document, version, blobs } }));
   }
@@ -79,10 +79,14 @@ type KnownDocument = Exclude<ReturnType<typeof readableDocument>, { readonly ok:
 /** Of a frame, for what stands in it beside the result, and for the names and lengths of texts. */
 const FRAME_ROOM = 256;
 
-/** Whether texts of so many bytes fit a message with what else the answer has. */
-function hasRoom(bytes: number, beside: object): boolean {
+/** More than the view of a document, or of a section, ever takes: names and headings have 128 units at most. */
+const VIEW_BYTES_MAX = 1_024;
+
+/** Whether texts of so many bytes fit a message with what else the answer has; that is only measured where it may matter. */
+function hasRoom(bytes: number, beside: object, sections = 0): boolean {
+  if (bytes > LIMITS.documentInlineBytes) return false;
   const left = LIMITS.frameBytes - FRAME_ROOM - bytes;
-  return bytes <= LIMITS.documentInlineBytes && left >= 0 && encodeValue(beside).length <= left;
+  return left >= VIEW_BYTES_MAX * (1 + sections) || (left >= 0 && encodeValue(beside).length <= left);
 }
 
 const total = (all: readonly { readonly bytes: number }[]): number => all.reduce((sum, { bytes }) => sum + bytes, 0);
